@@ -1,0 +1,73 @@
+"""What the pipelines ask of an encoder and of a reranker; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_search.records import Fingerprint, SparseVector
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """Vectors of n texts: ``dense`` float32 of shape (n, dimension), ``sparse`` n mappings; None where a leg is off."""
+
+    dense: NDArray[np.float32] | None
+    sparse: Sequence[SparseVector] | None
+
+
+class Tokenizer(Protocol):
+    """Where tokens begin and end, for chunking."""
+
+    def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Character offsets ``(start, end)`` of each text's tokens, special tokens left out, nothing truncated."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Turns texts into the vectors of the dense and the sparse leg, in one forward pass where the model can."""
+
+    @property
+    def dense(self) -> Fingerprint | None:
+        """Identity of the dense model, None where there is no dense leg."""
+        ...
+
+    @property
+    def sparse(self) -> Fingerprint | None:
+        """Identity of the sparse model, None where there is no sparse leg."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose tokens count against :attr:`max_tokens`."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest passage in tokens, special tokens and document prompt already subtracted."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> EncodedTexts:
+        """Vectors of passages, in order."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> EncodedTexts:
+        """Vectors of queries, in order."""
+        ...
+
+
+class Reranker(Protocol):
+    """Scores passages against a query, higher is better; the scale is the model's own."""
+
+    @property
+    def name(self) -> str:
+        """What an explanation calls it."""
+        ...
+
+    def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        """Scores of shape (n,), in the order of ``passages``."""
+        ...

@@ -1,0 +1,118 @@
+"""What the rest of the package asks of an engine: pure builders in a dialect, thin senders in a transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from hybrid_search.records import IndexSchema, Vector
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = JSON
+    timeout: float | None = None
+
+    @classmethod
+    def json(cls, method: str, path: str, body: Any = None, *, timeout: float | None = None, **params: str) -> Request:
+        """A request with a JSON body."""
+        return cls(method, path, params, None if body is None else orjson.dumps(body), JSON, timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer of any status: ``body`` is decoded JSON (or text where it is not JSON), header names in lower case."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transport(Protocol):
+    """Sends requests over a vendor's client; safe to share between threads.
+
+    ``send`` returns an answer for every HTTP status and raises only when there is none: EngineUnreachableError,
+    EngineTimeoutError, ClientVersionError.
+    """
+
+    @property
+    def where(self) -> str:
+        """The address without credentials, for messages."""
+        ...
+
+    def send(self, request: Request) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+class AsyncTransport(Protocol):
+    """The same with awaitables."""
+
+    @property
+    def where(self) -> str: ...
+
+    async def send(self, request: Request) -> Answer: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this engine, version and licence can do."""
+
+    dense_index_types: frozenset[str]
+    base64_vectors: bool
+    server_rrf: bool
+    sparse_vector: bool
+
+
+class Dialect(Protocol):
+    """Everything that differs between the engines, as pure functions."""
+
+    @property
+    def engine(self) -> str:
+        """``opensearch`` or ``elasticsearch``."""
+        ...
+
+    @property
+    def version(self) -> tuple[int, int, int]: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def index_body(self, schema: IndexSchema) -> dict[str, Any]:
+        """Body of ``PUT /index``: settings, mappings and ``_meta``. UnsupportedError for what the version lacks."""
+        ...
+
+    def dense_search(
+        self, vector: Vector, *, size: int, candidates: int, filter: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """The part of a search body that finds ``size`` nearest neighbours (query or knn section, size not included).
+
+        ``candidates`` is the width of the graph search (num_candidates / ef_search), at least ``size``.
+        """
+        ...
+
+    def exact_dense_search(self, vector: Vector, *, filter: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The same by comparing with every vector: the measure of what the graph costs."""
+        ...
+
+    def dense_value(self, vector: Vector) -> Any:
+        """The vector as it goes into a document's JSON: base64 text where the server takes it, else a list."""
+        ...
+
+    def load_settings(self) -> dict[str, Any]:
+        """Index settings for the time of a load (refresh off, ...)."""
+        ...

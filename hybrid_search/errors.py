@@ -1,0 +1,140 @@
+"""Every error that the package raises, in one tree.
+
+HybridSearchError                 exit status 1: something failed
+├── InputError                    exit status 2: what the caller gave is wrong
+│   ├── SettingsError             a settings file, environment variable or flag
+│   ├── SourceError               a source of documents that cannot be read
+│   ├── RecordError               one record of a source: a broken line, an empty text, a bad id or vector
+│   └── QueryError                an empty query, k out of range, an unknown leg or field
+├── MissingExtraError             a library of an optional extra is not installed
+├── ModelError                    a model that cannot be found, loaded or trusted
+├── IngestError                   documents were refused, or the load could not be finished
+├── LocalNodeError                Java, memory, disk, port or download of the local node
+└── EngineError                   the cluster
+    ├── EngineUnreachableError    nothing answers at the address
+    ├── EngineTimeoutError        no answer in time
+    ├── AuthenticationError       401 or 403
+    ├── ClientVersionError        the installed client cannot speak to this server
+    ├── UnsupportedError          this engine, version or licence lacks what was asked for
+    ├── IndexMissingError         no such index or alias
+    ├── IndexMismatchError        the index was built with other models, dimensions or schema
+    ├── ReadOnlyError             the index or cluster takes no writes
+    ├── OverloadedError           429 or 503: try again later
+    └── RequestRefusedError       any other 4xx or 5xx
+
+No exception of a vendor's client leaves the engine package. Every message is one line that says what went
+wrong, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HybridSearchError(Exception):
+    """Base of every error that the package raises.
+
+    Args:
+        what: what went wrong, a sentence without its full stop.
+        where: the place: a file and line, an index, a URL without credentials.
+        remedy: what to do next, a sentence.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where, remedy)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """One line: ``where: what. remedy``."""
+        place = f"{self.where}: " if self.where else ""
+        advice = f". {self.remedy}" if self.remedy else ""
+        return " ".join(f"{place}{self.what}{advice}".split())
+
+
+class InputError(HybridSearchError):
+    """What the caller gave is wrong; the same call will fail again."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class SettingsError(InputError):
+    """A settings file, environment variable or flag holds an unknown key or a wrong or contradictory value."""
+
+
+class SourceError(InputError):
+    """A source of documents cannot be read."""
+
+
+class RecordError(InputError):
+    """One record of a source is broken; ``where`` names the file and line, or the document."""
+
+
+class QueryError(InputError):
+    """A query that no engine should be asked: empty, k out of range, an unknown leg or field."""
+
+
+class MissingExtraError(HybridSearchError):
+    """A library of an optional extra is not installed; the remedy is the pip command."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the extra [{extra}]", remedy=f"Run: pip install 'hybrid-search[{extra}]'")
+
+
+class ModelError(HybridSearchError):
+    """A model cannot be found, loaded or trusted."""
+
+
+class IngestError(HybridSearchError):
+    """Documents were refused, or the load could not be finished."""
+
+
+class LocalNodeError(HybridSearchError):
+    """The local node cannot be brought, started or stopped."""
+
+
+class EngineError(HybridSearchError):
+    """The cluster refused, failed or did not answer."""
+
+
+class EngineUnreachableError(EngineError):
+    """Nothing answers at the address, or TLS could not be agreed."""
+
+
+class EngineTimeoutError(EngineError):
+    """The engine did not answer in time; the request may still have been carried out."""
+
+
+class AuthenticationError(EngineError):
+    """The engine refused the credentials (401) or the user's rights (403)."""
+
+
+class ClientVersionError(EngineError):
+    """The installed vendor client cannot speak to this server."""
+
+
+class UnsupportedError(EngineError):
+    """This engine, version or licence lacks what was asked for."""
+
+
+class IndexMissingError(EngineError):
+    """No such index or alias."""
+
+
+class IndexMismatchError(EngineError):
+    """The index was built with other models, another dimension or another schema; the difference is shown."""
+
+
+class ReadOnlyError(EngineError):
+    """The index or the cluster takes no writes (a block, often set by the disk watermark)."""
+
+
+class OverloadedError(EngineError):
+    """The engine is short of threads, memory or nodes for the moment (429, 503)."""
+
+
+class RequestRefusedError(EngineError):
+    """Any other refusal; the engine's status, error type and reason are in the message."""

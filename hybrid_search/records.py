@@ -1,0 +1,205 @@
+"""The records that stages hand to each other: documents in, hits out.
+
+All are frozen. Stages import this file and never each other. Vectors are numpy arrays of float32; a sparse
+vector maps a feature name (for models: the vocabulary id in decimal) to a strictly positive, finite weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+SparseVector = Mapping[str, float]
+
+
+class Leg(StrEnum):
+    """One retrieval method of a hybrid search."""
+
+    BM25 = "bm25"
+    DENSE = "dense"
+    SPARSE = "sparse"
+
+
+ALL_LEGS = (Leg.BM25, Leg.DENSE, Leg.SPARSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a source yields.
+
+    ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
+    ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``.
+    """
+
+    id: str
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    dense: Vector | None = None
+    sparse: SparseVector | None = None
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document within the encoder's token limit: ``document.text[start:end]``."""
+
+    document: Document
+    number: int
+    start: int
+    end: int
+
+    @property
+    def id(self) -> str:
+        """Deterministic: ``doc#n``, n from 0."""
+        return f"{self.document.id}#{self.number}"
+
+    @property
+    def text(self) -> str:
+        return self.document.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPassage:
+    """A passage with its vectors; a leg that is switched off has None."""
+
+    passage: Passage
+    dense: Vector | None
+    sparse: SparseVector | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query as text, as vectors, or both; a vector that is given is not encoded again.
+
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg.
+    """
+
+    text: str
+    dense: Vector | None = None
+    sparse: SparseVector | None = None
+    filter: Any | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegScore:
+    """Where one leg found a hit: rank from 1, the engine's score, and its share of the fused score."""
+
+    rank: int
+    score: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class RerankScore:
+    """What reranking did to a hit: its rank before (from 1), the reranker's raw score, and the combined score."""
+
+    rank_before: int
+    score: float
+    combined: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document of the answer, with the reasons for its rank.
+
+    ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
+    the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``.
+    """
+
+    rank: int
+    id: str
+    score: float
+    fused: float
+    text: str
+    passage_id: str
+    start: int
+    end: int
+    fields: Mapping[str, Any]
+    legs: Mapping[Leg, LegScore]
+    rerank: RerankScore | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """How one leg fared: hits in its window, the engine's own milliseconds, and why it failed, if it did."""
+
+    hits: int
+    took_ms: float
+    failure: str | None = None
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step."""
+
+    query: Query
+    hits: Sequence[Hit]
+    legs: Mapping[Leg, LegReport]
+    fusion: str
+    reranker: str | None
+    took_ms: Mapping[str, float]
+    warnings: Sequence[str] = ()
+
+    def __iter__(self) -> Any:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What makes two encoders interchangeable: all of it is kept in the index and compared when it is opened.
+
+    ``weights`` and ``vocabulary`` are SHA-256 prefixes of the files (hexadecimal); ``name`` is for people and is
+    not compared. ``extra`` holds what else changes the vectors (head, pruning, quantisation).
+    """
+
+    kind: str
+    name: str
+    weights: str
+    dimension: int | None = None
+    pooling: str | None = None
+    normalized: bool | None = None
+    max_tokens: int | None = None
+    vocabulary: str | None = None
+    query_prompt: str = ""
+    document_prompt: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def difference(self, other: Fingerprint) -> list[str]:
+        """Lines ``name: this one / the other`` for all that differs and matters; empty when interchangeable."""
+        names = [n for n in self.__dataclass_fields__ if n != "name"]
+        pairs = [(n, getattr(self, n), getattr(other, n)) for n in names]
+        return [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSchema:
+    """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
+
+    ``dense`` and ``sparse`` are None where the leg is off. ``keyword_fields`` ... are the user's fields to filter
+    on, by the user's names; they live under ``fields.`` in the index so that no name can collide.
+    """
+
+    dense: Fingerprint | None
+    sparse: Fingerprint | None
+    keyword_fields: Sequence[str] = ()
+    number_fields: Sequence[str] = ()
+    date_fields: Sequence[str] = ()
+    analyzer: str = "english"
+    bm25_k1: float = 0.9
+    bm25_b: float = 0.4
+    dense_index: str = "hnsw"
+    hnsw_m: int = 16
+    hnsw_ef_construction: int = 128
+    shards: int = 1
+    replicas: int = 0
