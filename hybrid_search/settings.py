@@ -52,7 +52,7 @@ class DenseSettings(Section):
 
 
 class SparseSettings(Section):
-    """The sparse model: ``"starter"``, ``"idf"`` (lexical, inference-free), a SPLADE model's name or path, ``"none"``."""
+    """The sparse model: ``"starter"``, ``"idf"`` (lexical, without inference), a SPLADE model's name or path, ``"none"``."""
 
     model: str = "idf"
     inference_free_queries: bool = False

@@ -1,0 +1,49 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
+# uv does the installing: the one on PATH, else one that pip puts into .venv.
+
+VENV   := .venv
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
+INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
+
+.PHONY: help demo test unit contract lint wheel clean
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed, found: $$($(PYTHON) --version 2>&1). Install one, or: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@command -v uv >/dev/null || $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing hybrid-search with its models (PyTorch is large: some minutes the first time)"
+	@$(INSTALL) --editable '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	@echo "Installing the tools for tests"
+	@$(INSTALL) --group dev
+	@touch $@
+
+demo: $(VENV)/.package ## Start a real OpenSearch, index Python's documentation, answer five questions
+	@$(VENV)/bin/hybrid-search demo
+
+test: $(VENV)/.dev ## Every test: unit, contract on real engines, faults, examples, README
+	@$(VENV)/bin/python -m pytest
+
+unit: $(VENV)/.dev ## Tests that need no server
+	@$(VENV)/bin/python -m pytest tests/unit
+
+contract: $(VENV)/.dev ## Tests on the real engines
+	@$(VENV)/bin/python -m pytest tests/contract
+
+lint: $(VENV)/.dev ## ruff and mypy
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+wheel: $(VENV)/.dev ## Build the wheel into dist/
+	@$(UV) build --quiet --wheel --out-dir dist
+
+clean: ## Remove what was built and installed here (not the local node's data)
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,61 @@
+"""Hybrid search for Elasticsearch and OpenSearch: BM25, dense and sparse legs, fused, reranked and explained.
+
+The public names are listed in ``__all__``; each is imported when it is first used, so that importing the package
+costs next to nothing and needs neither torch nor a server.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hybrid_search.encode import load_encoder, load_reranker
+    from hybrid_search.engine import connect
+    from hybrid_search.errors import HybridSearchError
+    from hybrid_search.read.settings_file import load_settings
+    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
+    from hybrid_search.search import AsyncSearchClient, SearchClient
+    from hybrid_search.settings import Settings
+
+_HOME = {
+    "Document": "hybrid_search.records",
+    "Hit": "hybrid_search.records",
+    "HybridSearchError": "hybrid_search.errors",
+    "Leg": "hybrid_search.records",
+    "Query": "hybrid_search.records",
+    "SearchClient": "hybrid_search.search",
+    "AsyncSearchClient": "hybrid_search.search",
+    "SearchResult": "hybrid_search.records",
+    "Settings": "hybrid_search.settings",
+    "connect": "hybrid_search.engine",
+    "load_encoder": "hybrid_search.encode",
+    "load_reranker": "hybrid_search.encode",
+    "load_settings": "hybrid_search.read.settings_file",
+}
+
+__all__ = [
+    "AsyncSearchClient",
+    "Document",
+    "Hit",
+    "HybridSearchError",
+    "Leg",
+    "Query",
+    "SearchClient",
+    "SearchResult",
+    "Settings",
+    "connect",
+    "load_encoder",
+    "load_reranker",
+    "load_settings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'hybrid_search' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
