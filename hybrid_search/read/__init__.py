@@ -1,0 +1,1 @@
+"""Sources of documents: what they look like, and how they are read one record at a time."""

@@ -1,0 +1,220 @@
+"""Settings from a TOML file, environment variables and overrides, merged in that order.
+
+``HYBRID_SEARCH_DENSE_MODEL`` is the key ``dense.model``; ``HYBRID_SEARCH_URL`` is ``engine.url``. An empty variable
+counts as not set, and one that names no section (``HYBRID_SEARCH_TEST_...``) belongs to someone else. Strings of the
+environment and of overrides are read by the key's type: ``8``, ``0.5``, ``true``, ``bm25,dense`` for a list,
+``bm25=1,dense=0.5`` for a table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from hybrid_search.errors import SettingsError
+from hybrid_search.settings import SECRETS, Section, Settings, without_credentials
+
+PREFIX = "HYBRID_SEARCH_"
+ALIASES = {f"{PREFIX}URL": "engine.url"}
+
+SECTIONS: dict[str, type[Section]] = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+TYPES: dict[str, Any] = {
+    f"{section}.{field.name}": field.type
+    for section, struct in SECTIONS.items()
+    for field in msgspec.structs.fields(struct)
+}
+"""The type of every key, by its dotted name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One value and the place that gave it."""
+
+    value: Any
+    place: str
+
+
+def load_settings(
+    path: Path | None,
+    overrides: Mapping[str, str] = {},
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings of a TOML file (None: the defaults), overridden by the environment, then by ``overrides``.
+
+    Raises:
+        SettingsError: a file that is missing or no TOML, an unknown key, a value of a wrong type, out of range or in
+            contradiction with another; the message names the place, the key and the nearest right key.
+    """
+    given = _from_file(path) if path is not None else {}
+    given |= _from_environment(environ)
+    given |= {key: _Given(_parsed(key, text, "override"), "override") for key, text in overrides.items()}
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for key, item in given.items():
+        section, name = key.split(".", 1)
+        sections[section][name] = item.value
+    try:
+        made = {name: SECTIONS[name](**values) for name, values in sections.items()}
+        return msgspec.structs.replace(Settings(), **made)
+    except SettingsError as error:
+        raise _placed(error, given) from None
+
+
+def to_toml(settings: Settings) -> str:
+    """All settings that have a value, as TOML that :func:`load_settings` reads back; secrets are left out."""
+    tables: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
+    if settings.engine.url is not None:
+        tables["engine"]["url"] = without_credentials(settings.engine.url)
+    return tomli_w.dumps(
+        {
+            section: {key: value for key, value in table.items() if value is not None and key not in SECRETS}
+            for section, table in tables.items()
+        }
+    )
+
+
+def _placed(error: SettingsError, given: Mapping[str, _Given]) -> SettingsError:
+    """The same error with the place that gave the key: a file, a variable or an override."""
+    key = ".".join((error.where or "").split(".")[:2])
+    place = f"{given[key].place}: {error.where}" if key in given else error.where
+    return SettingsError(error.what, where=place, remedy=error.remedy)
+
+
+def _from_file(path: Path) -> dict[str, _Given]:
+    place = str(path)
+    tables = _toml(path)
+    given = {}
+    for section, table in tables.items():
+        if section not in SECTIONS:
+            raise _unknown(section, place)
+        if not isinstance(table, dict):
+            raise SettingsError(f"[{section}] must be a table, got {_kind(table)}", where=place)
+        for name, value in table.items():
+            key = f"{section}.{name}"
+            given[key] = _Given(_converted(key, value, place, strict=True), place)
+    return given
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        remedy = "Write one with: hybrid-search init SOURCE -o FILE"
+        raise SettingsError("no such settings file", where=str(path), remedy=remedy) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file cannot be read: {error}", where=str(path)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}", where=str(path)) from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
+    given: dict[str, _Given] = {}
+    for variable in sorted(environ):
+        key = _key_of(variable)
+        if key is None or not environ[variable]:
+            continue
+        if key in given and given[key].value != environ[variable]:
+            raise SettingsError(f"{given[key].place} and {variable} differ", where=key, remedy="Set only one of them")
+        given[key] = _Given(_parsed(key, environ[variable], variable), variable)
+    return given
+
+
+def _key_of(variable: str) -> str | None:
+    """The key that a variable sets, or None where it names no section."""
+    if variable in ALIASES:
+        return ALIASES[variable]
+    if not variable.startswith(PREFIX):
+        return None
+    section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
+    return f"{section}.{name}" if section in SECTIONS else None
+
+
+def _parsed(key: str, text: str, place: str) -> Any:
+    """A string of the environment or a flag as the key's type."""
+    kind = TYPES.get(key)
+    value: Any = text
+    if kind == tuple[str, ...]:
+        value = [part.strip() for part in text.split(",") if part.strip()]
+    elif kind == dict[str, float]:
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        value = {name.strip(): _number(number) for name, _, number in pairs}
+    elif kind is float:
+        value = _number(text)
+    return _converted(key, value, place, strict=False)
+
+
+def _number(text: str) -> float | str:
+    """The number that a text holds, or the text, for the message that says so."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _converted(key: str, value: Any, place: str, *, strict: bool) -> Any:
+    if key not in TYPES:
+        raise _unknown(key, place)
+    try:
+        return msgspec.convert(value, TYPES[key], strict=strict)
+    except msgspec.ValidationError:
+        shown = "" if key.split(".")[1] in SECRETS else f" ({value!r})"
+        expected = _EXPECTED.get(str(TYPES[key]).removeprefix("typing."), "another type")
+        what = f"expected {expected}, got {_kind(value)}{shown}"
+        raise SettingsError(what, where=f"{place}: {key}") from None
+
+
+_EXPECTED = {
+    "<class 'str'>": "a string",
+    "<class 'int'>": "a whole number",
+    "<class 'float'>": "a number",
+    "<class 'bool'>": "true or false",
+    "str | None": "a string",
+    "int | None": "a whole number",
+    "tuple[str, ...]": "a list of strings",
+    "dict[str, float]": "a table of numbers",
+}
+
+
+def _kind(value: Any) -> str:
+    names = {str: "a string", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+    return names.get(type(value), "a table" if isinstance(value, dict) else "a date or time")
+
+
+def _unknown(key: str, place: str) -> SettingsError:
+    """The error for a key that does not exist, with the nearest one that does."""
+    section, _, name = key.rpartition(".")
+    return SettingsError(f"unknown key {key!r}", where=place, remedy=_nearest(section, name))
+
+
+def _nearest(section: str, name: str) -> str:
+    """Advice: the right section for a known name, else the known name that is spelt most like it."""
+    meant = section if section in SECTIONS else next(iter(_close(section, SECTIONS)), "")
+    if f"{meant}.{name}" in TYPES:
+        return f"Did you mean {meant}.{name}?"
+    if not section and _close(name, SECTIONS):
+        return f"Did you mean [{_close(name, SECTIONS)[0]}]?"
+    names = [known for known in TYPES if known.split(".")[1] == name] or _close_names(meant, name)
+    if names:
+        return f"Did you mean {' or '.join(names)}?"
+    known = [key for key in TYPES if key.startswith(f"{meant}.")] if meant else SECTIONS
+    return f"Known {'keys' if meant else 'sections'}: {', '.join(known)}"
+
+
+def _close_names(section: str, name: str) -> list[str]:
+    """The key most like ``section.name`` within the section, else in any."""
+    for keys in ([key for key in TYPES if key.startswith(f"{section}.")], TYPES):
+        by_name = {key.split(".")[1]: key for key in keys}
+        if near := _close(name, by_name):
+            return [by_name[near[0]]]
+    return []
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(word, known, n=1, cutoff=0.7)
