@@ -1,0 +1,218 @@
+"""Bring the locked artifacts into the cache: in parallel, resumable, and only what has the right SHA-256.
+
+A file is downloaded beside its place under the name ``*.part`` and renamed when its checksum is right, so the cache
+never holds a half or wrong file, and an interrupted download goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from hybrid_search.engine.local.lock import Artifact
+from hybrid_search.errors import LocalNodeError, MissingExtraError
+
+if TYPE_CHECKING:
+    import requests
+
+MIRROR_VARIABLE = "HYBRID_SEARCH_MAVEN_URL"
+PARALLEL = 8
+CHUNK = 1 << 18
+TIMEOUT = (10.0, 60.0)
+"""Seconds to connect, and without a byte."""
+
+Advance = Callable[[int], None]
+"""Told of every so many bytes that arrived."""
+
+
+def repository_url() -> str:
+    """The Maven repository: ``HYBRID_SEARCH_MAVEN_URL`` (a mirror), else the public one that jgo knows."""
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    if mirror:
+        return mirror.rstrip("/")
+    try:
+        from jgo.maven import MavenContext
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The local node", "local") from error
+    return str(MavenContext().remote_repos["central"]).rstrip("/")
+
+
+def bring(artifacts: Sequence[Artifact], cache: Path) -> dict[Artifact, Path]:
+    """The path of every artifact in ``cache``, verified; what is missing is downloaded with a progress bar.
+
+    Raises:
+        LocalNodeError: no network, a wrong checksum, or no room on the disk.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    missing = [artifact for artifact in artifacts if not _cached(artifact, cache)]
+    if missing:
+        _check_room(cache, sum(artifact.size for artifact in missing))
+        _download_all(missing, cache)
+    return {artifact: cache / artifact.path for artifact in artifacts}
+
+
+def is_verified(path: Path, artifact: Artifact) -> bool:
+    """Whether the file is there and is exactly the locked one."""
+    if not path.is_file() or path.stat().st_size != artifact.size:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == artifact.sha256
+
+
+def _cached(artifact: Artifact, cache: Path) -> bool:
+    """Whether the cache has the artifact, after taking it from the user's own Maven repository where that has it."""
+    place = cache / artifact.path
+    if is_verified(place, artifact):
+        return True
+    own = Path(os.environ.get("M2_REPO", Path.home() / ".m2" / "repository")) / artifact.path
+    if not is_verified(own, artifact):
+        return False
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(place)
+    shutil.copyfile(own, part)
+    part.replace(place)
+    return True
+
+
+def _part(place: Path) -> Path:
+    return place.with_name(f"{place.name}.part")
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise LocalNodeError(
+            f"{needed / 1e6:.0f} MB are needed to download OpenSearch and {free / 1e6:.0f} MB are free",
+            where=str(folder),
+            remedy="Free some disk space, or set XDG_CACHE_HOME to a folder on another disk",
+        )
+
+
+def _download_all(artifacts: Iterable[Artifact], cache: Path) -> None:
+    """Download side by side, largest first; the first failure stops the others and is raised."""
+    ordered = sorted(artifacts, key=lambda artifact: -artifact.size)
+    total = sum(artifact.size for artifact in ordered)
+    with _progress(total) as advance, _session() as session, ThreadPoolExecutor(PARALLEL) as pool:
+        transfer = _Transfer(session, repository_url(), cache, advance)
+        jobs = [pool.submit(transfer.bring, artifact) for artifact in ordered]
+        try:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+        finally:
+            transfer.stop.set()
+            pool.shutdown(cancel_futures=True)
+    for job in jobs:
+        if not job.cancelled():
+            job.result()
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Advance]:
+    """A bar of the bytes that arrived, on stderr."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Downloading OpenSearch", total=total)
+        yield partial(progress.advance, task)
+
+
+def _session() -> requests.Session:
+    """A session that waits and tries again where the repository is busy; TLS trusts what the environment names."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    session = requests.Session()
+    retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=PARALLEL))
+    return session
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    """Downloads artifacts one by one; used by several threads at once."""
+
+    session: requests.Session
+    url: str
+    cache: Path
+    advance: Advance
+    stop: Event = field(default_factory=Event)
+
+    def bring(self, artifact: Artifact) -> None:
+        """Download one artifact, verify it and put it in its place."""
+        import requests
+
+        address, place = f"{self.url}/{artifact.path}", self.cache / artifact.path
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._receive(address, _part(place))
+        except requests.RequestException as error:
+            raise LocalNodeError(
+                f"The download failed: {error}",
+                where=address,
+                remedy=f"Check the network and proxy, or name a mirror of Maven Central in {MIRROR_VARIABLE}",
+            ) from error
+        except OSError as error:
+            raise LocalNodeError(
+                f"The file cannot be written: {error.strerror}",
+                where=str(place),
+                remedy="Free some disk space, or set XDG_CACHE_HOME to a folder that can be written",
+            ) from error
+        if not self.stop.is_set():
+            _accept(address, artifact, place)
+
+    def _receive(self, address: str, part: Path) -> None:
+        """Append what is missing to the partial file."""
+        have = part.stat().st_size if part.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with self.session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:  # nothing is missing, or the part is too long: the checksum decides
+                self.advance(have)
+                return
+            response.raise_for_status()
+            resumed = response.status_code == 206
+            self.advance(have if resumed else 0)
+            with part.open("ab" if resumed else "wb") as file:
+                for chunk in response.iter_content(CHUNK):
+                    if self.stop.is_set():
+                        return
+                    file.write(chunk)
+                    self.advance(len(chunk))
+
+
+def _accept(address: str, artifact: Artifact, place: Path) -> None:
+    """Move a partial file that is right into its place; remove one that is not."""
+    part = _part(place)
+    if is_verified(part, artifact):
+        part.replace(place)
+        return
+    part.unlink()
+    raise LocalNodeError(
+        f"The SHA-256 or size of {artifact.filename} is not the locked one, and the file was thrown away",
+        where=address,
+        remedy=f"Try again; if it stays so, the repository is not to be trusted: name another in {MIRROR_VARIABLE}",
+    )
