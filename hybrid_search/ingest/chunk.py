@@ -1,0 +1,154 @@
+"""Documents cut into passages that an encoder can read whole.
+
+A passage ends where a sentence ends, wherever a sentence fits; neighbours share up to ``overlap`` tokens, whole
+sentences where such fit. A sentence longer than the limit is cut between words, and a word longer than the limit
+between tokens. The cuts are a function of the text, the tokenizer and the two numbers, so passage ids are stable.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hybrid_search.encode.protocols import Tokenizer
+from hybrid_search.errors import SettingsError
+from hybrid_search.ingest.sentences import sentence_starts
+from hybrid_search.records import Document, Passage
+
+Span = tuple[int, int]
+
+
+def passages(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overlap: int) -> list[Passage]:
+    """The passages of one document, in order; at least one.
+
+    Every character that is not white space is in a passage, and no passage has more than ``max_tokens`` tokens when
+    it is tokenized by itself (a lone token that grows beyond the limit when cut out is the one exception).
+
+    Raises:
+        SettingsError: ``max_tokens`` is below 1, or ``overlap`` is not in ``[0, max_tokens)``.
+    """
+    return passages_of([document], tokenizer, max_tokens=max_tokens, overlap=overlap)[0]
+
+
+def passages_of(
+    documents: Sequence[Document], tokenizer: Tokenizer, *, max_tokens: int, overlap: int
+) -> list[list[Passage]]:
+    """The passages of several documents, which are tokenized in one call.
+
+    A document that carries vectors is one passage whatever its length: its vectors are those of the whole text.
+    """
+    _check_limits(max_tokens, overlap)
+    spans = tokenizer.spans([document.text for document in documents])
+    return [
+        _passages_of_one(document, tokens, tokenizer, max_tokens, overlap)
+        for document, tokens in zip(documents, spans, strict=True)
+    ]
+
+
+def _check_limits(max_tokens: int, overlap: int) -> None:
+    if max_tokens < 1:
+        raise SettingsError(f"must be at least 1, got {max_tokens}", where="chunking.max_tokens")
+    if not 0 <= overlap < max_tokens:
+        raise SettingsError(
+            f"must be at least 0 and less than the passage's limit of {max_tokens} tokens, got {overlap}",
+            where="chunking.overlap",
+        )
+
+
+def _passages_of_one(
+    document: Document, tokens: Sequence[Span], tokenizer: Tokenizer, max_tokens: int, overlap: int
+) -> list[Passage]:
+    text = document.text
+    carries_vectors = document.dense is not None or document.sparse is not None
+    if carries_vectors or len(tokens) <= max_tokens:
+        ranges = [_trimmed(text, 0, len(text))]
+    else:
+        ranges = _fitting_ranges(text, tokens, tokenizer, max_tokens, overlap)
+    return [Passage(document, number, start, end) for number, (start, end) in enumerate(ranges)]
+
+
+def _fitting_ranges(
+    text: str, tokens: Sequence[Span], tokenizer: Tokenizer, max_tokens: int, overlap: int
+) -> list[Span]:
+    """Character ranges whose own tokens fit.
+
+    A piece tokenized by itself can have more tokens than it had inside the text (a word piece becomes a word, a word
+    loses the space before it), so the pieces are counted again, and cut smaller where one grew.
+    """
+    limit = max_tokens
+    while True:
+        cuts = _Cuts.of(text, tokens, limit, min(overlap, limit - 1))
+        ranges = [_range(text, tokens, begin, end) for begin, end in cuts.passages()]
+        excess = max(map(len, tokenizer.spans([text[start:end] for start, end in ranges]))) - max_tokens
+        if excess <= 0 or limit == 1:
+            return ranges
+        limit = max(1, limit - excess)
+
+
+def _range(text: str, tokens: Sequence[Span], begin: int, end: int) -> Span:
+    """Characters of the tokens ``[begin, end)``, with those up to the next token that the tokenizer left out."""
+    start = tokens[begin][0] if begin else 0
+    stop = max(tokens[end][0], tokens[end - 1][1]) if end < len(tokens) else len(text)
+    return _trimmed(text, start, stop)
+
+
+def _trimmed(text: str, start: int, end: int) -> Span:
+    """The range without white space at its ends; the whole range when there is nothing else."""
+    piece = text[start:end]
+    left = len(piece) - len(piece.lstrip())
+    return (start + left, start + len(piece.rstrip())) if left < len(piece) else (start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """Where a text of ``count`` tokens may be cut: token numbers at which sentences and words begin, ascending."""
+
+    count: int
+    sentences: Sequence[int]
+    words: Sequence[int]
+    limit: int
+    overlap: int
+
+    @classmethod
+    def of(cls, text: str, tokens: Sequence[Span], limit: int, overlap: int) -> _Cuts:
+        starts = [start for start, _ in tokens]
+        sentences = sorted({bisect_left(starts, offset) for offset in sentence_starts(text)} | {len(tokens)})
+        words = [number for number, start in enumerate(starts) if _begins_word(text, start)]
+        return cls(len(tokens), sentences, words, limit, overlap)
+
+    def passages(self) -> list[tuple[int, int]]:
+        """Token ranges ``[begin, end)`` that cover all tokens, each of at most ``limit``."""
+        ranges: list[tuple[int, int]] = []
+        begin = end = 0
+        while end < self.count:
+            end = self._end(begin, end)
+            ranges.append((begin, end))
+            begin = self._next_begin(begin, end)
+        return ranges
+
+    def _end(self, begin: int, done: int) -> int:
+        """The last place to cut after ``done`` within the limit: between sentences, else words, else tokens."""
+        most = begin + self.limit
+        for places in (self.sentences, self.words):
+            place = bisect_right(places, most) - 1
+            if place >= 0 and places[place] > done:
+                return places[place]
+        return most
+
+    def _next_begin(self, begin: int, end: int) -> int:
+        """The start of the overlap before ``end``: as early as allowed if the sentence that follows still fits."""
+        least = max(begin + 1, end - self.overlap)
+        starts = _between(self.sentences, least, end) or _between(self.words, least, end)
+        sentence_end = self.sentences[min(bisect_right(self.sentences, end), len(self.sentences) - 1)]
+        fitting = (start for start in (*starts, end) if sentence_end - start <= self.limit)
+        return next(fitting, starts[0] if starts else least)
+
+
+def _begins_word(text: str, start: int) -> bool:
+    """Whether white space comes before a token, or begins it, as with byte-level vocabularies."""
+    return start == 0 or text[start - 1].isspace() or text[start : start + 1].isspace()
+
+
+def _between(places: Sequence[int], least: int, below: int) -> Sequence[int]:
+    return places[bisect_left(places, least) : bisect_left(places, below)]
