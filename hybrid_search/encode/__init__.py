@@ -1,0 +1,94 @@
+"""Encoders and rerankers by the names of the settings. Importing this package imports no torch.
+
+A model name is either one of the registered names below or that of a model to be found by
+:mod:`hybrid_search.encode.sources`. Loaders are imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
+from hybrid_search.settings import NO_MODEL, DenseSettings, Settings, SparseSettings
+
+__all__ = ["EncodedTexts", "Reranker", "TextEncoder", "Tokenizer", "load_encoder", "load_reranker"]
+
+PRECOMPUTED = "precomputed"
+
+# Sparse heads that share the bi-encoder's forward pass: settings -> TextEncoder.
+SHARED_PASS = {"starter": "hybrid_search.encode.starter:load_starter"}
+
+# Rerankers on top of the loaded encoder: settings, encoder -> Reranker.
+ON_ENCODER = {"late": "hybrid_search.encode.late:load_late"}
+
+
+def load_encoder(settings: Settings) -> TextEncoder:
+    """The encoder of documents and queries that the settings describe.
+
+    Raises:
+        SettingsError: both models are switched off.
+        ModelError: a model cannot be found, loaded or trusted.
+        MissingExtraError: a model needs the extra [models].
+    """
+    if settings.sparse.model in SHARED_PASS:
+        encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
+        return encoder
+    from hybrid_search.encode.pair import PairEncoder
+
+    return PairEncoder(_load_dense(settings.dense), _load_sparse(settings.sparse))
+
+
+def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Reranker | None:
+    """The reranker that the settings name, None where they name none.
+
+    Args:
+        settings: ``rerank`` is read.
+        encoder: what :func:`load_encoder` gave, for rerankers that use its token states.
+
+    Raises:
+        SettingsError: ``late`` without a bi-encoder.
+        ModelError: the model cannot be found, loaded or trusted.
+        MissingExtraError: the model needs the extra [models].
+    """
+    name = settings.rerank.model
+    if name == NO_MODEL:
+        return None
+    if name in ON_ENCODER:
+        reranker: Reranker = _loader(ON_ENCODER[name])(settings, encoder)
+        return reranker
+    from hybrid_search.encode.cross import load_cross
+
+    return load_cross(settings.rerank)
+
+
+def _load_dense(settings: DenseSettings) -> Any:
+    from hybrid_search.encode.dense import load_dense
+    from hybrid_search.encode.pair import Precomputed
+
+    if settings.model == NO_MODEL:
+        return None
+    return Precomputed(settings.dimension) if settings.model == PRECOMPUTED else load_dense(settings)
+
+
+def _load_sparse(settings: SparseSettings) -> Any:
+    from hybrid_search.encode.pair import Precomputed
+
+    if settings.model == NO_MODEL:
+        return None
+    if settings.model == PRECOMPUTED:
+        return Precomputed()
+    if settings.model == "idf":
+        from hybrid_search.encode.idf import load_idf
+
+        return load_idf(max_terms=settings.max_terms)
+    from hybrid_search.encode.sparse import load_sparse
+
+    return load_sparse(settings)
+
+
+def _loader(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    loader: Callable[..., Any] = getattr(import_module(module), name)
+    return loader

@@ -1,0 +1,141 @@
+"""The dense encoder: texts to vectors by a bi-encoder (SBERT, arXiv:1908.10084)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_search.encode.backbone import Backbone, Output
+from hybrid_search.encode.batching import batches
+from hybrid_search.encode.folder import (
+    Prompts,
+    check_code,
+    configuration_digest,
+    read_prompts,
+    vocabulary_digest,
+    weights_digest,
+)
+from hybrid_search.encode.sources import find_model
+from hybrid_search.encode.tokens import Cutter, TokenSpans
+from hybrid_search.errors import MissingExtraError, ModelError
+from hybrid_search.records import Fingerprint
+from hybrid_search.settings import DenseSettings
+
+log = logging.getLogger(__name__)
+
+
+class DenseEncoder:
+    """Vectors of texts; safe to share between threads.
+
+    Texts longer than the model reads are cut at its limit, with one logged warning per encoder: passages come cut to
+    size from the chunker, so this concerns queries. Heads on top of a bi-encoder (a learned sparse head, late
+    interaction) build on :meth:`forward`, so that one pass serves them all.
+
+    Args:
+        backbone: the loaded model.
+        folder: its files, for the fingerprint.
+        prompts: texts put before queries and passages.
+        name: what explanations call it.
+        batch_size: texts of full length in one forward pass; shorter texts go through in larger groups.
+    """
+
+    def __init__(self, backbone: Backbone, *, folder: Path, prompts: Prompts, name: str, batch_size: int) -> None:
+        self.backbone = backbone
+        self.prompts = prompts
+        self.folder = folder
+        self.tokenizer = TokenSpans(backbone.tokenizer)
+        self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name)
+        self._budget = batch_size * backbone.max_tokens
+        self.max_tokens = self._cut.room(prompts.document)
+        if self.max_tokens < 1:
+            raise ModelError("the document prompt fills the model's input", where=name, remedy="Shorten the prompt")
+        self.fingerprint = Fingerprint(
+            kind="dense",
+            name=name,
+            weights=weights_digest(folder),
+            dimension=backbone.dimension,
+            pooling=backbone.pooling,
+            normalized=backbone.normalized,
+            max_tokens=backbone.max_tokens,
+            vocabulary=vocabulary_digest(folder),
+            query_prompt=prompts.query,
+            document_prompt=prompts.document,
+            extra={"configuration": configuration_digest(folder)},
+        )
+
+    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of passages, shape (n, dimension), in order."""
+        return self._encode(texts, query=False)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of queries, shape (n, dimension), in order."""
+        return self._encode(texts, query=True)
+
+    def forward(self, texts: Sequence[str], *, query: bool) -> Iterator[tuple[list[int], Output]]:
+        """Forward passes over all texts, grouped by length, longest first.
+
+        Yields:
+            Positions in ``texts``, and the output whose rows belong to them.
+        """
+        prompt = self.prompts.query if query else self.prompts.document
+        ids = self._cut.ids([prompt + text for text in texts])
+        for rows in batches([len(numbers) for numbers in ids], budget=self._budget):
+            texts_of_rows, ids_of_rows = [texts[row] for row in rows], [ids[row] for row in rows]
+            yield rows, self.backbone(texts_of_rows, ids_of_rows, prompt=prompt, query=query)
+
+    def token_states(self, texts: Sequence[str], *, query: bool) -> list[NDArray[np.float32]]:
+        """Last hidden states of each text's tokens, special ones and prompt included: (tokens, hidden) each.
+
+        Raises:
+            ModelError: the model has no token states (static embeddings).
+        """
+        states: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(texts)
+        for rows, output in self.forward(texts, query=query):
+            if output.states is None:
+                raise ModelError("this model has no token states", where=self.fingerprint.name)
+            for row, text_states, mask in zip(rows, output.states, output.mask, strict=True):
+                states[row] = text_states[mask].cpu().numpy()
+        return states
+
+    def _encode(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
+        vectors = np.empty((len(texts), self.backbone.dimension), dtype=np.float32)
+        for rows, output in self.forward(texts, query=query):
+            vectors[rows] = output.embeddings.float().cpu().numpy()
+        return vectors
+
+
+def load_dense(settings: DenseSettings) -> DenseEncoder:
+    """The bi-encoder that the settings name.
+
+    Raises:
+        ModelError: not found, or not to be trusted without being told to.
+        MissingExtraError: torch is not installed.
+    """
+    folder = find_model(
+        settings.model, allow_pickle=settings.allow_pickle, trust_remote_code=settings.trust_remote_code
+    )
+    check_code(folder, trust_remote_code=settings.trust_remote_code)
+    prompts = read_prompts(folder, query=settings.query_prompt, document=settings.document_prompt)
+    return DenseEncoder(
+        _load_backbone(folder, settings),
+        folder=folder,
+        prompts=prompts,
+        name=settings.model,
+        batch_size=settings.batch_size,
+    )
+
+
+def _load_backbone(folder: Path, settings: DenseSettings) -> Backbone:
+    try:
+        from hybrid_search.encode.bert import BertBackbone, is_plain_bert
+    except ImportError as error:
+        raise MissingExtraError("A dense model", "models") from error
+    if is_plain_bert(folder):
+        return BertBackbone(folder, device=settings.device, max_tokens=settings.max_tokens)
+    from hybrid_search.encode.sentence import SentenceBackbone
+
+    return SentenceBackbone(folder, settings)

@@ -1,0 +1,118 @@
+"""One TextEncoder out of a dense and a sparse encoder, either of which may be off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_search.encode.dense import DenseEncoder
+from hybrid_search.encode.folder import UNLIMITED
+from hybrid_search.encode.protocols import EncodedTexts, Tokenizer
+from hybrid_search.encode.tokens import WordSpans
+from hybrid_search.errors import SettingsError
+from hybrid_search.records import Fingerprint, SparseVector
+
+
+class DenseHalf(Protocol):
+    """Vectors of shape (n, dimension), or None where the caller brings them."""
+
+    fingerprint: Fingerprint
+    tokenizer: Tokenizer
+    max_tokens: int
+
+    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32] | None: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32] | None: ...
+
+
+class SparseHalf(Protocol):
+    """Vectors by vocabulary id, or None where the caller brings them."""
+
+    fingerprint: Fingerprint
+    tokenizer: Tokenizer
+    max_tokens: int
+
+    def encode_documents(self, texts: Sequence[str]) -> Sequence[SparseVector] | None: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Sequence[SparseVector] | None: ...
+
+
+class Precomputed:
+    """Stands for a model that is not here: documents and queries bring their vectors.
+
+    Args:
+        dimension: of dense vectors; None for sparse ones.
+    """
+
+    def __init__(self, dimension: int | None = None) -> None:
+        self.fingerprint = Fingerprint(kind="precomputed", name="precomputed", weights="", dimension=dimension)
+        self.tokenizer = WordSpans()
+        self.max_tokens = UNLIMITED
+
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        """Nothing: the document's own vector is taken."""
+
+    def encode_queries(self, texts: Sequence[str]) -> None:
+        """Nothing: the query's own vector is taken."""
+
+
+class PairEncoder:
+    """A dense and a sparse encoder side by side; a :class:`~hybrid_search.encode.protocols.TextEncoder`.
+
+    Passages are measured with the tokenizer of whichever model reads less, the dense one where they are even.
+
+    Raises:
+        SettingsError: both are off.
+    """
+
+    def __init__(self, dense: DenseHalf | None, sparse: SparseHalf | None) -> None:
+        halves = [half for half in (dense, sparse) if half is not None]
+        if not halves:
+            raise SettingsError(
+                "both dense.model and sparse.model are none", remedy="Give at least one of them a model"
+            )
+        self._dense = dense
+        self._sparse = sparse
+        self._tightest = min(halves, key=lambda half: half.max_tokens)
+
+    @property
+    def dense(self) -> Fingerprint | None:
+        """Identity of the dense model, None where the leg is off."""
+        return self._dense.fingerprint if self._dense else None
+
+    @property
+    def sparse(self) -> Fingerprint | None:
+        """Identity of the sparse model, None where the leg is off."""
+        return self._sparse.fingerprint if self._sparse else None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose tokens count against :attr:`max_tokens`."""
+        return self._tightest.tokenizer
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest passage in tokens, special tokens and document prompt already subtracted."""
+        return self._tightest.max_tokens
+
+    @property
+    def bi_encoder(self) -> DenseEncoder | None:
+        """The bi-encoder itself, for late interaction; None where there is none."""
+        return self._dense if isinstance(self._dense, DenseEncoder) else None
+
+    def encode_documents(self, texts: Sequence[str]) -> EncodedTexts:
+        """Vectors of passages, in order."""
+        return EncodedTexts(
+            dense=self._dense.encode_documents(texts) if self._dense else None,
+            sparse=self._sparse.encode_documents(texts) if self._sparse else None,
+        )
+
+    def encode_queries(self, texts: Sequence[str]) -> EncodedTexts:
+        """Vectors of queries, in order."""
+        return EncodedTexts(
+            dense=self._dense.encode_queries(texts) if self._dense else None,
+            sparse=self._sparse.encode_queries(texts) if self._sparse else None,
+        )

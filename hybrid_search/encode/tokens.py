@@ -1,0 +1,91 @@
+"""Tokenizers without torch: offsets for chunking, and ids for the encoders that do their own batching."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybrid_search.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"\S+")
+
+
+def load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
+    """The tokenizer of a model's folder, with truncation and padding off; not changed after that, so thread-safe.
+
+    Raises:
+        ModelError: the folder has no ``tokenizer.json``.
+        MissingExtraError: the library ``tokenizers`` is not installed.
+    """
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingExtraError("Tokenizing", "models") from error
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError("no tokenizer.json", where=str(folder), remedy="Save the model again with a fast tokenizer")
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+class TokenSpans:
+    """Where tokens begin and end: the :class:`~hybrid_search.encode.protocols.Tokenizer` of every encoder here."""
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Character offsets ``(start, end)`` of each text's tokens, special tokens left out, nothing truncated."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.offsets for encoding in encodings]
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, special tokens left out."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+class WordSpans:
+    """Tokens of an encoder without a tokenizer (vectors come with the documents): runs of characters between spaces."""
+
+    def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Character offsets ``(start, end)`` of each text's words."""
+        return [[match.span() for match in _WORD.finditer(text)] for text in texts]
+
+
+class Cutter:
+    """Token ids of texts, special tokens included, cut at a limit; says once when it had to.
+
+    Args:
+        tokenizer: neither cutting nor padding; it is copied.
+        max_tokens: the limit, special tokens included.
+        name: of the model, for the warning.
+    """
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer, max_tokens: int, name: str) -> None:
+        self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
+        self._tokenizer.enable_truncation(max_tokens)
+        self._max_tokens = max_tokens
+        self._name = name
+        self._warned = False
+
+    def room(self, prompt: str) -> int:
+        """Tokens that are left for a text after the special tokens and a prompt."""
+        return self._max_tokens - len(self._tokenizer.encode(prompt).ids)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, at most ``max_tokens``."""
+        encodings = self._tokenizer.encode_batch(list(texts))
+        if not self._warned and any(encoding.overflowing for encoding in encodings):
+            self._warned = True
+            log.warning("%s reads %d tokens: longer texts are cut there", self._name, self._max_tokens)
+        return [encoding.ids for encoding in encodings]
