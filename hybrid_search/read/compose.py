@@ -1,0 +1,130 @@
+"""Documents made of records, as the settings say which field is what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.read.fields import checked, replaced, text_of, value_at, without
+from hybrid_search.read.identity import SeenIds, document_id
+from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
+from hybrid_search.read.vectors import dense_vector, sparse_vector
+from hybrid_search.records import Document, SparseVector, Vector
+from hybrid_search.settings import DocumentSettings
+
+
+class Composer:
+    """Makes a document of a record, and refuses what no engine would take.
+
+    ``Document.text`` is the text fields that are not empty, joined by a newline. ``Document.fields`` is the rest of
+    the record: without the id, the vectors and the text fields, which would be stored twice; but the first of several
+    text fields stays, as the title that a list of hits shows, and so does a text field that is also filtered on.
+    It remembers ids (16 bytes for each) and the dimension of the first dense vector.
+    """
+
+    def __init__(self, settings: DocumentSettings) -> None:
+        self._settings = settings
+        self._ids = SeenIds()
+        self._dimension: int | None = None
+        self._roles = [(name, role) for role in ("keyword", "number", "date") for name in getattr(settings, role)]
+        self._dropped = _not_stored(settings)
+        self._nested = any("." in name for name in self._dropped)
+
+    def document(self, record: RawRecord) -> Document:
+        """The document of one record.
+
+        Raises:
+            RecordError: the id is missing, of a wrong type, too long or was there before; the text is empty; a vector
+                or a field to filter on is not what it must be.
+        """
+        try:
+            return self._composed(record)
+        except RecordError as error:
+            raise RecordError(error.what, where=record.where, remedy=error.remedy) from None
+
+    def _composed(self, record: RawRecord) -> Document:
+        values, names = record.values, self._settings
+        identifier = self._identifier(values)
+        text = self._text(values)
+        dense, sparse = self._dense(values), self._sparse(values)
+        fields = self._fields(values)
+        if not self._ids.add(identifier):
+            remedy = "Give every document its own id, or leave the second one out"
+            raise RecordError(f"the id {identifier!r} was given before (field {names.id!r})", remedy=remedy)
+        return Document(identifier, text, fields, dense, sparse, record.where)
+
+    def _identifier(self, values: dict[str, Any]) -> str:
+        value = value_at(values, self._settings.id)
+        if value is None:
+            what = f"there is no id: the field {self._settings.id!r} is missing"
+            raise RecordError(what, remedy=f"Set documents.id; the record has: {', '.join(map(str, values))}")
+        return document_id(value, self._settings.id)
+
+    def _text(self, values: dict[str, Any]) -> str:
+        parts = [text_of(value_at(values, name), name) for name in self._settings.text]
+        text = "\n".join(part for part in parts if part)
+        if not text or text.isspace():
+            names = ", ".join(self._settings.text)
+            what = f"the text is empty (documents.text is {names})"
+            raise RecordError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
+        return text
+
+    def _dense(self, values: dict[str, Any]) -> Vector | None:
+        name = self._settings.dense
+        value = value_at(values, name) if name else None
+        if value is None or name is None:
+            return None
+        vector = dense_vector(value, name)
+        if self._dimension is None:
+            self._dimension = vector.size
+        if vector.size != self._dimension:
+            what = f"the dense vector {name!r} has {vector.size} components, the first one had {self._dimension}"
+            raise RecordError(what, remedy="All vectors of an index must come from one model")
+        return vector
+
+    def _sparse(self, values: dict[str, Any]) -> SparseVector | None:
+        name = self._settings.sparse
+        value = value_at(values, name) if name else None
+        return None if value is None or name is None else sparse_vector(value, name)
+
+    def _fields(self, values: dict[str, Any]) -> dict[str, Any]:
+        if self._nested:
+            fields = values
+            for name in self._dropped:
+                fields = without(fields, name)
+        else:
+            fields = {name: value for name, value in values.items() if name not in self._dropped}
+        for name, role in self._roles:
+            value = value_at(fields, name)
+            if value is not None:
+                fields = replaced(fields, name, checked(value, name, role))
+        return fields
+
+
+def _not_stored(settings: DocumentSettings) -> frozenset[str]:
+    """Fields of a record that are not kept in ``Document.fields``."""
+    body = settings.text[1:] if len(settings.text) > 1 else settings.text
+    kept = {*settings.keyword, *settings.number, *settings.date}
+    vectors = {name for name in (settings.dense, settings.sparse) if name is not None}
+    return frozenset({settings.id, *vectors, *body} - kept)
+
+
+def compose(records: RawRecords, settings: DocumentSettings, place: str, on_bad: OnBad) -> Iterator[Document]:
+    """The documents of all records; those that are refused go to ``on_bad``.
+
+    Raises:
+        SourceError: the source held no document.
+    """
+    composer = Composer(settings)
+    count = 0
+    for record in records:
+        try:
+            document = composer.document(record)
+        except RecordError as error:
+            on_bad(error, record.as_bytes())
+            continue
+        count += 1
+        yield document
+    if not count:
+        raise SourceError("holds no document", where=place, remedy="Check the source, its format and documents.text")

@@ -1,0 +1,73 @@
+"""JSON lines: one object on each line."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, BinaryIO
+
+import orjson
+
+from hybrid_search.errors import RecordError
+from hybrid_search.read.raw import OnBad, RawRecord, RawRecords, excerpt
+
+MAX_LINE = 1 << 26
+"""64 MiB: far beyond any document, and what keeps a file without line breaks from filling the memory."""
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad) -> RawRecords:
+    """The objects of a stream of JSON lines; empty lines are passed over, a byte order mark is taken off.
+
+    A line that is not UTF-8, not JSON, not an object or longer than 64 MiB goes to ``on_bad``.
+    """
+    lines = iter(partial(stream.readline, MAX_LINE), b"")
+    for number, line in enumerate(lines, 1):
+        where = f"{place}:{number}"
+        if len(line) == MAX_LINE and not line.endswith(b"\n"):
+            _skip_line(stream)
+            remedy = "Write one JSON object on each line"
+            on_bad(RecordError(f"the line is longer than {MAX_LINE} bytes", where=where, remedy=remedy), line)
+            continue
+        data = line.removeprefix(_BOM) if number == 1 else line
+        try:
+            values = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            if data.strip():
+                on_bad(_broken(data, error, where), line)
+            continue
+        if type(values) is dict:
+            yield RawRecord(values, where, line)
+        else:
+            on_bad(_no_object(values, where), line)
+
+
+def _skip_line(stream: BinaryIO) -> None:
+    while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _broken(data: bytes, error: orjson.JSONDecodeError, where: str) -> RecordError:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as bad:
+        what = f"byte {bad.start + 1} is {data[bad.start]:#04x}, which is not UTF-8"
+        return RecordError(what, where=where, remedy="Write the file in UTF-8: iconv -t UTF-8")
+    column = min(error.pos, len(text.rstrip()))
+    what = f"broken JSON at column {column + 1}: {error.msg}, near {excerpt(text.rstrip(), column)!r}"
+    return RecordError(what, where=where, remedy=_remedy(text, column))
+
+
+def _remedy(text: str, column: int) -> str:
+    if text[column:].startswith(("NaN", "Infinity", "-Infinity")):
+        return "JSON has no NaN and no Infinity: leave the value out, or write null"
+    if text.lstrip().startswith("[") and not text.rstrip().endswith("]"):
+        return "The file looks like one JSON array; turn it into lines: jq -c '.[]'"
+    return "Each line must be one whole JSON object"
+
+
+def _no_object(values: Any, where: str) -> RecordError:
+    kinds = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    remedy = "Each line must be one JSON object"
+    if isinstance(values, list):
+        remedy = "Turn the array into lines: jq -c '.[]'"
+    return RecordError(f"expected an object, got {kinds.get(type(values), 'a number')}", where=where, remedy=remedy)

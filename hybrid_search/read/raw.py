@@ -1,0 +1,43 @@
+"""What a reader hands on: one record as it came, before it is a document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from hybrid_search.errors import RecordError
+
+OnBad = Callable[[RecordError, bytes], None]
+"""Told of a bad record: the error, and the record's bytes as the source holds them."""
+
+Open = Callable[[], AbstractContextManager[BinaryIO]]
+
+
+class RawRecord(NamedTuple):
+    """One record: its values by field name, its place (``file:line``), and its bytes where the source has lines."""
+
+    values: dict[str, Any]
+    where: str
+    data: bytes | None = None
+
+    def as_bytes(self) -> bytes:
+        """The record for a file of skipped ones: its own bytes, or one line of JSON."""
+        return orjson.dumps(self.values, default=str) + b"\n" if self.data is None else self.data
+
+
+RawRecords = Iterator[RawRecord]
+
+
+def refuse(error: RecordError, _data: bytes) -> None:
+    """The strict ``on_bad``: the first bad record ends the reading."""
+    raise error
+
+
+def excerpt(text: str, column: int, width: int = 40) -> str:
+    """At most ``width`` characters around a column (from 0), with an ellipsis where something is cut off."""
+    start = max(0, min(column - width // 2, len(text) - width))
+    piece = text[start : start + width]
+    return f"{'…' if start else ''}{piece}{'…' if start + width < len(text) else ''}"
