@@ -1,0 +1,195 @@
+"""Start one server: its configuration, its command line, its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import msgspec
+import psutil
+
+from hybrid_search.engine.local.account import Account
+from hybrid_search.engine.local.home import agent
+from hybrid_search.engine.local.java import VECTOR_MODULE, Java
+from hybrid_search.engine.local.state import HOST, Member, path_argument
+from hybrid_search.errors import LocalNodeError
+
+MAIN_CLASS = "org.opensearch.bootstrap.OpenSearch"
+
+LOGGING = """\
+status = error
+appender.server.type = RollingFile
+appender.server.name = server
+appender.server.fileName = ${sys:opensearch.logs.base_path}/server.log
+appender.server.filePattern = ${sys:opensearch.logs.base_path}/server.%i.log
+appender.server.layout.type = PatternLayout
+appender.server.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
+appender.server.policies.type = Policies
+appender.server.policies.size.type = SizeBasedTriggeringPolicy
+appender.server.policies.size.size = 10MB
+appender.server.strategy.type = DefaultRolloverStrategy
+appender.server.strategy.max = 3
+rootLogger.level = info
+rootLogger.appenderRef.server.ref = server
+"""
+
+DISK_WATERMARKS = {"low": "1gb", "high": "750mb", "flood_stage": "500mb"}
+"""Free space below which the server stops taking shards and then writes. The default, a share of the disk, makes
+indices read-only on a laptop whose large disk is 95 % full."""
+
+POLL_SECONDS = 0.05
+KILL_SECONDS = 10.0
+
+INHERITED = ("PATH", "TZ", "TMPDIR", "SYSTEMROOT")
+"""All that the server sees of the environment: neither credentials nor another program's Java options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What every server of a node is started with."""
+
+    home: Path
+    java: Java
+    account: Account
+    heap: str
+    short_lived: bool = False
+
+
+def configuration(member: Member, cluster: str, members: Sequence[Member]) -> dict[str, Any]:
+    """The settings of ``opensearch.yml`` for one member of a node with these members."""
+    settings: dict[str, Any] = {
+        "cluster.name": cluster,
+        "node.name": member.name,
+        "network.host": HOST,
+        "http.port": member.port,
+        "transport.port": member.transport_port,
+        "path.data": member.data,
+        "path.logs": str(member.log.parent),
+    }
+    settings |= {f"cluster.routing.allocation.disk.watermark.{name}": free for name, free in DISK_WATERMARKS.items()}
+    if len(members) == 1:
+        return settings | {"discovery.type": "single-node"}
+    return settings | {
+        "discovery.seed_hosts": [f"{HOST}:{other.transport_port}" for other in members],
+        "cluster.initial_cluster_manager_nodes": [other.name for other in members],
+    }
+
+
+def command(runtime: Runtime, member: Member) -> list[str]:
+    """The command line of one server."""
+    home = runtime.home
+    vector = ["--add-modules", VECTOR_MODULE] if runtime.java.has_vector else []
+    # A test's server is started often and used little: it should not compile or collect with many threads.
+    short_lived = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"] if runtime.short_lived else []
+    return [
+        str(runtime.java.executable),
+        f"-Xms{runtime.heap}",
+        f"-Xmx{runtime.heap}",
+        *short_lived,
+        *vector,
+        "--enable-native-access=ALL-UNNAMED",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-XX:ErrorFile={member.log.parent}/jvm-crash.log",
+        f"-Djava.io.tmpdir={member.temporary}",
+        "-Dlog4j.shutdownHookEnabled=false",
+        "-Dlog4j2.disable.jmx=true",
+        f"-javaagent:{agent(home)}",
+        f"-Dopensearch.path.home={home}",
+        path_argument(member.config),
+        "-Dopensearch.distribution.type=tar",
+        "-cp",
+        f"{home}/lib/*",
+        MAIN_CLASS,
+    ]
+
+
+def start(runtime: Runtime, member: Member, settings: Mapping[str, Any]) -> Member:
+    """Write a server's configuration, start it in a session of its own, and return the member with its process.
+
+    Raises:
+        LocalNodeError: a folder cannot be written, or Java cannot be started.
+    """
+    for place in (member.config, member.log.parent, member.temporary, Path(member.data)):
+        runtime.account.make_folder(place)
+    lines = (f"{key}: {msgspec.json.encode(value).decode()}\n" for key, value in settings.items())
+    (member.config / "opensearch.yml").write_text("".join(lines), encoding="utf-8")
+    (member.config / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
+    member.log.unlink(missing_ok=True)  # what an error message quotes is of this start
+    try:
+        process = _spawn(runtime, member)
+    except OSError as error:
+        raise LocalNodeError(
+            f"Java cannot be started: {error.strerror}",
+            where=str(runtime.java.executable),
+            remedy="Set HYBRID_SEARCH_JAVA_HOME to another JDK",
+        ) from error
+    return msgspec.structs.replace(member, pid=process.pid, created=_created(process.pid))
+
+
+def _spawn(runtime: Runtime, member: Member) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    with member.console.open("wb") as console:
+        process = subprocess.Popen(
+            command(runtime, member),
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            cwd=member.folder,
+            env=environment | {"LC_ALL": "C.UTF-8"},  # paths of any letters
+            start_new_session=True,
+            **runtime.account.popen_options,
+        )
+    Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie if it ends before this program
+    return process
+
+
+def _created(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:  # it ended at once; waiting for it to be ready says why
+        return time.time()
+
+
+def stop(members: Sequence[Member], *, patience: float) -> None:
+    """Ask the servers that run to end, wait ``patience`` seconds, then kill.
+
+    Raises:
+        LocalNodeError: a server belongs to another user, or survives being killed.
+    """
+    try:
+        _signal(members, signal.SIGTERM)
+        _await_end(members, patience)
+        _signal(members, signal.SIGKILL)
+        _await_end(members, KILL_SECONDS)
+    except psutil.AccessDenied as error:
+        raise LocalNodeError(
+            f"The process {error.pid} belongs to another user",
+            remedy="Run the command as the user that started the node",
+        ) from error
+    left = [str(member.pid) for member in members if member.running()]
+    if left:
+        raise LocalNodeError(
+            f"The server does not end: process {', '.join(left)}", remedy="See with ps what it waits for"
+        )
+
+
+def _signal(members: Sequence[Member], number: int) -> None:
+    for member in members:
+        process = member.running()
+        if process:
+            with suppress(psutil.NoSuchProcess):  # it ended in this instant, as it should
+                process.send_signal(number)
+
+
+def _await_end(members: Sequence[Member], patience: float) -> None:
+    end = time.monotonic() + patience
+    while any(member.running() for member in members) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)

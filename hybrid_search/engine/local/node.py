@@ -1,0 +1,182 @@
+"""Named nodes: bring one up, take it down, say how they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from hybrid_search.engine.local.account import server_account
+from hybrid_search.engine.local.folders import base_folder
+from hybrid_search.engine.local.health import ask, wait_ready
+from hybrid_search.engine.local.home import ensure_home
+from hybrid_search.engine.local.java import find_java
+from hybrid_search.engine.local.launch import Runtime, configuration, start, stop
+from hybrid_search.engine.local.plan import plan_node
+from hybrid_search.engine.local.resources import check_disk, check_memory
+from hybrid_search.engine.local.state import (
+    DEFAULT_NAME,
+    LocalNode,
+    Member,
+    all_nodes,
+    node_folder,
+    read_node,
+    write_node,
+)
+from hybrid_search.errors import LocalNodeError, MissingExtraError
+
+START_SECONDS = 120.0
+"""Time for one server to be ready; every further one gets as much again."""
+
+STOP_SECONDS = 30.0
+LOCK_SECONDS = 600.0
+
+
+def up(
+    name: str = DEFAULT_NAME,
+    *,
+    nodes: int | None = None,
+    data: Path | None = None,
+    port: int | None = None,
+    heap: str | None = None,
+) -> LocalNode:
+    """Have a node run: reuse it where it does, start what of it does not, and wait until it is ready.
+
+    What is left out is taken from the node's record, else the defaults: one server, data in the node's own folder,
+    the first free port from 9200 on, 1 GB of heap (512 MB for each server of a cluster).
+
+    Raises:
+        LocalNodeError: Java, memory, disk, the port or the download is missing, or the server does not start.
+        SettingsError: an argument is wrong, or contradicts the node's record.
+    """
+    node_folder(name)
+    with _one_at_a_time():
+        known = read_node(name)
+        planned = plan_node(name, known, nodes=nodes, data=data, port=port, heap=heap)
+        if planned.state != "running":
+            planned = _start(planned)
+        else:
+            wait_ready(planned.members, deadline=START_SECONDS)
+        return planned
+
+
+def down(name: str = DEFAULT_NAME) -> LocalNode:
+    """Stop exactly the servers that :func:`up` started; their data stays.
+
+    Raises:
+        LocalNodeError: no node has this name, or a server does not end.
+    """
+    node_folder(name)
+    with _one_at_a_time():
+        node = read_node(name)
+        if node is None:
+            raise LocalNodeError(f"There is no local node named {name!r}", remedy="See: hybrid-search status")
+        stop(node.members, patience=STOP_SECONDS)
+        node = msgspec.structs.replace(node, stopped=True)
+        write_node(node)
+        return node
+
+
+def running_url(name: str = DEFAULT_NAME) -> str | None:
+    """Where the node answers, None where it does not run."""
+    node = read_node(name)
+    return node.url if node and node.state in {"running", "degraded"} else None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node as it is now: ``memory`` in bytes of all its servers; None where a server must run to tell."""
+
+    node: LocalNode
+    state: str
+    memory: int | None
+    indices: int | None
+    documents: int | None
+
+
+def status() -> list[NodeStatus]:
+    """Every node that was ever brought up, by name."""
+    return [_status(node) for node in all_nodes()]
+
+
+def _status(node: LocalNode) -> NodeStatus:
+    running = [process for member in node.members if (process := member.running())]
+    if not running:
+        return NodeStatus(node, node.state, None, None, None)
+    port = int(node.url.rpartition(":")[2])
+    indices = (ask(port, "/_cluster/stats?filter_path=indices.count,indices.docs.count") or {}).get("indices", {})
+    documents = indices.get("docs", {}).get("count")
+    return NodeStatus(node, node.state, sum(map(_resident, running)), indices.get("count"), documents)
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Commands that start or stop nodes wait for each other: ports and records must not change under them."""
+    try:
+        from filelock import FileLock, Timeout
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The local node", "local") from error
+    lock = base_folder() / "nodes.lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise LocalNodeError(
+            "Another command that starts or stops a node is still at work", where=str(lock), remedy="Try again later"
+        ) from error
+    except PermissionError as error:
+        raise LocalNodeError(
+            f"The folder of local nodes cannot be written: {error.strerror}",
+            where=str(lock.parent),
+            remedy="Name another folder in HYBRID_SEARCH_LOCAL_DIR",
+        ) from error
+
+
+def _start(node: LocalNode) -> LocalNode:
+    """Start the members that do not run, after a look at what they need."""
+    missing = [member for member in node.members if not member.running()]
+    check_memory(node.heap, len(missing))
+    account = server_account()
+    java = find_java(account)
+    account.make_folder(node.data)
+    check_disk(node.data)
+    return start_members(node, Runtime(ensure_home(), java, account, node.heap), write_node)
+
+
+def start_members(node: LocalNode, runtime: Runtime, record: Callable[[LocalNode], None]) -> LocalNode:
+    """Start the members that do not run and wait until all are ready; on failure stop what was started here.
+
+    Args:
+        node: the node with its members' ports and folders.
+        runtime: what to start them with.
+        record: told of the node after each start, so that no server is ever without a record.
+
+    Raises:
+        LocalNodeError: a server does not start, or is not ready in time.
+    """
+    started: list[Member] = []
+    try:
+        for place, member in enumerate(node.members):
+            if member.running():
+                continue
+            started.append(start(runtime, member, configuration(member, node.name, node.members)))
+            members = (*node.members[:place], started[-1], *node.members[place + 1 :])
+            node = msgspec.structs.replace(node, members=members, home=str(runtime.home), stopped=False)
+            record(node)
+        wait_ready(node.members, deadline=START_SECONDS * len(node.members))
+    except BaseException:  # an interrupt as well: nothing half-started stays behind
+        stop(started, patience=0.0)
+        raise
+    return node
