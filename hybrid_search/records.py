@@ -192,9 +192,9 @@ class IndexSchema:
 
     dense: Fingerprint | None
     sparse: Fingerprint | None
-    keyword_fields: Sequence[str] = ()
-    number_fields: Sequence[str] = ()
-    date_fields: Sequence[str] = ()
+    keyword_fields: tuple[str, ...] = ()
+    number_fields: tuple[str, ...] = ()
+    date_fields: tuple[str, ...] = ()
     analyzer: str = "english"
     bm25_k1: float = 0.9
     bm25_b: float = 0.4

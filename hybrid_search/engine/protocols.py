@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
 
-from hybrid_search.records import IndexSchema, Vector
+from hybrid_search.records import IndexSchema, Leg, Vector
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -28,12 +28,13 @@ class Request:
     @classmethod
     def json(cls, method: str, path: str, body: Any = None, *, timeout: float | None = None, **params: str) -> Request:
         """A request with a JSON body."""
-        return cls(method, path, params, None if body is None else orjson.dumps(body), JSON, timeout)
+        encoded = None if body is None else orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        return cls(method, path, params, encoded, JSON, timeout)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer of any status: ``body`` is decoded JSON (or text where it is not JSON), header names in lower case."""
+    """An HTTP answer of any status: ``body`` is decoded JSON, or text where it is not; header names in lower case."""
 
     status: int
     body: Any
@@ -110,9 +111,23 @@ class Dialect(Protocol):
         ...
 
     def dense_value(self, vector: Vector) -> Any:
-        """The vector as it goes into a document's JSON: base64 text where the server takes it, else a list."""
+        """The vector as it goes into a document's JSON: base64 text where the server takes it, else a float32 array."""
         ...
 
     def load_settings(self) -> dict[str, Any]:
         """Index settings for the time of a load (refresh off, ...)."""
+        ...
+
+    def server_fusion(
+        self,
+        legs: Mapping[Leg, Mapping[str, Any]],
+        *,
+        window: int,
+        rank_constant: int,
+        weights: Mapping[Leg, float] | None = None,
+    ) -> dict[str, Any]:
+        """The part of a search body that lets the server fuse the search bodies of ``legs`` by reciprocal ranks.
+
+        UnsupportedError where this version cannot; the server itself refuses what its licence lacks.
+        """
         ...

@@ -1,0 +1,190 @@
+"""Where the cluster is and with what credentials: settings turned into addresses, a header and TLS options.
+
+Both vendors' clients are given the same header, so that one place knows how secrets travel; none of them is in a
+``repr`` or in an error. Credentials come from the URL, the settings (file, environment, flags) or the keyring.
+"""
+
+from __future__ import annotations
+
+import warnings
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from hybrid_search.errors import MissingExtraError, SettingsError
+from hybrid_search.settings import EngineSettings
+
+DEFAULT_PORTS = {"http": 9200, "https": 443}
+KEYRING_SERVICE = "hybrid-search"
+
+
+class InsecureTlsWarning(UserWarning):
+    """TLS certificates are not verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One node, without credentials."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server proves itself, and how this client does."""
+
+    verify: bool = True
+    ca_file: str | None = None
+    fingerprint: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All that a transport needs. ``headers`` carry the secret and are left out of the ``repr``."""
+
+    addresses: tuple[Address, ...]
+    tls: Tls
+    headers: Mapping[str, str] = field(repr=False)
+    aws_region: str | None
+    compress: bool
+    connections: int
+    timeout: float
+
+    @property
+    def where(self) -> str:
+        """The addresses without credentials, for messages."""
+        return ",".join(map(str, self.addresses))
+
+
+def access(settings: EngineSettings, url: str) -> Access:
+    """The addresses and credentials of ``settings``, with ``url`` in place of an absent ``settings.url``.
+
+    Raises:
+        SettingsError: an address without scheme or host, contradictory credentials, or a file that is not there.
+        MissingExtraError: the keyring is needed and not installed.
+    """
+    urls = [_cloud_url(settings.cloud_id)] if settings.cloud_id else [part.strip() for part in url.split(",")]
+    addresses = tuple(_address(part) for part in urls)
+    return Access(
+        addresses=addresses,
+        tls=_tls(settings),
+        headers=_headers(settings, _login(settings, urls, addresses)),
+        aws_region=settings.aws_region,
+        compress=settings.compress,
+        connections=settings.connections,
+        timeout=settings.timeout,
+    )
+
+
+def without_credentials(url: str) -> str:
+    """The addresses of a URL setting, for messages and reports."""
+    return ",".join(str(_address(part.strip())) for part in url.split(","))
+
+
+def _address(url: str) -> Address:
+    parts = urlsplit(url)
+    remedy = "Write it as https://host:port"
+    if parts.scheme not in DEFAULT_PORTS:
+        raise SettingsError("the address has no http:// or https://", where="engine.url", remedy=remedy)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host:
+        raise SettingsError("the address has no host, or a port that is no number", where="engine.url", remedy=remedy)
+    return Address(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
+
+
+def _cloud_url(cloud_id: str) -> str:
+    from elastic_transport.client_utils import parse_cloud_id
+
+    try:
+        address = parse_cloud_id(cloud_id).es_address
+    except ValueError:
+        address = None
+    if not address or not address[0]:
+        raise SettingsError("not a cloud id", where="engine.cloud_id", remedy="Copy it from the deployment's page")
+    host, port = address
+    return f"https://{host}:{port}"
+
+
+def _login(settings: EngineSettings, urls: list[str], addresses: tuple[Address, ...]) -> tuple[str, str] | None:
+    """User and password: of the settings, else of the URL, the password else of the keyring."""
+    parts = urlsplit(urls[0])
+    user = settings.user or (unquote(parts.username) if parts.username else None)
+    if user is None:
+        if settings.password is not None:
+            raise SettingsError("a password without a user", where="engine.password", remedy="Set engine.user")
+        return None
+    password = settings.password or (unquote(parts.password) if parts.password else None)
+    return user, password if password is not None else _keyring_password(user, addresses[0])
+
+
+def _keyring_password(user: str, address: Address) -> str:
+    try:
+        import keyring
+    except ImportError:
+        raise MissingExtraError(f"user {user!r} without a password", "keyring") from None
+    entry = f"{user}@{address.host}"
+    password = keyring.get_password(KEYRING_SERVICE, entry)
+    if password is None:
+        raise SettingsError(
+            f"no password for user {user!r}",
+            where="engine.password",
+            remedy=f"Set HYBRID_SEARCH_ENGINE_PASSWORD, or run: keyring set {KEYRING_SERVICE} {entry}",
+        )
+    return str(password)
+
+
+def _headers(settings: EngineSettings, login: tuple[str, str] | None) -> dict[str, str]:
+    given: dict[str, Any] = {
+        "user": login,
+        "api_key": settings.api_key,
+        "bearer": settings.bearer,
+        "aws_region": settings.aws_region,
+    }
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1:
+        raise SettingsError(f"two ways to log in: {' and '.join(named)}", where="engine", remedy="Keep one of them")
+    if login:
+        return {"authorization": f"Basic {_base64(':'.join(login))}"}
+    if settings.api_key:
+        key = _base64(settings.api_key) if ":" in settings.api_key else settings.api_key
+        return {"authorization": f"ApiKey {key}"}
+    return {"authorization": f"Bearer {settings.bearer}"} if settings.bearer else {}
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode("ascii")
+
+
+def _tls(settings: EngineSettings) -> Tls:
+    for name in ("ca_file", "client_cert", "client_key"):
+        value = getattr(settings, name)
+        if value is not None and not Path(value).is_file():
+            raise SettingsError(f"no such file: {value}", where=f"engine.{name}")
+    if settings.ca_file and settings.ca_fingerprint:
+        raise SettingsError("ca_file and ca_fingerprint", where="engine", remedy="Keep one of them")
+    if not settings.verify_tls:
+        if settings.ca_file or settings.ca_fingerprint:
+            raise SettingsError("verify_tls = false contradicts ca_file or ca_fingerprint", where="engine.verify_tls")
+        warnings.warn(
+            "verify_tls = false: anybody between here and the cluster can read and change everything",
+            InsecureTlsWarning,
+            stacklevel=4,
+        )
+    return Tls(
+        settings.verify_tls, settings.ca_file, settings.ca_fingerprint, settings.client_cert, settings.client_key
+    )

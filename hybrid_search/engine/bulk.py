@@ -1,0 +1,137 @@
+"""The bulk dialect: passages to NDJSON lines, and answers to one outcome per line.
+
+Both engines speak it. Sending, sizing, retrying and keeping account are the ingest's; this file does no I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from hybrid_search.engine import layout
+from hybrid_search.engine.answers import Failure, Verdict, error_cause, verdict
+from hybrid_search.engine.protocols import NDJSON, Dialect, Request
+from hybrid_search.errors import RecordError
+from hybrid_search.records import Document, EncodedPassage, SparseVector, Vector
+
+BULK_TIMEOUT = 120.0
+"""Seconds: a bulk request waits for the slowest shard."""
+
+_JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """What became of one action. ``cause`` is None for :attr:`Verdict.DONE`."""
+
+    id: str
+    action: str
+    verdict: Verdict
+    cause: Failure | None = None
+
+
+def bulk_request(lines: bytes, *, timeout: float = BULK_TIMEOUT) -> Request:
+    """``POST /_bulk`` with the lines of any number of actions; answers only what :func:`outcomes` reads."""
+    took = "errors,items.*._id,items.*.status,items.*.error"
+    return Request("POST", "/_bulk", {"filter_path": took}, lines, NDJSON, timeout)
+
+
+def index_action(index: str, encoded: EncodedPassage, dialect: Dialect, *, digest: str | None = None) -> bytes:
+    """Two lines that write a passage under its id, over what was there.
+
+    ``digest`` is the document's content hash where the caller has computed it, once for all passages.
+
+    Raises:
+        RecordError: an id over 512 bytes, a vector that is zero or not finite, or a term weight that is not positive
+            and finite. The engines refuse these too, but for NaN, which JSON cannot say, and base64 would hide.
+    """
+    passage = encoded.passage
+    source: dict[str, Any] = {
+        layout.DOC_ID: passage.document.id,
+        layout.PASSAGE: passage.number,
+        layout.START: passage.start,
+        layout.END: passage.end,
+        layout.TEXT: passage.text,
+        layout.CONTENT_HASH: content_hash(passage.document) if digest is None else digest,
+        layout.FIELDS: {layout.escape(name): value for name, value in passage.document.fields.items()},
+    }
+    if encoded.dense is not None:
+        source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
+    if encoded.sparse is not None:
+        source[layout.SPARSE] = dict(_checked_sparse(encoded.sparse, passage.document))
+    try:
+        return _action("index", index, _checked_id(passage.id, passage.document)) + orjson.dumps(source, option=_JSON)
+    except TypeError as error:
+        raise _refused(passage.document, f"a field that JSON cannot hold: {error}") from None
+
+
+def delete_action(index: str, passage_id: str) -> bytes:
+    """One line that deletes a passage; deleting an absent one is no error."""
+    return _action("delete", index, passage_id)
+
+
+def outcomes(answer: Mapping[str, Any]) -> Iterator[ItemOutcome]:
+    """One outcome per action, in order, from the body of a bulk answer of status 200."""
+    for item in answer["items"]:
+        action, result = next(iter(item.items()))
+        yield _outcome(action, result)
+
+
+def content_hash(document: Document) -> str:
+    """32 hexadecimal digits that change when anything that is indexed of a document changes."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(orjson.dumps([document.text, document.fields], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+    if document.dense is not None:
+        digest.update(np.ascontiguousarray(document.dense, dtype=np.float32).tobytes())
+    if document.sparse is not None:
+        digest.update(orjson.dumps(dict(document.sparse), option=orjson.OPT_SORT_KEYS))
+    return digest.hexdigest()
+
+
+def _action(action: str, index: str, passage_id: str) -> bytes:
+    return orjson.dumps({action: {"_index": index, "_id": passage_id}}, option=_JSON)
+
+
+def _outcome(action: str, result: Mapping[str, Any]) -> ItemOutcome:
+    status, passage_id = result["status"], str(result.get("_id"))
+    if status < 300 or (action == "delete" and status == 404 and "error" not in result):
+        return ItemOutcome(passage_id, action, Verdict.DONE)
+    error = result.get("error")
+    cause = error_cause(status, error) if isinstance(error, Mapping) else Failure(status, "", str(error or ""))
+    return ItemOutcome(passage_id, action, verdict(cause), cause)
+
+
+def _checked_id(passage_id: str, document: Document) -> str:
+    try:
+        size = len(passage_id.encode())
+    except UnicodeEncodeError:
+        raise _refused(document, "an id that is not Unicode text") from None
+    if not document.id or size > layout.MAX_ID_BYTES:
+        raise _refused(document, f"a passage id of {size} bytes; an id has 1 to {layout.MAX_ID_BYTES}")
+    return passage_id
+
+
+def _checked_dense(vector: Vector, document: Document) -> Vector:
+    if not np.isfinite(vector).all():
+        raise _refused(document, "a dense vector with NaN or infinite values")
+    if not vector.any():
+        raise _refused(document, "a dense vector of zeros, which has no direction")
+    return vector
+
+
+def _checked_sparse(weights: SparseVector, document: Document) -> Iterator[tuple[str, float]]:
+    for term, weight in weights.items():
+        if not term:
+            raise _refused(document, "a sparse term without a name")
+        if not layout.MIN_WEIGHT <= weight <= layout.MAX_WEIGHT:
+            raise _refused(document, f"weight {weight!r} of term {term!r}; weights are positive and finite")
+        yield layout.escape(term), float(weight)
+
+
+def _refused(document: Document, what: str) -> RecordError:
+    return RecordError(what, where=document.origin or f"document {document.id[:80]!r}")

@@ -1,0 +1,221 @@
+"""An index from its creation to its end: what it holds, which models made it, and the alias it is searched by.
+
+Requests and readings of answers are plain functions; those that take a connection send and read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine.connection import AsyncConnection, Connection
+from hybrid_search.engine.layout import DENSE, FIELDS, SPARSE, escape
+from hybrid_search.engine.protocols import Request
+from hybrid_search.engine.templates import META, SCHEMA_VERSION
+from hybrid_search.errors import IndexMismatchError, RequestRefusedError
+from hybrid_search.records import Fingerprint, IndexSchema, Leg
+
+ADMIN_TIMEOUT = 120.0
+"""Seconds for requests that change an index or the cluster: they wait for nodes and disks, not for a search."""
+
+MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedIndex:
+    """An index as it is: ``name`` is the index behind the alias that was opened, ``where`` is for messages."""
+
+    name: str
+    schema: IndexSchema
+    where: str
+
+    @property
+    def models(self) -> Mapping[Leg, Fingerprint]:
+        """The model of each leg that has one."""
+        legs = {Leg.DENSE: self.schema.dense, Leg.SPARSE: self.schema.sparse}
+        return {leg: model for leg, model in legs.items() if model is not None}
+
+
+def create_index(connection: Connection, name: str, schema: IndexSchema) -> None:
+    """Creates the index with its mapping and the fingerprints of its models.
+
+    Raises:
+        UnsupportedError: this version lacks the schema's ``dense_index``.
+        RequestRefusedError: the name is taken or not allowed.
+    """
+    body = connection.dialect.index_body(schema)
+    connection.send(Request.json("PUT", _path(name), body, timeout=ADMIN_TIMEOUT))
+
+
+def open_index(connection: Connection, name: str) -> OpenedIndex:
+    """What the index, or the one index behind an alias, holds.
+
+    Raises:
+        IndexMissingError: no such index or alias.
+        IndexMismatchError: not made by this package, by another version of its layout, or changed by hand.
+    """
+    return opened(name, connection.send(opening(name)), connection.where)
+
+
+async def open_index_async(connection: AsyncConnection, name: str) -> OpenedIndex:
+    """The same over an asynchronous connection."""
+    return opened(name, await connection.send(opening(name)), connection.where)
+
+
+def opening(name: str) -> Request:
+    """The request whose answer :func:`opened` reads."""
+    return Request.json("GET", f"{_path(name)}/_mapping")
+
+
+def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
+    """Reads and checks a mapping: a search in a field that is not there would find nothing and say nothing."""
+    place = f"{where}/{name}"
+    if len(answer) != 1:
+        listed = ", ".join(sorted(answer)) or "none"
+        raise IndexMismatchError(f"the name stands for several indices or none: {listed}", where=place)
+    index, content = next(iter(answer.items()))
+    mappings = content["mappings"]
+    meta = mappings.get("_meta", {}).get(META)
+    if meta is None:
+        raise IndexMismatchError(
+            "the index was not made by hybrid-search", where=place, remedy="Index into a new one: hybrid-search index"
+        )
+    if meta["schema_version"] != SCHEMA_VERSION:
+        raise IndexMismatchError(
+            f"the index has schema version {meta['schema_version']}, this package writes and reads {SCHEMA_VERSION}",
+            where=place,
+            remedy="Use the version of hybrid-search that made it, or index again",
+        )
+    schema = msgspec.convert(meta["schema"], IndexSchema)
+    faults = list(_faults(schema, mappings["properties"]))
+    if faults:
+        raise IndexMismatchError(f"the mapping is not what _meta says: {'; '.join(faults)}", where=place)
+    return OpenedIndex(index, schema, place)
+
+
+def check_models(index: OpenedIndex, encoder: TextEncoder, legs: Collection[Leg] = MODEL_LEGS) -> None:
+    """Refuses an encoder whose vectors do not belong to those of the index, in the legs that are used.
+
+    Raises:
+        IndexMismatchError: the difference, line by line ``what: index / encoder``.
+    """
+    pairs = {Leg.DENSE: (index.schema.dense, encoder.dense), Leg.SPARSE: (index.schema.sparse, encoder.sparse)}
+    differences = [
+        f"{leg}: {line}" for leg, (ours, theirs) in pairs.items() if leg in legs for line in _difference(ours, theirs)
+    ]
+    if differences:
+        raise IndexMismatchError(
+            f"the index was made with other models (index / here): {'; '.join(differences)}",
+            where=index.where,
+            remedy="Use the model of the index, or index again under a new name",
+        )
+
+
+def update_meta(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+    """Adds ``values`` to the package's part of ``_meta``, which a mapping update replaces as a whole."""
+    answer = connection.send(opening(name))
+    for index, content in answer.items():
+        meta = content["mappings"].get("_meta", {})
+        meta = {**meta, META: {**meta.get(META, {}), **values}}
+        connection.send(Request.json("PUT", f"{_path(index)}/_mapping", {"_meta": meta}, timeout=ADMIN_TIMEOUT))
+
+
+def read_meta(connection: Connection, name: str) -> dict[str, Any]:
+    """The package's part of an index's ``_meta``; empty where there is none."""
+    content = next(iter(connection.send(opening(name)).values()))
+    meta: dict[str, Any] = content["mappings"].get("_meta", {}).get(META, {})
+    return meta
+
+
+def update_settings(connection: Connection, name: str, settings: Mapping[str, Any]) -> None:
+    """Changes settings of an index that may be changed while it is open."""
+    connection.send(Request.json("PUT", f"{_path(name)}/_settings", settings, timeout=ADMIN_TIMEOUT))
+
+
+def read_settings(connection: Connection, name: str) -> dict[str, str]:
+    """The settings of one index that were set, by their flat names (``index.refresh_interval``)."""
+    answer = connection.send(Request.json("GET", f"{_path(name)}/_settings", flat_settings="true"))
+    settings: dict[str, str] = next(iter(answer.values()))["settings"]
+    return settings
+
+
+def delete_index(connection: Connection, name: str) -> None:
+    """Deletes one index; an alias or a pattern is refused, by the engine and here.
+
+    Raises:
+        IndexMissingError: no such index.
+    """
+    if any(character in name for character in "*?,") or name == "_all":
+        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Delete them one by one")
+    connection.send(Request.json("DELETE", _path(name), timeout=ADMIN_TIMEOUT))
+
+
+def exists(connection: Connection, name: str) -> bool:
+    """Whether there is an index or alias of this name."""
+    answer = connection.transport.send(Request.json("HEAD", _path(name)))
+    if answer.status == 404:
+        return False
+    connection.send(opening(name))
+    return True
+
+
+def refresh(connection: Connection, name: str) -> None:
+    """Makes everything written so far findable."""
+    connection.send(Request.json("POST", f"{_path(name)}/_refresh", timeout=ADMIN_TIMEOUT))
+
+
+def count(connection: Connection, name: str, query: Mapping[str, Any] | None = None) -> int:
+    """Passages in the index, as of its last refresh; those that match ``query`` where it is given."""
+    body = None if query is None else {"query": query}
+    found: int = connection.send(Request.json("POST", f"{_path(name)}/_count", body))["count"]
+    return found
+
+
+def aliased(connection: Connection, alias: str) -> list[str]:
+    """The indices behind an alias, sorted; none where there is no such alias."""
+    answer = connection.transport.send(Request.json("GET", f"/_alias/{quote(alias, safe='')}"))
+    return sorted(answer.body) if answer.status == 200 else []
+
+
+def point_alias(connection: Connection, alias: str, index: str) -> list[str]:
+    """Lets ``alias`` stand for ``index`` and nothing else, in one step that no search falls between.
+
+    Returns the indices that it stood for before.
+    """
+    before = aliased(connection, alias)
+    actions = [{"remove": {"index": old, "alias": alias}} for old in before if old != index]
+    actions.append({"add": {"index": index, "alias": alias}})
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}, timeout=ADMIN_TIMEOUT))
+    return before
+
+
+def _path(name: str) -> str:
+    return f"/{quote(name, safe='')}"
+
+
+def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]:
+    dense = properties.get(DENSE, {})
+    found = dense.get("dims", dense.get("dimension"))
+    if schema.dense is not None and found != schema.dense.dimension:
+        yield f"{DENSE} has dimension {found}, not {schema.dense.dimension}"
+    if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != "rank_features":
+        yield f"{SPARSE} is not rank_features"
+    mapped = properties.get(FIELDS, {}).get("properties", {})
+    named = (*schema.keyword_fields, *schema.number_fields, *schema.date_fields)
+    if absent := [name for name in named if escape(name) not in mapped]:
+        yield f"no field {', '.join(absent)}"
+
+
+def _difference(ours: Fingerprint | None, theirs: Fingerprint | None) -> list[str]:
+    if ours is None or theirs is None:
+        return [] if ours is theirs else [f"{_name(ours)} / {_name(theirs)}"]
+    return [f"{_name(ours)} / {_name(theirs)}", *lines] if (lines := ours.difference(theirs)) else []
+
+
+def _name(model: Fingerprint | None) -> str:
+    return "none" if model is None else model.name

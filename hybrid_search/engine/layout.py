@@ -1,0 +1,66 @@
+"""Names of an index's fields, and names that may hold any character.
+
+One engine document is one passage. Dots in a field or feature name mean a path to both engines (Elasticsearch
+refuses them in features, OpenSearch then silently matches nothing), so the names of users and of tokens are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DOC_ID = "doc_id"
+PASSAGE = "passage"
+START = "start"
+END = "end"
+TEXT = "text"
+CONTENT_HASH = "content_hash"
+DENSE = "dense"
+SPARSE = "sparse"
+FIELDS = "fields"
+
+STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
+"""What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
+
+MAX_ID_BYTES = 512
+"""Longest ``_id`` of both engines, in bytes of UTF-8."""
+
+RESULT_WINDOW = 10_000
+"""``index.max_result_window`` of both engines: from + size may not pass it."""
+
+MIN_WEIGHT = 1.1754943508222875e-38
+"""Smallest weight of a sparse term: the smallest normal float32, for ``rank_features`` keeps no smaller one."""
+
+MAX_WEIGHT = 3.4028234663852886e38
+"""Largest weight of a sparse term: the largest float32."""
+
+_ESCAPES = {"%": "%25", ".": "%2E"}
+
+
+def escape(name: str) -> str:
+    """A name without dots that :func:`unescape` turns back; the name itself where it has neither ``.`` nor ``%``."""
+    for character, escaped in _ESCAPES.items():
+        name = name.replace(character, escaped)
+    return name
+
+
+def unescape(name: str) -> str:
+    """The name that :func:`escape` was given."""
+    for character, escaped in reversed(_ESCAPES.items()):
+        name = name.replace(escaped, character)
+    return name
+
+
+def field_path(name: str) -> str:
+    """The path of a user's field in the index."""
+    return f"{FIELDS}.{escape(name)}"
+
+
+def feature_path(name: str) -> str:
+    """The path of a sparse term, for a ``rank_feature`` query."""
+    return f"{SPARSE}.{escape(name)}"
+
+
+def user_fields(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's fields of an answer's ``_source``, by the user's names."""
+    return {unescape(name): value for name, value in source.get(FIELDS, {}).items()}

@@ -1,0 +1,185 @@
+"""Sends requests over opensearch-py's connections (2.8+ and 3.x): its pool, its TLS, its AWS signer.
+
+``Transport.perform_request`` of opensearch-py hides the status and decodes by its own serializer, so its connection
+classes and its pool of nodes are used directly: any status is an answer, and a node that cannot be reached is
+passed over. These connections check no product header and so also serve to find out which engine answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import opensearchpy
+from opensearchpy import exceptions as vendor
+from opensearchpy.connection_pool import ConnectionPool
+
+from hybrid_search.engine.access import Access, Address
+from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.engine.bodies import decode
+from hybrid_search.engine.protocols import Answer, Request
+from hybrid_search.errors import (
+    EngineError,
+    EngineTimeoutError,
+    EngineUnreachableError,
+    MissingExtraError,
+    RequestRefusedError,
+    SettingsError,
+)
+
+EVERY_STATUS = range(100, 600)
+
+VENDOR_ERRORS = (vendor.OpenSearchException, vendor.ImproperlyConfigured, vendor.OpenSearchDslException)
+"""The roots of everything that opensearch-py raises."""
+
+
+class OpenSearchTransport:
+    """The synchronous one; safe to share between threads."""
+
+    def __init__(self, access: Access) -> None:
+        self.where = access.where
+        self._nodes = len(access.addresses)
+        self._pool = _pool(opensearchpy.Urllib3HttpConnection, access, _signer(access, asynchronous=False))
+
+    def send(self, request: Request) -> Answer:
+        failed: BaseException | None = None
+        for _ in range(self._nodes):
+            connection = self._pool.get_connection()
+            try:
+                status, headers, text = connection.perform_request(*_arguments(request), **_options(request))
+            except VENDOR_ERRORS as error:
+                failed = error
+                if not _is_dead_node(error):
+                    break
+                self._pool.mark_dead(connection)
+            else:
+                self._pool.mark_live(connection)
+                return _answer(status, headers, text)
+        raise translated(failed, self.where) from failed
+
+    def close(self) -> None:
+        for connection, _ in self._pool.connection_opts:
+            connection.close()
+
+
+class AsyncOpenSearchTransport:
+    """The asynchronous one, over aiohttp."""
+
+    def __init__(self, access: Access) -> None:
+        self.where = access.where
+        self._nodes = len(access.addresses)
+        signer = _signer(access, asynchronous=True)
+        connection = opensearchpy.AsyncHttpConnection if signer else opensearchpy.AIOHttpConnection
+        self._pool = _pool(connection, access, signer)
+
+    async def send(self, request: Request) -> Answer:
+        failed: BaseException | None = None
+        for _ in range(self._nodes):
+            connection = self._pool.get_connection()
+            try:
+                status, headers, text = await connection.perform_request(*_arguments(request), **_options(request))
+            except VENDOR_ERRORS as error:
+                failed = error
+                if not _is_dead_node(error):
+                    break
+                self._pool.mark_dead(connection)
+            else:
+                self._pool.mark_live(connection)
+                return _answer(status, headers, text)
+        raise translated(failed, self.where) from failed
+
+    async def close(self) -> None:
+        for connection, _ in self._pool.connection_opts:
+            await connection.close()
+
+
+def translated(error: BaseException | None, where: str) -> EngineError:
+    """The error of the package's tree for any exception of opensearch-py."""
+    match error:
+        case vendor.ConnectionTimeout():
+            return EngineTimeoutError("no answer in time", where=where, remedy="Raise engine.timeout, or send less")
+        case vendor.SSLError():
+            return EngineUnreachableError(
+                f"TLS failed: {error.error}", where=where, remedy="Check engine.ca_file, or the server's certificate"
+            )
+        case vendor.ConnectionError():
+            remedy = "Check the address, or start a local node: hybrid-search up"
+            return EngineUnreachableError(f"nothing answers: {error.error}", where=where, remedy=remedy)
+        case vendor.TransportError() if isinstance(error.status_code, int):
+            return error_for(failure(error.status_code, error.info or error.error), where)
+        case _:
+            return RequestRefusedError(f"{type(error).__name__}: {error}", where=where)
+
+
+def _is_dead_node(error: Exception) -> bool:
+    """Whether another node may do better: this one cannot be reached. A slow one may have done the work."""
+    unreachable = isinstance(error, vendor.ConnectionError)
+    return unreachable and not isinstance(error, vendor.ConnectionTimeout | vendor.SSLError)
+
+
+def _arguments(request: Request) -> tuple[str, str, Mapping[str, str], bytes | None]:
+    return request.method, request.path, request.params, request.body
+
+
+def _options(request: Request) -> dict[str, Any]:
+    return {
+        "timeout": request.timeout,
+        "ignore": EVERY_STATUS,
+        "headers": {"content-type": request.content_type, "accept": "application/json"},
+    }
+
+
+def _answer(status: int, headers: Mapping[str, str], text: str) -> Answer:
+    lower = {name.lower(): value for name, value in headers.items()}
+    return Answer(status, decode(text, lower.get("content-type", "")), lower)
+
+
+def _pool(connection: Any, access: Access, signer: Any) -> ConnectionPool:
+    return ConnectionPool([(connection(**_node(address, access, signer)), {}) for address in access.addresses])
+
+
+def _node(address: Address, access: Access, signer: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "host": address.host,
+        "port": address.port,
+        "url_prefix": address.prefix,
+        "headers": dict(access.headers),
+        "http_auth": signer,
+        "http_compress": access.compress,
+        "pool_maxsize": access.connections,
+        "timeout": access.timeout,
+    }
+    return options if address.scheme == "http" else options | _tls(access)
+
+
+def _tls(access: Access) -> dict[str, Any]:
+    """A pinned fingerprint takes the place of a chain of trust."""
+    tls = access.tls
+    return {
+        "use_ssl": True,
+        "verify_certs": tls.verify and tls.fingerprint is None,
+        "ssl_show_warn": False,
+        "ca_certs": tls.ca_file,
+        "ssl_assert_fingerprint": tls.fingerprint,
+        "client_cert": tls.client_cert,
+        "client_key": tls.client_key,
+    }
+
+
+def _signer(access: Access, *, asynchronous: bool) -> Any:
+    if access.aws_region is None:
+        return None
+    try:
+        import boto3
+    except ImportError:
+        raise MissingExtraError("AWS SigV4", "aws") from None
+    credentials = boto3.Session().get_credentials()
+    if credentials is None:
+        raise SettingsError(
+            "no AWS credentials",
+            where="engine.aws_region",
+            remedy="Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret",
+        )
+    service = "aoss" if access.addresses[0].host.endswith(".aoss.amazonaws.com") else "es"
+    signer = opensearchpy.AWSV4SignerAsyncAuth if asynchronous else opensearchpy.Urllib3AWSV4SignerAuth
+    return signer(credentials, access.aws_region, service)
