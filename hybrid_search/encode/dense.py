@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from hybrid_search.encode.backbone import Backbone, Output
 from hybrid_search.encode.batching import batches
 from hybrid_search.encode.folder import (
+    UNLIMITED,
     Prompts,
-    check_code,
     configuration_digest,
     read_prompts,
     vocabulary_digest,
     weights_digest,
 )
-from hybrid_search.encode.sources import find_model
+from hybrid_search.encode.loading import find_trusted
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.errors import MissingExtraError, ModelError
 from hybrid_search.records import Fingerprint
@@ -40,7 +40,7 @@ class DenseEncoder:
         folder: its files, for the fingerprint.
         prompts: texts put before queries and passages.
         name: what explanations call it.
-        batch_size: texts of full length in one forward pass; shorter texts go through in larger groups.
+        batch_size: texts of full length (at most 512 tokens) in one forward pass; of shorter ones, more.
     """
 
     def __init__(self, backbone: Backbone, *, folder: Path, prompts: Prompts, name: str, batch_size: int) -> None:
@@ -49,7 +49,7 @@ class DenseEncoder:
         self.folder = folder
         self.tokenizer = TokenSpans(backbone.tokenizer)
         self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name)
-        self._budget = batch_size * backbone.max_tokens
+        self._budget = batch_size * min(backbone.max_tokens, UNLIMITED)
         self.max_tokens = self._cut.room(prompts.document)
         if self.max_tokens < 1:
             raise ModelError("the document prompt fills the model's input", where=name, remedy="Shorten the prompt")
@@ -115,10 +115,7 @@ def load_dense(settings: DenseSettings) -> DenseEncoder:
         ModelError: not found, or not to be trusted without being told to.
         MissingExtraError: torch is not installed.
     """
-    folder = find_model(
-        settings.model, allow_pickle=settings.allow_pickle, trust_remote_code=settings.trust_remote_code
-    )
-    check_code(folder, trust_remote_code=settings.trust_remote_code)
+    folder = find_trusted(settings)
     prompts = read_prompts(folder, query=settings.query_prompt, document=settings.document_prompt)
     return DenseEncoder(
         _load_backbone(folder, settings),

@@ -49,6 +49,10 @@ class TokenSpans:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [encoding.offsets for encoding in encodings]
 
+    def vocabulary(self) -> dict[str, int]:
+        """Ids of all entries."""
+        return dict(self._tokenizer.get_vocab())
+
     def count(self, text: str) -> int:
         """Tokens of a text, special tokens left out."""
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)

@@ -1,0 +1,55 @@
+"""Any bi-encoder that sentence-transformers loads: other architectures, Routers, Dense layers, static embeddings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hybrid_search.encode.backbone import Output
+from hybrid_search.encode.folder import UNLIMITED, module_types, pooling_of
+from hybrid_search.encode.loading import fast_tokenizer, load_model
+from hybrid_search.settings import DenseSettings
+
+
+class SentenceBackbone:
+    """A ``SentenceTransformer`` as a :class:`~hybrid_search.encode.backbone.Backbone`.
+
+    Calls take turns: the library changes its tokenizer's settings from call to call.
+    """
+
+    def __init__(self, folder: Path, settings: DenseSettings) -> None:
+        self._model = load_model("SentenceTransformer", folder, settings)
+        self._turn = threading.Lock()
+        own = self._model.max_seq_length
+        # Tokenizers without a limit report none, infinity or a sentinel of 1e30.
+        limit = int(own) if own and own < 1e9 else UNLIMITED
+        self.max_tokens = min(limit, settings.max_tokens or limit)
+        self._model.max_seq_length = self.max_tokens
+        self.pooling = pooling_of(folder)
+        self.normalized = "Normalize" in module_types(folder)
+        self.tokenizer = fast_tokenizer(self._model, folder)
+        self.dimension = self(["a"], [[0]], prompt="", query=False).embeddings.shape[1]
+
+    @torch.inference_mode()
+    def __call__(self, texts: Sequence[str], ids: Sequence[Sequence[int]], *, prompt: str, query: bool) -> Output:
+        """One forward pass through all modules of the route for queries or for documents."""
+        encode = self._model.encode_query if query else self._model.encode_document
+        with self._turn:
+            # No ``output_value``: all features of each text, the token states among them.
+            features: list[dict[str, Any]] = encode(
+                list(texts), prompt=prompt, batch_size=len(ids), show_progress_bar=False, output_value=None
+            )
+        embeddings = torch.stack([row["sentence_embedding"] for row in features])
+        if "token_embeddings" not in features[0]:
+            nothing = torch.empty((len(texts), 0))
+            return Output(ids=nothing.long(), mask=nothing.bool(), states=None, embeddings=embeddings)
+        return Output(
+            ids=torch.stack([row["input_ids"] for row in features]),
+            mask=torch.stack([row["attention_mask"] for row in features]).bool(),
+            states=torch.stack([row["token_embeddings"] for row in features]),
+            embeddings=embeddings,
+        )

@@ -1,0 +1,148 @@
+"""The learned sparse encoder: SPLADE (arXiv:2107.05720, 2109.10086) and its inference-free kin (arXiv:2411.04403)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybrid_search.encode.batching import batches
+from hybrid_search.encode.folder import (
+    UNLIMITED,
+    configuration_digest,
+    read_prompts,
+    vocabulary_digest,
+    weights_digest,
+)
+from hybrid_search.encode.idf import IdfEncoder, load_idf
+from hybrid_search.encode.loading import fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.tokens import Cutter, TokenSpans
+from hybrid_search.errors import ModelError
+from hybrid_search.records import Fingerprint, SparseVector
+from hybrid_search.settings import SparseSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A forward pass holds a logit per token and vocabulary entry: 122 kB per token for BERT's 30,522.
+TOKENS_PER_TEXT = 64
+
+
+class SparseEncoder:
+    """Sparse vectors by a ``sentence_transformers.SparseEncoder``: vocabulary id in decimal to a positive weight.
+
+    Prompts, length and pooling come from the model's own files; a model with a Router takes its route for queries
+    and for documents, so that inference-free ones look queries up in their table. Calls take turns, because the
+    library changes its tokenizer's settings from call to call.
+
+    Args:
+        folder: a model that may be loaded.
+        settings: device, pruning and batch size (texts of 64 tokens in one forward pass).
+    """
+
+    def __init__(self, folder: Path, settings: SparseSettings) -> None:
+        self._model = load_model("SparseEncoder", folder, settings)
+        self._turn = threading.Lock()
+        self._max_terms = settings.max_terms
+        self._budget = settings.batch_size * TOKENS_PER_TEXT
+        self._prompts = read_prompts(folder, query=None, document=None)
+        own = self._model.max_seq_length
+        read = int(own) if own and own < 1e9 else UNLIMITED
+        backend = fast_tokenizer(self._model, folder)
+        self._cut = Cutter(backend, read, settings.model)
+        self.tokenizer = TokenSpans(backend)
+        self.max_tokens = self._cut.room(self._prompts.document)
+        self.fingerprint = Fingerprint(
+            kind="sparse",
+            name=settings.model,
+            weights=weights_digest(folder),
+            max_tokens=read,
+            vocabulary=vocabulary_digest(folder),
+            query_prompt=self._prompts.query,
+            document_prompt=self._prompts.document,
+            extra={"configuration": configuration_digest(folder), "max_terms": settings.max_terms},
+        )
+
+    def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
+        """Vectors of passages, in order, pruned to the ``max_terms`` heaviest."""
+        return self._encode(texts, query=False)
+
+    def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
+        """Vectors of queries, in order, unpruned."""
+        return self._encode(texts, query=True)
+
+    def _encode(self, texts: Sequence[str], *, query: bool) -> list[SparseVector]:
+        prompt = self._prompts.query if query else self._prompts.document
+        lengths = [len(ids) for ids in self._cut.ids([prompt + text for text in texts])]
+        vectors: list[SparseVector] = [{}] * len(texts)
+        for rows in batches(lengths, budget=self._budget):
+            weights = self._forward([texts[row] for row in rows], prompt, query=query)
+            for row, vector in zip(rows, weights, strict=True):
+                vectors[row] = _positive(vector, None if query else self._max_terms)
+        return vectors
+
+    def _forward(self, texts: list[str], prompt: str, *, query: bool) -> Tensor:
+        """Weights of shape (texts, vocabulary), on the CPU."""
+        encode = self._model.encode_query if query else self._model.encode_document
+        with self._turn:
+            weights: Tensor = encode(
+                texts,
+                prompt=prompt,
+                batch_size=len(texts),
+                show_progress_bar=False,
+                convert_to_sparse_tensor=False,
+                save_to_cpu=True,
+            )
+        return weights
+
+
+class InferenceFreeQueries:
+    """A sparse encoder whose queries are word pieces weighted by idf: no forward pass at query time.
+
+    Raises:
+        ModelError: the model's vocabulary is not the one that the idf table is for.
+    """
+
+    def __init__(self, documents: SparseEncoder, queries: IdfEncoder) -> None:
+        if documents.tokenizer.vocabulary() != queries.tokenizer.vocabulary():
+            raise ModelError(
+                "its vocabulary is not that of the idf table (BERT uncased)",
+                where=documents.fingerprint.name,
+                remedy="Set sparse.inference_free_queries to false",
+            )
+        self._documents = documents
+        self._queries = queries
+        self.tokenizer = documents.tokenizer
+        self.max_tokens = documents.max_tokens
+        # The documents' vectors are the same, so that an index serves either form of query.
+        self.fingerprint = documents.fingerprint
+
+    def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
+        """Vectors of passages by the model."""
+        return self._documents.encode_documents(texts)
+
+    def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
+        """Term frequency times idf of the queries' word pieces."""
+        return self._queries.encode_queries(texts)
+
+
+def load_sparse(settings: SparseSettings) -> SparseEncoder | InferenceFreeQueries:
+    """The sparse model that the settings name.
+
+    Raises:
+        ModelError: not found, not to be trusted without being told to, or without a form for queries.
+        MissingExtraError: sentence-transformers is not installed.
+    """
+    encoder = SparseEncoder(find_trusted(settings), settings)
+    return InferenceFreeQueries(encoder, load_idf()) if settings.inference_free_queries else encoder
+
+
+def _positive(weights: Tensor, max_terms: int | None) -> SparseVector:
+    """The positive entries, or the heaviest of them; ties go to the smaller id."""
+    ids = weights.gt(0).nonzero()[:, 0]
+    kept = weights[ids]
+    if max_terms is not None and len(ids) > max_terms:
+        heaviest = kept.argsort(descending=True, stable=True)[:max_terms].sort().values
+        ids, kept = ids[heaviest], kept[heaviest]
+    return dict(zip(map(str, ids.tolist()), kept.tolist(), strict=True))
