@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hybrid_search.engine.local.logs import tail
 from hybrid_search.engine.local.state import HOST, Member
 from hybrid_search.errors import LocalNodeError
 
@@ -75,10 +76,3 @@ def failure(member: Member, what: str) -> LocalNodeError:
         where=member.name,
         remedy=f"Read {member.log} and {member.console}",
     )
-
-
-def tail(path: Any, count: int) -> list[str]:
-    """The last lines of a text file, none where there is no file."""
-    if not path.is_file():
-        return []
-    return path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]  # type: ignore[no-any-return]
