@@ -101,7 +101,7 @@ class BertBackbone:
                 norm=pair(f"{name}.output.LayerNorm"),
             )
 
-        self._words = weights["embeddings.word_embeddings.weight"]
+        self.word_embeddings = weights["embeddings.word_embeddings.weight"]
         # One text is one segment, so that segment 0's embedding can be added to the positions once.
         segment = weights["embeddings.token_type_embeddings.weight"][0]
         self._positions = weights["embeddings.position_embeddings.weight"] + segment
@@ -124,7 +124,7 @@ class BertBackbone:
     def _states(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Last hidden states, float32 of shape (texts, tokens, hidden)."""
         visible = None if bool(mask.all()) else mask[:, None, None, :]
-        states = self._norm(self._words[ids] + self._positions[: ids.shape[1]], self._embedding_norm)
+        states = self._norm(self.word_embeddings[ids] + self._positions[: ids.shape[1]], self._embedding_norm)
         for layer in self._layers:
             attended = functional.linear(self._attend(states, layer.qkv, visible), *layer.attention)
             states = self._norm(states + attended, layer.attention_norm)
