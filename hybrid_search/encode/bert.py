@@ -101,6 +101,7 @@ class BertBackbone:
                 norm=pair(f"{name}.output.LayerNorm"),
             )
 
+        # Public: heads that score the vocabulary are tied to these, shape (vocabulary, hidden).
         self.word_embeddings = weights["embeddings.word_embeddings.weight"]
         # One text is one segment, so that segment 0's embedding can be added to the positions once.
         segment = weights["embeddings.token_type_embeddings.weight"][0]
