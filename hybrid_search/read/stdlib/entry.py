@@ -1,0 +1,36 @@
+"""One documented object of the standard library."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+from hybrid_search.records import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A module, class, function, method or property: where it is found, how it is called, what its docstring says.
+
+    ``path`` is the name inside the module, ``datetime.strptime``; empty for the module itself.
+    """
+
+    module: str
+    path: str
+    kind: str
+    signature: str
+    docstring: str
+
+    @property
+    def name(self) -> str:
+        """The qualified name; built-in objects go without their module, as they are written."""
+        if not self.path:
+            return self.module
+        return self.path if self.module == "builtins" else f"{self.module}.{self.path}"
+
+    def document(self) -> Document:
+        """The entry as a document, its name and signature on the first line of the text."""
+        heading = f"module {self.name}" if self.kind == "module" else f"{self.name}{self.signature}"
+        fields = {"name": self.name, "module": self.module, "kind": self.kind, "signature": self.signature}
+        text = f"{heading}\n{inspect.cleandoc(self.docstring).strip()}"
+        return Document(self.name, text, fields, origin=f"<stdlib>:{self.name}")
