@@ -1,0 +1,27 @@
+"""The query layer: three legs in one request, fused, collapsed to documents, optionally reranked, and explained."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hybrid_search.search.async_client import AsyncSearchClient
+    from hybrid_search.search.client import SearchClient
+    from hybrid_search.search.fusion import Fusion
+    from hybrid_search.search.rerank import Reranking
+
+_HOME = {
+    "AsyncSearchClient": "hybrid_search.search.async_client",
+    "Fusion": "hybrid_search.search.fusion",
+    "Reranking": "hybrid_search.search.rerank",
+    "SearchClient": "hybrid_search.search.client",
+}
+
+__all__ = ["AsyncSearchClient", "Fusion", "Reranking", "SearchClient"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,23 @@
+"""A search result as plain JSON types, for ``--json`` and for services; vectors are left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hybrid_search.records import SearchResult
+
+
+def result_json(result: SearchResult) -> dict[str, Any]:
+    """Every part of ``result`` but the query's vectors, with the records' own names."""
+    return {
+        "id": result.query.id,
+        "query": result.query.text,
+        "fusion": result.fusion,
+        "reranker": result.reranker,
+        "hits": [msgspec.to_builtins(hit, str_keys=True) for hit in result.hits],
+        "legs": msgspec.to_builtins(dict(result.legs), str_keys=True),
+        "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
+        "warnings": list(result.warnings),
+    }

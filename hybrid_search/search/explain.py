@@ -1,0 +1,62 @@
+"""Why a hit stands where it does, in words and numbers: each leg's rank, score and share, and what reranking did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hybrid_search.records import Hit, Leg, SearchResult
+
+if TYPE_CHECKING:
+    from rich.panel import Panel
+
+
+def explanation(hit: Hit, result: SearchResult) -> list[str]:
+    """Lines of plain text that explain one hit of ``result``."""
+    lines = [f"passage {hit.passage_id}, characters {hit.start} to {hit.end}"]
+    lines += [_leg_line(hit, leg, result) for leg in result.legs]
+    lines.append(f"fused by {result.fusion}: {_sum(hit)}")
+    if result.reranker is not None:
+        lines.append(_rerank_line(hit, result.reranker))
+    return lines
+
+
+def explain_text(result: SearchResult) -> str:
+    """Every hit with its explanation, and the warnings of the search."""
+    blocks = [
+        "\n".join([f"{hit.rank}. {hit.id}  {hit.score:.4f}", *(f"   {line}" for line in explanation(hit, result))])
+        for hit in result.hits
+    ]
+    return "\n\n".join([*blocks, *(f"warning: {warning}" for warning in result.warnings)])
+
+
+def explain_panel(hit: Hit, result: SearchResult) -> Panel:
+    """The explanation of one hit as a rich panel."""
+    from rich.panel import Panel
+    from rich.text import Text
+
+    lines = Text("\n".join(explanation(hit, result)))
+    lines.highlight_words([str(leg) for leg in hit.legs], "bold")
+    return Panel(lines, title=f"{hit.rank}. {hit.id}  {hit.score:.4f}", title_align="left", border_style="dim")
+
+
+def _leg_line(hit: Hit, leg: Leg, result: SearchResult) -> str:
+    found, report = hit.legs.get(leg), result.legs[leg]
+    if found is not None:
+        return f"{leg:<7} rank {found.rank:>3}  score {found.score:9.4f}  contributes {found.contribution:.4f}"
+    if report.failure is not None:
+        return f"{leg:<7} failed: {report.failure}"
+    return f"{leg:<7} not among its {report.hits} hits"
+
+
+def _sum(hit: Hit) -> str:
+    terms = " + ".join(f"{found.contribution:.4f}" for found in hit.legs.values())
+    return f"{terms} = {hit.fused:.4f}"
+
+
+def _rerank_line(hit: Hit, reranker: str) -> str:
+    if hit.rerank is None:
+        return f"below the window that {reranker} reranked"
+    return (
+        f"reranked by {reranker}: score {hit.rerank.score:.4f}, combined {hit.rerank.combined:.4f}, "
+        f"rank {hit.rerank.rank_before} -> {hit.rank}"
+    )

@@ -1,0 +1,181 @@
+"""Fusion: several ranked runs in, one ranking out, with every leg's share of every score.
+
+All methods have one shape. A function turns the descending scores of one leg into what each rank is worth; a hit's
+contribution is ``weight * worth``, its fused score the sum of its contributions. What a leg did not find within its
+window contributes 0 from that leg. What this 0 stands for differs and is said at each function.
+
+Pure functions on ids and numbers: no engine, no vectors, no text. Not here: collapsing passages to documents
+(before: :mod:`hybrid_search.search.collapse`) and reranking (after: :mod:`hybrid_search.search.rerank`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from hybrid_search.errors import QueryError
+from hybrid_search.records import Leg, LegScore
+
+Run = Sequence[tuple[str, float]]
+Runs = Mapping[Leg, Run]
+
+RANK_CONSTANT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """One id of the fused ranking: ``score`` is the sum of the contributions in ``legs``."""
+
+    id: str
+    score: float
+    legs: Mapping[Leg, LegScore]
+
+
+def reciprocal_rank(scores: Sequence[float], *, rank_constant: int = RANK_CONSTANT) -> list[float]:
+    """Reciprocal rank fusion: rank r is worth ``1 / (rank_constant + r)``, whatever the scores.
+
+    Cormack, Clarke, Büttcher: Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods,
+    SIGIR 2009. A missing hit is one at an infinite rank.
+    """
+    return [1 / (rank_constant + rank) for rank in range(1, len(scores) + 1)]
+
+
+def min_max(scores: Sequence[float]) -> list[float]:
+    """From 0 at the lowest score of the run to 1 at the highest: ``(s - min) / (max - min)``.
+
+    One of the normalisations compared by Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retrieval,
+    ACM TOIS 42(1), 2023, arXiv 2210.11934. A missing hit is taken to score what the last of the window does.
+    """
+    return _scaled(scores, lowest=min(scores, default=0.0), span=max(scores, default=0.0) - min(scores, default=0.0))
+
+
+def z_score(scores: Sequence[float]) -> list[float]:
+    """Standard scores, moved so that the lowest of the run is 0: ``(s - min) / standard deviation``.
+
+    Bruch, Gai, Ingber (see :func:`min_max`) use ``(s - mean) / deviation``. Moving all scores of a leg, the missing
+    ones too, by the same amount changes no ranking, and keeps contributions from being negative. A missing hit is
+    taken to score what the last of the window does, not the mean.
+    """
+    if not scores:
+        return []
+    mean = math.fsum(scores) / len(scores)
+    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in scores) / len(scores))
+    return _scaled(scores, lowest=min(scores), span=deviation)
+
+
+def theoretical_minimum(scores: Sequence[float], *, lowest: float = 0.0) -> list[float]:
+    """From 0 at the lowest score that the leg could give to 1 at the highest of the run: ``(s - low) / (max - low)``.
+
+    The normalisation that Bruch, Gai, Ingber (see :func:`min_max`) recommend. ``lowest`` is 0 for all three legs:
+    BM25 and dot products of positive weights are 0 without a common term, and both engines report a cosine as
+    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum.
+    """
+    return _scaled(scores, lowest=lowest, span=max(scores, default=lowest) - lowest)
+
+
+def _scaled(scores: Iterable[float], *, lowest: float, span: float) -> list[float]:
+    """``(s - lowest) / span``; where all scores are equal each is worth 1: found, which a missing hit was not."""
+    return [(s - lowest) / span if span > 0 else 1.0 for s in scores]
+
+
+METHODS: Mapping[str, Callable[[Sequence[float]], list[float]]] = MappingProxyType(
+    {"rrf": reciprocal_rank, "min-max": min_max, "z-score": z_score, "theoretical-min": theoretical_minimum}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How runs are fused: a method of :data:`METHODS`, a weight for each leg, and RRF's rank constant.
+
+    Without ``weights`` all legs weigh the same. With them, every leg that searches needs one. Reciprocal ranks take
+    weights as they are (1 by default: the published formula); the other methods divide them by their sum, a convex
+    combination.
+
+    Raises:
+        QueryError: an unknown method, a weight that is negative or not finite, a negative rank constant.
+    """
+
+    method: str = "min-max"
+    weights: Mapping[Leg, float] = field(default_factory=dict)
+    rank_constant: int = RANK_CONSTANT
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            nearest = get_close_matches(self.method, METHODS, n=1, cutoff=0.0)[0]
+            raise QueryError(
+                f"unknown fusion {self.method!r}",
+                remedy=f"Did you mean {nearest!r}? There are: {', '.join(METHODS)}.",
+            )
+        for leg, weight in self.weights.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise QueryError(
+                    f"the weight {weight} of the {leg} leg is not a finite number of 0 or more",
+                    remedy="Give weights such as bm25=0.3; 0 ignores a leg.",
+                )
+        if self.rank_constant < 0:
+            raise QueryError(
+                f"the rank constant {self.rank_constant} is negative", remedy=f"{RANK_CONSTANT} is the usual one."
+            )
+
+    @property
+    def label(self) -> str:
+        """The method and what is not its default, for tables and explanations: ``rrf 20 bm25=0.5 dense=1``."""
+        constant = [str(self.rank_constant)] if self.method == "rrf" and self.rank_constant != RANK_CONSTANT else []
+        return " ".join([self.method, *constant, *(f"{leg}={weight:g}" for leg, weight in self.weights.items())])
+
+    def worths(self, scores: Sequence[float]) -> list[float]:
+        """What each of one leg's descending scores is worth, before its weight."""
+        if self.method == "rrf":
+            return reciprocal_rank(scores, rank_constant=self.rank_constant)
+        return METHODS[self.method](scores)
+
+    def shares(self, legs: Iterable[Leg]) -> dict[Leg, float]:
+        """The weight of each of ``legs``.
+
+        Raises:
+            QueryError: weights are given, but not for each of these legs, or all of theirs are 0.
+        """
+        searched = list(legs)
+        if not self.weights:
+            weights = dict.fromkeys(searched, 1.0)
+        elif missing := [leg for leg in searched if leg not in self.weights]:
+            raise QueryError(
+                f"the weights name no {' and no '.join(missing)} leg, which searches too",
+                remedy="Give every leg a weight, 0 to ignore it, or name fewer legs.",
+            )
+        else:
+            weights = {leg: self.weights[leg] for leg in searched}
+        total = math.fsum(weights.values())
+        if searched and not total > 0:
+            raise QueryError("all weights are 0", remedy="Give at least one leg a positive weight.")
+        return weights if self.method == "rrf" else {leg: weight / total for leg, weight in weights.items()}
+
+
+def in_order(run: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The run by descending score, ties by id: engines break ties by shard and segment, which no client can repeat."""
+    return sorted(run, key=lambda hit: (-hit[1], hit[0]))
+
+
+def fuse(runs: Runs, fusion: Fusion) -> list[Fused]:
+    """One ranking of all ids in ``runs``, by descending fused score, ties by id.
+
+    Args:
+        runs: for each leg ``(id, score)`` pairs, ids unique within a leg; a leg that failed is left out, and the
+            others share its weight. The order of legs and of pairs does not matter.
+        fusion: the method, its weights and constants.
+
+    Raises:
+        QueryError: the weights do not fit the legs.
+    """
+    shares = fusion.shares(runs)
+    found: dict[str, dict[Leg, LegScore]] = {}
+    for leg, run in runs.items():
+        ranked = in_order(run)
+        worths = fusion.worths([score for _, score in ranked])
+        for rank, ((id_, score), worth) in enumerate(zip(ranked, worths, strict=True), start=1):
+            found.setdefault(id_, {})[leg] = LegScore(rank, score, shares[leg] * worth)
+    fused = [Fused(id_, math.fsum(s.contribution for s in legs.values()), legs) for id_, legs in found.items()]
+    return sorted(fused, key=lambda hit: (-hit.score, hit.id))

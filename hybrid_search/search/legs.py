@@ -1,0 +1,100 @@
+"""Request bodies of a search, as pure functions: one per leg, the ``_msearch`` that carries them, and the fetch.
+
+A leg answers with passage ids and scores alone; the passages that will be shown or reranked are fetched afterwards
+by id. Both engines then load and send some 10 stored passages instead of 300, which pays for the second round trip
+(benchmarks/search/round_trips.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from hybrid_search.engine import layout
+from hybrid_search.engine.protocols import NDJSON, Dialect, Request
+from hybrid_search.records import SparseVector, Vector
+
+Body = dict[str, Any]
+Filter = Mapping[str, Any] | None
+
+MAX_CLAUSES = 1000
+"""Both engines allow a query at least 1,024 clauses; some are left for the filter."""
+
+_WORD = re.compile(r"\w+")
+
+
+def bm25(text: str, *, filter: Filter = None) -> Body:
+    """Query of the BM25 leg: any word of ``text`` may match, the analyzer of the index decides what a word is."""
+    return _filtered({"match": {layout.TEXT: {"query": text, "operator": "or"}}}, filter)
+
+
+def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filter: Filter = None) -> Body:
+    """Query of the dense leg: the ``size`` nearest passages, by a graph search of width ``candidates``.
+
+    ``vector`` is float32 of shape (dimension,). The filter applies while the graph is searched, not afterwards.
+    """
+    return dialect.dense_search(vector, size=size, candidates=max(size, candidates), filter=filter)
+
+
+def sparse(vector: SparseVector, *, filter: Filter = None) -> Body:
+    """Query of the sparse leg: the dot product of ``vector`` with each passage's term weights, to 9 bits.
+
+    One ``rank_feature`` clause with ``linear`` per term: its score is boost times the stored weight. Formal and
+    Piwowarski: SPLADE, SIGIR 2021, arXiv 2107.05720. ``vector`` must not be empty.
+    """
+    clauses = [
+        {"rank_feature": {"field": layout.feature_path(term), "linear": {}, "boost": weight}}
+        for term, weight in vector.items()
+    ]
+    scored: Body = {"should": clauses, "minimum_should_match": 1}
+    return {"query": {"bool": scored if filter is None else {**scored, "filter": [filter]}}}
+
+
+def _filtered(query: Body, filter: Filter) -> Body:
+    return {"query": query if filter is None else {"bool": {"must": [query], "filter": [filter]}}}
+
+
+def heaviest(vector: SparseVector, limit: int = MAX_CLAUSES) -> dict[str, float]:
+    """The ``limit`` heaviest terms as plain floats, heaviest first, ties by term."""
+    ordered = sorted(vector.items(), key=lambda term: (-term[1], term[0]))
+    return {term: float(weight) for term, weight in ordered[:limit]}
+
+
+def first_words(text: str, limit: int = MAX_CLAUSES) -> str:
+    """``text`` up to its ``limit``-th word: every word becomes a clause."""
+    for count, word in enumerate(_WORD.finditer(text), start=1):
+        if count == limit:
+            return text[: word.end()]
+    return text
+
+
+def passage_search(query: Body, *, size: int, timeout: float) -> Body:
+    """A whole search body that answers with at most ``size`` passage ids and scores, within ``timeout`` seconds."""
+    return {
+        **query,
+        "size": size,
+        "_source": False,
+        "track_total_hits": False,
+        "timeout": f"{round(timeout * 1000)}ms",
+    }
+
+
+def passage_fetch(passage_ids: Sequence[str], *, timeout: float) -> Body:
+    """A whole search body that answers with the stored passages of these ids, in no particular order."""
+    return {
+        "query": {"ids": {"values": list(passage_ids)}},
+        "size": len(passage_ids),
+        "_source": {"includes": list(layout.STORED)},
+        "track_total_hits": False,
+        "timeout": f"{round(timeout * 1000)}ms",
+    }
+
+
+def multi_search(index: str, bodies: Iterable[Body], *, timeout: float) -> Request:
+    """The searches of ``bodies`` in one request, run side by side by the engine, answered in order."""
+    lines = b"".join(b"{}\n" + orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n" for body in bodies)
+    return Request("POST", f"/{quote(index, safe='')}/_msearch", body=lines, content_type=NDJSON, timeout=timeout)

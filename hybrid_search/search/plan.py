@@ -1,0 +1,215 @@
+"""A search, checked before anything is sent: what the caller asked for and the settings, made one frozen plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+
+from hybrid_search.engine.layout import RESULT_WINDOW
+from hybrid_search.errors import QueryError
+from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, Query
+from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.rerank import Reranking
+from hybrid_search.settings import SearchSettings
+
+CANDIDATES_PER_HIT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a batch of queries is searched.
+
+    Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
+    the dense leg is at least as wide. ``exact`` compares with every vector instead. The page is ``k`` hits after
+    the first ``offset``. ``timeout`` is in seconds, for each request.
+    """
+
+    legs: tuple[Leg, ...]
+    k: int
+    offset: int
+    window: int
+    candidates: int
+    fusion: Fusion
+    reranking: Reranking | None = None
+    collapse: bool = True
+    exact: bool = False
+    timeout: float = 10.0
+
+    @property
+    def reach(self) -> int:
+        """How many hits of the fused ranking are fetched: the page and all before it, or the rerank window."""
+        page = self.offset + self.k
+        return page if self.reranking is None else max(page, self.reranking.window)
+
+
+def plan_search(
+    schema: IndexSchema,
+    settings: SearchSettings,
+    *,
+    k: int | None = None,
+    offset: int = 0,
+    legs: Iterable[str] | None = None,
+    window: int | None = None,
+    candidates: int | None = None,
+    fusion: str | Fusion | None = None,
+    reranking: Reranking | None = None,
+    collapse: bool = True,
+    exact: bool = False,
+) -> Plan:
+    """The plan for what was asked, with ``settings`` where nothing was.
+
+    Legs that are named must be in the index; the legs of the settings are those of them that the index has.
+
+    Raises:
+        QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
+            lacks, weights that do not fit the legs.
+    """
+    searched = _named_legs(legs, schema) if legs is not None else _usual_legs(settings, schema)
+    window = settings.window if window is None else window
+    plan = Plan(
+        legs=searched,
+        k=settings.k if k is None else k,
+        offset=offset,
+        window=window,
+        candidates=_usual_candidates(settings, window) if candidates is None else candidates,
+        fusion=fusion if isinstance(fusion, Fusion) else fusion_of(settings, fusion),
+        reranking=reranking,
+        collapse=collapse,
+        exact=exact,
+        timeout=settings.timeout,
+    )
+    _check_ranges(plan)
+    plan.fusion.shares(plan.legs)
+    return plan
+
+
+def fusion_of(settings: SearchSettings, method: str | None = None) -> Fusion:
+    """The fusion of the settings; another ``method`` keeps their weights and rank constant."""
+    weights = {_leg(name): weight for name, weight in settings.weights.items()}
+    return Fusion(method or settings.fusion, weights, settings.rank_constant)
+
+
+def _usual_candidates(settings: SearchSettings, window: int) -> int:
+    usual = CANDIDATES_PER_HIT * window if settings.candidates is None else settings.candidates
+    return min(max(window, usual), RESULT_WINDOW)
+
+
+def indexed_legs(schema: IndexSchema) -> tuple[Leg, ...]:
+    """The legs that the index can answer; BM25 always."""
+    has: Mapping[Leg, bool] = {
+        Leg.BM25: True,
+        Leg.DENSE: schema.dense is not None,
+        Leg.SPARSE: schema.sparse is not None,
+    }
+    return tuple(leg for leg in ALL_LEGS if has[leg])
+
+
+def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozenset[Leg]) -> None:
+    """Refuse a query that no engine should be asked.
+
+    Args:
+        query: text, vectors or both.
+        plan: its legs.
+        schema: what the index holds.
+        encoded: the legs whose vectors can be made from text here.
+
+    Raises:
+        QueryError: an empty text where a leg or the reranker needs it, a leg without a vector and without an
+            encoder, a vector with another dimension, or one that is zero, not finite or not positive.
+    """
+    given = {Leg.DENSE: query.dense is not None, Leg.SPARSE: query.sparse is not None}
+    needs_text = [leg for leg in plan.legs if not given.get(leg, False)]
+    if (needs_text or plan.reranking) and not query.text.strip():
+        raise QueryError("the query is empty", where=_where(query), remedy="Give at least one word.")
+    for leg in needs_text:
+        if leg is not Leg.BM25 and leg not in encoded:
+            raise QueryError(
+                f"the {leg} leg has no encoder and the query carries no {leg} vector",
+                where=_where(query),
+                remedy=f"Load a {leg} model, give the vector, or name other legs.",
+            )
+    _check_vectors(query, schema)
+
+
+def _check_vectors(query: Query, schema: IndexSchema) -> None:
+    if query.dense is not None:
+        dimension = None if schema.dense is None else schema.dense.dimension
+        if dimension is not None and query.dense.shape != (dimension,):
+            raise QueryError(
+                f"a dense vector of shape {query.dense.shape}",
+                where=_where(query),
+                remedy=f"The index holds vectors of shape ({dimension},).",
+            )
+        if not np.isfinite(query.dense).all() or not query.dense.any():
+            raise QueryError("a dense vector that is zero or not finite", where=_where(query), remedy="Encode again.")
+    for term, weight in (query.sparse or {}).items():
+        if not (np.isfinite(weight) and weight > 0):
+            raise QueryError(
+                f"the term {term!r} with the weight {weight}",
+                where=_where(query),
+                remedy="Weights must be positive and finite; leave other terms out.",
+            )
+
+
+def _where(query: Query) -> str | None:
+    return None if query.id is None else f"query {query.id}"
+
+
+def _usual_legs(settings: SearchSettings, schema: IndexSchema) -> tuple[Leg, ...]:
+    wanted = {_leg(name) for name in settings.legs}
+    if usable := tuple(leg for leg in indexed_legs(schema) if leg in wanted):
+        return usable
+    raise QueryError(
+        f"the settings name no leg of this index: {', '.join(settings.legs) or 'none'}",
+        remedy=f"The index has: {', '.join(indexed_legs(schema))}.",
+    )
+
+
+def _named_legs(names: Iterable[str], schema: IndexSchema) -> tuple[Leg, ...]:
+    named = {_leg(name) for name in names}
+    if not named:
+        raise QueryError("no leg is named", remedy=f"The index has: {', '.join(indexed_legs(schema))}.")
+    available = indexed_legs(schema)
+    if missing := [leg for leg in ALL_LEGS if leg in named and leg not in available]:
+        raise QueryError(
+            f"the index holds no vectors for the {' and the '.join(missing)} leg",
+            remedy=f"It has: {', '.join(available)}. Index again with a model for that leg, or leave it out.",
+        )
+    return tuple(leg for leg in ALL_LEGS if leg in named)
+
+
+def _leg(name: str) -> Leg:
+    if name in set(Leg):
+        return Leg(name)
+    nearest = get_close_matches(name, list(Leg), n=1, cutoff=0.0)
+    raise QueryError(
+        f"unknown leg {name!r}",
+        remedy=f"Did you mean {nearest[0] if nearest else Leg.BM25}? The legs are: {', '.join(Leg)}.",
+    )
+
+
+def _check_ranges(plan: Plan) -> None:
+    if plan.k < 1:
+        raise QueryError(f"k is {plan.k}", remedy="Ask for at least one hit.")
+    if plan.offset < 0:
+        raise QueryError(f"the offset is {plan.offset}", remedy="Count hits from 0.")
+    if not 1 <= plan.window <= RESULT_WINDOW:
+        raise QueryError(f"a window of {plan.window} hits", remedy=f"Give a number from 1 to {RESULT_WINDOW:,}.")
+    if not plan.window <= plan.candidates <= RESULT_WINDOW:
+        raise QueryError(
+            f"{plan.candidates} candidates for a window of {plan.window}",
+            remedy=f"Give a number from the window to {RESULT_WINDOW:,}.",
+        )
+    if plan.offset + plan.k > plan.window:
+        raise QueryError(
+            f"{plan.k} hits from {plan.offset} reach beyond the window of {plan.window} hits per leg",
+            remedy=f"Ask for fewer, or set a wider window (at most {RESULT_WINDOW:,}).",
+        )
+    if plan.reranking is not None and plan.reranking.window > plan.window:
+        raise QueryError(
+            f"a rerank window of {plan.reranking.window} in a window of {plan.window} hits per leg",
+            remedy="Rerank fewer hits, or set a wider window.",
+        )

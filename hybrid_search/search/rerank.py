@@ -1,0 +1,79 @@
+"""Reranking that does not throw the first stage away.
+
+A reranker alone can be worse than the fusion that fed it (MaxSim over MiniLM loses .009 nDCG@10 on SciFact). Its
+scores are therefore combined with the fused ones; a weight of 1 replaces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hybrid_search.errors import QueryError
+from hybrid_search.records import RerankScore
+from hybrid_search.search.fusion import Fused
+
+MAX_WINDOW = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """Rerank the first ``window`` hits; ``weight`` is the reranker's share of the combined score, 1 replaces.
+
+    Raises:
+        QueryError: a window below 1 or above MAX_WINDOW, a weight outside 0 to 1.
+    """
+
+    window: int = 50
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.window <= MAX_WINDOW:
+            raise QueryError(
+                f"a rerank window of {self.window} hits", remedy=f"Give a number from 1 to {MAX_WINDOW}; 50 is usual."
+            )
+        if not 0 <= self.weight <= 1:
+            raise QueryError(
+                f"a rerank weight of {self.weight}", remedy="Give a number from 0 (first stage only) to 1 (replace)."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """A fused hit after reranking; ``rerank`` is None below the window."""
+
+    hit: Fused
+    score: float
+    rerank: RerankScore | None
+
+
+def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float) -> list[Reranked]:
+    """The fused ranking with its first ``len(scores)`` hits reranked, by descending combined score.
+
+    Within the window ``combined = (1 - weight) * first + weight * reranker``, both min-max over the window. Hits
+    below it keep their order and score ``(1 - weight) * first``, which is at most 0: the same line drawn on, with
+    the reranker's worst score. Ties keep the order of the first stage.
+
+    Args:
+        fused: the first stage, in rank order.
+        scores: the reranker's scores of ``fused[:len(scores)]``, higher is better.
+        weight: the reranker's share, from 0 to 1.
+    """
+    window = len(scores)
+    first = _unit([hit.score for hit in fused], window)
+    second = _unit(list(scores), window)
+    combined = [(1 - weight) * f + weight * s for f, s in zip(first, second, strict=False)]
+    above = [
+        Reranked(hit, value, RerankScore(rank_before=rank, score=float(score), combined=value))
+        for rank, (hit, value, score) in enumerate(zip(fused, combined, scores, strict=False), start=1)
+    ]
+    below = [
+        Reranked(hit, (1 - weight) * value, None) for hit, value in zip(fused[window:], first[window:], strict=True)
+    ]
+    return sorted(above, key=lambda hit: -hit.score) + below
+
+
+def _unit(values: Sequence[float], window: int) -> list[float]:
+    """``values`` scaled so that the first ``window`` of them span 0 to 1 (all 0 where they are equal)."""
+    low, high = min(values[:window], default=0.0), max(values[:window], default=0.0)
+    return [(value - low) / (high - low) if high > low else 0.0 for value in values]

@@ -1,0 +1,200 @@
+"""What both clients share: an opened index, the models beside it, and the procedures for what is asked of them.
+
+Nothing here waits: a searcher turns a call into a generator of steps, which a client carries out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict, Unpack
+
+import msgspec
+
+from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
+from hybrid_search.encode.protocols import Reranker, TextEncoder
+from hybrid_search.engine.indices import OpenedIndex, check_models
+from hybrid_search.engine.protocols import Dialect
+from hybrid_search.errors import ModelError, QueryError
+from hybrid_search.records import Leg, Query, SearchResult
+from hybrid_search.search import procedure
+from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.plan import Plan, check_query, plan_search
+from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.retrieve import Retrieved, Target, encode, retrieve
+from hybrid_search.search.steps import Encode, Score, Steps
+from hybrid_search.settings import NO_MODEL, Settings
+
+BATCH = 32
+"""Queries whose legs go to the engine in one ``_msearch``."""
+
+
+class SearchOptions(TypedDict, total=False):
+    """What a search may be asked beyond its query; what is left out is as in the settings.
+
+    Attributes:
+        offset: hits before the page.
+        legs: which legs search; each must be in the index.
+        filter: for queries that carry none of their own.
+        fusion: a method's name (with the weights of the settings), or a whole :class:`Fusion`.
+        rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
+        window: documents that each leg ranks, at most 10,000.
+        candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
+        collapse: False ranks passages rather than documents.
+        exact: compare with every vector instead of searching the graph.
+    """
+
+    offset: int
+    legs: Iterable[str] | None
+    filter: Any | None
+    fusion: str | Fusion | None
+    rerank: bool | Reranking | None
+    window: int | None
+    candidates: int | None
+    collapse: bool
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Searcher:
+    """An index that was opened, the settings, and the models that were loaded for it."""
+
+    target: Target
+    settings: Settings
+    encoder: TextEncoder | None
+    reranker: Reranker | None
+
+    def search(
+        self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> Steps[list[SearchResult]]:
+        """The procedure that answers ``queries``, in batches of :data:`BATCH`.
+
+        Raises:
+            QueryError: what :func:`plan_search` and :func:`check_query` refuse, before anything is sent.
+        """
+        plan, asked = self._checked(queries, k, options)
+        name = None if self.reranker is None else self.reranker.name
+        results: list[SearchResult] = []
+        for batch in _batches(asked):
+            results += yield from procedure.search(batch, plan, self.target, reranker=name)
+        return results
+
+    def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> Steps[list[Retrieved]]:
+        """The procedure of the legs alone: what each found, before fusion."""
+        plan, asked = self._checked(queries, None, options)
+        results: list[Retrieved] = []
+        for batch in _batches(asked):
+            retrieved = yield from encode(batch, plan)
+            yield from retrieve(retrieved, plan, self.target)
+            results += retrieved
+        return results
+
+    def ask_model(self, step: Encode | Score) -> Any:
+        """The answer of the encoder or of the reranker.
+
+        Raises:
+            ModelError: there is none.
+        """
+        if isinstance(step, Encode) and self.encoder is not None:
+            return self.encoder.encode_queries(step.texts)
+        if isinstance(step, Score) and self.reranker is not None:
+            return self.reranker.score(step.query, step.passages)
+        raise ModelError(f"no model for the step {type(step).__name__}")
+
+    def _checked(
+        self, queries: Sequence[str | Query], k: int | None, options: SearchOptions
+    ) -> tuple[Plan, list[Query]]:
+        plan = plan_search(
+            self.target.schema,
+            self.settings.search,
+            k=k,
+            offset=options.get("offset", 0),
+            legs=options.get("legs"),
+            window=options.get("window"),
+            candidates=options.get("candidates"),
+            fusion=options.get("fusion"),
+            reranking=self._reranking(options.get("rerank"), options.get("window")),
+            collapse=options.get("collapse", True),
+            exact=options.get("exact", False),
+        )
+        asked = [_query(query, options.get("filter")) for query in queries]
+        for query in asked:
+            check_query(query, plan, self.target.schema, encoded_legs(self.encoder))
+        return plan, asked
+
+    def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
+        if rerank is False or (rerank is None and self.reranker is None):
+            return None
+        if self.reranker is None:
+            raise QueryError(
+                "no reranker is loaded", remedy='Set rerank.model, for example to "late", or pass a reranker.'
+            )
+        if isinstance(rerank, Reranking):
+            return rerank
+        settings, reach = self.settings.rerank, self.settings.search.window if window is None else window
+        return Reranking(max(1, min(settings.window, reach)), settings.weight)
+
+
+def open_searcher(
+    opened: OpenedIndex,
+    dialect: Dialect,
+    *,
+    settings: Settings | None = None,
+    encoder: TextEncoder | None = None,
+    reranker: Reranker | None = None,
+) -> Searcher:
+    """A searcher of an opened index, its models loaded where they are not given.
+
+    It is pinned to the index behind an alias: the models of this one were checked, those of a later one are not.
+
+    Raises:
+        IndexMismatchError: the index was made with other models than those here.
+        ModelError: a model cannot be found, loaded or trusted.
+    """
+    settings = settings_of(opened) if settings is None else settings
+    if encoder is None and has_models(settings):
+        encoder = load_encoder(settings)
+    if encoder is not None:
+        check_models(opened, encoder, [leg for leg in encoded_legs(encoder) if leg in opened.models])
+    if reranker is None:
+        reranker = load_reranker(settings, encoder)
+    return Searcher(Target(opened.name, dialect, opened.schema), settings, encoder, reranker)
+
+
+def encoded_legs(encoder: TextEncoder | None) -> frozenset[Leg]:
+    """The legs whose vectors ``encoder`` makes from text; precomputed ones come with the query."""
+    models = {} if encoder is None else {Leg.DENSE: encoder.dense, Leg.SPARSE: encoder.sparse}
+    return frozenset(leg for leg, model in models.items() if model is not None and model.kind != PRECOMPUTED)
+
+
+def settings_of(opened: OpenedIndex) -> Settings:
+    """Settings with the models that made the index, for a caller who names none."""
+    dense, sparse = opened.schema.dense, opened.schema.sparse
+    settings = Settings()
+    return msgspec.structs.replace(
+        settings,
+        dense=msgspec.structs.replace(
+            settings.dense,
+            model=NO_MODEL if dense is None else dense.name,
+            dimension=None if dense is None or dense.kind != PRECOMPUTED else dense.dimension,
+        ),
+        sparse=msgspec.structs.replace(
+            settings.sparse,
+            model=NO_MODEL if sparse is None else sparse.name,
+            max_terms=None if sparse is None else sparse.extra.get("max_terms"),
+        ),
+    )
+
+
+def has_models(settings: Settings) -> bool:
+    """Whether there is anything to encode with."""
+    return not settings.dense.model == settings.sparse.model == NO_MODEL
+
+
+def _query(query: str | Query, matching: Any | None) -> Query:
+    query = Query(query) if isinstance(query, str) else query
+    return query if matching is None or query.filter is not None else replace(query, filter=matching)
+
+
+def _batches(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
+    return (queries[begin : begin + BATCH] for begin in range(0, len(queries), BATCH))

@@ -1,0 +1,78 @@
+"""What a search asks of the outside, and the two loops that carry it out.
+
+The procedure is a generator that yields steps and receives their results, or has their errors thrown into it; it
+knows neither sockets nor models nor threads. The synchronous and the asynchronous loop below are all that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import HybridSearchError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Vectors of query texts, please; answered with :class:`~hybrid_search.encode.protocols.EncodedTexts`."""
+
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """An engine request; answered with the decoded body of a successful answer."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Passages to score against a query; answered with float32 of shape (n,)."""
+
+    query: str
+    passages: Sequence[str]
+
+
+Step = Encode | Send | Score
+Steps = Generator[Step, Any, T]
+
+
+def run(steps: Steps[T], carry_out: Callable[[Step], Any]) -> T:
+    """Carry out every step and return what the procedure returns."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = carry_out(step)
+            except HybridSearchError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
+    finally:
+        steps.close()
+
+
+async def run_async(steps: Steps[T], carry_out: Callable[[Step], Awaitable[Any]]) -> T:
+    """The same with awaitables; a cancelled search closes its procedure."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await carry_out(step)
+            except HybridSearchError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
+    finally:
+        steps.close()

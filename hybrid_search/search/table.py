@@ -1,0 +1,124 @@
+"""Results as a table for a terminal: what was found, and what each leg, the fusion and the reranker thought of it.
+
+Wide terminals get a column per leg; below :data:`WIDE` columns the legs go under the snippet. Used by the command
+line and the demo; rich is imported when a table is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hybrid_search.records import Hit, Leg, LegScore, SearchResult
+from hybrid_search.search.snippet import snippet
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+WIDE = 100
+BAR = 10
+SNIPPET = 170
+TITLE_FIELDS = ("title", "name")
+COLOURS: Mapping[Leg, str] = {Leg.BM25: "yellow", Leg.DENSE: "cyan", Leg.SPARSE: "magenta"}
+
+
+def result_table(result: SearchResult, *, width: int, title_fields: tuple[str, ...] = TITLE_FIELDS) -> Table:
+    """The hits of ``result`` in at most ``width`` columns.
+
+    ``title_fields`` are the fields that may name a document, in order of preference; its id where it has none.
+    """
+    from rich import box
+    from rich.table import Table
+
+    wide = width >= WIDE
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="bold", width=width)
+    table.add_column("#", justify="right", style="bold", no_wrap=True)
+    table.add_column("found", ratio=1, overflow="fold")
+    if wide:
+        for leg in result.legs:
+            table.add_column(leg.value, justify="right", no_wrap=True, style=COLOURS[leg], header_style=COLOURS[leg])
+    table.add_column("fused", justify="right", no_wrap=True)
+    if result.reranker is not None:
+        table.add_column("reranked", justify="right", no_wrap=True)
+    largest = max((hit.fused for hit in result.hits), default=0.0)
+    for hit in result.hits:
+        cells: list[RenderableType] = [str(hit.rank), _found(hit, result, title_fields, wide=wide)]
+        cells += [_leg_cell(hit.legs.get(leg)) for leg in result.legs] if wide else []
+        cells.append(_fused(hit, largest))
+        cells += [_reranked(hit)] if result.reranker is not None else []
+        table.add_row(*cells)
+    return table
+
+
+def result_view(result: SearchResult, *, width: int, title_fields: tuple[str, ...] = TITLE_FIELDS) -> RenderableType:
+    """The table under the query, with a line of how it was made and any warnings."""
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text.assemble(("? ", "bold green"), (result.query.text, "bold"))
+    table: RenderableType = result_table(result, width=width, title_fields=title_fields)
+    if not result.hits:
+        table = Text("  nothing found", style="dim")
+    warnings = [Text(f"  warning: {warning}", style="red") for warning in result.warnings]
+    return Group(head, table, Text(f"  {_footer(result)}", style="dim"), *warnings)
+
+
+def title_of(hit: Hit, title_fields: tuple[str, ...] = TITLE_FIELDS) -> str:
+    """What names the document: the first of ``title_fields`` that it has, else its id."""
+    titles = (str(hit.fields[name]) for name in title_fields if hit.fields.get(name))
+    return next(titles, hit.id)
+
+
+def _footer(result: SearchResult) -> str:
+    took = result.took_ms
+    steps = ", ".join(f"{name} {took[name]:.0f}" for name in ("encode", "retrieve", "fetch", "rerank") if name in took)
+    reranked = f", reranked by {result.reranker}" if result.reranker is not None else ""
+    return f"{result.fusion} of {' + '.join(result.legs)}{reranked} in {took['total']:.0f} ms ({steps})"
+
+
+def _found(hit: Hit, result: SearchResult, title_fields: tuple[str, ...], *, wide: bool) -> Text:
+    from rich.text import Text
+
+    shown = snippet(hit.text, result.query.text, width=SNIPPET)
+    body = Text(shown.text, style="dim")
+    for start, end in shown.marks:
+        body.stylize("not dim bold green", start, end)
+    flat = Text(" ").join(body.split("\n")) if "\n" in shown.text else body
+    ellipsis = ("… " if shown.start > 0 else "", " …" if shown.end < len(hit.text.rstrip()) else "")
+    found = Text.assemble((title_of(hit, title_fields), "bold"), "\n", ellipsis[0], flat, ellipsis[1])
+    if not wide:
+        for leg, score in hit.legs.items():
+            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS[leg])
+    return found
+
+
+def _leg_cell(found: LegScore | None) -> Text:
+    from rich.text import Text
+
+    return Text("-", style="dim") if found is None else Text.assemble(f"{found.rank}\n", (f"{found.score:.3f}", "dim"))
+
+
+def _fused(hit: Hit, largest: float) -> Text:
+    """The fused score over a bar of what each leg contributed to it."""
+    from rich.text import Text
+
+    cell = Text(f"{hit.fused:.4f}\n")
+    filled = 0
+    reached = 0.0
+    for leg, found in hit.legs.items():
+        reached += found.contribution
+        cells = round(BAR * reached / largest) if largest > 0 else 0
+        cell.append("━" * (cells - filled), style=COLOURS[leg])
+        filled = max(filled, cells)
+    cell.append("━" * (BAR - filled), style="grey23")
+    return cell
+
+
+def _reranked(hit: Hit) -> Text:
+    from rich.text import Text
+
+    if hit.rerank is None:
+        return Text("-", style="dim")
+    return Text.assemble(f"{hit.rerank.combined:.4f}\n", (f"was {hit.rerank.rank_before}", "dim"))

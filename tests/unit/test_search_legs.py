@@ -1,0 +1,102 @@
+"""Request bodies of the legs, compared whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import orjson
+import pytest
+
+from hybrid_search.engine.elasticsearch import ElasticsearchDialect
+from hybrid_search.engine.opensearch import OpenSearchDialect
+from hybrid_search.search import legs
+
+FILTER = {"term": {"fields.kind": "class"}}
+VECTOR = np.array([0.5, -0.25], dtype=np.float32)
+
+
+def test_bm25_matches_any_word() -> None:
+    """One match query, words joined by or."""
+    assert legs.bm25("parse a date") == {"query": {"match": {"text": {"query": "parse a date", "operator": "or"}}}}
+
+
+def test_bm25_is_filtered_without_changing_scores() -> None:
+    """The filter goes beside the scoring query, not into it."""
+    assert legs.bm25("date", filter=FILTER) == {
+        "query": {
+            "bool": {"must": [{"match": {"text": {"query": "date", "operator": "or"}}}], "filter": [FILTER]},
+        }
+    }
+
+
+def test_sparse_is_a_dot_product() -> None:
+    """One linear clause per term, its weight as boost; at least one must match, with a filter too."""
+    clauses = [
+        {"rank_feature": {"field": "sparse.1055", "linear": {}, "boost": 1.5}},
+        {"rank_feature": {"field": "sparse.7", "linear": {}, "boost": 0.25}},
+    ]
+    assert legs.sparse({"1055": 1.5, "7": 0.25}) == {
+        "query": {"bool": {"should": clauses, "minimum_should_match": 1}},
+    }
+    assert legs.sparse({"1055": 1.5, "7": 0.25}, filter=FILTER) == {
+        "query": {"bool": {"should": clauses, "minimum_should_match": 1, "filter": [FILTER]}},
+    }
+
+
+def test_a_term_with_a_dot_is_escaped() -> None:
+    """A dot would be a path, which OpenSearch silently matches with nothing."""
+    assert legs.sparse({"node.js": 1.0})["query"]["bool"]["should"][0]["rank_feature"]["field"] == "sparse.node%2Ejs"
+
+
+@pytest.mark.parametrize("dialect", [OpenSearchDialect((3, 6, 0)), ElasticsearchDialect((9, 5, 3))])
+def test_dense_searches_at_least_as_wide_as_it_answers(dialect) -> None:
+    """The graph search is never narrower than the hits that are asked for."""
+    body = legs.dense(VECTOR, dialect, size=20, candidates=10, filter=FILTER)
+    assert body == dialect.dense_search(VECTOR, size=20, candidates=20, filter=FILTER)
+
+
+def test_the_heaviest_terms_are_kept() -> None:
+    """Beyond the limit the lightest go; ties by term."""
+    assert list(legs.heaviest({"c": 1.0, "a": 1.0, "b": 2.0}, limit=2).items()) == [("b", 2.0), ("a", 1.0)]
+
+
+def test_weights_of_numpy_become_plain_floats() -> None:
+    """Encoders give float32; JSON takes floats."""
+    assert type(legs.heaviest({"a": np.float32(0.5)})["a"]) is float
+
+
+def test_a_long_text_is_cut_at_a_word() -> None:
+    """Words beyond the clause limit are left out, the others stay as they were."""
+    assert legs.first_words("one, two; three four", limit=3) == "one, two; three"
+    assert legs.first_words("one two ", limit=3) == "one two "
+
+
+def test_a_leg_answers_with_ids_and_scores_alone() -> None:
+    """No stored field is loaded and no total is counted."""
+    assert legs.passage_search({"query": {"match_all": {}}}, size=200, timeout=1.5) == {
+        "query": {"match_all": {}},
+        "size": 200,
+        "_source": False,
+        "track_total_hits": False,
+        "timeout": "1500ms",
+    }
+
+
+def test_passages_are_fetched_without_their_vectors() -> None:
+    """Everything that a hit shows, by id."""
+    assert legs.passage_fetch(["a#0", "b#2"], timeout=10) == {
+        "query": {"ids": {"values": ["a#0", "b#2"]}},
+        "size": 2,
+        "_source": {"includes": ["doc_id", "passage", "start", "end", "text", "fields"]},
+        "track_total_hits": False,
+        "timeout": "10000ms",
+    }
+
+
+def test_a_multi_search_is_lines_of_json() -> None:
+    """An empty header and a body per search; the index, quoted, in the path."""
+    request = legs.multi_search("my/index", [{"size": 1}, {"size": 2}], timeout=3.0)
+    assert (request.method, request.path, request.timeout) == ("POST", "/my%2Findex/_msearch", 3.0)
+    assert request.content_type == "application/x-ndjson"
+    assert request.body is not None
+    assert [orjson.loads(line) for line in request.body.splitlines()] == [{}, {"size": 1}, {}, {"size": 2}]
+    assert request.body.endswith(b"\n")
