@@ -100,7 +100,7 @@ class Not(Filter):
 
 
 def parse(expression: str) -> Filter:
-    """A filter from text: ``brand=Sony``, ``brand=Sony|Canon``, ``brand!=Sony``, ``price<100``; ``brand=*`` is any value.
+    """A filter from text: ``brand=Sony``, ``brand=Sony|Canon``, ``brand!=Sony``, ``price<100``, ``brand=*`` (any).
 
     Raises:
         QueryError: no operator, no field, or a comparison without a value.

@@ -1,0 +1,199 @@
+"""Indices on every engine: created, opened, checked against models, aliased, counted and deleted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from generated import DENSE, SCHEMA, SPARSE, filled, passages, write
+
+from hybrid_search.engine import indices
+from hybrid_search.engine.bulk import bulk_request, delete_action, outcomes
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import IndexMismatchError, IndexMissingError, RequestRefusedError, UnsupportedError
+from hybrid_search.records import IndexSchema, Leg
+
+
+class Models:
+    """An encoder as far as its identity goes."""
+
+    def __init__(self, dense, sparse):
+        self.dense, self.sparse = dense, sparse
+
+
+def test_an_index_opens_with_the_schema_it_was_made_with(connection, index_name):
+    """Everything of the schema, fingerprints and dotted field names included, survives the round trip."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    opened = indices.open_index(connection, name)
+    assert opened.schema == SCHEMA
+    assert (opened.name, dict(opened.models)) == (name, {Leg.DENSE: DENSE, Leg.SPARSE: SPARSE})
+
+
+def test_a_leg_that_is_off_has_no_field(connection, index_name):
+    """Without models the mapping has neither vectors nor terms, and the index opens."""
+    name = index_name()
+    indices.create_index(connection, name, IndexSchema(None, None))
+    mapping = connection.send(indices.opening(name))[name]["mappings"]
+    assert not {"dense", "sparse"} & set(mapping["properties"])
+    assert indices.open_index(connection, name).models == {}
+
+
+def test_a_taken_name_is_refused(connection, index_name):
+    """Creating an index twice does not touch the first."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    with pytest.raises(RequestRefusedError, match="already exists"):
+        indices.create_index(connection, name, SCHEMA)
+
+
+def test_an_unknown_dense_index_is_refused_with_the_known_ones(connection, index_name):
+    """The remedy lists what this version has."""
+    with pytest.raises(UnsupportedError, match="hnsw"):
+        indices.create_index(connection, index_name(), replace(SCHEMA, dense_index="ivf"))
+
+
+def test_a_missing_index_is_its_own_error(connection, index_name):
+    """Opening, counting and deleting what is not there all raise IndexMissingError."""
+    name = index_name()
+    for call in (indices.open_index, indices.count, indices.delete_index, indices.refresh):
+        with pytest.raises(IndexMissingError, match=name):
+            call(connection, name)
+    assert not indices.exists(connection, name)
+
+
+def test_another_model_of_the_same_dimension_is_refused_with_the_difference(connection, index_name):
+    """Equal dimensions would let both engines search on, in the wrong space."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    opened = indices.open_index(connection, name)
+    other = replace(DENSE, name="other", weights="2" * 16, query_prompt="query: ")
+    with pytest.raises(IndexMismatchError) as caught:
+        indices.check_models(opened, Models(other, SPARSE))
+    message = str(caught.value)
+    assert "dense: generated / other" in message
+    assert f"weights: {'0' * 16!r} / {'2' * 16!r}" in message
+    assert "query_prompt: '' / 'query: '" in message
+    assert "sparse:" not in message
+
+
+def test_a_missing_leg_is_a_mismatch_unless_it_is_not_used(connection, index_name):
+    """An encoder without the sparse model may search the dense leg, and no more."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    opened = indices.open_index(connection, name)
+    with pytest.raises(IndexMismatchError, match="sparse: generated / none"):
+        indices.check_models(opened, Models(DENSE, None))
+    indices.check_models(opened, Models(DENSE, None), {Leg.BM25, Leg.DENSE})
+    indices.check_models(opened, Models(replace(DENSE, name="renamed"), SPARSE))
+
+
+def test_an_unknown_schema_version_is_refused(connection, index_name):
+    """An index of a later layout is not read by guessing."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    indices.update_meta(connection, name, {"schema_version": 99})
+    with pytest.raises(IndexMismatchError, match="schema version 99"):
+        indices.open_index(connection, name)
+
+
+def test_a_foreign_index_is_refused(connection, index_name):
+    """An index that something else made has no fingerprints to check."""
+    name = index_name()
+    connection.send(Request.json("PUT", f"/{name}", {"mappings": {"properties": {"text": {"type": "text"}}}}))
+    with pytest.raises(IndexMismatchError, match="not made by hybrid-search"):
+        indices.open_index(connection, name)
+
+
+def test_a_mapping_that_lacks_what_meta_promises_is_refused(connection, index_name):
+    """A search in a field that is not mapped would answer 200 with no hits."""
+    name = index_name()
+    body = connection.dialect.index_body(SCHEMA)
+    del body["mappings"]["properties"]["dense"], body["mappings"]["properties"]["sparse"]
+    del body["mappings"]["properties"]["fields"]["properties"]["price"]
+    connection.send(Request.json("PUT", f"/{name}", body))
+    with pytest.raises(IndexMismatchError) as caught:
+        indices.open_index(connection, name)
+    for fault in ("dense has dimension None, not 16", "sparse is not rank_features", "no field price"):
+        assert fault in str(caught.value)
+
+
+def test_meta_keeps_what_is_not_updated(connection, index_name):
+    """A mapping update replaces _meta as a whole; the package's own update merges."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    indices.update_meta(connection, name, {"load": {"refresh_interval": "1s"}})
+    indices.update_meta(connection, name, {"note": 1})
+    meta = indices.read_meta(connection, name)
+    assert (meta["load"], meta["note"], meta["schema_version"]) == ({"refresh_interval": "1s"}, 1, 1)
+    assert indices.open_index(connection, name).schema == SCHEMA
+
+
+def test_an_alias_moves_in_one_step(connection, index_name):
+    """The alias stands for the new index only, opens as it, and names the old one on return."""
+    alias, old, new = index_name(), index_name(), index_name()
+    filled(connection, old, passages(2))
+    filled(connection, new, passages(5))
+    assert indices.point_alias(connection, alias, old) == []
+    assert indices.point_alias(connection, alias, new) == [old]
+    assert indices.aliased(connection, alias) == [new]
+    assert indices.open_index(connection, alias).name == new
+    assert indices.count(connection, alias) == 5
+
+
+def test_an_alias_of_two_indices_does_not_open(connection, index_name):
+    """Two indices may hold two models; there is no one schema to check against."""
+    alias, one, two = index_name(), index_name(), index_name()
+    for name in (one, two):
+        indices.create_index(connection, name, SCHEMA)
+    actions = [{"add": {"index": name, "alias": alias}} for name in (one, two)]
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}))
+    with pytest.raises(IndexMismatchError, match="several indices"):
+        indices.open_index(connection, alias)
+
+
+@pytest.mark.parametrize("name", ["*", "books-*", "_all", "one,two", "-one,*"])
+def test_patterns_are_never_deleted(connection, name):
+    """Only one index at a time can be deleted, by its own name."""
+    with pytest.raises(RequestRefusedError, match="several indices"):
+        indices.delete_index(connection, name)
+
+
+def test_an_alias_is_not_deleted_as_an_index(connection, index_name):
+    """Deleting by the alias would take the index with it; the engine refuses and the index stays."""
+    alias, name = index_name(), index_name()
+    indices.create_index(connection, name, SCHEMA)
+    indices.point_alias(connection, alias, name)
+    with pytest.raises(RequestRefusedError):
+        indices.delete_index(connection, alias)
+    assert indices.exists(connection, name)
+
+
+def test_count_sees_writes_and_deletes_after_a_refresh(connection, index_name):
+    """A refresh makes both visible; deleting twice is no error."""
+    name = filled(connection, index_name(), passages(4))
+    assert indices.count(connection, name) == 4
+    assert indices.count(connection, name, {"term": {"doc_id": "doc-1"}}) == 1
+    for _ in range(2):
+        results = outcomes(connection.send(bulk_request(delete_action(name, "doc-1#0"))))
+        assert [item.cause for item in results] == [None]
+    indices.refresh(connection, name)
+    assert indices.count(connection, name) == 3
+
+
+def test_writing_again_replaces(connection, index_name):
+    """Ids are deterministic: the same documents twice are the same index."""
+    name = filled(connection, index_name(), passages(4))
+    write(connection, name, passages(4, seed=8))
+    assert indices.count(connection, name) == 4
+
+
+def test_load_settings_can_be_set_and_taken_back(connection, index_name):
+    """What the dialect sets for a load reads back, and so does what was there before."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    assert indices.read_settings(connection, name)["index.refresh_interval"] == "1s"
+    indices.update_settings(connection, name, connection.dialect.load_settings())
+    assert indices.read_settings(connection, name)["index.refresh_interval"] == "-1"
+    indices.update_settings(connection, name, {"index": {"refresh_interval": "1s"}})
+    assert indices.read_settings(connection, name)["index.refresh_interval"] == "1s"
