@@ -1,0 +1,8 @@
+"""Loading documents into an index: nothing lost, nothing twice, every stage at work at once."""
+
+from hybrid_search.ingest.dead_letters import DeadLetters
+from hybrid_search.ingest.journal import Journal
+from hybrid_search.ingest.pipeline import LoadOptions, index_documents
+from hybrid_search.ingest.report import IngestProgress, IngestReport
+
+__all__ = ["DeadLetters", "IngestProgress", "IngestReport", "Journal", "LoadOptions", "index_documents"]

@@ -1,0 +1,61 @@
+"""The file of ``--skip-bad``: records that are no documents, with the reason, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from hybrid_search.errors import RecordError
+from hybrid_search.ingest.dead_letters import document_as_json
+from hybrid_search.ingest.lines import LineFile
+from hybrid_search.records import Document
+
+SHOWN = 5
+
+
+class BadRecords:
+    """Saves and counts bad records; safe to share between the reader's thread and the pipeline's.
+
+    Attributes:
+        first: messages of the first few.
+    """
+
+    def __init__(self, path: Path, *, resumes: bool) -> None:
+        """Open the file; a load that ``resumes`` another adds to it, and does not repeat what it already holds."""
+        self.first: list[str] = []
+        self._file = LineFile(path)
+        self._file.cut_torn_line()
+        if not resumes:
+            self._file.truncate(0)
+        self._lines = set(self._file.lines())
+        self._lock = threading.Lock()
+
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def record(self, error: RecordError, data: bytes) -> None:
+        """Save a record that a reader could not make a document of."""
+        self._save(error, {"record": data.decode("utf-8", "backslashreplace").rstrip("\n")})
+
+    def document(self, error: RecordError, document: Document) -> None:
+        """Save a document that no index can hold."""
+        self._save(error, {"document": document_as_json(document)})
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _save(self, error: RecordError, content: Mapping[str, object]) -> None:
+        told = {"where": error.where, "what": error.what, "remedy": error.remedy}
+        line = json.dumps({**told, **content}, default=str).encode() + b"\n"
+        with self._lock:
+            if line not in self._lines:
+                self._lines.add(line)
+                self._file.append(line)
+            if len(self.first) < SHOWN:
+                self.first.append(str(error))

@@ -1,0 +1,64 @@
+"""What makes a load the same load as an earlier one, so that a journal may continue it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.indices import OpenedIndex, read_settings
+from hybrid_search.errors import SourceError
+from hybrid_search.settings import Settings
+
+HEAD_BYTES = 65_536
+
+
+def load_identity(
+    source: Path, settings: Settings, encoder: TextEncoder, connection: Connection, index: OpenedIndex
+) -> Mapping[str, Any]:
+    """JSON values by name; a load with any other value starts from the beginning.
+
+    ``source`` is known by its path, size, time of change and head; the index by its uuid, which a new index of the
+    same name does not share. Settings that cannot change what is indexed are left out.
+    """
+    return {
+        "source": source_identity(source),
+        "settings": msgspec.to_builtins({"documents": settings.documents, "chunking": settings.chunking}),
+        "models": msgspec.to_builtins({"dense": encoder.dense, "sparse": encoder.sparse}),
+        "index": {"name": index.name, "uuid": read_settings(connection, index.name)["index.uuid"]},
+    }
+
+
+def source_identity(source: Path) -> dict[str, Any]:
+    """Path, size, time of change and a hash of the first 64 KiB of a file; for a folder a hash over its files'."""
+    try:
+        files = [_file_identity(path) for path in _files(source)]
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", where=str(source)) from error
+    digest = hashlib.blake2b(msgspec.json.encode(files), digest_size=16).hexdigest()
+    return {"path": str(source.resolve()), "files": len(files), "digest": digest}
+
+
+def journal_name(source: Path, where: str, index: str) -> str:
+    """A file name for the journal of this source, cluster and index."""
+    digest = hashlib.blake2b(f"{source.resolve()}\n{where}\n{index}".encode(), digest_size=8).hexdigest()
+    return f"{index}-{digest}.journal"
+
+
+def _files(source: Path) -> Iterator[Path]:
+    if source.is_dir():
+        yield from sorted(path for path in source.rglob("*") if path.is_file())
+    else:
+        yield source
+
+
+def _file_identity(path: Path) -> list[str | int]:
+    status = path.stat()
+    with path.open("rb") as file:
+        head = hashlib.blake2b(file.read(HEAD_BYTES), digest_size=16).hexdigest()
+    return [str(path), status.st_size, status.st_mtime_ns, head]

@@ -1,0 +1,124 @@
+"""The stages before the encoder: number documents, check them and cut them into passages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine import bulk
+from hybrid_search.errors import RecordError
+from hybrid_search.ingest.checks import check_document
+from hybrid_search.ingest.chunk import passages_of
+from hybrid_search.ingest.work import Batch, ChunkedDocument
+from hybrid_search.records import Document, Passage
+from hybrid_search.settings import ChunkingSettings
+
+BATCH_DOCUMENTS = 128
+BATCH_CHARACTERS = 1_000_000
+
+
+class Numbers(Protocol):
+    """A set of document numbers."""
+
+    def __contains__(self, number: int) -> bool: ...
+
+
+def numbered(
+    documents: Iterable[Document], done: Numbers, seen: Callable[[str], object]
+) -> Iterator[Batch[tuple[int, Document]]]:
+    """Number the documents from 0 and group those that are not ``done``; the ids of the others go to ``seen``."""
+    first, end, characters = 0, 0, 0
+    items: list[tuple[int, Document]] = []
+    for end, document in enumerate(documents, 1):
+        if end - 1 in done:
+            seen(document.id)
+            continue
+        items.append((end - 1, document))
+        characters += len(document.text)
+        if len(items) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
+            yield Batch(first, end, items)
+            first, items, characters = end, [], 0
+    if end > first:
+        yield Batch(first, end, items)
+
+
+def prepared(
+    work: Iterable[Batch[tuple[int, Document]]],
+    preparation: Preparation,
+    on_bad: Callable[[RecordError, Document], None],
+) -> Iterator[Batch[ChunkedDocument]]:
+    """Check and cut documents; ``on_bad`` takes the bad ones, or raises."""
+    for batch in work:
+        good: list[tuple[int, Document, str]] = []
+        for number, document in batch.items:
+            try:
+                good.append((number, document, preparation.check(document)))
+            except RecordError as error:
+                on_bad(error, document)
+        cut = preparation.cut([document for _, document, _ in good])
+        chunked = [ChunkedDocument(*known, pieces) for known, pieces in zip(good, cut, strict=True)]
+        yield Batch(batch.first, batch.end, chunked)
+
+
+class Preparation:
+    """Checks documents and cuts them into passages.
+
+    A document that carries a vector stays whole: the vector stands for all of its text.
+    """
+
+    def __init__(self, encoder: TextEncoder, chunking: ChunkingSettings, is_new: Callable[[str], bool]) -> None:
+        self._encoder = encoder
+        self._chunking = chunking
+        self._is_new = is_new
+
+    def check(self, document: Document) -> str:
+        """The content hash of a document; RecordError for one that no index can hold, or whose id came before."""
+        check_document(document, self._encoder.dense)
+        digest = content_hash(document, self._chunking)
+        if not self._is_new(document.id):
+            raise RecordError(
+                f"the id {document.id!r} has come before",
+                where=document.origin,
+                remedy="Give every document its own id: the later one would replace the earlier",
+            )
+        return digest
+
+    def cut(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:
+        """The passages of each document; one without a vector needs the encoder's tokenizer."""
+        texts = [document for document in documents if not _carries_vector(document)]
+        pieces = iter(self._cut_texts(texts) if texts else ())
+        return [[whole(document)] if _carries_vector(document) else next(pieces) for document in documents]
+
+    def _cut_texts(self, documents: Sequence[Document]) -> list[list[Passage]]:
+        limit = self._encoder.max_tokens if self._chunking.max_tokens is None else self._chunking.max_tokens
+        overlap = min(self._chunking.overlap, limit - 1)
+        return passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
+
+
+def _carries_vector(document: Document) -> bool:
+    return document.dense is not None or document.sparse is not None
+
+
+def whole(document: Document) -> Passage:
+    """The document as one passage."""
+    return Passage(document, 0, 0, len(document.text))
+
+
+def content_hash(document: Document, chunking: ChunkingSettings) -> str:
+    """32 hexadecimal digits that change with everything that changes what is indexed for ``document``.
+
+    Covers the text, the fields, carried vectors and the settings of the chunking; the models are compared by
+    the fingerprints in the index. Raises RecordError for text or fields that JSON cannot hold.
+    """
+    try:
+        content = bulk.content_hash(document)
+    except TypeError as error:
+        raise RecordError(
+            f"the document cannot be written as JSON: {error}",
+            where=document.origin or f"document {document.id[:80]!r}",
+            remedy="Correct the text's encoding or the value of the field",
+        ) from error
+    settings = f"{chunking.max_tokens} {chunking.overlap}"
+    return hashlib.blake2b(f"{content} {settings}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,40 @@
+"""The progress of a load on a terminal: documents, documents/s and the time left, on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from hybrid_search.ingest.ledger import OnProgress
+from hybrid_search.ingest.report import IngestProgress
+
+
+class SpeedColumn(ProgressColumn):
+    """Documents per second over the last half minute; nothing before the first body is settled."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f} documents/s")
+
+
+@contextmanager
+def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
+    """A bar that follows a load of ``total`` documents (None: unknown)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        SpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("[yellow]{task.fields[waiting]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"Loading {index}", total=total, waiting="")
+
+        def follow(progress: IngestProgress) -> None:
+            bar.update(task, completed=progress.documents, waiting=progress.waiting or "")
+
+        yield follow

@@ -1,0 +1,81 @@
+"""What a load did, and how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybrid_search.ingest.work import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """How far a load has come. ``documents`` counts every document that is settled, whatever became of it.
+
+    ``waiting`` says why nothing moves at the moment (the engine is overloaded, unreachable, read-only).
+    """
+
+    documents: int
+    passages: int
+    refused: int
+    waiting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of every document of a source.
+
+    Attributes:
+        index: the index.
+        documents: settled by this run: indexed + unchanged + refused + skipped.
+        indexed: whose passages are all in the index now because they were sent.
+        unchanged: found in the index with the same content, and not sent.
+        resumed: settled by an earlier run, according to the journal, and left alone.
+        skipped: bad records that never became documents (``--skip-bad``).
+        refused: documents of which at least one passage was refused.
+        passages: passages that the engine took.
+        removed: stale passages that were deleted.
+        bytes: size of all bodies that were sent, in bytes, repetitions included.
+        retried: passages that were sent again.
+        encoded: passages whose vectors were computed; the others carried them or came from the cache.
+        wall: seconds from the first to the last step.
+        busy: seconds in which each stage worked.
+        refusals: the first refusals; all of them are in the dead-letter file.
+        dead_letters: that file, where there is one.
+        notes: what the user should know: a load that was started over, settings that were restored.
+    """
+
+    index: str
+    documents: int
+    indexed: int
+    unchanged: int
+    resumed: int
+    skipped: int
+    refused: int
+    passages: int
+    removed: int
+    bytes: int
+    retried: int
+    encoded: int
+    wall: float
+    busy: Mapping[str, float]
+    refusals: Sequence[Refusal] = ()
+    dead_letters: Path | None = None
+    notes: Sequence[str] = ()
+
+    @property
+    def documents_per_second(self) -> float:
+        """Documents of this run per second of wall time."""
+        return self.documents / self.wall if self.wall > 0 else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, the refusals with ids and reasons but without their documents."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "refusals"}
+        plain["busy"] = {stage: round(seconds, 3) for stage, seconds in self.busy.items()}
+        plain["wall"] = round(self.wall, 3)
+        plain["documents_per_second"] = round(self.documents_per_second, 1)
+        plain["dead_letters"] = None if self.dead_letters is None else str(self.dead_letters)
+        plain["refusals"] = [refusal.as_json() for refusal in self.refusals]
+        return plain
