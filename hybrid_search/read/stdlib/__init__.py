@@ -23,7 +23,8 @@ def documents() -> Iterator[Document]:
     """
     entries: dict[str, Entry] = {}
     for entry in (*_from_source(), *_from_run_time()):
-        entries.setdefault(entry.name, entry)
+        if entry.says_something:
+            entries.setdefault(entry.name, entry)
     for name in sorted(entries):
         yield entries[name].document()
 
@@ -51,11 +52,11 @@ def _from_run_time() -> Iterator[Entry]:
     for module in ("builtins", *source.module_names()):
         if not source.needs_run_time(module) or (live := runtime.imported(module)) is None:
             continue
-        if source.tree(module) is None and (entry := runtime.module_entry(live)):
+        if source.parsed(module) is None and (entry := runtime.module_entry(live)):
             yield entry
         defined = source.public_names(module)
-        for name, value in runtime.public_objects(live, all_is_its_own=source.tree(module) is None):
-            if name not in defined or source.tree(defined[name][0]) is None:
+        for name, value in runtime.public_objects(live, all_is_its_own=source.parsed(module) is None):
+            if name not in defined or source.parsed(defined[name][0]) is None:
                 objects[id(value)] = value
                 found[id(value)] = min(found.get(id(value), (module, name)), (module, name), key=_publicity)
     for key, (module, name) in found.items():

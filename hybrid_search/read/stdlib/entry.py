@@ -28,6 +28,11 @@ class Entry:
             return self.module
         return self.path if self.module == "builtins" else f"{self.module}.{self.path}"
 
+    @property
+    def says_something(self) -> bool:
+        """Whether the docstring is more than the name again, as it is for ``ast.Eq`` and ``timedelta.days``."""
+        return self.docstring.strip() not in {"", self.name.rpartition(".")[2]}
+
     def document(self) -> Document:
         """The entry as a document, its name and signature on the first line of the text."""
         heading = f"module {self.name}" if self.kind == "module" else f"{self.name}{self.signature}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
@@ -52,9 +53,10 @@ def entries_of(value: Any, module: str, path: str) -> Iterator[Entry]:
         yield Entry(module, path, "class" if inspect.isclass(value) else "function", _signature(value), docstring)
     if inspect.isclass(value):
         for name, member in sorted(vars(value).items()):
-            docstring = _own_docstring(member)
-            if docstring and not name.startswith("_"):
-                yield _member(member, module, f"{path}.{name}", docstring)
+            bound = getattr(value, name) if isinstance(member, staticmethod | classmethod) else member
+            docstring = _own_docstring(bound)
+            if docstring and not name.startswith("_") and (inspect.isroutine(bound) or inspect.isdatadescriptor(bound)):
+                yield _member(bound, module, f"{path}.{name}", docstring)
 
 
 def module_entry(module: ModuleType) -> Entry | None:
@@ -65,8 +67,7 @@ def module_entry(module: ModuleType) -> Entry | None:
 def _member(member: Any, module: str, path: str, docstring: str) -> Entry:
     if inspect.isdatadescriptor(member):
         return Entry(module, path, "property", "", docstring)
-    function = getattr(member, "__func__", member)
-    return Entry(module, path, "method", _without_self(_signature(function)), docstring)
+    return Entry(module, path, "method", _without_self(_signature(member)), docstring)
 
 
 def _own_docstring(value: Any) -> str | None:
@@ -83,7 +84,4 @@ def _signature(value: Any) -> str:
 
 
 def _without_self(signature: str) -> str:
-    for first in ("(self, /, ", "(self, ", "($self, /, ", "(type, /, "):
-        if signature.startswith(first):
-            return f"({signature.removeprefix(first)}"
-    return "()" + signature.partition(")")[2] if signature.startswith(("(self)", "(self, /)")) else signature
+    return re.sub(r"^\((?:self|type|cls)(?:, /)?(?:, |(?=\)))", "(", signature)

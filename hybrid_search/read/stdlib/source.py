@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import pkgutil
 import sys
-import warnings
 from collections.abc import Iterator
 from functools import cache
-from importlib.machinery import BYTECODE_SUFFIXES, ModuleSpec, PathFinder
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import starmap
 
 from hybrid_search.read.stdlib.entry import Entry
+from hybrid_search.read.stdlib.parse import Import, ParsedModule, parse
 
 _LEFT_OUT = frozenset(
-    {
-        "antigravity",
-        "this",
-        "test",
-        "tests",
-        "idlelib",
-        "turtledemo",
-        "lib2to3",
-        "__phello__",
-        "ensurepip",
-        "encodings",
-        "distutils",
-    }
-    | {"posix", "nt", "ntpath", "posixpath", "genericpath", "pydoc_data", "nturl2path"}
+    {"antigravity", "this", "test", "tests", "idlelib", "turtledemo", "lib2to3", "ensurepip", "encodings", "distutils"}
+    | {"posix", "nt", "ntpath", "posixpath", "genericpath", "nturl2path", "pydoc_data"}
 )
 """Jokes, tests, bundled programs, tables, and modules whose public name is ``os`` or ``os.path``."""
 
@@ -35,11 +24,10 @@ Home = tuple[str, str]
 """Where an object is defined: module and name in it."""
 
 
-@cache
-def module_names() -> tuple[str, ...]:
+def module_names() -> list[str]:
     """Public modules of the standard library of this interpreter, ``os.path`` included, sorted."""
     top = {name for name in sys.stdlib_module_names if _is_public(name)}
-    return tuple(sorted({"os.path", *(name for module in top for name in _with_submodules(module))}))
+    return sorted({"os.path", *(name for module in top for name in _with_submodules(module))})
 
 
 def _is_public(name: str) -> bool:
@@ -47,12 +35,12 @@ def _is_public(name: str) -> bool:
 
 
 def _with_submodules(name: str) -> Iterator[str]:
-    if (spec := _spec(name)) is None and name not in sys.builtin_module_names:
+    spec = _spec(name)
+    if spec is None and name not in sys.builtin_module_names:
         return
     yield name
-    for found in (
-        pkgutil.iter_modules(spec.submodule_search_locations) if spec and spec.submodule_search_locations else ()
-    ):
+    folders = spec.submodule_search_locations if spec else None
+    for found in pkgutil.iter_modules(folders) if folders else ():
         if _is_public(found.name):
             yield from _with_submodules(f"{name}.{found.name}")
 
@@ -70,18 +58,13 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 @cache
-def tree(name: str) -> ast.Module | None:
-    """The syntax tree of a module, None where it has no Python source."""
+def parsed(name: str) -> ParsedModule | None:
+    """What a module's source says, None where it has none."""
     spec = _spec(name)
-    loader = spec.loader if spec else None
-    if spec is None or not hasattr(loader, "get_source") or (spec.origin or "").endswith(tuple(BYTECODE_SUFFIXES)):
+    if spec is None or not isinstance(spec.loader, InspectLoader):
         return None
-    source = loader.get_source(spec.name)
-    if source is None:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a newer compiler's opinion of the library's own string escapes
-        return ast.parse(source)
+    source = spec.loader.get_source(spec.name)
+    return None if source is None else parse(source, name)
 
 
 @cache
@@ -90,144 +73,64 @@ def public_names(name: str) -> dict[str, Home]:
 
     What counts as offered: the names in ``__all__`` where that can be read, else own definitions and star imports.
     """
-    module = tree(name)
+    module = parsed(name)
     if module is None:
         return {}
-    listed = _listed(module) or frozenset()
-    offered = {**_imported(name, listed), **{node.name: (name, node.name) for node in _definitions(module.body)}}
+    listed = module.listed or frozenset()
+    offered = {**_imported(name, listed), **{own: (name, own) for own in module.definitions}}
     return {key: home for key, home in offered.items() if (key in listed if listed else not key.startswith("_"))}
+
+
+def _imported(name: str, listed: frozenset[str]) -> dict[str, Home]:
+    offered: dict[str, Home] = {}
+    for item, target in _imports(name):
+        if item.is_star:
+            offered |= public_names(target)
+        for here, there in item.names.items():
+            shown = here if here in listed else there  # a lazy import may call it something else on the way
+            if shown in listed:
+                offered[shown] = public_names(target).get(there, (target, there))
+    return offered
 
 
 @cache
 def needs_run_time(name: str) -> bool:
     """Whether only the run time knows all that a module offers: names from C code, or a computed ``__all__``."""
-    module = tree(name)
-    if module is None or _listed(module) is None:
-        return True
-    return any(_is_written_in_c(target, node) for node, target in _imports(name) if target != "__future__")
+    module = parsed(name)
+    return module is None or module.listed is None or any(starmap(_is_written_in_c, _imports(name)))
 
 
-def _is_written_in_c(target: str, node: ast.ImportFrom) -> bool:
-    return tree(target) is None or (node.names[0].name == "*" and needs_run_time(target))
+def _is_written_in_c(item: Import, target: str) -> bool:
+    return parsed(target) is None or (item.is_star and needs_run_time(target))
 
 
 @cache
-def _imports(name: str) -> list[tuple[ast.ImportFrom, str]]:
-    """The ``from ... import`` statements of a module, those inside functions too, and the modules they name."""
-    module = tree(name)
-    nodes = [node for node in ast.walk(module) if isinstance(node, ast.ImportFrom)] if module else []
-    named = [(node, _target(name, node)) for node in nodes]
-    return [(node, target) for node, target in named if target is not None and target != name]
+def _imports(name: str) -> list[tuple[Import, str]]:
+    """The imports of a module with the absolute names of the modules they take from."""
+    module = parsed(name)
+    pairs = [(item, _target(name, item)) for item in module.imports] if module else []
+    return [(item, target) for item, target in pairs if target not in {name, "__future__"}]
 
 
-def _listed(module: ast.Module) -> frozenset[str] | None:
-    """The names of ``__all__``; empty where it is missing, None where it is computed."""
-    names: set[str] = set()
-    for node in module.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-            value = node.value  # type: ignore[attr-defined] the two kinds of node that have targets have a value
-            if not isinstance(value, ast.List | ast.Tuple):
-                return None
-            names |= {item.value for item in value.elts if isinstance(item, ast.Constant)}
-    return frozenset(names)
-
-
-def _imported(name: str, listed: frozenset[str]) -> dict[str, Home]:
-    offered: dict[str, Home] = {}
-    for node, target in _imports(name):
-        for alias in node.names:
-            if alias.name == "*":
-                offered |= public_names(target)
-            elif (alias.asname or alias.name) in listed:
-                offered[alias.asname or alias.name] = public_names(target).get(alias.name, (target, alias.name))
-    return offered
-
-
-def _target(name: str, node: ast.ImportFrom) -> str | None:
-    """The absolute name of the module that is imported from."""
-    if not node.level:
-        return node.module
+def _target(name: str, item: Import) -> str:
+    if not item.level:
+        return item.target
     spec = _spec(name)
     package = name if spec and spec.submodule_search_locations is not None else name.rpartition(".")[0]
-    for _ in range(node.level - 1):
+    for _ in range(item.level - 1):
         package = package.rpartition(".")[0]
-    return f"{package}.{node.module}" if node.module else package
-
-
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-
-
-def _definitions(body: list[ast.stmt]) -> Iterator[Definition]:
-    """Functions and classes of a block, those under ``if`` and ``try`` included."""
-    for node in body:
-        if isinstance(node, Definition):
-            yield node
-        for block in ("body", "orelse", "finalbody") if isinstance(node, ast.If | ast.Try) else ():
-            yield from _definitions(getattr(node, block, []))
-        if isinstance(node, ast.Try):
-            for handler in node.handlers:
-                yield from _definitions(handler.body)
+    return f"{package}.{item.target}".strip(".")
 
 
 def entries_at(home: Home, module: str, name: str) -> Iterator[Entry]:
     """The documented definition at ``home`` and its public members, under the public name ``module.name``."""
-    body = tree(home[0])
-    for node in _definitions(body.body) if body else ():
-        if node.name == home[1]:
-            yield from _described(node, module, name, within_class=False)
+    found = parsed(home[0])
+    for entry in found.definitions.get(home[1], ()) if found else ():
+        path = name + entry.path.removeprefix(home[1])
+        yield Entry(module, path, entry.kind, entry.signature, entry.docstring)
 
 
 def module_entry(name: str) -> Entry | None:
     """The module's own docstring."""
-    module = tree(name)
-    docstring = ast.get_docstring(module) if module else None
-    return Entry(name, "", "module", "", docstring) if docstring else None
-
-
-def _described(node: Definition, module: str, path: str, *, within_class: bool) -> Iterator[Entry]:
-    if docstring := ast.get_docstring(node) or _of_maker(node):
-        yield Entry(module, path, _kind(node, within_class=within_class), _signature(node, within_class), docstring)
-    if isinstance(node, ast.ClassDef):
-        for member in _definitions(node.body):
-            if not member.name.startswith("_"):
-                yield from _described(member, module, f"{path}.{member.name}", within_class=True)
-
-
-def _maker(node: ast.ClassDef) -> Definition | None:
-    return next((member for member in _definitions(node.body) if member.name == "__init__"), None)
-
-
-def _of_maker(node: Definition) -> str | None:
-    """What ``__init__`` says, for a class that says nothing itself."""
-    maker = _maker(node) if isinstance(node, ast.ClassDef) else None
-    return ast.get_docstring(maker) if maker else None
-
-
-def _decorators(node: Definition) -> set[str]:
-    return {ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list}
-
-
-def _kind(node: Definition, *, within_class: bool) -> str:
-    if isinstance(node, ast.ClassDef):
-        return "class"
-    if not within_class:
-        return "function"
-    is_property = any(name.endswith(("property", ".setter", ".getter")) for name in _decorators(node))
-    return "property" if is_property else "method"
-
-
-def _signature(node: Definition, within_class: bool) -> str:
-    """How it is called, without self and cls; for a class the arguments of ``__init__``."""
-    if isinstance(node, ast.ClassDef):
-        maker = _maker(node)
-        return _signature(maker, within_class=True) if maker else ""
-    if _kind(node, within_class=within_class) == "property":
-        return ""
-    arguments = ast.unparse(node.args)
-    if within_class and "staticmethod" not in _decorators(node):
-        arguments = arguments.partition(",")[2].strip().removeprefix("/,").strip() if "," in arguments else ""
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"({arguments}){returns}"
+    module = parsed(name)
+    return Entry(name, "", "module", "", module.docstring) if module and module.docstring else None
