@@ -306,7 +306,8 @@ class EngineSettings(Section, frozen=True):
             f"only one way to log in can be used, but {' and '.join(given)} are given",
             "Keep one",
         )
-        for name, partner in (("user", "password"), ("password", "user"), ("client_key", "client_cert")):
+        # A user without a password is looked up in the keyring.
+        for name, partner in (("password", "user"), ("client_key", "client_cert")):
             missing = getattr(self, name) is not None and getattr(self, partner) is None
             _require(not missing, f"engine.{name}", f"is given without engine.{partner}")
 
