@@ -25,7 +25,11 @@ class RawRecord(NamedTuple):
 
     def as_bytes(self) -> bytes:
         """The record for a file of skipped ones: its own bytes, or one line of JSON."""
-        return orjson.dumps(self.values, default=str) + b"\n" if self.data is None else self.data
+        return (
+            orjson.dumps(self.values, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+            if self.data is None
+            else self.data
+        )
 
 
 RawRecords = Iterator[RawRecord]

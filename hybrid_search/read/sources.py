@@ -1,4 +1,4 @@
-"""Which reader a source needs."""
+"""Which reader a source needs, and the documents that it gives."""
 
 from __future__ import annotations
 
@@ -8,17 +8,36 @@ from typing import BinaryIO
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.beir import packed_variant
+from hybrid_search.read.columns import read_parquet
 from hybrid_search.read.compose import compose
+from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.raw import OnBad, RawRecords, refuse
-from hybrid_search.read.streams import PACKED, STDIN, opened, shown
+from hybrid_search.read.streams import STDIN, opened, shown
+from hybrid_search.read.tables import read_csv, read_tsv
+from hybrid_search.read.texts import TEXT, read_texts, suffix_of, text_files
 from hybrid_search.records import Document
 from hybrid_search.settings import DocumentSettings
 
-StreamReader = Callable[[BinaryIO, str, OnBad], RawRecords]
+STREAMED: dict[str, Callable[[BinaryIO, str, OnBad], RawRecords]] = {
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "tsv": read_tsv,
+}
+"""Formats that are read from a stream of bytes, so from standard input too."""
 
-STREAM_READERS: dict[str, StreamReader] = {"jsonl": read_jsonl}
-SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+FORMATS = (*STREAMED, "parquet", "text")
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    **dict.fromkeys(TEXT, "text"),
+}
 
 
 def documents(
@@ -31,38 +50,86 @@ def documents(
     """The documents of a source, read one at a time.
 
     Args:
-        source: a file, a folder, or ``-`` for standard input; compressed by gzip or Zstandard or not.
+        source: a file; a folder (BEIR, parts of one format, or text and Markdown files); ``-`` for standard input;
+            ``hf:NAME`` for a data set of the Hugging Face hub. Gzip and Zstandard are undone.
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
-        format: the format where the suffix does not tell it.
+        format: one of ``FORMATS``, where the suffix does not tell it.
 
     Raises:
         SourceError: the source is missing, broken, of an unknown format, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
+        MissingExtraError: a data set of the hub without the library for it.
     """
     report = on_bad or refuse
-    return compose(records(source, format=format, on_bad=report), settings, shown(source), report)
+    found = records(source, format=format, dense=settings.dense, on_bad=report)
+    return compose(found, settings, shown(source), report)
 
 
-def records(source: str | Path, *, format: str | None = None, on_bad: OnBad = refuse) -> RawRecords:
-    """The records of a source as they come, before settings say what each field is."""
+def records(
+    source: str | Path, *, format: str | None = None, dense: str | None = None, on_bad: OnBad = refuse
+) -> RawRecords:
+    """The records of a source as they come, before settings say what each field is.
+
+    ``dense`` names a field of dense vectors, which Parquet then gives as numpy arrays.
+    """
+    if format is not None and format not in FORMATS:
+        raise SourceError(f"unknown format {format!r}", where=shown(source), remedy=f"Known: {', '.join(FORMATS)}")
+    if str(source).startswith(PREFIX):
+        yield from read_hub(str(source))
+        return
     path = Path(source)
-    if path.is_dir():
-        corpus = packed_variant(path, "corpus.jsonl")
-        if corpus is None:
-            raise SourceError("the folder has no corpus.jsonl", where=str(path), remedy="Name a file")
-        path = corpus
-    with opened(source if str(source) == STDIN else path) as stream:
-        yield from STREAM_READERS[format or format_of(path)](stream, shown(path), on_bad)
+    is_folder = path.is_dir()
+    kind, files = _parts(path, format) if is_folder else (format or format_of(path), [path])
+    if kind == "text":
+        yield from read_texts(files, path if is_folder else path.parent, on_bad)
+        return
+    for file in files:
+        yield from _file_records(file, kind, dense, on_bad)
+
+
+def _file_records(file: Path, kind: str, dense: str | None, on_bad: OnBad) -> RawRecords:
+    if kind != "parquet":
+        with opened(file) as stream:
+            yield from STREAMED[kind](stream, shown(file), on_bad)
+    elif str(file) == STDIN:
+        raise SourceError("Parquet cannot be read from a pipe", where=shown(file), remedy="Write it to a file first")
+    else:
+        yield from read_parquet(file, dense=dense)
 
 
 def format_of(path: Path) -> str:
-    """The format that a file's suffix tells; JSON lines on standard input."""
+    """The format that a file's suffix tells; JSON lines on standard input.
+
+    Raises:
+        SourceError: it tells none.
+    """
     if str(path) == STDIN:
         return "jsonl"
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    name = next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
-    if name not in SUFFIXES:
-        what = f"the suffix {name!r} tells no format"
-        raise SourceError(what, where=str(path), remedy=f"Give --format: {', '.join(STREAM_READERS)}")
-    return SUFFIXES[name]
+    suffix = suffix_of(path)
+    if suffix not in SUFFIXES:
+        if not path.exists():
+            raise SourceError("no such file or folder", where=str(path), remedy="Check the path")
+        remedy = f"Give --format: {', '.join(FORMATS)}"
+        raise SourceError(f"the suffix {suffix!r} tells no format", where=str(path), remedy=remedy)
+    return SUFFIXES[suffix]
+
+
+def _parts(folder: Path, format: str | None) -> tuple[str, list[Path]]:
+    """The format of a folder and the files to read: a BEIR corpus, parts of one format, or texts at any depth."""
+    corpus = packed_variant(folder, "corpus.jsonl")
+    if corpus is not None and format in {None, "jsonl"}:
+        return "jsonl", [corpus]
+    parts: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        kind = SUFFIXES.get(suffix_of(path)) if path.is_file() and not path.name.startswith(".") else None
+        if kind not in {None, "text"}:
+            parts.setdefault(str(kind), []).append(path)
+    if texts := text_files(folder):
+        parts["text"] = texts
+    wanted = {kind: files for kind, files in parts.items() if format in {None, kind}}
+    if len(wanted) != 1:
+        what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
+        remedy = f"Give --format, or name a file; known: {', '.join(FORMATS)}"
+        raise SourceError(what, where=str(folder), remedy=remedy)
+    return wanted.popitem()

@@ -1,0 +1,114 @@
+"""Parquet, read a few hundred rows at a time."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hybrid_search.errors import SourceError
+from hybrid_search.read.raw import RawRecord, RawRecords
+
+if TYPE_CHECKING:  # pyarrow takes a third of a second to import
+    import pyarrow as pa
+
+_ROWS = 512
+"""Rows in memory at a time: of 384-dimensional vectors and 1 KiB of text about 1.3 MiB."""
+
+
+def read_parquet(path: Path, *, dense: str | None = None) -> RawRecords:
+    """Rows of a Parquet file; empty values are left out, dates and decimals become strings.
+
+    Args:
+        path: the file; Parquet cannot be read from a pipe.
+        dense: a column of lists of floats that is wanted as numpy arrays of float32, which saves nine tenths of the
+            time that a dense vector takes.
+
+    Raises:
+        SourceError: the file is missing, cut short, or no Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
+                for values in _rows(batch, dense):
+                    row += 1
+                    yield RawRecord(values, f"{path}:{row}")
+    except FileNotFoundError:
+        raise SourceError("no such file or folder", where=str(path), remedy="Check the path") from None
+    except (pa.ArrowException, OSError) as error:
+        what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
+        raise SourceError(what, where=f"{path}:{row + 1}", remedy="Write the file again, or give --format") from error
+
+
+def _rows(batch: pa.RecordBatch, dense: str | None) -> list[dict[str, Any]]:
+    names = batch.schema.names
+    columns = [
+        _vectors(column) if name == dense and _holds_vectors(column) else _values(column)
+        for name, column in zip(names, batch.columns, strict=True)
+    ]
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _holds_vectors(column: pa.Array) -> bool:
+    import pyarrow.types as kinds
+
+    is_list = kinds.is_list(column.type) or kinds.is_large_list(column.type) or kinds.is_fixed_size_list(column.type)
+    return bool(is_list and kinds.is_floating(column.type.value_type))
+
+
+def _vectors(column: pa.Array) -> Sequence[Any]:
+    """One array of float32 for each list, None where there is none; a missing component becomes NaN."""
+    lengths = np.asarray(column.value_lengths().fill_null(0), dtype=np.int64)
+    flat = np.asarray(column.flatten(), dtype=np.float32)
+    present = column.is_valid().to_pylist()
+    return [
+        part if there else None for part, there in zip(np.split(flat, np.cumsum(lengths)[:-1]), present, strict=True)
+    ]
+
+
+def _values(column: pa.Array) -> Sequence[Any]:
+    """Python values that JSON can hold."""
+    import pyarrow as pa
+    import pyarrow.types as kinds
+
+    kind = column.type
+    if kinds.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False)  # datetime holds no nanoseconds
+    values: list[Any] = column.to_pylist()
+    is_plain = kinds.is_string(kind) or kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
+    return values if is_plain else [plain(value) for value in values]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: dates in ISO-8601, decimals as text, bytes as text or base64."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return _text_or_base64(value) if isinstance(value, bytes) else value
+
+
+def _text_or_base64(value: bytes) -> str:
+    """Older writers store text without saying that it is text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode("ascii")
