@@ -10,6 +10,7 @@ import numpy as np
 
 from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
+from hybrid_search.filters import clause
 from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, Query
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.rerank import Reranking
@@ -71,7 +72,7 @@ def plan_search(
     window = settings.window if window is None else window
     plan = Plan(
         legs=searched,
-        k=settings.k if k is None else k,
+        k=max(1, min(settings.k, window - offset)) if k is None else k,
         offset=offset,
         window=window,
         candidates=_usual_candidates(settings, window) if candidates is None else candidates,
@@ -118,8 +119,11 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozense
 
     Raises:
         QueryError: an empty text where a leg or the reranker needs it, a leg without a vector and without an
-            encoder, a vector with another dimension, or one that is zero, not finite or not positive.
+            encoder, a vector with another dimension, or one that is zero, not finite or not positive, a filter on
+            what the index cannot filter on.
     """
+    if query.filter is not None:
+        clause(query.filter, schema)
     given = {Leg.DENSE: query.dense is not None, Leg.SPARSE: query.sparse is not None}
     needs_text = [leg for leg in plan.legs if not given.get(leg, False)]
     if (needs_text or plan.reranking) and not query.text.strip():

@@ -33,7 +33,7 @@ def search(
     """Search for every query; results in their order.
 
     Args:
-        queries: checked (:func:`~hybrid_search.search.plan.check_query`), their filters compiled.
+        queries: checked (:func:`~hybrid_search.search.plan.check_query`).
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
@@ -104,7 +104,7 @@ def _fetch(
             stored.update((hit["_id"], hit["_source"]) for hit in response["hits"]["hits"])
     for one, ids in zip(retrieved, wanted, strict=True):
         if gone := sum(id_ not in stored for id_ in ids):
-            one.warnings.append(f"{gone} passages were found and could not be fetched: deleted meanwhile, or late")
+            one.warnings.append(f"passages found but not fetched: {gone} (deleted meanwhile, or late)")
     return stored
 
 

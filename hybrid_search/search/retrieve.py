@@ -16,6 +16,7 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.answers import error_for, failure
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import EngineError, HybridSearchError
+from hybrid_search.filters import clause
 from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, LegReport, Query, Vector
 from hybrid_search.search import legs
 from hybrid_search.search.collapse import Best, best_passages
@@ -142,7 +143,8 @@ def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -> Gene
 
 def _asks(one: Retrieved, plan: Plan, target: Target) -> Iterator[_Ask]:
     """What to ask for one query, its long texts and vectors cut to what an engine takes."""
-    query, matching = one.query, one.query.filter
+    query = one.query
+    matching = None if query.filter is None else clause(query.filter, target.schema)
     if Leg.BM25 in plan.legs:
         words = legs.first_words(query.text)
         if len(words) < len(query.text.rstrip()):

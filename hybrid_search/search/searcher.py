@@ -16,6 +16,7 @@ from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import ModelError, QueryError
+from hybrid_search.filters import Filter, parse
 from hybrid_search.records import Leg, Query, SearchResult
 from hybrid_search.search import procedure
 from hybrid_search.search.fusion import Fusion
@@ -35,7 +36,7 @@ class SearchOptions(TypedDict, total=False):
     Attributes:
         offset: hits before the page.
         legs: which legs search; each must be in the index.
-        filter: for queries that carry none of their own.
+        filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
         fusion: a method's name (with the weights of the settings), or a whole :class:`Fusion`.
         rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
         window: documents that each leg ranks, at most 10,000.
@@ -46,7 +47,7 @@ class SearchOptions(TypedDict, total=False):
 
     offset: int
     legs: Iterable[str] | None
-    filter: Any | None
+    filter: Filter | str | None
     fusion: str | Fusion | None
     rerank: bool | Reranking | None
     window: int | None
@@ -191,9 +192,12 @@ def has_models(settings: Settings) -> bool:
     return not settings.dense.model == settings.sparse.model == NO_MODEL
 
 
-def _query(query: str | Query, matching: Any | None) -> Query:
+def _query(query: str | Query, matching: Filter | str | None) -> Query:
     query = Query(query) if isinstance(query, str) else query
-    return query if matching is None or query.filter is not None else replace(query, filter=matching)
+    if matching is None:
+        return query
+    added = parse(matching) if isinstance(matching, str) else matching
+    return replace(query, filter=added if query.filter is None else query.filter & added)
 
 
 def _batches(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
