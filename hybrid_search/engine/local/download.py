@@ -36,14 +36,12 @@ Advance = Callable[[int], None]
 
 def repository_url() -> str:
     """The Maven repository: ``HYBRID_SEARCH_MAVEN_URL`` (a mirror), else the public one that jgo knows."""
-    mirror = os.environ.get(MIRROR_VARIABLE)
-    if mirror:
-        return mirror.rstrip("/")
     try:
         from jgo.maven import MavenContext
     except ModuleNotFoundError as error:
         raise MissingExtraError("The local node", "local") from error
-    return str(MavenContext().remote_repos["central"]).rstrip("/")
+    url = os.environ.get(MIRROR_VARIABLE) or MavenContext().remote_repos["central"]
+    return url.rstrip("/")
 
 
 def bring(artifacts: Sequence[Artifact], cache: Path) -> dict[Artifact, Path]:
@@ -52,11 +50,18 @@ def bring(artifacts: Sequence[Artifact], cache: Path) -> dict[Artifact, Path]:
     Raises:
         LocalNodeError: no network, a wrong checksum, or no room on the disk.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    missing = [artifact for artifact in artifacts if not _cached(artifact, cache)]
-    if missing:
-        _check_room(cache, sum(artifact.size for artifact in missing))
-        _download_all(missing, cache)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        missing = [artifact for artifact in artifacts if not _cached(artifact, cache)]
+        if missing:
+            _check_room(cache, sum(artifact.size for artifact in missing))
+            _download_all(missing, cache)
+    except OSError as error:
+        raise LocalNodeError(
+            f"The downloads cannot be kept: {error.strerror}",
+            where=str(error.filename or cache),
+            remedy="Free some disk space, or set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
     return {artifact: cache / artifact.path for artifact in artifacts}
 
 
@@ -101,8 +106,9 @@ def _download_all(artifacts: Iterable[Artifact], cache: Path) -> None:
     """Download side by side, largest first; the first failure stops the others and is raised."""
     ordered = sorted(artifacts, key=lambda artifact: -artifact.size)
     total = sum(artifact.size for artifact in ordered)
+    url = repository_url()
     with _progress(total) as advance, _session() as session, ThreadPoolExecutor(PARALLEL) as pool:
-        transfer = _Transfer(session, repository_url(), cache, advance)
+        transfer = _Transfer(session, url, cache, advance)
         jobs = [pool.submit(transfer.bring, artifact) for artifact in ordered]
         try:
             wait(jobs, return_when=FIRST_EXCEPTION)
@@ -175,12 +181,6 @@ class _Transfer:
                 f"The download failed: {error}",
                 where=address,
                 remedy=f"Check the network and proxy, or name a mirror of Maven Central in {MIRROR_VARIABLE}",
-            ) from error
-        except OSError as error:
-            raise LocalNodeError(
-                f"The file cannot be written: {error.strerror}",
-                where=str(place),
-                remedy="Free some disk space, or set XDG_CACHE_HOME to a folder that can be written",
             ) from error
         if not self.stop.is_set():
             _accept(address, artifact, place)

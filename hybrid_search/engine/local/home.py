@@ -11,23 +11,21 @@ import os
 import shutil
 import zipfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
 from hybrid_search.engine.local import distribution
 from hybrid_search.engine.local.download import bring
+from hybrid_search.engine.local.exclusive import exclusive
 from hybrid_search.engine.local.folders import base_folder, download_folder
 from hybrid_search.engine.local.lock import Artifact, Lock, load_lock
 from hybrid_search.errors import LocalNodeError
 
 
-@cache
-def identity() -> str:
+def identity(lock: Lock) -> str:
     """The first twelve digits of a SHA-256 over the lock file and the texts that are added to the artifacts."""
-    texts = msgspec.json.encode([load_lock(), _texts()])
+    texts = msgspec.json.encode([lock, _texts()])
     return hashlib.sha256(texts).hexdigest()[:12]
 
 
@@ -38,18 +36,10 @@ def ensure_home() -> Path:
         LocalNodeError: the download failed, or the folder cannot be written.
     """
     lock = load_lock()
-    home = base_folder() / "homes" / f"opensearch-{lock.opensearch}-{identity()}"
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(home.with_name(f"{home.name}.lock")):
-            if not home.is_dir():
-                _assemble(home, lock)
-    except OSError as error:
-        raise LocalNodeError(
-            f"The home of OpenSearch cannot be written: {error.strerror or error}",
-            where=str(home),
-            remedy="Free some disk space, or name a folder that can be written in HYBRID_SEARCH_LOCAL_DIR",
-        ) from error
+    home = base_folder() / "homes" / f"opensearch-{lock.opensearch}-{identity(lock)}"
+    with exclusive(home.with_name(f"{home.name}.lock")):
+        if not home.is_dir():
+            _assemble(home, lock, bring(lock.artifacts, download_folder()))
     return home
 
 
@@ -66,18 +56,26 @@ def _texts() -> Mapping[str, str]:
     return descriptors | dict(distribution.POLICIES)
 
 
-def _assemble(home: Path, lock: Lock) -> None:
+def _assemble(home: Path, lock: Lock, sources: Mapping[Artifact, Path]) -> None:
     """Build beside the home and rename, so that a home is whole or not there."""
-    sources = bring(lock.artifacts, download_folder())
     partial = home.with_name(f"{home.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what an interrupted assembly left
-    for folder in ("config", "bin", "extensions"):
-        (partial / folder).mkdir(parents=True)
-    for artifact, source in sources.items():
-        _place(artifact, source, partial)
-    for path, text in _texts().items():
-        (partial / path).write_text(text, encoding="utf-8")
-    partial.rename(home)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # what an interrupted assembly left
+        for folder in ("config", "bin", "extensions"):
+            (partial / folder).mkdir(parents=True)
+        for artifact in lock.artifacts:
+            _place(artifact, sources[artifact], partial)
+        for path, text in _texts().items():
+            place = partial / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        partial.rename(home)
+    except OSError as error:
+        raise LocalNodeError(
+            f"The home of OpenSearch cannot be written: {error.strerror}",
+            where=str(home),
+            remedy="Free some disk space, or name a folder that can be written in HYBRID_SEARCH_LOCAL_DIR",
+        ) from error
 
 
 def _place(artifact: Artifact, source: Path, home: Path) -> None:

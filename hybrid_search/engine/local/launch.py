@@ -47,6 +47,7 @@ indices read-only on a laptop whose large disk is 95 % full."""
 
 POLL_SECONDS = 0.05
 KILL_SECONDS = 10.0
+RECOGNITION_SECONDS = 10.0
 
 INHERITED = ("PATH", "TZ", "TMPDIR", "SYSTEMROOT")
 """All that the server sees of the environment: neither credentials nor another program's Java options."""
@@ -131,7 +132,11 @@ def start(runtime: Runtime, member: Member, settings: Mapping[str, Any]) -> Memb
             where=str(runtime.java.executable),
             remedy="Set HYBRID_SEARCH_JAVA_HOME to another JDK",
         ) from error
-    return msgspec.structs.replace(member, pid=process.pid, created=_created(process.pid))
+    started = msgspec.structs.replace(member, pid=process.pid, created=_created(process.pid))
+    end = time.monotonic() + RECOGNITION_SECONDS
+    while process.poll() is None and not started.running() and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)  # for an instant a new process has no command line to know it by
+    return started
 
 
 def _spawn(runtime: Runtime, member: Member) -> subprocess.Popen[bytes]:

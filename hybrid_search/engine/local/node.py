@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 import psutil
 
 from hybrid_search.engine.local.account import server_account
+from hybrid_search.engine.local.exclusive import exclusive
 from hybrid_search.engine.local.folders import base_folder
 from hybrid_search.engine.local.health import ask, wait_ready
 from hybrid_search.engine.local.home import ensure_home
@@ -27,13 +27,14 @@ from hybrid_search.engine.local.state import (
     read_node,
     write_node,
 )
-from hybrid_search.errors import LocalNodeError, MissingExtraError
+from hybrid_search.errors import LocalNodeError
 
 START_SECONDS = 120.0
 """Time for one server to be ready; every further one gets as much again."""
 
 STOP_SECONDS = 30.0
-LOCK_SECONDS = 600.0
+LOCK = "nodes.lock"
+"""Ports and records must not change under a command that starts or stops a node."""
 
 
 def up(
@@ -54,7 +55,7 @@ def up(
         SettingsError: an argument is wrong, or contradicts the node's record.
     """
     node_folder(name)
-    with _one_at_a_time():
+    with exclusive(base_folder() / LOCK):
         known = read_node(name)
         planned = plan_node(name, known, nodes=nodes, data=data, port=port, heap=heap)
         if planned.state != "running":
@@ -71,7 +72,7 @@ def down(name: str = DEFAULT_NAME) -> LocalNode:
         LocalNodeError: no node has this name, or a server does not end.
     """
     node_folder(name)
-    with _one_at_a_time():
+    with exclusive(base_folder() / LOCK):
         node = read_node(name)
         if node is None:
             raise LocalNodeError(f"There is no local node named {name!r}", remedy="See: hybrid-search status")
@@ -118,30 +119,6 @@ def _resident(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Commands that start or stop nodes wait for each other: ports and records must not change under them."""
-    try:
-        from filelock import FileLock, Timeout
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("The local node", "local") from error
-    lock = base_folder() / "nodes.lock"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock, timeout=LOCK_SECONDS):
-            yield
-    except Timeout as error:
-        raise LocalNodeError(
-            "Another command that starts or stops a node is still at work", where=str(lock), remedy="Try again later"
-        ) from error
-    except PermissionError as error:
-        raise LocalNodeError(
-            f"The folder of local nodes cannot be written: {error.strerror}",
-            where=str(lock.parent),
-            remedy="Name another folder in HYBRID_SEARCH_LOCAL_DIR",
-        ) from error
 
 
 def _start(node: LocalNode) -> LocalNode:
