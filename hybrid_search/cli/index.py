@@ -1,4 +1,4 @@
-"""``hybrid-search index``: documents into an index."""
+"""``hybrid-search index | replay``: documents into an index."""
 
 from __future__ import annotations
 
@@ -10,35 +10,48 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.errors import IngestError, SettingsError
+from hybrid_search.cli import maintain
+from hybrid_search.cli.options import Format, Index, Json, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.errors import IngestError
 
 if TYPE_CHECKING:
     from hybrid_search.ingest.report import IngestReport
-    from hybrid_search.settings import Settings
 
-SettingsFile = Annotated[Path | None, typer.Option("--settings", "-s", help="The settings, a TOML file.")]
-Url = Annotated[str | None, typer.Option("--url", help="The cluster (default: the local node).")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: dense.model=NAME. Repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+COUNTS = (
+    "documents",
+    "indexed",
+    "unchanged",
+    "resumed",
+    "skipped",
+    "refused",
+    "passages",
+    "encoded",
+    "removed",
+    "retried",
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(index)
+    for command in (index, replay):
+        app.command()(command)
+    maintain.register(app)
 
 
 def index(
-    source: Annotated[str, typer.Argument(help="A file, a folder, or - for standard input.")],
+    source: Source,
     index: Annotated[str, typer.Argument(help="The index, or an alias of one; made if it is not there.")],
     *,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
-    format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
+    format: Format = None,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     dead_letters: Annotated[Path | None, typer.Option(help="Where refused documents are kept for replay.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Where progress is recorded.")] = None,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep vectors and use those kept.")] = True,
     recreate: Annotated[bool, typer.Option("--recreate", help="Delete the index and begin anew.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Remove documents that the source does not have.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -46,8 +59,10 @@ def index(
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.estimate import expected_documents
     from hybrid_search.ingest.progress import progress_bar
     from hybrid_search.ingest.source import LoadFiles, index_source
+    from hybrid_search.ingest.vector_cache import default_path
 
     stop_cleanly_on_sigterm()
     settings = settings_of(settings_file, url, overrides)
@@ -62,28 +77,37 @@ def index(
             connection,
             encoder,
             settings,
-            files=LoadFiles(journal, dead_letters, skip_bad),
+            files=LoadFiles(journal, dead_letters, skip_bad, default_path() if cache else None),
             format=format,
             limit=limit,
-            progress=stack.enter_context(progress_bar(index, limit)),
+            sync=sync,
+            progress=stack.enter_context(progress_bar(index, limit or expected_documents(Path(source)))),
         )
     print_report(report, as_json=as_json)
     raise_if_refused(report)
 
 
-def settings_of(path: Path | None, url: str | None, overrides: list[str] | None) -> Settings:
-    """The settings of a file, the environment, ``--set`` and ``--url``, the later ones first."""
-    from hybrid_search.read.settings_file import load_settings
+def replay(
+    file: Annotated[Path, typer.Argument(help="A dead-letter file.")],
+    index: Index,
+    *,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Send refused documents again; the file keeps those that are refused once more."""
+    from hybrid_search.encode import load_encoder
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest import replay as replaying
+    from hybrid_search.ingest.progress import progress_bar
 
-    given = {}
-    for override in overrides or ():
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise SettingsError(
-                f"{override!r} is not KEY=VALUE", where="--set", remedy="Example: --set dense.model=none"
-            )
-        given[key] = value
-    return load_settings(path, given if url is None else {**given, "engine.url": url})
+    stop_cleanly_on_sigterm()
+    settings = settings_of(settings_file, url, overrides)
+    with connect(settings.engine) as connection, progress_bar(index, None) as progress:
+        report = replaying.replay(file, index, connection, load_encoder(settings), settings, progress=progress)
+    print_report(report, as_json=as_json)
+    raise_if_refused(report)
 
 
 def stop_cleanly_on_sigterm() -> None:
@@ -114,13 +138,9 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
     from rich.filesize import decimal
     from rich.table import Table
 
-    rows = {name: getattr(report, name) for name in ("documents", "indexed", "unchanged", "skipped", "refused")}
-    rows |= {name: getattr(report, name) for name in ("passages", "encoded", "removed", "retried")}
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(justify="left")
-    table.add_column(justify="right")
-    for name, value in rows.items():
-        table.add_row(name, f"{value:,}")
+    for name in COUNTS:
+        table.add_row(name, f"{getattr(report, name):,}")
     table.add_row("sent", decimal(report.bytes))
     table.add_row("wall", f"{report.wall:,.1f} s, {report.documents_per_second:,.0f} documents/s")
     table.add_row("busy", ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.busy.items()))

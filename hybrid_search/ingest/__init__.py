@@ -2,7 +2,8 @@
 
 from hybrid_search.ingest.dead_letters import DeadLetters
 from hybrid_search.ingest.journal import Journal
-from hybrid_search.ingest.pipeline import LoadOptions, index_documents
+from hybrid_search.ingest.load import LoadOptions
+from hybrid_search.ingest.pipeline import index_documents
 from hybrid_search.ingest.report import IngestProgress, IngestReport
 
 __all__ = ["DeadLetters", "IngestProgress", "IngestReport", "Journal", "LoadOptions", "index_documents"]

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from threading import Event
+from typing import TypeVar
+
+from hybrid_search.errors import EngineTimeoutError, EngineUnreachableError, OverloadedError
+
+T = TypeVar("T")
 
 MOST_DOUBLINGS = 30
 
@@ -50,6 +55,21 @@ class Backoff:
         self._failures += 1
         asked = min(at_least, self._policy.patience)
         return not self._stopped.wait(max(asked, random.uniform(0.0, bound)))  # noqa: S311  # no secret
+
+
+def patiently(call: Callable[[], T], policy: RetryPolicy, stopped: Event, waiting: Callable[[str], None]) -> T:
+    """The result of ``call``, tried again while the engine is overloaded, silent or unreachable.
+
+    Raises the last such error when the patience is exhausted or the pipeline stops, and any other error at once.
+    """
+    backoff = Backoff(policy, stopped)
+    while True:
+        try:
+            return call()
+        except (OverloadedError, EngineTimeoutError, EngineUnreachableError) as error:
+            waiting(str(error))
+            if backoff.exhausted or not backoff.wait():
+                raise
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float:

@@ -36,6 +36,9 @@ class DeadLetters:
         self._file.append("".join(_line(refusal) for refusal in refusals).encode(), sync=True)
 
     def close(self) -> None:
+        """Close the file, and remove it when nothing was ever refused."""
+        if self.path.exists() and self.path.stat().st_size == 0:
+            self.path.unlink()
         self._file.close()
 
 

@@ -4,56 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from hybrid_search.encode.protocols import EncodedTexts, TextEncoder
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.ingest.vector_cache import CachedVectors, VectorCache, models_key
 from hybrid_search.ingest.work import Batch, ChunkedDocument, EncodedDocument
-from hybrid_search.records import Document, EncodedPassage, Passage
+from hybrid_search.records import Document, EncodedPassage
 
 
 class Encoding:
     """Encodes passages whose documents do not carry the vectors that the index wants.
 
-    ``encoded`` counts the passages that were encoded.
+    ``encoded`` counts the passages that were encoded rather than found in the cache.
     """
 
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, cache: VectorCache | None = None) -> None:
         self._encoder = encoder
+        self._cache = cache
+        self._models = models_key(encoder)
         self.encoded = 0
 
     def __call__(self, work: Iterable[Batch[ChunkedDocument]]) -> Iterator[Batch[EncodedDocument]]:
         """Batches with vectors, in order; one call of the encoder for all passages of a batch."""
         for batch in work:
-            wanting = [passage for item in batch.items if self._needs(item.document) for passage in item.passages]
-            vectors = self._encode(wanting) if wanting else EncodedTexts(None, None)
-            yield Batch(batch.first, batch.end, list(self._join(batch.items, vectors)))
+            texts = [p.text for item in batch.items if self._needs(item.document) for p in item.passages]
+            vectors = iter(self._vectors(texts))
+            yield Batch(batch.first, batch.end, [self._with_vectors(item, vectors) for item in batch.items])
 
     def _needs(self, document: Document) -> bool:
         lacks_dense = self._encoder.dense is not None and document.dense is None
         lacks_sparse = self._encoder.sparse is not None and document.sparse is None
         return lacks_dense or lacks_sparse
 
-    def _encode(self, passages: Sequence[Passage]) -> EncodedTexts:
-        self.encoded += len(passages)
-        return self._encoder.encode_documents([passage.text for passage in passages])
+    def _vectors(self, texts: Sequence[str]) -> list[CachedVectors]:
+        if self._cache is None:
+            return self._encode(texts)
+        known = self._cache.get(self._models, texts)
+        missing = [text for text, vectors in zip(texts, known, strict=True) if vectors is None]
+        if missing:
+            computed = self._encode(missing)
+            self._cache.put(self._models, missing, computed)
+            fresh = iter(computed)
+            return [vectors or next(fresh) for vectors in known]
+        return [vectors for vectors in known if vectors is not None]
 
-    def _join(self, items: Sequence[ChunkedDocument], vectors: EncodedTexts) -> Iterator[EncodedDocument]:
-        at = 0
-        for item in items:
-            needs = self._needs(item.document)
-            encoded = [
-                self._with_vectors(passage, vectors, at + n if needs else None)
-                for n, passage in enumerate(item.passages)
-            ]
-            at += len(item.passages) if needs else 0
-            yield EncodedDocument(item.number, item.document, item.digest, encoded, item.stale)
+    def _encode(self, texts: Sequence[str]) -> list[CachedVectors]:
+        if not texts:
+            return []
+        self.encoded += len(texts)
+        computed = self._encoder.encode_documents(texts)
+        dense = [None] * len(texts) if computed.dense is None else computed.dense
+        sparse = [None] * len(texts) if computed.sparse is None else computed.sparse
+        return [CachedVectors(d, s) for d, s in zip(dense, sparse, strict=True)]
 
-    def _with_vectors(self, passage: Passage, vectors: EncodedTexts, at: int | None) -> EncodedPassage:
-        dense, sparse = passage.document.dense, passage.document.sparse
-        if dense is None and at is not None and vectors.dense is not None:
-            dense = vectors.dense[at]
-        if sparse is None and at is not None and vectors.sparse is not None:
-            sparse = vectors.sparse[at]
-        return EncodedPassage(
-            passage,
-            dense if self._encoder.dense is not None else None,
-            sparse if self._encoder.sparse is not None else None,
-        )
+    def _with_vectors(self, item: ChunkedDocument, vectors: Iterator[CachedVectors]) -> EncodedDocument:
+        """The item with what its document carries, else with the next of ``vectors`` for each passage."""
+        document, needs = item.document, self._needs(item.document)
+        encoded = []
+        for passage in item.passages:
+            found = next(vectors) if needs else CachedVectors(None, None)
+            dense = found.dense if document.dense is None else document.dense
+            sparse = found.sparse if document.sparse is None else document.sparse
+            encoded.append(
+                EncodedPassage(
+                    passage,
+                    None if self._encoder.dense is None else dense,
+                    None if self._encoder.sparse is None else sparse,
+                )
+            )
+        return EncodedDocument(item.number, document, item.digest, encoded, item.stale)

@@ -11,14 +11,12 @@ failure costs only a repetition, because ids are deterministic and every action 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hybrid_search.errors import IngestError
 from hybrid_search.ingest.intervals import Intervals
 from hybrid_search.ingest.lines import LineFile
 
@@ -43,7 +41,6 @@ class Journal:
         self.changes: list[str] = []
         self._file = LineFile(path)
         try:
-            _lock(self._file)
             self._resume_or_begin(json.loads(json.dumps(identity)))
         except BaseException:
             self._file.close()
@@ -87,17 +84,6 @@ class Journal:
     def _append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         data = json.dumps(record).encode()
         self._file.append(b"%08x %s\n" % (zlib.crc32(data), data), sync=sync)
-
-
-def _lock(file: LineFile) -> None:
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise IngestError(
-            "this source is being loaded into this index by another process",
-            where=str(file.path),
-            remedy="Wait until it has ended; the journal is free then",
-        ) from error
 
 
 def _valid_records(file: LineFile) -> list[dict[str, Any]]:

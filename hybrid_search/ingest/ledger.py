@@ -100,6 +100,11 @@ class Ledger:
         with self._lock:
             self._counts.unchanged += documents
 
+    def removed(self, passages: int) -> None:
+        """Book passages that were deleted because the source does not have them."""
+        with self._lock:
+            self._counts.removed += passages
+
     def waiting(self, reason: str) -> None:
         """Say that a sender waits, and why."""
         with self._lock:

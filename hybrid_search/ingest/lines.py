@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ BLOCK = 65_536
 
 
 class LineFile:
-    """An append-only file of lines.
+    """An append-only file of lines, locked against other processes while it is open.
 
     Nothing is buffered in the process: a line is with the operating system when :meth:`append` returns. Every
     failure is an IngestError that names the file.
@@ -23,6 +24,14 @@ class LineFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise IngestError(
+                "another load has this file open",
+                where=str(path),
+                remedy="Wait until it has ended: a source is loaded into an index by one process at a time",
+            ) from error
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import read_meta, read_settings, update_meta, update_settings
+from hybrid_search.errors import HybridSearchError, IndexMissingError
 
 BEFORE_LOAD = "before_load"
 
@@ -22,23 +23,35 @@ def load_settings(connection: Connection, index: str) -> Iterator[bool]:
 
     Yields:
         Whether an earlier load ended without restoring them.
+
+    Raises:
+        IndexMissingError: at the end, when the index was deleted meanwhile; a bulk request silently makes a new one.
     """
-    before = read_meta(connection, index).get(BEFORE_LOAD)
-    interrupted = before is not None
+    present = read_settings(connection, index)
     wanted = flat(connection.dialect.load_settings())
-    if before is None:
-        present = read_settings(connection, index)
-        before = {name: present.get(name) for name in wanted}
-        update_meta(connection, index, {BEFORE_LOAD: before})
+    left = read_meta(connection, index).get(BEFORE_LOAD)
+    before = {name: present.get(name) for name in wanted} if left is None else left
+    update_meta(connection, index, {BEFORE_LOAD: before})
     update_settings(connection, index, wanted)
     try:
-        yield interrupted
-    finally:
-        restore(connection, index, before)
+        yield left is not None
+    except BaseException as error:
+        try:
+            restore(connection, index, before, uuid=present["index.uuid"])
+        except HybridSearchError as failed:
+            error.add_note(f"The index settings are not restored, the next load will do it: {failed}")
+        raise
+    restore(connection, index, before, uuid=present["index.uuid"])
 
 
-def restore(connection: Connection, index: str, before: Mapping[str, str | None]) -> None:
+def restore(connection: Connection, index: str, before: Mapping[str, str | None], *, uuid: str) -> None:
     """Put back the settings from before a load; None means that the server's default held."""
+    if read_settings(connection, index)["index.uuid"] != uuid:
+        raise IndexMissingError(
+            "the index was deleted while it was loaded, and the engine has made another of that name",
+            where=f"{connection.where}/{index}",
+            remedy="Load it anew with --recreate",
+        )
     update_settings(connection, index, before)
     update_meta(connection, index, {BEFORE_LOAD: None})
 

@@ -11,13 +11,17 @@ from platformdirs import user_state_path
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
+from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.bad_records import BadRecords
 from hybrid_search.ingest.dead_letters import DeadLetters
 from hybrid_search.ingest.journal import Journal
 from hybrid_search.ingest.ledger import OnProgress
+from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.load_identity import journal_name, load_identity
-from hybrid_search.ingest.pipeline import LoadOptions, index_documents, opened_or_created
+from hybrid_search.ingest.pipeline import index_documents
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.target import opened_or_created
+from hybrid_search.ingest.vector_cache import VectorCache
 from hybrid_search.read import documents
 from hybrid_search.settings import Settings
 
@@ -28,12 +32,14 @@ STDIN = "-"
 class LoadFiles:
     """Where a load keeps what must outlive it; None for the default place, in the user's state folder.
 
-    ``skip_bad`` has no default: without it the first bad record ends the load.
+    ``skip_bad`` and ``cache`` have no default: without the one the first bad record ends the load, without the other
+    every vector is computed.
     """
 
     journal: Path | None = None
     dead_letters: Path | None = None
     skip_bad: Path | None = None
+    cache: Path | None = None
 
 
 def state_folder() -> Path:
@@ -51,6 +57,7 @@ def index_source(
     files: LoadFiles | None = None,
     format: str | None = None,
     limit: int | None = None,
+    sync: bool = False,
     progress: OnProgress | None = None,
     options: LoadOptions | None = None,
 ) -> IngestReport:
@@ -65,12 +72,19 @@ def index_source(
         files: where the journal, dead letters and bad records go.
         format: the source's format where its name does not tell it.
         limit: load only so many of its documents.
+        sync: afterwards remove the documents that the source does not have; it must be read whole.
         progress: called after every body and before every wait.
         options: concurrency, sizes and patience.
 
     Raises what :func:`hybrid_search.ingest.pipeline.index_documents` raises, and SourceError.
     """
     files = files or LoadFiles()
+    if sync and (limit is not None or files.skip_bad is not None):
+        raise SettingsError(
+            "a source that is not read whole cannot tell what to remove",
+            where="sync",
+            remedy="Leave out the limit and the skipping of bad records",
+        )
     opened = opened_or_created(connection, index, encoder, settings)
     name = journal_name(Path(source), connection.where, opened.name)
     with ExitStack() as stack:
@@ -84,6 +98,7 @@ def index_source(
         if files.skip_bad is not None:
             resumes = journal is not None and journal.resumes
             bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
+        cache = None if files.cache is None else stack.enter_context(VectorCache(files.cache))
         notes = _notes(journal)
         report = index_documents(
             islice(
@@ -95,6 +110,8 @@ def index_source(
             settings,
             journal=journal,
             dead_letters=dead_letters,
+            cache=cache,
+            sync=sync,
             on_bad=None if bad is None else bad.document,
             progress=progress,
             options=options,

@@ -1,0 +1,136 @@
+"""The stages of a load, composed; each knows only the records that it takes and gives.
+
+read -> chunk -> (compare with the index) -> encode -> serialise -> send
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
+
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine import indices
+from hybrid_search.engine.bulk import delete_action, index_action
+from hybrid_search.engine.connection import Connection
+from hybrid_search.errors import RecordError
+from hybrid_search.ingest import body_size
+from hybrid_search.ingest.backoff import RetryPolicy, patiently
+from hybrid_search.ingest.bodies import bodies
+from hybrid_search.ingest.body_size import BodySize
+from hybrid_search.ingest.compare import changed
+from hybrid_search.ingest.encode import Encoding
+from hybrid_search.ingest.indexed import IndexedDocument, indexed_documents
+from hybrid_search.ingest.intervals import Intervals
+from hybrid_search.ingest.ledger import Ledger
+from hybrid_search.ingest.overlap import Overlap
+from hybrid_search.ingest.prepare import Preparation, numbered, prepared
+from hybrid_search.ingest.removal import delete_missing
+from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.seen import SeenIds
+from hybrid_search.ingest.send import Sender
+from hybrid_search.ingest.vector_cache import VectorCache
+from hybrid_search.ingest.work import Action, EncodedDocument
+from hybrid_search.records import Document
+from hybrid_search.settings import ChunkingSettings
+
+SENDERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How a load is carried out; nothing here changes what is in the index afterwards.
+
+    Attributes:
+        senders: bodies in flight at once.
+        body_bytes: size of the first bodies, in bytes; it then follows what the engine bears.
+        most_body_bytes: the size that no body passes.
+        retry: waits and patience.
+    """
+
+    senders: int = SENDERS
+    body_bytes: int = body_size.START
+    most_body_bytes: int = body_size.CEILING
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(slots=True)
+class Load:
+    """One run of the pipeline into the index ``index``, which is there and has the encoder's models."""
+
+    index: str
+    connection: Connection
+    encoder: TextEncoder
+    chunking: ChunkingSettings
+    ledger: Ledger
+    cache: VectorCache | None
+    options: LoadOptions
+    _resumed: int = 0
+    _encoded: int = 0
+    _wall: float = 0.0
+    _busy: dict[str, float] = field(default_factory=dict)
+
+    def run(self, documents: Iterable[Document], done: Intervals, *, sync: bool) -> None:
+        """Settle every document that is not ``done``; with ``sync`` remove those that the source does not have."""
+        began = time.perf_counter()
+        self._resumed = len(done)
+        with SeenIds() as seen:
+            self._pass_through_stages(documents, done, seen)
+            if sync:
+                self.ledger.removed(delete_missing(self.connection, self.index, seen.missing))
+        indices.refresh(self.connection, self.index)
+        self._wall = time.perf_counter() - began
+
+    def report(self, notes: Sequence[str]) -> IngestReport:
+        """What became of every document."""
+        return IngestReport(
+            index=self.index,
+            resumed=self._resumed,
+            encoded=self._encoded,
+            wall=self._wall,
+            busy=self._busy,
+            notes=tuple(notes),
+            **self.ledger.totals(),
+        )
+
+    def _pass_through_stages(self, documents: Iterable[Document], done: Intervals, seen: SeenIds) -> None:
+        size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
+        preparation = Preparation(self.encoder, self.chunking, seen.add)
+        encoding = Encoding(self.encoder, self.cache)
+        indices.refresh(self.connection, self.index)
+        is_empty = indices.count(self.connection, self.index) == 0
+        with Overlap() as overlap:
+            sender = self._sender(size, overlap.stopped)
+            read = overlap.ahead("read", numbered(documents, done, seen.add))
+            work = overlap.ahead("chunk", prepared(read, preparation, self.ledger.skip))
+            if not is_empty:
+                held = partial(self._held, overlap.stopped)
+                work = overlap.ahead("compare", changed(work, held, self.ledger.unchanged))
+            encoded = overlap.ahead("encode", encoding(work))
+            ready = overlap.ahead("serialise", bodies(encoded, self._actions, size))
+            overlap.drain("send", ready, sender, self.options.senders)
+        self._busy = {**overlap.busy, "send": sender.in_flight}
+        self._encoded = encoding.encoded
+
+    def _held(self, stopped: Event, ids: Sequence[str]) -> dict[str, IndexedDocument]:
+        ask = partial(indexed_documents, self.connection, self.index, ids)
+        return patiently(ask, self.options.retry, stopped, self.ledger.waiting)
+
+    def _sender(self, size: BodySize, stopped: Event) -> Sender:
+        transport, policy = self.connection.transport, self.options.retry
+        return Sender(transport, self.index, self.ledger, size=size, policy=policy, stopped=stopped)
+
+    def _actions(self, item: EncodedDocument) -> list[Action]:
+        """A document's passages, and the removal of those that it no longer has; nothing for a document that is bad."""
+        document, dialect = item.document, self.connection.dialect
+        try:
+            written = [
+                Action(encoded.passage.id, index_action(self.index, encoded, dialect, digest=item.digest), document)
+                for encoded in item.passages
+            ]
+        except RecordError as error:
+            self.ledger.skip(error, document)
+            return []
+        return written + [Action(id_, delete_action(self.index, id_), document, removes=True) for id_ in item.stale]

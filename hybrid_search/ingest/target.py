@@ -1,0 +1,40 @@
+"""The index that a load goes into."""
+
+from __future__ import annotations
+
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine import indices
+from hybrid_search.engine.connection import Connection
+from hybrid_search.records import IndexSchema
+from hybrid_search.settings import Settings
+
+
+def opened_or_created(
+    connection: Connection, index: str, encoder: TextEncoder, settings: Settings
+) -> indices.OpenedIndex:
+    """The index, made if it is not there. Raises IndexMismatchError if the encoder's models are not those of it."""
+    if not indices.exists(connection, index):
+        indices.create_index(connection, index, schema_of(encoder, settings))
+    opened = indices.open_index(connection, index)
+    indices.check_models(opened, encoder)
+    return opened
+
+
+def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
+    """What an index for this encoder and these settings must hold."""
+    documents, engine = settings.documents, settings.engine
+    return IndexSchema(
+        dense=encoder.dense,
+        sparse=encoder.sparse,
+        keyword_fields=documents.keyword,
+        number_fields=documents.number,
+        date_fields=documents.date,
+        analyzer=engine.analyzer,
+        bm25_k1=engine.bm25_k1,
+        bm25_b=engine.bm25_b,
+        dense_index=engine.dense_index,
+        hnsw_m=engine.hnsw_m,
+        hnsw_ef_construction=engine.hnsw_ef_construction,
+        shards=engine.shards,
+        replicas=engine.replicas,
+    )
