@@ -7,8 +7,8 @@ from typing import Any
 
 from hybrid_search.errors import RecordError
 
-MAX_ID_BYTES = 500
-"""Both engines take ids of 512 bytes of UTF-8; the id of a passage adds ``#`` and its number, up to 12 bytes."""
+MAX_ID_BYTES = 504
+"""Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
 
 
 def document_id(value: Any, field: str) -> str:

@@ -1,0 +1,95 @@
+"""``hybrid-search init``: look at the data, write a commented settings file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hybrid_search.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hybrid_search.read.survey import Survey
+
+DEFAULT_FILE = Path("hybrid-search.toml")
+STDOUT = Path("-")
+_BETWEEN = 22
+"""What the table needs beside its texts: the share, and the space between its columns."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(init)
+
+
+def init(
+    source: Annotated[str, typer.Argument(help="A file, a folder, hf:NAME, or - for standard input.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
+    *,
+    format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many records to look at.")] = 1000,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
+) -> None:
+    """Look at the data and write a commented settings file."""
+    from hybrid_search.read.settings_text import settings_text
+    from hybrid_search.read.survey import survey
+
+    if output != STDOUT and output.exists() and not force:
+        raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
+    seen = survey(source, format=format, sample=sample)
+    text = settings_text(seen)
+    if output != STDOUT:
+        _write(output, text)
+    if as_json:
+        fields = [asdict(view) for view in seen.fields]
+        typer.echo(json.dumps({"source": seen.source, "records": seen.seen, "fields": fields}, indent=2))
+    elif output == STDOUT:
+        _show(seen, to_stderr=True)
+        typer.echo(text, nl=False)
+    else:
+        _show(seen, to_stderr=False)
+        typer.echo(f"\nWrote {output}. Read it, then:\n  hybrid-search index {source} INDEX --settings {output}")
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"cannot be written ({error.strerror})", where=str(output)) from error
+
+
+def _show(seen: Survey, *, to_stderr: bool) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=to_stderr)
+    console.print(_table(seen, console.width))
+    if seen.beir:
+        console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
+    if seen.bad:
+        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}", markup=False)
+
+
+def _table(seen: Survey, width: int) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    others = sum(max(len(getattr(view, name)) for view in seen.fields) for name in ("name", "kind", "role", "reason"))
+    title = escape(f"{seen.source}: {seen.seen:,} records")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    table.add_column("field", overflow="fold")
+    table.add_column("holds")
+    table.add_column("in", justify="right", min_width=4)
+    table.add_column("example", no_wrap=True, overflow="ellipsis", max_width=max(12, width - others - _BETWEEN))
+    table.add_column("role", min_width=7)
+    table.add_column("why")
+    for view in seen.fields:
+        cells = (view.name, view.kind, f"{view.share:.0%}", view.example, view.role.value, view.reason)
+        table.add_row(*map(escape, cells), style="dim" if view.role == "stored" else "")
+    return table

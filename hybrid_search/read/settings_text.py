@@ -1,0 +1,131 @@
+"""A commented settings file, made of what a look at the data showed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from hybrid_search.read.survey import Role, Survey
+from hybrid_search.settings import Settings
+
+_DEFAULTS = Settings()
+
+_INTRODUCTION = """\
+# Settings of one index, for hybrid-search index, search and evaluate (--settings FILE).
+#
+# Written from a look at {seen:,} records of {source}.
+# A line that begins with "#" shows a default: take the "# " off to change it.
+# Environment variables and flags override this file: HYBRID_SEARCH_SEARCH_K=20, --set search.k=20.
+"""
+
+_DOCUMENTS = """
+[documents]
+# Which field is what. A dot reaches into an object: "metadata.brand".
+
+{id_comment}
+id = {id}
+
+# The text that is searched: these fields, joined by line breaks. {text_comment}
+text = {text}
+
+# Fields to filter on, in hybrid-search search --filter. All other fields are stored and come with the hits.
+keyword = {keyword}
+number = {number}
+date = {date}
+{vectors}"""
+
+_REST = """
+[chunking]
+# Long texts are cut into passages at the ends of sentences. The default of max_tokens is the model's own limit.
+# max_tokens = 256
+# overlap = {chunking[overlap]}
+
+[dense]
+# The bi-encoder: a name, a folder, or "none" to leave this leg out.
+# model = {dense[model]}
+# batch_size = {dense[batch_size]}
+# query_prompt = "query: "        # only where the model's own files do not say it
+# document_prompt = "passage: "
+{carried_dense}
+[sparse]
+# "idf" needs no model; "starter" is small and trained; else the name or folder of a SPLADE model, or "none".
+# model = {sparse[model]}
+{carried_sparse}
+[rerank]
+# "late" compares the tokens of the dense model; a cross-encoder, by name or folder, reads query and text together.
+# model = {rerank[model]}
+# window = {rerank[window]}        # how many hits are reranked
+# weight = {rerank[weight]}       # the reranker's share of the final score, 0 to 1
+
+[search]
+# legs = {search[legs]}
+# k = {search[k]}             # hits that are returned
+# window = {search[window]}       # hits that each leg adds to the fusion
+# fusion = {search[fusion]}   # or "rrf", "z-score", "theoretical-min"
+# weights = {{ bm25 = 1.0, dense = 1.0, sparse = 1.0 }}
+
+[engine]
+# Without a url the local node is used: hybrid-search up. Passwords and keys belong in the environment:
+# HYBRID_SEARCH_ENGINE_PASSWORD, HYBRID_SEARCH_ENGINE_API_KEY, HYBRID_SEARCH_ENGINE_BEARER.
+# url = "https://search.example.com:9200"
+# user = "elastic"
+# analyzer = {engine[analyzer]}   # the language of the text, for BM25
+# shards = {engine[shards]}
+# replicas = {engine[replicas]}
+"""
+
+
+def settings_text(survey: Survey) -> str:
+    """TOML with comments; :func:`hybrid_search.read.settings_file.load_settings` reads it."""
+    defaults = {
+        section: {key: _toml(value) for key, value in table.items() if value is not None}
+        for section, table in msgspec.to_builtins(_DEFAULTS).items()
+    }
+    introduction = _INTRODUCTION.format(seen=survey.seen, source=_one_line(survey.source))
+    carried = {f"carried_{role}": _carried(survey, role) for role in (Role.DENSE, Role.SPARSE)}
+    return introduction + _documents(survey) + _REST.format(**carried, **defaults)
+
+
+def _documents(survey: Survey) -> str:
+    ids, texts = survey.names(Role.ID), survey.names(Role.TEXT)
+    fallback = _DEFAULTS.documents
+    return _DOCUMENTS.format(
+        id_comment="# Different in every record that was looked at."
+        if ids
+        else "# No field was different in every record: name one.",
+        id=_toml(ids[0] if ids else fallback.id),
+        text_comment="" if texts else "No field looked like text: name one.",
+        text=_toml(texts or fallback.text),
+        vectors=_vectors(survey),
+        **{role.value: _toml(survey.names(role)) for role in (Role.KEYWORD, Role.NUMBER, Role.DATE)},
+    ).replace(" \n", "\n")
+
+
+def _vectors(survey: Survey) -> str:
+    lines = [f"{role.value} = {_toml(names[0])}" for role in (Role.DENSE, Role.SPARSE) if (names := survey.names(role))]
+    comment = "\n# Vectors that the documents carry; they are indexed as they are.\n"
+    return comment + "\n".join(lines) + "\n" if lines else ""
+
+
+def _carried(survey: Survey, role: Role) -> str:
+    """The model's setting where the documents carry its vectors."""
+    views = [view for view in survey.fields if view.role == role]
+    if not views:
+        return ""
+    comment = "# The documents carry vectors. Name the model that made them, and queries can be given as text.\n"
+    dimension = f"dimension = {views[0].reason.split()[0]}\n" if role == Role.DENSE else ""
+    return f'{comment}model = "precomputed"\n{dimension}'
+
+
+def _toml(value: Any) -> str:
+    """One value as TOML writes it, lists on one line."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(map(_toml, value))}]"
+    return tomli_w.dumps({"x": value}).partition("= ")[2].strip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
