@@ -1,6 +1,6 @@
 """``python -m hybrid_search`` is the ``hybrid-search`` command."""
 
-from hybrid_search.cli import main
+from hybrid_search.cli.app import main
 
 if __name__ == "__main__":
     main()

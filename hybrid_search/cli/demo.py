@@ -1,0 +1,32 @@
+"""``hybrid-search demo``: the whole road in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    questions: Annotated[list[str] | None, typer.Argument(help="Your own questions about Python.")] = None,
+    *,
+    url: Annotated[
+        str | None, typer.Option(envvar="HYBRID_SEARCH_URL", help="A cluster instead of the local node.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(help="Also save what is printed as a picture.")] = None,
+) -> None:
+    """Start a real OpenSearch, index Python's documentation, answer five questions and explain the answers."""
+    from rich.console import Console
+
+    from hybrid_search import demo as demonstration
+
+    console = Console(record=svg is not None, width=110 if svg else None)
+    demonstration.run(console, url, questions or demonstration.QUESTIONS)
+    if svg is not None:
+        console.save_svg(str(svg), title="make demo")
