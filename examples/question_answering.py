@@ -4,7 +4,8 @@ Three legs bring candidates; late interaction reads the best of them again, toke
 combined with theirs, so that a reranker that is wrong about one passage does not undo what all legs agree on.
 """
 
-from hybrid_search import Document, SearchClient, index_documents
+from hybrid_search import Document, SearchClient, Settings, index_documents
+from hybrid_search.settings import RerankSettings
 
 HANDBOOK = {
     "leave": "Employees have thirty days of paid leave a year. Days that are left over can be taken until the "
@@ -21,7 +22,7 @@ HANDBOOK = {
 
 index_documents((Document(key, text) for key, text in HANDBOOK.items()), "question-answering")
 
-with SearchClient("question-answering") as client:
+with SearchClient("question-answering", settings=Settings(rerank=RerankSettings(model="late"))) as client:
     for question in ("What happens to holidays that I do not use?", "Someone took my computer on the train!"):
-        best = client.search(question, k=1, rerank="late").hits[0]
+        best = client.search(question, k=1).hits[0]
         print(f"{question}\n  {best.text}\n  ({best.id}: before reranking #{best.rerank.rank_before})")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
     from hybrid_search.errors import HybridSearchError
+    from hybrid_search.indexing import index_documents
     from hybrid_search.read.settings_file import load_settings
     from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
     from hybrid_search.search import AsyncSearchClient, SearchClient
@@ -29,6 +30,7 @@ _HOME = {
     "SearchResult": "hybrid_search.records",
     "Settings": "hybrid_search.settings",
     "connect": "hybrid_search.engine",
+    "index_documents": "hybrid_search.indexing",
     "load_encoder": "hybrid_search.encode",
     "load_reranker": "hybrid_search.encode",
     "load_settings": "hybrid_search.read.settings_file",
@@ -45,6 +47,7 @@ __all__ = [
     "SearchResult",
     "Settings",
     "connect",
+    "index_documents",
     "load_encoder",
     "load_reranker",
     "load_settings",

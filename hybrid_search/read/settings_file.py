@@ -43,7 +43,7 @@ class _Given:
 
 
 def load_settings(
-    path: Path | None,
+    path: Path | None = None,
     overrides: Mapping[str, str] = {},
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:

@@ -1,0 +1,40 @@
+"""Indexing in one call: the cluster and the models of the settings, and a load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from hybrid_search.encode import load_encoder
+from hybrid_search.engine import connect
+from hybrid_search.ingest import IngestReport
+from hybrid_search.ingest import index_documents as load
+from hybrid_search.read.settings_file import load_settings
+from hybrid_search.records import Document
+from hybrid_search.settings import Settings
+
+
+def index_documents(
+    documents: Iterable[Document], index: str, *, url: str | None = None, settings: Settings | None = None
+) -> IngestReport:
+    """Load documents into an index, which is made if it is not there; a document loaded again replaces itself.
+
+    For journals, dead letters, progress and a connection of your own see :func:`hybrid_search.ingest.index_documents`.
+
+    Args:
+        documents: iterated once.
+        index: an index, or an alias of one.
+        url: the cluster, instead of that of the settings; without either, the local node.
+        settings: None takes the defaults and the environment.
+
+    Raises:
+        RecordError: a document that no index can hold; those before it are loaded.
+        IndexMismatchError: the index was made with other models.
+        IngestError: the engine refused documents; the first is named.
+        EngineError: the cluster cannot be reached, or refuses.
+    """
+    settings = load_settings() if settings is None else settings
+    engine = settings.engine if url is None else msgspec.structs.replace(settings.engine, url=url)
+    with connect(engine) as connection:
+        return load(documents, index, connection, load_encoder(settings), settings)
