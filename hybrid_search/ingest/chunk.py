@@ -8,7 +8,7 @@ between tokens. The cuts are a function of the text, the tokenizer and the two n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hybrid_search.encode.protocols import Tokenizer
@@ -61,7 +61,7 @@ def _passages_of_one(
 ) -> list[Passage]:
     text = document.text
     carries_vectors = document.dense is not None or document.sparse is not None
-    if carries_vectors or len(tokens) <= max_tokens:
+    if carries_vectors or len(tokens) <= max_tokens or text.isspace():
         ranges = [_trimmed(text, 0, len(text))]
     else:
         ranges = _fitting_ranges(text, tokens, tokenizer, max_tokens, overlap)
@@ -79,7 +79,7 @@ def _fitting_ranges(
     limit = max_tokens
     while True:
         cuts = _Cuts.of(text, tokens, limit, min(overlap, limit - 1))
-        ranges = [_range(text, tokens, begin, end) for begin, end in cuts.passages()]
+        ranges = _advancing(_range(text, tokens, begin, end) for begin, end in cuts.passages())
         excess = max(map(len, tokenizer.spans([text[start:end] for start, end in ranges]))) - max_tokens
         if excess <= 0 or limit == 1:
             return ranges
@@ -93,11 +93,20 @@ def _range(text: str, tokens: Sequence[Span], begin: int, end: int) -> Span:
     return _trimmed(text, start, stop)
 
 
+def _advancing(ranges: Iterable[Span]) -> list[Span]:
+    """Without those that add nothing: tokens of white space are trimmed away."""
+    kept: list[Span] = []
+    for start, end in ranges:
+        if start < end and (not kept or end > kept[-1][1]):
+            kept.append((start, end))
+    return kept
+
+
 def _trimmed(text: str, start: int, end: int) -> Span:
-    """The range without white space at its ends; the whole range when there is nothing else."""
+    """The range without white space at its ends; empty when there is nothing else."""
     piece = text[start:end]
     left = len(piece) - len(piece.lstrip())
-    return (start + left, start + len(piece.rstrip())) if left < len(piece) else (start, end)
+    return start + left, start + max(left, len(piece.rstrip()))
 
 
 @dataclass(frozen=True, slots=True)
