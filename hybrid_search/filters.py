@@ -4,8 +4,8 @@
     parse("price<100")
 
 A filter knows field names only; :func:`clause` checks them and their values against an index's schema and turns the
-filter into a query clause. Keyword fields compare whole values, dates of less precision mean the whole day, month or
-year, and nothing else is compared than keyword, number and date fields of the index.
+filter into a query clause. Keyword fields compare whole values; a date without a time means its whole day, month or
+year; and nothing else is compared than keyword, number and date fields of the index.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from hybrid_search.records import IndexSchema
 
 _EXPRESSION = re.compile(r"\s*(?P<field>[^=!<>]+?)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<value>.*?)\s*", re.DOTALL)
 _BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-_DATE = re.compile(r"\d{4}(-\d\d)?")
+_UNITS = {4: "y", 7: "M", 10: "d"}
+"""What a date of so many characters (2024, 2024-12, 2024-12-31) is rounded to."""
 
 Value = str | int | float | bool | date
 
@@ -54,7 +55,7 @@ class Eq(Filter):
 
 @dataclass(frozen=True, slots=True)
 class In(Filter):
-    """The field has one of these values."""
+    """The field has one of these values; of none, nothing does."""
 
     field: str
     values: tuple[Value, ...]
@@ -87,7 +88,7 @@ class And(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Or(Filter):
-    """At least one holds."""
+    """At least one holds; of none, never."""
 
     parts: tuple[Filter, ...]
 
@@ -144,11 +145,11 @@ def clause(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
 
 def _comparison(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
     match filter:
+        case Eq(field, value) if _kind(field, schema) == "date":
+            return _comparison(Range(field, gte=value, lte=value), schema)
         case Eq(field, value):
             return {"term": {field_path(field): {"value": _checked(field, value, schema)}}}
         case In(field, values):
-            if not values:
-                raise QueryError("a filter with no values to choose from", where=field)
             return _any_of([_comparison(Eq(field, value), schema) for value in values])
         case Range(field):
             return {"range": {field_path(field): dict(_bounds(filter, schema))}}
@@ -166,6 +167,8 @@ def _equal(field: str, value: str) -> Filter:
 
 
 def _any_of(clauses: list[dict[str, Any]]) -> dict[str, Any]:
+    if not clauses:
+        return {"match_none": {}}  # an empty ``should`` would match everything
     return {"bool": {"should": clauses, "minimum_should_match": 1}}
 
 
@@ -217,16 +220,16 @@ def _number(field: str, value: Value) -> float:
 
 
 def _date(field: str, value: Value) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, str) and (_DATE.fullmatch(value) or _is_iso(value)):
-        return value
+    """A moment as it is; a year, month or day as date math that the engine rounds down or up, as the bound asks."""
+    text = value.isoformat() if isinstance(value, date) else value
+    if isinstance(text, str) and _is_date(text):
+        return f"{text}||/{_UNITS[len(text)]}" if len(text) in _UNITS else text
     raise QueryError(f"{value!r} is no date", where=field, remedy="Write it as 2024-12-31 or 2024-12-31T23:59:59Z")
 
 
-def _is_iso(value: str) -> bool:
+def _is_date(text: str) -> bool:
     try:
-        datetime.fromisoformat(value)
+        datetime.fromisoformat(text if len(text) not in _UNITS else f"{text}-01-01"[:10])
     except ValueError:
         return False
-    return "T" in value or len(value) == len("2024-12-31")
+    return len(text) in _UNITS or "T" in text

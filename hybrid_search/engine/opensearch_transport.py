@@ -7,6 +7,7 @@ passed over. These connections check no product header and so also serve to find
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,10 @@ from hybrid_search.errors import (
     RequestRefusedError,
     SettingsError,
 )
+
+# The client logs every failure as a warning with its traceback; without a handler Python prints that on stderr, beside
+# the error that this module raises for it.
+logging.getLogger("opensearch").addHandler(logging.NullHandler())
 
 EVERY_STATUS = range(100, 600)
 
