@@ -29,8 +29,9 @@ from hybrid_search.engine.local.state import (
 )
 from hybrid_search.errors import LocalNodeError
 
-START_SECONDS = 120.0
-"""Time for one server to be ready; every further one gets as much again."""
+START_SECONDS = 300.0
+"""Time for one server to be ready, and again for each further one: 10 s of an idle machine, minutes of a busy one. A
+server that ends is noticed at once."""
 
 STOP_SECONDS = 30.0
 LOCK = "nodes.lock"
