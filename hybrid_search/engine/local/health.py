@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from hybrid_search.errors import LocalNodeError
 
 POLL_SECONDS = 0.2
 ANSWER_SECONDS = 5.0
-TROUBLE = ("ERROR", "FATAL", "Exception", "Caused by", "Error", "error:", "insufficient memory")
+TROUBLE = re.compile(r"\[(ERROR|FATAL)|Exception\b|Error\b|error:|Caused by|[Ii]nsufficient memory")
 QUOTED_LINES = 4
 QUOTED_CHARACTERS = 220
 
@@ -69,7 +70,7 @@ def wait_ready(members: Sequence[Member], *, deadline: float) -> None:
 def failure(member: Member, what: str) -> LocalNodeError:
     """An error that quotes the last lines of a server's logs that tell of trouble."""
     lines = [line for path in (member.console, member.log) for line in tail(path, 200)]
-    trouble = [line for line in lines if any(word in line for word in TROUBLE)] or lines
+    trouble = [line for line in lines if TROUBLE.search(line)] or lines
     quoted = " | ".join(line.strip()[:QUOTED_CHARACTERS] for line in trouble[-QUOTED_LINES:])
     return LocalNodeError(
         f"{what}; its log ends with: {quoted or 'nothing (it may have been killed for want of memory)'}",

@@ -19,6 +19,10 @@ TRANSPORT_PORT = 9300
 SINGLE_HEAP = "1g"
 CLUSTER_HEAP = "512m"
 MOST_SERVERS = 9
+LEAST_PORT = 1024
+"""Ports below are for root only, as whom the server does not run."""
+
+MOST_PORT = 65535
 
 
 def plan_node(
@@ -32,6 +36,10 @@ def plan_node(
     """
     if nodes is not None and not 1 <= nodes <= MOST_SERVERS:
         raise SettingsError(f"{nodes} servers cannot be started", where="--nodes", remedy=f"Give 1 to {MOST_SERVERS}")
+    if port is not None and not LEAST_PORT <= port <= MOST_PORT:
+        raise SettingsError(
+            f"{port} is not a port for a server", where="--port", remedy=f"Give {LEAST_PORT} to {MOST_PORT}"
+        )
     if heap is not None:
         heap_bytes(heap)
     if known is None:
