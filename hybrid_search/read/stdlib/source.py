@@ -71,14 +71,15 @@ def parsed(name: str) -> ParsedModule | None:
 def public_names(name: str) -> dict[str, Home]:
     """What a module offers, by name: its own definitions and what it imports to offer, with their homes.
 
-    What counts as offered: the names in ``__all__`` where that can be read, else own definitions and star imports.
+    What counts as offered: the names in ``__all__`` where that can be read, else own definitions and star imports;
+    never a name that begins with an underscore.
     """
     module = parsed(name)
     if module is None:
         return {}
     listed = module.listed or frozenset()
     offered = {**_imported(name, listed), **{own: (name, own) for own in module.definitions}}
-    return {key: home for key, home in offered.items() if (key in listed if listed else not key.startswith("_"))}
+    return {key: home for key, home in offered.items() if not key.startswith("_") and (not listed or key in listed)}
 
 
 def _imported(name: str, listed: frozenset[str]) -> dict[str, Home]:

@@ -1,0 +1,231 @@
+"""``hybrid-search init``: what it sees in data, and the settings file that it writes."""
+
+import base64
+import io
+import json
+import struct
+import sys
+
+import orjson
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from hybrid_search.cli import init
+from hybrid_search.errors import SettingsError, SourceError
+from hybrid_search.read import documents
+from hybrid_search.read.settings_file import load_settings
+from hybrid_search.read.settings_text import settings_text
+from hybrid_search.read.survey import Role, survey
+from hybrid_search.settings import DocumentSettings, Settings
+
+COLORS = ["red", "green", "blue"]
+
+
+def product(number):
+    """A record with a field of every kind."""
+    return {
+        "sku": f"P-{number}",
+        "title": f"Thing number {number}",
+        "description": f"This is the long description of thing {number}, with many words in it.",
+        "color": COLORS[number % 3],
+        "tags": ["new", "sale"][: number % 3],
+        "in_stock": number % 2 == 0,
+        "price": 9.5 + number,
+        "added": f"2024-05-{number % 28 + 1:02}",
+        "link": f"https://example.com/{number}",
+        "details": {"brand": "Acme" if number % 2 else "Ajax", "weight": number},
+        "embedding": [0.5, 1.0, 2.0, 0.25, 1.0, 1.0, 1.0, 1.0 + number],
+        "terms": {f"t{number + step}": 1.5 for step in range(6)},
+        "mixed": number if number % 2 else "odd",
+    }
+
+
+@pytest.fixture
+def products(tmp_path):
+    path = tmp_path / "products.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(product(number)) + b"\n" for number in range(30)))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the command in an empty folder, on a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    app = typer.Typer()
+    init.register(app)
+
+    def invoke(*arguments, **options):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+
+    return invoke
+
+
+def test_every_field_gets_a_role(products):
+    """Each role has its fields in the order in which they first held something; texts with the title first."""
+    seen = survey(products)
+    assert {role.value: seen.names(role) for role in Role} == {
+        "id": ["sku"],
+        "text": ["title", "description"],
+        "keyword": ["color", "in_stock", "details.brand", "tags"],
+        "number": ["price", "details.weight"],
+        "date": ["added"],
+        "dense": ["embedding"],
+        "sparse": ["terms"],
+        "stored": ["link", "mixed"],
+    }
+    views = {view.name: view for view in seen.fields}
+    assert (views["color"].kind, views["color"].share, views["color"].example) == ("text", 1.0, "red")
+    assert (views["color"].reason, views["sku"].reason) == ("3 values", "different in all")
+    assert views["tags"].share == pytest.approx(20 / 30)  # every third list is empty
+    assert views["embedding"].reason == "8 numbers in each"
+
+
+def test_the_written_settings_are_read_and_index_the_data(products, run, tmp_path):
+    """The file says which field is what, and the documents come out as they should."""
+    result = run(products)
+    assert result.exit_code == 0
+    settings = load_settings(tmp_path / "hybrid-search.toml", {}, {})
+    assert settings.documents == DocumentSettings(
+        id="sku",
+        text=("title", "description"),
+        keyword=("color", "in_stock", "details.brand", "tags"),
+        number=("price", "details.weight"),
+        date=("added",),
+        dense="embedding",
+        sparse="terms",
+    )
+    assert (settings.dense.model, settings.dense.dimension, settings.sparse.model) == ("precomputed", 8, "precomputed")
+    first = next(documents(products, settings.documents))
+    assert (first.id, first.dense.size, len(first.sparse)) == ("P-0", 8, 6)
+
+
+def test_the_table_says_what_was_seen_and_what_comes_next(products, run):
+    """One row for each field, then the next command."""
+    result = run(products, "-o", "my.toml")
+    assert "products.jsonl: 30 records" in result.output
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["color", "text", "100%", "red", "keyword", "3", "values"] in rows
+    assert ["price", "number", "100%", "9.5", "number", "numbers"] in rows
+    assert f"hybrid-search index {products} INDEX --settings my.toml" in result.output
+
+
+def test_commented_lines_show_the_defaults(products, tmp_path):
+    """Taking the comment off any line of a section changes nothing, as it shows the default."""
+    lines = settings_text(survey(products)).splitlines()
+    shown = [
+        line.removeprefix("# ") if line.startswith("# ") and " = " in line and "example" not in line else line
+        for line in lines
+        if not line.startswith(("model = ", "dimension = ", "# query_prompt", "# document_prompt", "# max_tokens"))
+        and not line.startswith(("# url", "# user", "# weights"))
+    ]
+    path = tmp_path / "all.toml"
+    path.write_text("\n".join(shown))
+    settings = load_settings(path, {}, {})
+    for section in ("chunking", "dense", "sparse", "rerank", "search", "engine"):
+        assert getattr(settings, section) == getattr(Settings(), section)
+
+
+def test_a_file_that_is_there_is_kept(products, run, tmp_path):
+    """Only --force writes over it."""
+    target = tmp_path / "hybrid-search.toml"
+    target.write_text("mine")
+    result = run(products)
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception) == "hybrid-search.toml: the file is there already. Give --force to write over it"
+    assert target.read_text() == "mine"
+    assert run(products, "--force").exit_code == 0
+    assert load_settings(target, {}, {}).documents.id == "sku"
+
+
+def test_a_dash_prints_the_settings_and_nothing_else_on_standard_output(products, run, tmp_path):
+    """The table goes to standard error, so that the output can be sent to a file."""
+    result = run(products, "-o", "-")
+    path = tmp_path / "printed.toml"
+    path.write_text(result.stdout)
+    assert load_settings(path, {}, {}).documents.id == "sku"
+    assert "30 records" in result.stderr
+    assert not (tmp_path / "hybrid-search.toml").exists()
+
+
+def test_json_for_programs(products, run):
+    """The same facts as the table."""
+    seen = json.loads(run(products, "--json", "--sample", 10).stdout)
+    assert (seen["records"], seen["fields"][0]["name"], seen["fields"][0]["role"]) == (10, "sku", "id")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(products, run):
+    """The system's reason is passed on."""
+    result = run(products, "-o", "no/such/folder.toml")
+    assert str(result.exception) == "no/such/folder.toml: cannot be written (No such file or directory)"
+
+
+def test_a_beir_folder_is_recognised(tmp_path, run):
+    """Its fields are the defaults."""
+    line = b'{"_id": "%d", "title": "A title of some words", "text": "And a text", "metadata": {}}\n'
+    folder = tmp_path / "beir"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_bytes(b"".join(line % number for number in range(3)))
+    result = run(folder)
+    assert "A BEIR folder" in result.output
+    assert load_settings(tmp_path / "hybrid-search.toml", {}, {}).documents == DocumentSettings()
+
+
+def test_text_of_numbers_dates_and_vectors_is_recognised(tmp_path):
+    """CSV has nothing but text, which may hold numbers, dates and base64 vectors."""
+    vector = base64.b64encode(struct.pack("<16f", *range(16))).decode()
+    path = tmp_path / "a.csv"
+    rows = [f"{n},{n / 2},2024-01-0{n % 9 + 1} 10:00,{vector},yes\n" for n in range(10)]
+    path.write_text("id,n,when,v,ok\n" + "".join(rows))
+    seen = survey(path)
+    roles = {view.name: view.role.value for view in seen.fields}
+    assert roles == {"id": "id", "n": "number", "when": "date", "v": "dense", "ok": "keyword"}
+    text = settings_text(seen)
+    assert "No field looked like text: name one." in text
+    assert "dimension = 16" in text
+
+
+def test_standard_input_can_be_looked_at(monkeypatch, products):
+    """The sample is taken from the pipe."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(products.read_bytes()))))
+    assert survey("-").names(Role.ID) == ["sku"]
+
+
+def test_bad_records_are_counted_and_the_rest_is_looked_at(tmp_path, run):
+    """Broken lines do not stop the look; a source of nothing else does."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "text": "some words in a text"}\nbroken\n')
+    assert "1 records could not be read. The first:" in run(path).output
+    path.write_text("broken\n")
+    with pytest.raises(SourceError, match=r"no record can be read; the first: .*a\.jsonl:1: broken JSON"):
+        survey(path)
+    path.write_text("")
+    with pytest.raises(SourceError, match="holds no record"):
+        survey(path)
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.lists(st.text(max_size=3), max_size=3)
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.text(min_size=1, max_size=4), VALUES | st.dictionaries(st.text(max_size=2), VALUES), max_size=4
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_whatever_the_data_the_settings_are_valid(tmp_path_factory, rows):
+    """Any names and values give a file that is read back without an error."""
+    folder = tmp_path_factory.mktemp("survey")
+    path = folder / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seen = survey(path)
+    target = folder / "settings.toml"
+    target.write_text(settings_text(seen), encoding="utf-8")
+    settings = load_settings(target, {}, {})
+    assert list(settings.documents.keyword) == seen.names(Role.KEYWORD)
