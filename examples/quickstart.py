@@ -3,9 +3,7 @@
 from hybrid_search import Document, SearchClient, index_documents
 
 RECIPES = [
-    Document(
-        "sencha", "Steep sencha for one minute in water that has cooled to 75 degrees; boiling water turns it bitter."
-    ),
+    Document("sencha", "Green tea: steep sencha for one minute at 75 degrees; boiling water turns it bitter."),
     Document("espresso", "Grind fine, tamp evenly and stop the shot after 28 seconds, when the stream turns blond."),
     Document("cold-brew", "Leave coarse grounds in cold water for sixteen hours, then strain; it keeps for a week."),
     Document("chai", "Simmer black tea with milk, ginger, cardamom and a cinnamon stick for ten minutes."),

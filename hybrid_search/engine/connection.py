@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -26,6 +27,7 @@ from hybrid_search.errors import (
 from hybrid_search.settings import EngineSettings
 
 KINDS = ("opensearch", "elasticsearch")
+URL_VARIABLE = "HYBRID_SEARCH_URL"
 
 ROOT = Request.json("GET", "/")
 MODULES = Request.json("GET", "/_nodes/_local/plugins", filter_path="nodes.*.modules.name")
@@ -87,7 +89,7 @@ class AsyncConnection:
 
 
 def connect(settings: EngineSettings | None = None) -> Connection:
-    """A connection to the cluster of ``settings``, or to the running local node where there is no URL.
+    """A connection to the cluster of ``settings``; without a URL to ``HYBRID_SEARCH_URL``, else to the local node.
 
     Raises:
         SettingsError: contradictory or incomplete settings.
@@ -191,7 +193,7 @@ def _resolved(settings: EngineSettings | None) -> tuple[EngineSettings, Access]:
         raise SettingsError(
             f"unknown engine {settings.kind!r}", where="engine.kind", remedy=f"Use {' or '.join(KINDS)}"
         )
-    url = settings.url or ("" if settings.cloud_id else _local_url())
+    url = settings.url or ("" if settings.cloud_id else os.environ.get(URL_VARIABLE) or _local_url())
     return settings, access_to.access(settings, url)
 
 
