@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from hybrid_search.engine.local.download import bring, repository_url
+from hybrid_search.engine.local.download import _session, bring, repository_url
 from hybrid_search.engine.local.lock import Artifact
 from hybrid_search.errors import LocalNodeError
 
@@ -213,3 +213,11 @@ def test_the_public_repository_is_the_default(monkeypatch):
     assert repository_url() == MavenContext().remote_repos["central"].rstrip("/")
     monkeypatch.setenv("HYBRID_SEARCH_MAVEN_URL", "http://mirror.example/maven/")
     assert repository_url() == "http://mirror.example/maven"
+
+
+def test_tls_trusts_the_authorities_that_the_environment_names(monkeypatch):
+    """Companies replace certificates at the border: OpenSSL's variable counts as well as that of requests."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/company.pem")
+    assert _session().verify == "/etc/company.pem"
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert _session().verify is True

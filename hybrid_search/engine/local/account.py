@@ -75,8 +75,12 @@ def server_account() -> Account:
     """The account for the server that this user starts.
 
     Raises:
-        LocalNodeError: root asks, and the system has no user ``nobody``.
+        LocalNodeError: root asks, and the system has no user ``nobody``; or the system is Windows.
     """
+    if os.name == "nt":
+        raise LocalNodeError(
+            "The local node runs on Linux and macOS", remedy="Use WSL, or name a running cluster with --url"
+        )
     if not is_root():
         return Account()
     import pwd

@@ -152,6 +152,7 @@ def _session() -> requests.Session:
     from urllib3.util import Retry
 
     session = requests.Session()
+    session.verify = os.environ.get("SSL_CERT_FILE") or True  # requests looks for REQUESTS_CA_BUNDLE itself
     retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=PARALLEL))

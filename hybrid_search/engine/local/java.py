@@ -135,7 +135,7 @@ def _places() -> Iterator[Path]:
 
 
 def _executable(home: Path) -> Path:
-    return home / "bin" / ("java.exe" if os.name == "nt" else "java")
+    return home / "bin" / "java"
 
 
 def _download(refused: list[str], account: Account) -> Java:

@@ -49,7 +49,7 @@ POLL_SECONDS = 0.05
 KILL_SECONDS = 10.0
 RECOGNITION_SECONDS = 10.0
 
-INHERITED = ("PATH", "TZ", "TMPDIR", "SYSTEMROOT")
+INHERITED = ("PATH", "TZ")
 """All that the server sees of the environment: neither credentials nor another program's Java options."""
 
 
@@ -121,9 +121,10 @@ def start(runtime: Runtime, member: Member, settings: Mapping[str, Any]) -> Memb
     for place in (member.config, member.log.parent, member.temporary, Path(member.data)):
         runtime.account.make_folder(place)
     lines = (f"{key}: {msgspec.json.encode(value).decode()}\n" for key, value in settings.items())
-    (member.config / "opensearch.yml").write_text("".join(lines), encoding="utf-8")
-    (member.config / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
-    member.log.unlink(missing_ok=True)  # what an error message quotes is of this start
+    _write_new(member.config / "opensearch.yml", "".join(lines))
+    _write_new(member.config / "log4j2.properties", LOGGING)
+    if member.log.exists():  # what an error message quotes is to be of this start
+        member.log.replace(member.log.with_name("server.previous.log"))
     try:
         process = _spawn(runtime, member)
     except OSError as error:
@@ -139,9 +140,17 @@ def start(runtime: Runtime, member: Member, settings: Mapping[str, Any]) -> Memb
     return started
 
 
+def _write_new(path: Path, text: str) -> None:
+    """Replace a file in a folder of the server's account: root must not follow a link that is there instead."""
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+
+
 def _spawn(runtime: Runtime, member: Member) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    with member.console.open("wb") as console:
+    member.console.unlink(missing_ok=True)
+    with member.console.open("xb") as console:
         process = subprocess.Popen(
             command(runtime, member),
             stdin=subprocess.DEVNULL,

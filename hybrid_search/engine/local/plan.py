@@ -50,7 +50,9 @@ def plan_node(
     data_folder = str(data.expanduser().absolute()) if data else known.data_folder
     preferred = port or known.members[0].port
     members = _members(name, len(known.members), Path(data_folder), preferred, exactly=port is not None)
-    return msgspec.structs.replace(known, data_folder=data_folder, heap=heap or known.heap, members=members)
+    return msgspec.structs.replace(
+        known, version=distribution.VERSION, data_folder=data_folder, heap=heap or known.heap, members=members
+    )
 
 
 def _new_node(name: str, servers: int, data: Path | None, port: int | None, heap: str | None) -> LocalNode:
