@@ -39,9 +39,10 @@ class AsyncSearchClient:
         connection: AsyncConnection | None = None,
     ) -> None:
         self._index = index
-        self._settings = settings
         self._engine = engine_settings(settings, url)
-        self._open_searcher = partial(open_searcher, settings=settings, encoder=encoder, reranker=reranker)
+        self._open_searcher = partial(
+            open_searcher, settings=settings or Settings(), encoder=encoder, reranker=reranker
+        )
         self._owns_connection = connection is None
         self._connection = connection
         self._searcher: Searcher | None = None

@@ -12,6 +12,7 @@ import msgspec
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.indices import open_index
+from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, SearchOptions, open_searcher
@@ -28,7 +29,7 @@ class SearchClient:
     Args:
         index: an index or alias that hybrid-search made.
         url: the cluster, instead of that of ``settings``; without either, the local node.
-        settings: models, fusion and engine; None takes the models that made the index, and the defaults.
+        settings: models, fusion and engine; a model that is left at its default is the one that made the index.
         encoder: instead of the one that the settings name.
         reranker: instead of the one that the settings name.
         connection: an open one, which the caller closes, instead of a new one.
@@ -56,7 +57,7 @@ class SearchClient:
         try:
             opened = open_index(self._connection, index)
             self._searcher = open_searcher(
-                opened, self._connection.dialect, settings=settings, encoder=encoder, reranker=reranker
+                opened, self._connection.dialect, settings=settings or Settings(), encoder=encoder, reranker=reranker
             )
         except BaseException:
             self.close()
@@ -91,6 +92,10 @@ class SearchClient:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
         return run(self._searcher.retrieve(queries, **options), self._carry_out)
 
+    def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
+        """The texts of passages by their ids; those that are gone are left out."""
+        return run(self._searcher.passages(passage_ids), self._carry_out)
+
     def close(self) -> None:
         """Close the connection, unless the caller gave it."""
         if self._owns_connection:
@@ -113,6 +118,6 @@ class SearchClient:
 
 
 def engine_settings(settings: Settings | None, url: str | None) -> EngineSettings:
-    """The engine of ``settings``, at ``url`` where that is given."""
-    engine = EngineSettings() if settings is None else settings.engine
+    """The engine of ``settings``, else of the environment, at ``url`` where that is given."""
+    engine = load_settings().engine if settings is None else settings.engine
     return engine if url is None else msgspec.structs.replace(engine, url=url)

@@ -4,6 +4,10 @@ All methods have one shape. A function turns the descending scores of one leg in
 contribution is ``weight * worth``, its fused score the sum of its contributions. What a leg did not find within its
 window contributes 0 from that leg. What this 0 stands for differs and is said at each function.
 
+Where BM25 or the sparse leg found fewer documents than its window holds, it is known what the others scored: they
+share no term with the query, so 0. The functions take this as ``missing``; it is None where it is not known.
+On NFCorpus, whose queries are often one rare word, it is worth .0036 nDCG@10 (dev) to min-max.
+
 Pure functions on ids and numbers: no engine, no vectors, no text. Not here: collapsing passages to documents
 (before: :mod:`hybrid_search.search.collapse`) and reranking (after: :mod:`hybrid_search.search.rerank`).
 """
@@ -11,7 +15,7 @@ Pure functions on ids and numbers: no engine, no vectors, no text. Not here: col
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -34,46 +38,56 @@ class Fused:
     legs: Mapping[Leg, LegScore]
 
 
-def reciprocal_rank(scores: Sequence[float], *, rank_constant: int = RANK_CONSTANT) -> list[float]:
+def reciprocal_rank(
+    scores: Sequence[float], missing: float | None = None, *, rank_constant: int = RANK_CONSTANT
+) -> list[float]:
     """Reciprocal rank fusion: rank r is worth ``1 / (rank_constant + r)``, whatever the scores.
 
     Cormack, Clarke, Büttcher: Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods,
     SIGIR 2009. A missing hit is one at an infinite rank.
     """
+    del missing
     return [1 / (rank_constant + rank) for rank in range(1, len(scores) + 1)]
 
 
-def min_max(scores: Sequence[float]) -> list[float]:
-    """From 0 at the lowest score of the run to 1 at the highest: ``(s - min) / (max - min)``.
+def min_max(scores: Sequence[float], missing: float | None = None) -> list[float]:
+    """From 0 at the lowest score to 1 at the highest: ``(s - min) / (max - min)``.
 
     One of the normalisations compared by Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retrieval,
-    ACM TOIS 42(1), 2023, arXiv 2210.11934. A missing hit is taken to score what the last of the window does.
+    ACM TOIS 42(1), 2023, arXiv 2210.11934. A missing hit has the lowest score: its own where that is known, else
+    that of the last in the window.
     """
-    return _scaled(scores, lowest=min(scores, default=0.0), span=max(scores, default=0.0) - min(scores, default=0.0))
+    lowest = _lowest(scores, missing)
+    return _scaled(scores, lowest=lowest, span=max(scores, default=lowest) - lowest)
 
 
-def z_score(scores: Sequence[float]) -> list[float]:
-    """Standard scores, moved so that the lowest of the run is 0: ``(s - min) / standard deviation``.
+def z_score(scores: Sequence[float], missing: float | None = None) -> list[float]:
+    """Standard scores, moved so that the lowest is 0: ``(s - min) / standard deviation``.
 
     Bruch, Gai, Ingber (see :func:`min_max`) use ``(s - mean) / deviation``. Moving all scores of a leg, the missing
-    ones too, by the same amount changes no ranking, and keeps contributions from being negative. A missing hit is
-    taken to score what the last of the window does, not the mean.
+    ones too, by the same amount changes no ranking, and keeps contributions from being negative. A missing hit has
+    the lowest score, as in :func:`min_max`, not the mean.
     """
     if not scores:
         return []
     mean = math.fsum(scores) / len(scores)
     deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in scores) / len(scores))
-    return _scaled(scores, lowest=min(scores), span=deviation)
+    return _scaled(scores, lowest=_lowest(scores, missing), span=deviation)
 
 
-def theoretical_minimum(scores: Sequence[float], *, lowest: float = 0.0) -> list[float]:
+def theoretical_minimum(scores: Sequence[float], missing: float | None = None, *, lowest: float = 0.0) -> list[float]:
     """From 0 at the lowest score that the leg could give to 1 at the highest of the run: ``(s - low) / (max - low)``.
 
     The normalisation that Bruch, Gai, Ingber (see :func:`min_max`) recommend. ``lowest`` is 0 for all three legs:
     BM25 and dot products of positive weights are 0 without a common term, and both engines report a cosine as
-    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum.
+    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum, known or not.
     """
+    del missing
     return _scaled(scores, lowest=lowest, span=max(scores, default=lowest) - lowest)
+
+
+def _lowest(scores: Sequence[float], missing: float | None) -> float:
+    return min([*scores, *([] if missing is None else [missing])], default=0.0)
 
 
 def _scaled(scores: Iterable[float], *, lowest: float, span: float) -> list[float]:
@@ -81,9 +95,12 @@ def _scaled(scores: Iterable[float], *, lowest: float, span: float) -> list[floa
     return [(s - lowest) / span if span > 0 else 1.0 for s in scores]
 
 
-METHODS: Mapping[str, Callable[[Sequence[float]], list[float]]] = MappingProxyType(
+METHODS: Mapping[str, Callable[[Sequence[float], float | None], list[float]]] = MappingProxyType(
     {"rrf": reciprocal_rank, "min-max": min_max, "z-score": z_score, "theoretical-min": theoretical_minimum}
 )
+
+TERM_LEGS = frozenset({Leg.BM25, Leg.SPARSE})
+"""Legs in which a document without a common term scores 0; every document has a cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +143,11 @@ class Fusion:
         constant = [str(self.rank_constant)] if self.method == "rrf" and self.rank_constant != RANK_CONSTANT else []
         return " ".join([self.method, *constant, *(f"{leg}={weight:g}" for leg, weight in self.weights.items())])
 
-    def worths(self, scores: Sequence[float]) -> list[float]:
+    def worths(self, scores: Sequence[float], missing: float | None = None) -> list[float]:
         """What each of one leg's descending scores is worth, before its weight."""
         if self.method == "rrf":
             return reciprocal_rank(scores, rank_constant=self.rank_constant)
-        return METHODS[self.method](scores)
+        return METHODS[self.method](scores, missing)
 
     def shares(self, legs: Iterable[Leg]) -> dict[Leg, float]:
         """The weight of each of ``legs``.
@@ -159,13 +176,14 @@ def in_order(run: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     return sorted(run, key=lambda hit: (-hit[1], hit[0]))
 
 
-def fuse(runs: Runs, fusion: Fusion) -> list[Fused]:
+def fuse(runs: Runs, fusion: Fusion, *, complete: Collection[Leg] = ()) -> list[Fused]:
     """One ranking of all ids in ``runs``, by descending fused score, ties by id.
 
     Args:
         runs: for each leg ``(id, score)`` pairs, ids unique within a leg; a leg that failed is left out, and the
             others share its weight. The order of legs and of pairs does not matter.
         fusion: the method, its weights and constants.
+        complete: the legs whose run holds everything that they matched.
 
     Raises:
         QueryError: the weights do not fit the legs.
@@ -174,7 +192,8 @@ def fuse(runs: Runs, fusion: Fusion) -> list[Fused]:
     found: dict[str, dict[Leg, LegScore]] = {}
     for leg, run in runs.items():
         ranked = in_order(run)
-        worths = fusion.worths([score for _, score in ranked])
+        missing = 0.0 if leg in complete and leg in TERM_LEGS else None
+        worths = fusion.worths([score for _, score in ranked], missing)
         for rank, ((id_, score), worth) in enumerate(zip(ranked, worths, strict=True), start=1):
             found.setdefault(id_, {})[leg] = LegScore(rank, score, shares[leg] * worth)
     fused = [Fused(id_, math.fsum(s.contribution for s in legs.values()), legs) for id_, legs in found.items()]

@@ -68,7 +68,7 @@ def plan_search(
         QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
             lacks, weights that do not fit the legs.
     """
-    searched = _named_legs(legs, schema) if legs is not None else _usual_legs(settings, schema)
+    searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
     window = settings.window if window is None else window
     plan = Plan(
         legs=searched,
@@ -89,7 +89,7 @@ def plan_search(
 
 def fusion_of(settings: SearchSettings, method: str | None = None) -> Fusion:
     """The fusion of the settings; another ``method`` keeps their weights and rank constant."""
-    weights = {_leg(name): weight for name, weight in settings.weights.items()}
+    weights = {leg_of(name): weight for name, weight in settings.weights.items()}
     return Fusion(method or settings.fusion, weights, settings.rank_constant)
 
 
@@ -163,7 +163,7 @@ def _where(query: Query) -> str | None:
 
 
 def _usual_legs(settings: SearchSettings, schema: IndexSchema) -> tuple[Leg, ...]:
-    wanted = {_leg(name) for name in settings.legs}
+    wanted = {leg_of(name) for name in settings.legs}
     if usable := tuple(leg for leg in indexed_legs(schema) if leg in wanted):
         return usable
     raise QueryError(
@@ -172,20 +172,26 @@ def _usual_legs(settings: SearchSettings, schema: IndexSchema) -> tuple[Leg, ...
     )
 
 
-def _named_legs(names: Iterable[str], schema: IndexSchema) -> tuple[Leg, ...]:
-    named = {_leg(name) for name in names}
+def named_legs(names: Iterable[str]) -> tuple[Leg, ...]:
+    """Legs by their names, each once, in the order of :data:`ALL_LEGS`; QueryError for none or an unknown one."""
+    named = {leg_of(name) for name in names}
     if not named:
-        raise QueryError("no leg is named", remedy=f"The index has: {', '.join(indexed_legs(schema))}.")
+        raise QueryError("no leg is named", remedy=f"There are: {', '.join(ALL_LEGS)}.")
+    return tuple(leg for leg in ALL_LEGS if leg in named)
+
+
+def _legs_in(schema: IndexSchema, named: tuple[Leg, ...]) -> tuple[Leg, ...]:
     available = indexed_legs(schema)
-    if missing := [leg for leg in ALL_LEGS if leg in named and leg not in available]:
+    if missing := [leg for leg in named if leg not in available]:
         raise QueryError(
             f"the index holds no vectors for the {' and the '.join(missing)} leg",
             remedy=f"It has: {', '.join(available)}. Index again with a model for that leg, or leave it out.",
         )
-    return tuple(leg for leg in ALL_LEGS if leg in named)
+    return named
 
 
-def _leg(name: str) -> Leg:
+def leg_of(name: str) -> Leg:
+    """The leg of this name; QueryError with the nearest one where there is none."""
     if name in set(Leg):
         return Leg(name)
     nearest = get_close_matches(name, list(Leg), n=1, cutoff=0.0)

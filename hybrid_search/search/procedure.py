@@ -18,10 +18,10 @@ from hybrid_search.engine.answers import error_for, failure
 from hybrid_search.records import Hit, Leg, Query, SearchResult
 from hybrid_search.search import legs
 from hybrid_search.search.collapse import Best, document_id
-from hybrid_search.search.fusion import Fused, fuse
+from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked, combine
-from hybrid_search.search.retrieve import GRACE, Retrieved, Target, encode, retrieve
+from hybrid_search.search.retrieve import Retrieved, Target, encode, patience, retrieve
 from hybrid_search.search.steps import Score, Send, Step
 
 Stored = Mapping[str, Any]
@@ -47,7 +47,7 @@ def search(
     with clock("retrieve"):
         yield from retrieve(retrieved, plan, target)
     with clock("fuse"):
-        fused = [fuse(one.scores(), plan.fusion) for one in retrieved]
+        fused = [one.fused(plan.fusion) for one in retrieved]
     with clock("fetch"):
         stored = yield from _fetch(retrieved, fused, plan, target)
     with clock("rerank"):
@@ -94,17 +94,30 @@ def _fetch(
     wanted = [
         [one.best(hit).passage_id for hit in hits[: plan.reach]] for one, hits in zip(retrieved, fused, strict=True)
     ]
-    bodies = [legs.passage_fetch(ids, timeout=plan.timeout) for ids in wanted if ids]
-    stored: dict[str, Stored] = {}
-    if bodies:
-        answer = yield Send(legs.multi_search(target.index, bodies, timeout=plan.timeout + GRACE))
-        for response in answer["responses"]:
-            if "error" in response:
-                raise error_for(failure(response["status"], response), target.where)
-            stored.update((hit["_id"], hit["_source"]) for hit in response["hits"]["hits"])
+    stored = yield from fetch([ids for ids in wanted if ids], target, timeout=plan.timeout)
     for one, ids in zip(retrieved, wanted, strict=True):
         if gone := sum(id_ not in stored for id_ in ids):
             one.warnings.append(f"passages found but not fetched: {gone} (deleted meanwhile, or late)")
+    return stored
+
+
+def fetch(
+    groups: Sequence[Sequence[str]], target: Target, *, timeout: float
+) -> Generator[Step, Any, dict[str, Stored]]:
+    """The stored passages of groups of ids, in one request, by passage id; those that are gone are left out.
+
+    Raises:
+        EngineError: the engine refuses, or does not answer.
+    """
+    if not groups:
+        return {}
+    bodies = [legs.passage_fetch(ids, timeout=timeout) for ids in groups]
+    answer = yield Send(legs.multi_search(target.index, bodies, timeout=patience(timeout, len(groups))))
+    stored: dict[str, Stored] = {}
+    for response in answer["responses"]:
+        if "error" in response:
+            raise error_for(failure(response["status"], response), target.where)
+        stored.update((hit["_id"], hit["_source"]) for hit in response["hits"]["hits"])
     return stored
 
 

@@ -6,7 +6,7 @@ others standing; why is in its report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from hybrid_search.filters import clause
 from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, LegReport, Query, Vector
 from hybrid_search.search import legs
 from hybrid_search.search.collapse import Best, best_passages
-from hybrid_search.search.fusion import Fused
+from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.steps import Encode, Send, Step
 
@@ -28,7 +28,7 @@ WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
 
 GRACE = 2.0
-"""Seconds beyond the engine's own time limit before the client gives up on a request."""
+"""Seconds beyond the engine's own time limits before the client gives up on a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,23 @@ class Target:
         return f"index {self.index}"
 
 
+def patience(timeout: float, queries: int) -> float:
+    """Seconds to wait for an ``_msearch``: an engine that is busy works through a batch one query after another."""
+    return timeout * queries + GRACE
+
+
 @dataclass(slots=True)
 class Retrieved:
     """What the legs found for one query: documents by id in rank order, reports and warnings.
 
-    A leg that failed has a report and no run; ``errors`` keeps why.
+    A leg that failed has a report and no run; ``errors`` keeps why. The runs of ``complete`` legs hold everything
+    that they matched.
     """
 
     query: Query
     runs: dict[Leg, dict[str, Best]] = field(default_factory=dict)
     reports: dict[Leg, LegReport] = field(default_factory=dict)
+    complete: set[Leg] = field(default_factory=set)
     errors: dict[Leg, HybridSearchError] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -71,6 +78,11 @@ class Retrieved:
     def scores(self) -> dict[Leg, list[tuple[str, float]]]:
         """The runs as fusion takes them."""
         return {leg: [(best.id, best.score) for best in run.values()] for leg, run in self.runs.items()}
+
+    def fused(self, fusion: Fusion, legs: Collection[Leg] = ALL_LEGS) -> list[Fused]:
+        """One ranking of what ``legs`` found."""
+        runs = {leg: run for leg, run in self.scores().items() if leg in legs}
+        return fuse(runs, fusion, complete=self.complete)
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
@@ -130,7 +142,7 @@ def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -> Gene
     while asks:
         bodies = [legs.passage_search(a.query(a.size), size=a.size, timeout=plan.timeout) for a in asks]
         try:
-            answer = yield Send(legs.multi_search(target.index, bodies, timeout=plan.timeout + GRACE))
+            answer = yield Send(legs.multi_search(target.index, bodies, timeout=patience(plan.timeout, len(retrieved))))
         except EngineError as error:
             _give_up(asks, error)
             break
@@ -196,4 +208,7 @@ def _read(ask: _Ask, answer: Mapping[str, Any], plan: Plan, target: Target) -> b
     if broken:
         one.warnings.append(f"the {leg} leg searched without {broken} of {answer['_shards']['total']} shards")
     one.found(leg, run, LegReport(len(run), float(answer["took"]), timed_out=late))
-    return len(run) == plan.window or len(hits) < ask.size or ask.size == layout.RESULT_WINDOW or late
+    exhausted = len(hits) < ask.size
+    if exhausted and len(run) < plan.window and not late and not broken:
+        one.complete.add(leg)
+    return len(run) == plan.window or exhausted or ask.size == layout.RESULT_WINDOW or late

@@ -6,13 +6,15 @@ Nothing here waits: a searcher turns a call into a generator of steps, which a c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as replaced
 from typing import Any, TypedDict, Unpack
 
-import msgspec
+from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
 from hybrid_search.encode.protocols import Reranker, TextEncoder
+from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import ModelError, QueryError
@@ -28,6 +30,9 @@ from hybrid_search.settings import NO_MODEL, Settings
 
 BATCH = 32
 """Queries whose legs go to the engine in one ``_msearch``."""
+
+FETCHED = 1000
+"""Passages whose texts are read in one request."""
 
 
 class SearchOptions(TypedDict, total=False):
@@ -65,6 +70,11 @@ class Searcher:
     encoder: TextEncoder | None
     reranker: Reranker | None
 
+    @property
+    def reranker_name(self) -> str | None:
+        """What results call the reranker; None where there is none."""
+        return None if self.reranker is None else self.reranker.name
+
     def search(
         self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
     ) -> Steps[list[SearchResult]]:
@@ -74,10 +84,9 @@ class Searcher:
             QueryError: what :func:`plan_search` and :func:`check_query` refuse, before anything is sent.
         """
         plan, asked = self._checked(queries, k, options)
-        name = None if self.reranker is None else self.reranker.name
         results: list[SearchResult] = []
         for batch in _batches(asked):
-            results += yield from procedure.search(batch, plan, self.target, reranker=name)
+            results += yield from procedure.search(batch, plan, self.target, reranker=self.reranker_name)
         return results
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> Steps[list[Retrieved]]:
@@ -89,6 +98,16 @@ class Searcher:
             yield from retrieve(retrieved, plan, self.target)
             results += retrieved
         return results
+
+    def passages(self, passage_ids: Sequence[str]) -> Steps[dict[str, str]]:
+        """The procedure that reads the texts of passages by their ids; those that are gone are left out."""
+        ids = list(dict.fromkeys(passage_ids))
+        groups = [ids[begin : begin + FETCHED] for begin in range(0, len(ids), FETCHED)]
+        texts: dict[str, str] = {}
+        for group in groups:
+            stored = yield from procedure.fetch([group], self.target, timeout=self.settings.search.timeout)
+            texts |= {id_: passage[layout.TEXT] for id_, passage in stored.items()}
+        return texts
 
     def ask_model(self, step: Encode | Score) -> Any:
         """The answer of the encoder or of the reranker.
@@ -132,6 +151,10 @@ class Searcher:
             )
         if isinstance(rerank, Reranking):
             return rerank
+        return self.default_reranking(window)
+
+    def default_reranking(self, window: int | None = None) -> Reranking:
+        """The window and weight of the settings, within the ``window`` of a search."""
         settings, reach = self.settings.rerank, self.settings.search.window if window is None else window
         return Reranking(max(1, min(settings.window, reach)), settings.weight)
 
@@ -140,19 +163,20 @@ def open_searcher(
     opened: OpenedIndex,
     dialect: Dialect,
     *,
-    settings: Settings | None = None,
+    settings: Settings,
     encoder: TextEncoder | None = None,
     reranker: Reranker | None = None,
 ) -> Searcher:
     """A searcher of an opened index, its models loaded where they are not given.
 
-    It is pinned to the index behind an alias: the models of this one were checked, those of a later one are not.
+    A model that the settings leave at its default is that of the index. The searcher is pinned to the index behind
+    an alias: the models of this one were checked, those of a later one are not.
 
     Raises:
         IndexMismatchError: the index was made with other models than those here.
         ModelError: a model cannot be found, loaded or trusted.
     """
-    settings = settings_of(opened) if settings is None else settings
+    settings = with_models_of(opened, settings)
     if encoder is None and has_models(settings):
         encoder = load_encoder(settings)
     if encoder is not None:
@@ -168,23 +192,19 @@ def encoded_legs(encoder: TextEncoder | None) -> frozenset[Leg]:
     return frozenset(leg for leg, model in models.items() if model is not None and model.kind != PRECOMPUTED)
 
 
-def settings_of(opened: OpenedIndex) -> Settings:
-    """Settings with the models that made the index, for a caller who names none."""
+def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
+    """The settings with the models that made the index in every section that was left at its defaults."""
     dense, sparse = opened.schema.dense, opened.schema.sparse
-    settings = Settings()
-    return msgspec.structs.replace(
-        settings,
-        dense=msgspec.structs.replace(
-            settings.dense,
-            model=NO_MODEL if dense is None else dense.name,
-            dimension=None if dense is None or dense.kind != PRECOMPUTED else dense.dimension,
-        ),
-        sparse=msgspec.structs.replace(
-            settings.sparse,
-            model=NO_MODEL if sparse is None else sparse.name,
-            max_terms=None if sparse is None else sparse.extra.get("max_terms"),
-        ),
-    )
+    defaults = Settings()
+    if settings.dense == defaults.dense:
+        model = NO_MODEL if dense is None else dense.name
+        dimension = dense.dimension if dense is not None and dense.kind == PRECOMPUTED else None
+        settings = replace(settings, dense=replace(settings.dense, model=model, dimension=dimension))
+    if settings.sparse == defaults.sparse:
+        model = NO_MODEL if sparse is None else sparse.name
+        max_terms = None if sparse is None else sparse.extra.get("max_terms")
+        settings = replace(settings, sparse=replace(settings.sparse, model=model, max_terms=max_terms))
+    return settings
 
 
 def has_models(settings: Settings) -> bool:
@@ -197,7 +217,7 @@ def _query(query: str | Query, matching: Filter | str | None) -> Query:
     if matching is None:
         return query
     added = parse(matching) if isinstance(matching, str) else matching
-    return replace(query, filter=added if query.filter is None else query.filter & added)
+    return replaced(query, filter=added if query.filter is None else query.filter & added)
 
 
 def _batches(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:

@@ -76,6 +76,19 @@ def test_theoretical_minimum_starts_at_zero_score() -> None:
     assert theoretical_minimum([0.5, -0.5], lowest=-1.0) == pytest.approx([1.5 / 1.5, 0.5 / 1.5])
 
 
+def test_min_max_starts_at_what_the_others_score_where_that_is_known() -> None:
+    """A term leg that ran out before its window: whatever it did not find scored 0."""
+    assert min_max([12, 8, 4], 0.0) == pytest.approx([12 / 12, 8 / 12, 4 / 12])
+    assert z_score([12, 8, 4], 0.0)[2] == pytest.approx(4 / math.sqrt((16 + 0 + 16) / 3))
+
+
+def test_only_term_legs_know_what_the_others_score() -> None:
+    """Every document has a cosine: that of a missing one is not 0."""
+    fused = {hit.id: hit for hit in fuse(RUNS, Fusion("min-max"), complete={Leg.BM25, Leg.DENSE})}
+    assert fused["c"].score == pytest.approx(0.5 * 4 / 12)
+    assert fused["d"].score == pytest.approx(0.5 * (0.8 - 0.5) / (0.9 - 0.5))
+
+
 @pytest.mark.parametrize("normalise", [min_max, z_score, theoretical_minimum])
 def test_a_run_of_equal_scores_is_worth_one_each(normalise) -> None:
     """A single hit counts in full, not as much as one that was never found."""

@@ -83,6 +83,19 @@ def test_a_hit_carries_its_reasons() -> None:
     assert set(result.took_ms) == {"encode", "retrieve", "fuse", "fetch", "rerank", "total"}
 
 
+def test_a_leg_that_ran_out_of_matches_is_scaled_from_zero() -> None:
+    """Three matches in a window of a hundred: what BM25 did not find scored 0, and its last match more than that."""
+    hits = {hit.id: hit for hit in Asked(engine(RUNS)).search(legs=["bm25"])}
+    assert hits["c"].score == pytest.approx(4 / 12)
+
+
+def test_a_leg_that_was_late_is_scaled_from_its_last_hit() -> None:
+    """Nobody knows what it would have found."""
+    late = found([{"_id": id_, "_score": score} for id_, score in RUNS[Leg.BM25]], timed_out=True)
+    hits = {hit.id: hit for hit in Asked(engine(RUNS, {Leg.BM25: late})).search(legs=["bm25"])}
+    assert hits["c"].score == 0
+
+
 def test_ranks_are_ranks_of_documents() -> None:
     """Passages of one document take one rank, where its best passage stands."""
     runs = {Leg.BM25: [("a#0", 9.0), ("a#1", 8.0), ("a#2", 7.0), ("b#0", 6.0)]}
