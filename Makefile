@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(she
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
-.PHONY: help demo test unit contract lint wheel clean
+.PHONY: help demo test unit contract lint docs wheel clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
@@ -41,6 +41,9 @@ contract: $(VENV)/.dev ## Tests on the real engines
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' own help
+	@$(VENV)/bin/python docs/cli_reference.py
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	@$(UV) build --quiet --wheel --out-dir dist

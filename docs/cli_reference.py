@@ -1,0 +1,36 @@
+"""Write ``docs/cli.md``: the ``--help`` of every command. ``make docs`` runs it; a test compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from hybrid_search.cli.app import app
+
+REFERENCE = Path(__file__).with_name("cli.md")
+WIDTH = 100
+INTRODUCTION = """\
+# Commands
+
+Every command takes `--debug` (tracebacks instead of one line), and exits with 0, 1 (something failed) or 2 (what was
+given is wrong). Settings come from a file (`--settings`), then the environment (`HYBRID_SEARCH_SECTION_KEY`), then
+`--set section.key=value`; the later ones win.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    return "\n".join([INTRODUCTION, *(_section(name) for name in commands)])
+
+
+def _section(name: str) -> str:
+    printed = CliRunner().invoke(app, [name, "--help"], terminal_width=WIDTH, prog_name="hybrid-search").output
+    lines = [line.rstrip() for line in printed.strip().splitlines()]
+    return "\n".join([f"## {name}", "", "```text", *lines, "```", ""])
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference(), encoding="utf-8")

@@ -1,0 +1,14 @@
+"""The reference of the commands says what the commands say."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_reference_is_that_of_the_commands() -> None:
+    """``docs/cli.md`` is what ``make docs`` would write now."""
+    reference = runpy.run_path(str(DOCS / "cli_reference.py"))["reference"]()
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == reference
