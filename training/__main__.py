@@ -91,14 +91,14 @@ def best_of_run(material: Material, recipe: Recipe, sets: list[judged.JudgedSet]
     """Train one head and keep the checkpoint that the selection sets like best."""
     head, kept, best, began = material.new_head(), {}, -1.0, time.monotonic()
 
-    def after_step(step: int, loss: float) -> None:
+    def after_step(step: int, loss: float, average: StarterHead) -> None:
         nonlocal kept, best
         if step % every or step < recipe.steps // 2:
             return
         print(f"step {step}, loss {loss:.3f}, {time.monotonic() - began:.0f} s", flush=True)
-        score = selected(head, sets)
+        score = selected(average, sets)
         if score > best:
-            best, kept = score, {name: tensor.clone() for name, tensor in head.state_dict().items()}
+            best, kept = score, {name: tensor.clone() for name, tensor in average.state_dict().items()}
 
     train(head, material.texts, recipe, after_step)
     head.load_state_dict(kept)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hybrid_search.encode.starter_head import StarterHead
 from training.states import StateFile
@@ -38,6 +39,7 @@ class Recipe:
     inference_free: float = 0.0
     words: int = 256
     warm_steps: int = 400
+    average_decay: float = 0.98
 
 
 def warm_start(head: StarterHead, texts: StateFile, recipe: Recipe) -> float:
@@ -134,8 +136,15 @@ def step_loss(
     return loss + pressure * (recipe.document_flops * flops(passage) + recipe.query_flops * flops(query))
 
 
-def train(head: StarterHead, texts: Texts, recipe: Recipe, after_step: Callable[[int, float], None]) -> None:
-    """Train in place; ``after_step(step, loss)`` is called after every step, counted from 1."""
+AfterStep = Callable[[int, float, StarterHead], None]
+
+
+def train(head: StarterHead, texts: Texts, recipe: Recipe, after_step: AfterStep) -> None:
+    """Train in place; ``after_step(step, loss, average)`` is called after every step, counted from 1.
+
+    ``average`` is the exponential moving average of the weights: what is evaluated and kept, because single steps on
+    little text differ more in retrieval than in their loss.
+    """
     torch.manual_seed(recipe.seed)
     warm_start(head, texts.passages, recipe)
     temperature = torch.nn.Parameter(torch.tensor(0.0))
@@ -147,6 +156,7 @@ def train(head: StarterHead, texts: Texts, recipe: Recipe, after_step: Callable[
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / 30) * (1 - 0.95 * step / recipe.steps)
     )
+    averaged = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
     source = batches(texts.passages.dense, recipe)
     for step in range(recipe.steps):
         pressure = min(1.0, step / recipe.steps / 0.4) ** 2
@@ -156,4 +166,5 @@ def train(head: StarterHead, texts: Texts, recipe: Recipe, after_step: Callable[
         torch.nn.utils.clip_grad_norm_([*head.parameters(), temperature], 1.0)
         optimizer.step()
         schedule.step()
-        after_step(step + 1, float(loss.detach()))
+        averaged.update_parameters(head)
+        after_step(step + 1, float(loss.detach()), averaged.module)
