@@ -156,9 +156,11 @@ class DenseSettings(Section, frozen=True):
 
 
 class SparseSettings(Section, frozen=True):
-    """The sparse model: ``"starter"``, ``"idf"`` (lexical, inference-free), a SPLADE name or path, ``"none"``."""
+    """The sparse model: ``"starter"`` (shares the pass of all-MiniLM-L6-v2), ``"idf"`` (lexical, without inference), a
+    SPLADE model's name or path, ``"none"``.
+    """
 
-    model: str = "idf"
+    model: str = "starter"
     inference_free_queries: bool = False
     max_terms: int | None = None
     batch_size: int = 32

@@ -33,6 +33,8 @@ WEIGHTS = Path(__file__).with_name("weights") / "starter.safetensors"
 STEP = 1 / 64
 # Texts whose vocabulary-sized rows are alive at once.
 ROWS = 64
+# The name in ``dense.model`` that stands for vectors which documents bring.
+PRECOMPUTED = "precomputed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,14 @@ def load_starter(settings: Settings) -> StarterEncoder:
     With ``dense.model = "none"`` the same forward pass gives sparse vectors only.
 
     Raises:
-        SettingsError: ``dense`` names another model than the head was trained on, or adds prompts.
+        SettingsError: the dense vectors are precomputed or of another model than the head was trained on, or have
+            prompts.
         ModelError: the bi-encoder cannot be found or loaded.
         MissingExtraError: torch is not installed.
     """
     dense_leg = settings.dense.model != NO_MODEL
+    if settings.dense.model == PRECOMPUTED:
+        raise _refusal("needs the forward pass of all-MiniLM-L6-v2, and dense vectors are precomputed")
     bi_encoder = load_dense(settings.dense if dense_leg else DenseSettings(device=settings.sparse.device))
     file = read_head()
     backbone = _trained_on(bi_encoder, file)
@@ -172,14 +177,17 @@ def load_starter(settings: Settings) -> StarterEncoder:
 
 def _trained_on(bi_encoder: DenseEncoder, file: HeadFile) -> BertBackbone:
     """The backbone, if it is the one that the head knows."""
-    remedy = f"Set dense.model to {DENSE_MODEL!r} without prompts, or sparse.model to another model"
     backbone = bi_encoder.backbone
     if weights_digest(bi_encoder.folder) != file.metadata["encoder_weights"] or not isinstance(backbone, BertBackbone):
-        what = f"the starter head works on the token states of all-MiniLM-L6-v2, not of {bi_encoder.fingerprint.name!r}"
-        raise SettingsError(what, where="sparse.model", remedy=remedy)
+        raise _refusal(f"works on the token states of all-MiniLM-L6-v2, not of {bi_encoder.fingerprint.name!r}")
     if bi_encoder.prompts.query or bi_encoder.prompts.document:
-        raise SettingsError("the starter head was trained without prompts", where="dense", remedy=remedy)
+        raise _refusal("was trained without prompts")
     return backbone
+
+
+def _refusal(reason: str) -> SettingsError:
+    remedy = f'Set sparse.model to "idf", a SPLADE model or "{NO_MODEL}", or dense.model to {DENSE_MODEL!r}'
+    return SettingsError(f"the starter head {reason}", where="sparse.model", remedy=remedy)
 
 
 def _vocabulary(backbone: BertBackbone) -> list[str]:

@@ -169,6 +169,13 @@ def test_prompts_are_refused():
         load_encoder(Settings(dense=DenseSettings(query_prompt="query: "), sparse=SparseSettings(model="starter")))
 
 
+def test_precomputed_dense_vectors_are_refused():
+    """There is no pass to share; the remedy names what can be set instead."""
+    dense = DenseSettings(model="precomputed", dimension=384)
+    with pytest.raises(SettingsError, match="idf"):
+        load_encoder(Settings(dense=dense, sparse=SparseSettings(model="starter")))
+
+
 def test_another_bi_encoder_is_refused(tmp_path):
     """The head belongs to one set of weights: a copy with one number changed is another model."""
     import shutil
