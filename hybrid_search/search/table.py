@@ -81,13 +81,15 @@ def _footer(result: SearchResult) -> str:
 def _found(hit: Hit, result: SearchResult, title_fields: tuple[str, ...], *, wide: bool) -> Text:
     from rich.text import Text
 
-    shown = snippet(hit.text, result.query.text, width=SNIPPET)
+    title = title_of(hit, title_fields)
+    passage = hit.text.removeprefix(title).lstrip() or hit.text
+    shown = snippet(passage, result.query.text, width=SNIPPET)
     body = Text(shown.text, style="dim")
     for start, end in shown.marks:
         body.stylize("not dim bold green", start, end)
     flat = Text(" ").join(body.split("\n")) if "\n" in shown.text else body
-    ellipsis = ("… " if shown.start > 0 else "", " …" if shown.end < len(hit.text.rstrip()) else "")
-    found = Text.assemble((title_of(hit, title_fields), "bold"), "\n", ellipsis[0], flat, ellipsis[1])
+    ellipsis = ("… " if shown.start > 0 else "", " …" if shown.end < len(passage.rstrip()) else "")
+    found = Text.assemble((title, "bold"), "\n", ellipsis[0], flat, ellipsis[1])
     if not wide:
         for leg, score in hit.legs.items():
             found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS[leg])

@@ -1,0 +1,107 @@
+"""``hybrid-search evaluate``: how good each leg, each fusion and each reranking is on judged queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
+from hybrid_search.cli.search import SearchedIndex, fusion_of, named_legs
+
+if TYPE_CHECKING:
+    from hybrid_search.evaluate import Experiment, Timing
+    from hybrid_search.evaluate.experiment import OnProgress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    index: SearchedIndex,
+    *,
+    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")],
+    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")],
+    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")] = "test",
+    legs: Annotated[str | None, typer.Option(help="The legs to measure: bm25,dense,sparse.")] = None,
+    fusions: Annotated[str | None, typer.Option(help="The fusions to measure: rrf,min-max (default: all).")] = None,
+    weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
+    rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
+    window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
+    rerank: Annotated[str | None, typer.Option(help="Also rerank all: late, or the name of a cross-encoder.")] = None,
+    exact_dense: Annotated[bool, typer.Option("--exact-dense", help="Say what the graph search costs.")] = False,
+    timing: Annotated[bool, typer.Option("--timing", help="Also time every leg and the whole search.")] = False,
+    runs: Annotated[Path | None, typer.Option(help="A folder for TREC runs, one file per system.")] = None,
+    as_json: Json = False,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    overrides: Set = None,
+) -> None:
+    """Measure nDCG@10, MRR@10 and Recall@100 of every leg and every fusion, against judgements."""
+    from hybrid_search import read
+    from hybrid_search.evaluate import run_experiment, time_searches
+    from hybrid_search.evaluate.report import save_runs
+    from hybrid_search.search import SearchClient
+    from hybrid_search.search.fusion import METHODS
+
+    asked, judged = read.queries(queries), read.qrels(qrels, split=split)
+    given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
+    settings = settings_of(settings_file, url, given)
+    methods = list(METHODS) if fusions is None else [name.strip() for name in fusions.split(",")]
+    compared = [fusion_of(settings, method, weights, rank_constant) for method in methods]
+    with SearchClient(index, settings=settings) as client, _progress() as progress:
+        experiment = run_experiment(
+            client,
+            asked,
+            judged,
+            legs=named_legs(legs),
+            fusions=compared,
+            window=window,
+            rerank=client.searcher.reranker is not None,
+            exact=exact_dense,
+            progress=progress,
+        )
+        timings = time_searches(client, [q for q in asked if q.id in judged]) if timing else []
+    if runs is not None:
+        save_runs(experiment, runs)
+    _print(experiment, timings, as_json=as_json)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def follow(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=total)
+            bar.update(tasks[step], completed=done)
+
+        yield follow
+
+
+def _print(experiment: Experiment, timings: list[Timing], *, as_json: bool) -> None:
+    from hybrid_search.evaluate.report import experiment_json, experiment_table, notes, timing_json, timing_table
+
+    if as_json:
+        import orjson
+
+        report = {**experiment_json(experiment), **({"timings": timing_json(timings)} if timings else {})}
+        typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(experiment_table(experiment))
+    for note in notes(experiment):
+        console.print(note, style="dim")
+    if timings:
+        console.print(timing_table(timings))

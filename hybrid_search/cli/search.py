@@ -1,0 +1,127 @@
+"""``hybrid-search search``: questions to an index, answers with their reasons."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
+from hybrid_search.errors import QueryError
+
+if TYPE_CHECKING:
+    from hybrid_search.records import SearchResult
+    from hybrid_search.search import Fusion
+    from hybrid_search.settings import Settings
+
+STDIN = "-"
+
+SearchedIndex = Annotated[str, typer.Argument(metavar="INDEX", help="An index or alias.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(search)
+
+
+def search(
+    index: SearchedIndex,
+    query: Annotated[list[str], typer.Argument(help="The question; - reads one per line from standard input.")],
+    *,
+    k: Annotated[int | None, typer.Option("--k", "-k", help="Hits to show.")] = None,
+    offset: Annotated[int, typer.Option(help="Hits to pass over.")] = 0,
+    legs: Annotated[str | None, typer.Option(help="The legs that search: bm25,dense,sparse.")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", "-f", help="field=value, price<100, ...; repeatable, all must hold.")
+    ] = None,
+    fusion: Annotated[str | None, typer.Option(help="rrf, min-max, z-score or theoretical-min.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
+    rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
+    window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
+    rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
+    passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it does.")] = False,
+    as_json: Json = False,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    overrides: Set = None,
+) -> None:
+    """Search an index; every hit shows its rank and score in each leg."""
+    from hybrid_search.filters import parse_all
+    from hybrid_search.search import SearchClient
+
+    given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
+    settings = settings_of(settings_file, url, given)
+    fused = fusion_of(settings, fusion, weights, rank_constant)
+    matching = parse_all(filters or ())
+    with SearchClient(index, settings=settings) as client:
+
+        def answer(text: str) -> SearchResult:
+            return client.search(
+                text,
+                k,
+                offset=offset,
+                legs=named_legs(legs),
+                filter=matching,
+                fusion=fused,
+                window=window,
+                collapse=not passages,
+            )
+
+        if query == [STDIN]:
+            _write_lines(answer, (line.strip() for line in sys.stdin if line.strip()))
+        elif as_json:
+            _write_lines(answer, [" ".join(query)])
+        else:
+            _show(answer(" ".join(query)), explain=explain)
+
+
+def named_legs(names: str | None) -> list[str] | None:
+    """The legs of ``bm25,dense``; None where no legs are named."""
+    return None if names is None else [name.strip() for name in names.split(",")]
+
+
+def fusion_of(settings: Settings, method: str | None, weights: str | None, rank_constant: int | None) -> Fusion:
+    """The fusion of the settings, with what the flags change."""
+    from dataclasses import replace
+
+    from hybrid_search.search import plan
+
+    fusion = plan.fusion_of(settings.search, method)
+    if weights is not None:
+        given = dict(_weight(part) for part in weights.split(","))
+        fusion = replace(fusion, weights={plan.leg_of(name): weight for name, weight in given.items()})
+    return fusion if rank_constant is None else replace(fusion, rank_constant=rank_constant)
+
+
+def _weight(part: str) -> tuple[str, float]:
+    leg, _, weight = part.partition("=")
+    try:
+        return leg.strip(), float(weight)
+    except ValueError:
+        raise QueryError(f"{part!r} is no weight", where="--weights", remedy="Example: bm25=.3,dense=.7") from None
+
+
+def _write_lines(answer: Callable[[str], SearchResult], queries: Iterable[str]) -> None:
+    """One JSON object per query, as soon as it is answered."""
+    import orjson
+
+    from hybrid_search.search.as_json import result_json
+
+    for query in queries:
+        typer.echo(orjson.dumps(result_json(answer(query)), default=str))
+
+
+def _show(result: SearchResult, *, explain: bool) -> None:
+    from rich.console import Console
+
+    from hybrid_search.search.explain import explain_panel
+    from hybrid_search.search.table import result_view
+
+    console = Console()
+    console.print(result_view(result, width=console.width))
+    if explain:
+        for hit in result:
+            console.print(explain_panel(hit, result))

@@ -1,0 +1,193 @@
+"""Every leg, every fusion of two and of three legs, with and without reranking, from one retrieval of each leg."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Unpack
+
+from hybrid_search.errors import InputError, QueryError
+from hybrid_search.evaluate.measures import NDCG, Scores, measure
+from hybrid_search.evaluate.runs import Ranking
+from hybrid_search.evaluate.significance import randomisation_p
+from hybrid_search.read import Qrels
+from hybrid_search.records import Leg, Query
+from hybrid_search.search import Fusion, Reranking, SearchClient
+from hybrid_search.search.fusion import METHODS
+from hybrid_search.search.plan import indexed_legs, named_legs
+from hybrid_search.search.rerank import combine
+from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.searcher import BATCH, SearchOptions
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One way to rank: ``legs`` fused by ``fusion`` (no matter for a single leg), reranked or not."""
+
+    legs: tuple[Leg, ...]
+    fusion: Fusion
+    reranked: bool = False
+    exact: bool = False
+
+    @property
+    def name(self) -> str:
+        """Unique among the systems of an experiment: ``bm25+dense rrf, reranked``."""
+        name = "+".join(self.legs)
+        if self.exact:
+            name += " exact"
+        if len(self.legs) > 1:
+            name += f" {self.fusion.label}"
+        return f"{name}, reranked" if self.reranked else name
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a system achieved, and its rankings by query id."""
+
+    system: System
+    scores: Scores
+    rankings: Mapping[str, Ranking]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """All rows, and on what they were measured: ``queries`` judged ones; ``unjudged`` ones were left out."""
+
+    rows: Sequence[Row]
+    queries: int
+    unjudged: int
+    reranker: str | None
+
+    @property
+    def best_leg(self) -> Row:
+        """The best single leg by nDCG@10: what a fusion must beat."""
+        legs = [row for row in self.rows if len(row.system.legs) == 1 and not row.system.reranked]
+        return max(legs, key=lambda row: row.scores.mean[NDCG])
+
+    def p_value(self, row: Row) -> float | None:
+        """How likely chance makes such a difference in nDCG@10 to the best leg; None for a leg as it is."""
+        if len(row.system.legs) == 1 and not row.system.reranked:
+            return None
+        return randomisation_p(row.scores.by_query[NDCG], self.best_leg.scores.by_query[NDCG])
+
+
+def run_experiment(
+    client: SearchClient,
+    queries: Sequence[Query],
+    qrels: Qrels,
+    *,
+    legs: Sequence[str] | None = None,
+    fusions: Sequence[Fusion] | None = None,
+    window: int | None = None,
+    candidates: int | None = None,
+    rerank: bool = False,
+    exact: bool = False,
+    progress: OnProgress | None = None,
+) -> Experiment:
+    """Measure every leg and every fusion of two or more legs.
+
+    Args:
+        client: of the index.
+        queries: with ids; those without judgements are left out.
+        qrels: grade by query id and document id.
+        legs: which legs; None for all of the index.
+        fusions: which ways to fuse; None for each method with equal weights.
+        window: documents that each leg ranks; None as in the settings of the client.
+        candidates: passages that each leg fetches, and the width of the graph search.
+        rerank: also measure every system reranked, with the client's reranker.
+        exact: also compare with every vector, to say what the graph costs.
+        progress: told about every step.
+
+    Raises:
+        InputError: no query has judgements.
+        QueryError: legs that the index lacks, reranking without a reranker.
+        EngineError: a query could not be searched.
+    """
+    judged = [query for query in queries if query.id in qrels]
+    if not judged:
+        raise InputError(
+            f"none of the {len(queries):,} queries has judgements", remedy="Give queries and qrels of the same set"
+        )
+    if rerank and client.searcher.reranker is None:
+        raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
+    named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
+    told = progress or (lambda *_: None)
+    found = {False: _retrieve(client, judged, told, legs=named, window=window, candidates=candidates)}
+    if exact and Leg.DENSE in named:
+        found[True] = _retrieve(client, judged, told, legs=[Leg.DENSE], window=window, exact=True)
+    relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
+    pairs, reranking = _Pairs(client), client.searcher.default_reranking(window)
+    relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
+    wanted = list(systems(named, fusions or [Fusion(method) for method in METHODS], exact=exact, rerank=rerank))
+    rows: list[Row] = []
+    for done, system in enumerate(wanted, start=1):
+        rankings = {str(one.query.id): _ranking(system, one, pairs, reranking) for one in found[system.exact]}
+        rows.append(Row(system, measure(relevant, rankings), rankings))
+        told("measure", done, len(wanted))
+    return Experiment(rows, len(judged), len(queries) - len(judged), client.searcher.reranker_name if rerank else None)
+
+
+def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
+    """Single legs first, then fusions of two, then of three; reranked ones after all others."""
+    plain = [System((leg,), fusions[0]) for leg in legs]
+    if exact and Leg.DENSE in legs:
+        plain.append(System((Leg.DENSE,), fusions[0], exact=True))
+    for size in range(2, len(legs) + 1):
+        plain += [System(some, fusion) for some in combinations(legs, size) for fusion in fusions]
+    yield from plain
+    if rerank:
+        yield from (System(one.legs, one.fusion, reranked=True) for one in plain if not one.exact)
+
+
+class _Pairs:
+    """Reranker scores of pairs of query and passage, each computed once however many systems want it."""
+
+    def __init__(self, client: SearchClient) -> None:
+        self._client = client
+        self._scores: dict[tuple[str, str], float] = {}
+
+    def scores(self, query: Query, passage_ids: Sequence[str]) -> list[float]:
+        """The score of each passage.
+
+        Raises:
+            InputError: a passage that was found is gone: the index changes while it is measured.
+        """
+        missing = [id_ for id_ in passage_ids if (query.text, id_) not in self._scores]
+        texts = self._client.passages(missing) if missing else {}
+        if gone := sorted(set(missing) - set(texts)):
+            raise InputError(f"the passage {gone[0]} was deleted", remedy="Evaluate while nothing is being indexed")
+        reranker = self._client.searcher.reranker
+        if texts and reranker is not None:
+            found = reranker.score(query.text, list(texts.values()))
+            self._scores |= {(query.text, id_): float(score) for id_, score in zip(texts, found, strict=True)}
+        return [self._scores[query.text, id_] for id_ in passage_ids]
+
+
+def _ranking(system: System, one: Retrieved, pairs: _Pairs, reranking: Reranking) -> Ranking:
+    fused = one.fused(system.fusion, system.legs)
+    if system.reranked:
+        window = fused[: reranking.window]
+        scores = pairs.scores(one.query, [one.best(hit).passage_id for hit in window])
+        return [(hit.hit.id, hit.score) for hit in combine(fused, scores, reranking.weight)]
+    if len(system.legs) == 1:
+        return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
+    return [(hit.id, hit.score) for hit in fused]
+
+
+def _retrieve(
+    client: SearchClient,
+    queries: Sequence[Query],
+    progress: OnProgress,
+    **options: Unpack[SearchOptions],
+) -> list[Retrieved]:
+    found: list[Retrieved] = []
+    for begin in range(0, len(queries), BATCH):
+        found += client.retrieve(queries[begin : begin + BATCH], **options)
+        progress("retrieve", len(found), len(queries))
+    if failed := [one for one in found if one.errors]:
+        raise next(iter(failed[0].errors.values()))
+    return found

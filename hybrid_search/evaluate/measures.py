@@ -1,0 +1,54 @@
+"""Effectiveness by ir_measures: nDCG@10, reciprocal rank at 10, recall at 100."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hybrid_search.errors import InputError, MissingExtraError
+from hybrid_search.evaluate.runs import Rankings
+from hybrid_search.read import Qrels
+
+NDCG, RECIPROCAL_RANK, RECALL = "nDCG@10", "RR@10", "R@100"
+MEASURES = (NDCG, RECIPROCAL_RANK, RECALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The mean of each measure, and its value for every judged query (``by_query[measure][query id]``)."""
+
+    mean: Mapping[str, float]
+    by_query: Mapping[str, Mapping[str, float]]
+
+
+def measure(qrels: Qrels, rankings: Rankings, measures: Sequence[str] = MEASURES) -> Scores:
+    """How good rankings are; a judged query without a ranking counts 0.
+
+    trec_eval orders equal scores by document id, descending; here the order of the ranking is what is measured.
+
+    Args:
+        qrels: grade by query id and document id; above 0 is relevant.
+        rankings: by query id, ``(document id, score)`` pairs in rank order.
+        measures: names of ir_measures, such as ``nDCG@10``.
+
+    Raises:
+        InputError: no measure of that name.
+        MissingExtraError: ir_measures is not installed.
+    """
+    try:
+        import ir_measures
+    except ImportError:
+        raise MissingExtraError("Evaluation", "eval") from None
+    try:
+        wanted = [ir_measures.parse_measure(name) for name in measures]
+    except (NameError, ValueError, SyntaxError) as error:
+        raise InputError(f"no such measure: {error}", remedy="Use names of ir_measures, such as nDCG@10") from None
+    by_rank = {
+        query_id: {document_id: float(-rank) for rank, (document_id, _) in enumerate(rankings.get(query_id, ()))}
+        for query_id in qrels
+    }
+    by_query: dict[str, dict[str, float]] = {name: dict.fromkeys(qrels, 0.0) for name in measures}
+    for found in ir_measures.iter_calc(wanted, qrels, by_rank):
+        by_query[str(found.measure)][found.query_id] = float(found.value)
+    return Scores({name: math.fsum(by_query[name].values()) / len(qrels) for name in measures}, by_query)

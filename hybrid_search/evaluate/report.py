@@ -1,0 +1,128 @@
+"""An experiment and its timings, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybrid_search.evaluate.experiment import Experiment, Row
+from hybrid_search.evaluate.measures import MEASURES
+from hybrid_search.evaluate.runs import write_run
+from hybrid_search.evaluate.timing import Timing
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SIGNIFICANT = 0.05
+
+
+def experiment_json(experiment: Experiment) -> dict[str, Any]:
+    """Everything but the rankings, as plain JSON types."""
+    return {
+        "queries": experiment.queries,
+        "unjudged": experiment.unjudged,
+        "reranker": experiment.reranker,
+        "best_leg": experiment.best_leg.system.name,
+        "systems": [
+            {
+                "name": row.system.name,
+                "legs": [leg.value for leg in row.system.legs],
+                "fusion": row.system.fusion.label if len(row.system.legs) > 1 else None,
+                "reranked": row.system.reranked,
+                "exact": row.system.exact,
+                **{name: round(value, 5) for name, value in row.scores.mean.items()},
+                "p_value": experiment.p_value(row),
+            }
+            for row in experiment.rows
+        ],
+    }
+
+
+def experiment_table(experiment: Experiment) -> Table:
+    """One line per system; the best value of each measure is bold, p-values are against the best single leg."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"{experiment.queries:,} judged queries", title_justify="left")
+    table.add_column("system")
+    for name in (*MEASURES, "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    best = {name: max(row.scores.mean[name] for row in experiment.rows) for name in MEASURES}
+    group = _group(experiment.rows[0])
+    for row in experiment.rows:
+        if _group(row) != group:
+            table.add_section()
+            group = _group(row)
+        cells = [_value(row.scores.mean[name], best=row.scores.mean[name] == best[name]) for name in MEASURES]
+        table.add_row(row.system.name, *cells, _p_value(experiment, row))
+    return table
+
+
+def notes(experiment: Experiment) -> list[str]:
+    """What a reader of the table must know."""
+    lines = [f"p: paired randomisation test of nDCG@10 against {experiment.best_leg.system.name}, not corrected"]
+    if experiment.unjudged:
+        lines.append(f"{experiment.unjudged:,} queries without judgements were left out")
+    if experiment.reranker is not None:
+        lines.append(f"reranked by {experiment.reranker}")
+    return lines
+
+
+def timing_table(timings: Sequence[Timing]) -> Table:
+    """One line per leg, then the whole search and its steps."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"Milliseconds, {timings[0].searches:,} searches", title_justify="left")
+    table.add_column("search")
+    for name in ("p50", "p99", "engine p50"):
+        table.add_column(name, justify="right")
+    for timing in timings:
+        table.add_row(timing.name, *(f"{value:.1f}" for value in (timing.p50, timing.p99, timing.engine_p50)))
+    return table
+
+
+def timing_json(timings: Sequence[Timing]) -> list[dict[str, Any]]:
+    """The timings as plain JSON types."""
+    return [
+        {
+            "name": timing.name.strip(),
+            "searches": timing.searches,
+            "p50_ms": round(timing.p50, 2),
+            "p99_ms": round(timing.p99, 2),
+            "engine_p50_ms": timing.engine_p50,
+        }
+        for timing in timings
+    ]
+
+
+def save_runs(experiment: Experiment, folder: Path) -> list[Path]:
+    """A TREC run for each system, named after it.
+
+    Raises:
+        RecordError: an id that the format cannot say.
+    """
+    paths = []
+    for row in experiment.rows:
+        tag = row.system.name.replace(",", "").replace(" ", "-")
+        paths.append(folder / f"{tag}.run")
+        write_run(paths[-1], row.rankings, tag)
+    return paths
+
+
+def _group(row: Row) -> tuple[bool, int]:
+    return row.system.reranked, len(row.system.legs)
+
+
+def _value(value: float, *, best: bool) -> str:
+    shown = f"{value:.4f}"
+    return f"[bold green]{shown}[/]" if best else shown
+
+
+def _p_value(experiment: Experiment, row: Row) -> str:
+    p_value = experiment.p_value(row)
+    if p_value is None:
+        return ""
+    shown = f"{p_value:.4f}"
+    return shown if p_value < SIGNIFICANT else f"[dim]{shown}[/]"

@@ -1,0 +1,72 @@
+"""Rankings of many queries, and the files in which the field exchanges them.
+
+A line of a TREC run is ``query Q0 document rank score tag``, split at white space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hybrid_search.errors import RecordError, SourceError
+
+Ranking = Sequence[tuple[str, float]]
+Rankings = Mapping[str, Ranking]
+
+COLUMNS = 6
+
+
+def write_run(path: Path, rankings: Rankings, tag: str) -> None:
+    """Write a TREC run; the folder is made if need be.
+
+    Args:
+        path: where.
+        rankings: by query id, ``(document id, score)`` pairs in rank order.
+        tag: the name of the system, without white space.
+
+    Raises:
+        RecordError: a query or document id that holds white space, which the format cannot say.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for query_id, ranking in rankings.items():
+            for rank, (document_id, score) in enumerate(ranking, start=1):
+                for id_ in (query_id, document_id):
+                    if len(id_.split()) != 1:
+                        raise RecordError(f"the id {id_!r} holds white space", where=str(path), remedy="Use other ids")
+                file.write(f"{query_id} Q0 {document_id} {rank} {score!r} {tag}\n")
+
+
+def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+    """The rankings of a TREC run, each by descending score, ties as the ranks of the file say.
+
+    Raises:
+        SourceError: the file cannot be read.
+        RecordError: a line has not six columns, or no whole rank, or no finite score.
+    """
+    found: dict[str, list[tuple[float, int, str]]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"the run cannot be read: {error}", where=str(path), remedy="Give a TREC run") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            query_id, document_id, rank, score = _cells(line, f"{path}:{number}")
+            found.setdefault(query_id, []).append((-score, rank, document_id))
+    return {query_id: [(id_, -score) for score, _, id_ in sorted(hits)] for query_id, hits in found.items()}
+
+
+def _cells(line: str, where: str) -> tuple[str, str, int, float]:
+    cells = line.split()
+    if len(cells) != COLUMNS:
+        raise RecordError(f"{len(cells)} columns", where=where, remedy="Expected: query Q0 document rank score tag")
+    try:
+        rank, score = int(cells[3]), float(cells[4])
+    except ValueError:
+        raise RecordError(
+            f"rank {cells[3]!r} or score {cells[4]!r} is no number", where=where, remedy="Expected a rank and a score"
+        ) from None
+    if not math.isfinite(score):
+        raise RecordError(f"the score {cells[4]} is not finite", where=where, remedy="Expected a finite score")
+    return cells[0], cells[2], rank, score

@@ -1,0 +1,57 @@
+"""How long each leg and the whole search take, one query at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import numpy as np
+
+from hybrid_search.records import Query, SearchResult
+from hybrid_search.search import SearchClient
+from hybrid_search.search.plan import indexed_legs
+from hybrid_search.search.searcher import SearchOptions
+
+WARM_UP = 10
+STEPS = ("encode", "retrieve", "fuse", "fetch", "rerank")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds at the client; ``engine_p50`` is the median of what the engine reports for the slowest leg."""
+
+    name: str
+    searches: int
+    p50: float
+    p99: float
+    engine_p50: float
+
+
+def time_searches(client: SearchClient, queries: Sequence[Query], *, k: int = 10) -> list[Timing]:
+    """Each leg of the index alone, without encoding; then the whole search as the client's settings have it, by step.
+
+    The first few queries are asked before the clock starts.
+    """
+    legs = indexed_legs(client.searcher.target.schema)
+    timings = []
+    for leg in legs:
+        results = _results(client, queries, k, legs=[leg], rerank=False)
+        timings.append(_timing(leg.value, results, [r.took_ms["total"] - r.took_ms["encode"] for r in results]))
+    results = _results(client, queries, k)
+    timings.append(_timing("whole search", results, [r.took_ms["total"] for r in results]))
+    return timings + [_timing(f"  {step}", results, [r.took_ms[step] for r in results]) for step in STEPS]
+
+
+def _results(
+    client: SearchClient, queries: Sequence[Query], k: int, **options: Unpack[SearchOptions]
+) -> list[SearchResult]:
+    for query in queries[:WARM_UP]:
+        client.search(query, k, **options)
+    return [client.search(query, k, **options) for query in queries]
+
+
+def _timing(name: str, results: Sequence[SearchResult], milliseconds: Sequence[float]) -> Timing:
+    slowest = [max((report.took_ms for report in result.legs.values()), default=0.0) for result in results]
+    p50, p99 = np.percentile(milliseconds, [50, 99])
+    return Timing(name, len(results), float(p50), float(p99), float(np.median(slowest)))
