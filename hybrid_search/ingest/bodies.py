@@ -25,21 +25,29 @@ def bodies(
     Together the bodies cover every document number once, those without actions included.
     """
     draft = _Draft(0, clock())
-    for batch in work:
-        for item in batch.items:
-            more = actions(item)
-            length = sum(len(action.data) for action in more)
-            if draft.collected and draft.length + length > size.limit:
-                yield draft.body(item.number)
-                draft = _Draft(item.number, clock())
-            draft.collected += more
-            draft.length += length
-        draft.end = batch.end
-        if clock() - draft.began >= linger:
-            yield draft.body(batch.end)
-            draft = _Draft(batch.end, clock())
+    broken: Exception | None = None
+    try:
+        for batch in work:
+            for item in batch.items:
+                more = actions(item)
+                if draft.collected and draft.length + _length(more) > size.limit:
+                    yield draft.body()
+                    draft = _Draft(draft.end, clock())
+                draft.add(more, item.number + 1)
+            draft.end = batch.end
+            if clock() - draft.began >= linger:
+                yield draft.body()
+                draft = _Draft(draft.end, clock())
+    except Exception as error:  # noqa: BLE001  # raised below, after the documents that came before it
+        broken = error
     if draft.end > draft.first:
-        yield draft.body(draft.end)
+        yield draft.body()
+    if broken is not None:
+        raise broken
+
+
+def _length(actions: list[Action]) -> int:
+    return sum(len(action.data) for action in actions)
 
 
 class _Draft:
@@ -52,5 +60,10 @@ class _Draft:
         self.length = 0
         self.collected: list[Action] = []
 
-    def body(self, end: int) -> Body:
-        return Body(self.first, end, self.collected, self.length)
+    def add(self, actions: list[Action], end: int) -> None:
+        self.collected += actions
+        self.length += _length(actions)
+        self.end = end
+
+    def body(self) -> Body:
+        return Body(self.first, self.end, self.collected, self.length)

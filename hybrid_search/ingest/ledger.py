@@ -87,13 +87,14 @@ class Ledger:
             self._counts.documents += body.end - body.first
             self._report(None)
 
-    def skip(self, error: RecordError, document: Document) -> None:
-        """Book a document that no index can hold; raises ``error`` where nobody takes bad documents."""
+    def skip(self, error: RecordError, document: Document) -> bool:
+        """Book a document that no index can hold; False where nobody takes bad documents."""
         if self._on_bad is None:
-            raise error
+            return False
         with self._lock:
             self._on_bad(error, document)
             self._counts.skipped += 1
+        return True
 
     def unchanged(self, documents: int) -> None:
         """Book documents that the index already holds as they are."""

@@ -13,7 +13,7 @@ from threading import Event
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
-from hybrid_search.engine.bulk import delete_action, index_action
+from hybrid_search.engine.bulk import BULK_TIMEOUT, delete_action, index_action
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest import body_size
@@ -47,12 +47,14 @@ class LoadOptions:
         senders: bodies in flight at once.
         body_bytes: size of the first bodies, in bytes; it then follows what the engine bears.
         most_body_bytes: the size that no body passes.
+        timeout: seconds after which a body that is not answered is sent again.
         retry: waits and patience.
     """
 
     senders: int = SENDERS
     body_bytes: int = body_size.START
     most_body_bytes: int = body_size.CEILING
+    timeout: float = BULK_TIMEOUT
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -85,6 +87,7 @@ class Load:
 
     def report(self, notes: Sequence[str]) -> IngestReport:
         """What became of every document."""
+        totals = self.ledger.totals()
         return IngestReport(
             index=self.index,
             resumed=self._resumed,
@@ -92,7 +95,7 @@ class Load:
             wall=self._wall,
             busy=self._busy,
             notes=tuple(notes),
-            **self.ledger.totals(),
+            **{**totals, "documents": totals["documents"] - self._resumed},
         )
 
     def _pass_through_stages(self, documents: Iterable[Document], done: Intervals, seen: SeenIds) -> None:
@@ -119,8 +122,15 @@ class Load:
         return patiently(ask, self.options.retry, stopped, self.ledger.waiting)
 
     def _sender(self, size: BodySize, stopped: Event) -> Sender:
-        transport, policy = self.connection.transport, self.options.retry
-        return Sender(transport, self.index, self.ledger, size=size, policy=policy, stopped=stopped)
+        return Sender(
+            self.connection.transport,
+            self.index,
+            self.ledger,
+            size=size,
+            policy=self.options.retry,
+            timeout=self.options.timeout,
+            stopped=stopped,
+        )
 
     def _actions(self, item: EncodedDocument) -> list[Action]:
         """A document's passages, and the removal of those that it no longer has; nothing for a document that is bad."""
@@ -131,6 +141,7 @@ class Load:
                 for encoded in item.passages
             ]
         except RecordError as error:
-            self.ledger.skip(error, document)
+            if not self.ledger.skip(error, document):
+                raise
             return []
         return written + [Action(id_, delete_action(self.index, id_), document, removes=True) for id_ in item.stale]

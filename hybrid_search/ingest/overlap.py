@@ -19,8 +19,11 @@ T = TypeVar("T")
 CHANNEL_CAPACITY = 2
 
 
-class StoppedError(Exception):
-    """Raised inside a stage whose pipeline has been stopped; it never leaves this module."""
+class StoppedError(BaseException):
+    """Raised inside a stage whose pipeline has been stopped; it never leaves this module.
+
+    Not an Exception: a stage that hands on what it has before it passes an error on must not do so then.
+    """
 
 
 class Blocked(threading.local):

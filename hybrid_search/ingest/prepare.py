@@ -31,35 +31,47 @@ def numbered(
     """Number the documents from 0 and group those that are not ``done``; the ids of the others go to ``seen``."""
     first, end, characters = 0, 0, 0
     items: list[tuple[int, Document]] = []
-    for end, document in enumerate(documents, 1):
-        if end - 1 in done:
-            seen(document.id)
-            continue
-        items.append((end - 1, document))
-        characters += len(document.text)
-        if len(items) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
-            yield Batch(first, end, items)
-            first, items, characters = end, [], 0
+    broken: Exception | None = None
+    try:
+        for end, document in enumerate(documents, 1):
+            if end - 1 in done:
+                seen(document.id)
+                continue
+            items.append((end - 1, document))
+            characters += len(document.text)
+            if len(items) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
+                yield Batch(first, end, items)
+                first, items, characters = end, [], 0
+    except Exception as error:  # noqa: BLE001  # raised below, after the documents that came before it
+        broken = error
     if end > first:
         yield Batch(first, end, items)
+    if broken is not None:
+        raise broken
 
 
 def prepared(
     work: Iterable[Batch[tuple[int, Document]]],
     preparation: Preparation,
-    on_bad: Callable[[RecordError, Document], None],
+    takes_bad: Callable[[RecordError, Document], bool],
 ) -> Iterator[Batch[ChunkedDocument]]:
-    """Check and cut documents; ``on_bad`` takes the bad ones, or raises."""
+    """Check and cut documents; the first bad one that ``takes_bad`` does not take is raised, after those before it."""
     for batch in work:
         good: list[tuple[int, Document, str]] = []
+        end, broken = batch.end, None
         for number, document in batch.items:
             try:
                 good.append((number, document, preparation.check(document)))
             except RecordError as error:
-                on_bad(error, document)
+                if not takes_bad(error, document):
+                    end, broken = number, error
+                    break
         cut = preparation.cut([document for _, document, _ in good])
-        chunked = [ChunkedDocument(*known, pieces) for known, pieces in zip(good, cut, strict=True)]
-        yield Batch(batch.first, batch.end, chunked)
+        yield Batch(
+            batch.first, end, [ChunkedDocument(*known, pieces) for known, pieces in zip(good, cut, strict=True)]
+        )
+        if broken is not None:
+            raise broken
 
 
 class Preparation:

@@ -29,8 +29,9 @@ def replay(
 ) -> IngestReport:
     """Load the documents of a dead-letter file; afterwards it holds only those that were refused again.
 
-    The file is replaced in one step at the end: a replay that is killed has lost nothing and is simply run again. A
-    load that still writes to the file is not disturbed: the file is locked, and the replay refused.
+    The file is replaced in one step at the end, or removed when nothing is left: a replay that is killed has lost
+    nothing and is simply run again. A load that still writes to the file is not disturbed: the file is locked, and
+    the replay refused.
 
     Raises what :func:`hybrid_search.ingest.pipeline.index_documents` raises; SourceError for a file that is missing
     or holds something else; IngestError when another process has it open.

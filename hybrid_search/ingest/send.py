@@ -6,6 +6,7 @@ replaces, so after a timeout or a broken answer everything is simply sent again.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from hybrid_search.engine.answers import Failure, Verdict, error_for, failure, verdict
-from hybrid_search.engine.bulk import ItemOutcome, bulk_request, outcomes
+from hybrid_search.engine.bulk import BULK_TIMEOUT, ItemOutcome, bulk_request, outcomes
 from hybrid_search.engine.protocols import Answer, Transport
 from hybrid_search.errors import EngineError, EngineTimeoutError, EngineUnreachableError
 from hybrid_search.ingest.backoff import Backoff, RetryPolicy, retry_after
@@ -22,8 +23,8 @@ from hybrid_search.ingest.body_size import BodySize
 from hybrid_search.ingest.ledger import Ledger, Settled
 from hybrid_search.ingest.work import Action, Body, Refusal
 
-DISK_WATERMARK = "read-only-allow-delete"
-"""Part of the reason of the block that a full disk sets, and that goes by itself when there is room."""
+DISK_WATERMARK = re.compile("read-only-allow-delete|read-only / allow delete")
+"""In the reason of the block that a full disk sets, and that goes by itself when there is room."""
 
 MOST_FAILURES = 5
 """How often an item may meet a 500 before it is refused for good."""
@@ -55,6 +56,7 @@ class Sender:
         size: BodySize,
         policy: RetryPolicy,
         stopped: Event,
+        timeout: float = BULK_TIMEOUT,
     ) -> None:
         self.in_flight = 0.0
         self._transport = transport
@@ -63,6 +65,7 @@ class Sender:
         self._size = size
         self._policy = policy
         self._stopped = stopped
+        self._timeout = timeout
         self._lock = threading.Lock()
         self._requests = 0
         self._since = 0.0
@@ -107,7 +110,7 @@ class Sender:
         settled.bytes += len(data)
         try:
             with self._under_way():
-                answer = self._transport.send(bulk_request(data))
+                answer = self._transport.send(bulk_request(data, timeout=self._timeout))
         except EngineTimeoutError as error:
             self._size.overloaded(len(data))
             return self._again(piece, error, settled)
@@ -221,7 +224,7 @@ def _outcomes(answer: Answer, piece: Sequence[Action]) -> list[ItemOutcome] | No
 
 
 def _heals(cause: Failure) -> bool:
-    return verdict(cause) is Verdict.READ_ONLY and DISK_WATERMARK in cause.reason
+    return verdict(cause) is Verdict.READ_ONLY and DISK_WATERMARK.search(cause.reason) is not None
 
 
 def _concerns_all(cause: Failure) -> bool:
@@ -232,4 +235,5 @@ def _concerns_all(cause: Failure) -> bool:
 
 
 def _refusal(action: Action, cause: Failure) -> Refusal:
-    return Refusal(action.document, action.id, cause.status, cause.type, cause.reason)
+    reason = cause.reason or f"refused without a reason, {len(action.data):,} bytes"
+    return Refusal(action.document, action.id, cause.status, cause.type, reason)

@@ -1,0 +1,145 @@
+"""Sizes of bodies, waits between attempts, and bodies cut from documents."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+
+from hybrid_search.errors import EngineUnreachableError, RequestRefusedError
+from hybrid_search.ingest.backoff import Backoff, RetryPolicy, patiently, retry_after
+from hybrid_search.ingest.bodies import bodies
+from hybrid_search.ingest.body_size import FLOOR, BodySize
+from hybrid_search.ingest.work import Action, Batch, EncodedDocument
+from hybrid_search.records import Document
+
+
+def test_a_full_body_that_was_taken_makes_the_next_larger():
+    """One step per body, up to the ceiling; a body that was mostly empty says nothing."""
+    size = BodySize(1000, ceiling=1250, step=100)
+    size.taken(499)
+    assert size.limit == 1000
+    size.taken(1000)
+    assert size.limit == 1000 + 100
+    size.taken(1100)
+    size.taken(1200)
+    assert size.limit == 1250
+
+
+def test_overload_halves_down_to_a_floor():
+    """Each overload halves; the floor keeps bodies from shrinking to nothing while an engine is down."""
+    size = BodySize(8 * FLOOR)
+    size.overloaded(8 * FLOOR)
+    assert size.limit == 4 * FLOOR
+    for _ in range(10):
+        size.overloaded(size.limit)
+    assert size.limit == FLOOR
+
+
+def test_a_body_that_is_too_large_sets_the_ceiling():
+    """After 413 the limit is half of that body, and never reaches its size again."""
+    size = BodySize(1000, ceiling=5000, step=400)
+    size.too_large(800)
+    assert size.limit == 800 // 2
+    for _ in range(10):
+        size.taken(size.limit)
+    assert size.limit == 800 - 1
+
+
+def test_waits_double_up_to_the_longest(monkeypatch):
+    """The bound of the jitter is first, 2 x first, 4 x first ... and at most the longest; progress starts again."""
+    bounds = []
+    monkeypatch.setattr("hybrid_search.ingest.backoff.random.uniform", lambda _, bound: bounds.append(bound) or 0.0)
+    backoff = Backoff(RetryPolicy(first=0.5, longest=3.0), Event())
+    for _ in range(4):
+        assert backoff.wait()
+    backoff.progress()
+    backoff.wait()
+    assert bounds == [0.5, 0.5 * 2, 0.5 * 4, 3.0, 0.5]
+
+
+def test_a_stopped_pipeline_does_not_wait():
+    """The wait ends at once and says that the work is over."""
+    stopped = Event()
+    stopped.set()
+    assert not Backoff(RetryPolicy(), stopped).wait(at_least=1000.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7.0), ("", 0.0), ("soon", 0.0), ("Thu, 01 Jan 1970 00:01:40 GMT", 100.0 - 40.0), ("-3", 0.0)],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds):
+    """RFC 9110 knows both forms; a date is counted from now (40 s after the epoch here)."""
+    assert retry_after({"retry-after": value}, now=40.0) == seconds
+
+
+def test_patience_repeats_only_what_may_pass():
+    """An unreachable engine is asked again, a refusal is raised at once, and patience has an end."""
+    answers = iter([EngineUnreachableError("down"), EngineUnreachableError("down"), 42])
+    waits = []
+
+    def call():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    policy = RetryPolicy(first=0.0)
+    assert patiently(call, policy, Event(), waits.append) == 42
+    assert waits == ["down", "down"]
+    answers = iter([RequestRefusedError("no"), 42])
+    with pytest.raises(RequestRefusedError):
+        patiently(call, policy, Event(), waits.append)
+    answers = iter([EngineUnreachableError("down"), 42])
+    with pytest.raises(EngineUnreachableError):
+        patiently(call, RetryPolicy(patience=0.0), Event(), waits.append)
+
+
+def batch(first, *numbers, end=None):
+    """A batch of documents, each with one action of 100 bytes."""
+    items = [EncodedDocument(number, Document(f"d{number}", "text"), "digest", ()) for number in numbers]
+    return Batch(first, end or numbers[-1] + 1, items)
+
+
+def actions(item):
+    return [Action(f"{item.document.id}#0", b"x" * 100, item.document)]
+
+
+def test_bodies_hold_whole_documents_up_to_the_limit():
+    """Limit 250: two documents of 100 bytes fit, a third does not; the ranges join without a gap."""
+    made = list(bodies([batch(0, 0, 1, 2), batch(3, 3, 4)], actions, BodySize(250), linger=1e9))
+    assert [(body.first, body.end, body.size) for body in made] == [(0, 2, 200), (2, 4, 200), (4, 5, 100)]
+
+
+def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
+    """Nothing is cut and nothing is lost when a single document passes the limit."""
+    made = list(bodies([batch(0, 0, 1)], actions, BodySize(50), linger=1e9))
+    assert [len(body.actions) for body in made] == [1, 1]
+
+
+def test_documents_without_actions_are_covered():
+    """Numbers 1 to 4 were skipped or unchanged: the range of a body still covers them."""
+    made = list(bodies([batch(0, 0, end=5), Batch(5, 9, [])], actions, BodySize(1000), linger=1e9))
+    assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 9, 1)]
+
+
+def test_a_slow_encoder_does_not_keep_documents_back():
+    """Once the linger is over the body goes as it is."""
+    now = iter([0.0, 3.0, 3.0, 3.5, 3.5])
+    work = [batch(0, 0), batch(1, 1)]
+    made = list(bodies(work, actions, BodySize(10_000), linger=2.0, clock=lambda: next(now)))
+    assert [(body.first, body.end) for body in made] == [(0, 1), (1, 2)]
+
+
+def test_what_precedes_an_error_is_sent_first():
+    """A stage before fails after three documents: their body comes, then the error."""
+
+    def broken():
+        yield batch(0, 0, 1, 2)
+        raise ValueError("line 4")
+
+    made = bodies(broken(), actions, BodySize(10_000), linger=1e9)
+    assert [(body.first, body.end) for body in [next(made)]] == [(0, 3)]
+    with pytest.raises(ValueError, match="line 4"):
+        next(made)
