@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
@@ -79,10 +80,12 @@ def _load_sparse(settings: SparseSettings) -> Any:
         return None
     if settings.model == PRECOMPUTED:
         return Precomputed()
-    if settings.model == "idf":
-        from hybrid_search.encode.idf import load_idf
+    from hybrid_search.encode.idf import is_table, load_idf
 
+    if settings.model == "idf":
         return load_idf(max_terms=settings.max_terms)
+    if is_table(Path(settings.model)):
+        return load_idf(Path(settings.model), max_terms=settings.max_terms)
     from hybrid_search.encode.sparse import load_sparse
 
     return load_sparse(settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import tokenizers
-    from torch import Tensor
+    from torch import Tensor, device
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Backbone(Protocol):
     ``max_tokens`` counts special tokens; ``tokenizer`` neither cuts nor pads.
     """
 
+    device: device
     dimension: int
     max_tokens: int
     pooling: str | None

@@ -20,7 +20,7 @@ DIGEST_LENGTH = 16  # hexadecimal digits kept of a SHA-256: 64 bits
 # Where sentence-transformers keeps prompts for what is indexed; the first that a model's files give counts.
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
+TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
 
 # Keys of config.json that say how a model was saved, not what it computes.
 HOUSEKEEPING = frozenset(
@@ -103,10 +103,15 @@ def weights_digest(folder: Path) -> str:
 
 
 def vocabulary_digest(folder: Path) -> str:
-    """SHA-256 prefix over the tokenizer: ``tokenizer.json`` where there is one, else its older files."""
+    """SHA-256 prefix over the tokenizer: ``tokenizer.json`` where there is one, else its older files.
+
+    What ``tokenizer.json`` says about cutting and padding is left out: whoever saved it last may have changed it.
+    """
     whole = folder / "tokenizer.json"
-    files = [whole] if whole.is_file() else [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-    return _digest_of_files(folder, files)
+    if not whole.is_file():
+        return _digest_of_files(folder, [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()])
+    splitting = {key: value for key, value in read_json(whole).items() if key not in ("truncation", "padding")}
+    return hashlib.sha256(json.dumps(splitting, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def configuration_digest(folder: Path) -> str:

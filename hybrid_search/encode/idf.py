@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.folder import DIGEST_LENGTH, vocabulary_digest
+from hybrid_search.encode.folder import DIGEST_LENGTH, is_model, vocabulary_digest
 from hybrid_search.encode.sources import find_model
 from hybrid_search.encode.tokens import TokenSpans, load_tokenizer
 from hybrid_search.errors import ModelError
@@ -104,6 +104,11 @@ class IdfEncoder:
         # Ties at the limit are broken by id, or pruning would depend on the order of words.
         kept = sorted(Counter(ids).items(), key=lambda item: (-item[1], -self._weights[item[0]], item[0]))
         return {str(piece): count * (K1 + 1) / (count + norm) for piece, count in kept[: self._max_terms]}
+
+
+def is_table(folder: Path) -> bool:
+    """Whether a folder holds an idf table and its tokenizer, and no model."""
+    return all((folder / name).is_file() for name in ("idf.json", "tokenizer.json")) and not is_model(folder)
 
 
 def load_idf(table: Path | None = None, *, max_terms: int | None = None) -> IdfEncoder:

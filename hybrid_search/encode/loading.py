@@ -72,7 +72,7 @@ def load_model(kind: str, folder: Path, settings: ModelSettings) -> Any:
                 model_kwargs=options,
             )
         except Exception as error:  # whatever a model's files make the libraries raise
-            raise _load_error(error, folder) from error
+            raise load_error(error, folder) from error
         return model.eval()
 
 
@@ -94,7 +94,8 @@ def fast_tokenizer(model: Any, folder: Path) -> tokenizers.Tokenizer:
     return copy
 
 
-def _load_error(error: Exception, folder: Path) -> ModelError:
+def load_error(error: Exception, folder: Path) -> ModelError:
+    """What a library raised while loading a model, as an error of the package."""
     what = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if "trust_remote_code" in str(error):
         remedy = "It runs code of its own: read that code, then set trust_remote_code if you trust it"

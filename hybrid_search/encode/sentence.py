@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,11 +25,13 @@ class SentenceBackbone:
     def __init__(self, folder: Path, settings: DenseSettings) -> None:
         self._model = load_model("SentenceTransformer", folder, settings)
         self._turn = threading.Lock()
+        self.device: torch.device = self._model.device
         own = self._model.max_seq_length
         # Tokenizers without a limit report none, infinity or a sentinel of 1e30.
         limit = int(own) if own and own < 1e9 else UNLIMITED
         self.max_tokens = min(limit, settings.max_tokens or limit)
-        self._model.max_seq_length = self.max_tokens
+        if own != math.inf:  # static embeddings read everything, and have no limit to set
+            self._model.max_seq_length = self.max_tokens
         self.pooling = pooling_of(folder)
         self.normalized = "Normalize" in module_types(folder)
         self.tokenizer = fast_tokenizer(self._model, folder)

@@ -79,7 +79,7 @@ class SparseEncoder:
         for rows in batches(lengths, budget=self._budget):
             weights = self._forward([texts[row] for row in rows], prompt, query=query)
             for row, vector in zip(rows, weights, strict=True):
-                vectors[row] = _positive(vector, None if query else self._max_terms)
+                vectors[row] = positive_entries(vector, None if query else self._max_terms)
         return vectors
 
     def _forward(self, texts: list[str], prompt: str, *, query: bool) -> Tensor:
@@ -138,7 +138,7 @@ def load_sparse(settings: SparseSettings) -> SparseEncoder | InferenceFreeQuerie
     return InferenceFreeQueries(encoder, load_idf()) if settings.inference_free_queries else encoder
 
 
-def _positive(weights: Tensor, max_terms: int | None) -> SparseVector:
+def positive_entries(weights: Tensor, max_terms: int | None) -> SparseVector:
     """The positive entries, or the heaviest of them; ties go to the smaller id."""
     ids = weights.gt(0).nonzero()[:, 0]
     kept = weights[ids]
