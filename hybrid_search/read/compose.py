@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.read.fields import checked, replaced, text_of, value_at, without
+from hybrid_search.read.fields import checked, put, text_of, value_at, without
 from hybrid_search.read.identity import SeenIds, document_id
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.vectors import dense_vector, sparse_vector
@@ -29,7 +29,7 @@ class Composer:
         self._dimension: int | None = None
         self._roles = [(name, role) for role in ("keyword", "number", "date") for name in getattr(settings, role)]
         self._dropped = _not_stored(settings)
-        self._nested = any("." in name for name in self._dropped)
+        self._dropped_inside = [name for name in self._dropped if "." in name]
 
     def document(self, record: RawRecord) -> Document:
         """The document of one record.
@@ -63,7 +63,7 @@ class Composer:
 
     def _text(self, values: dict[str, Any]) -> str:
         parts = [text_of(value_at(values, name), name) for name in self._settings.text]
-        text = "\n".join(part for part in parts if part)
+        text = "\n".join([part for part in parts if part])
         if not text or text.isspace():
             names = ", ".join(self._settings.text)
             what = f"the text is empty (documents.text is {names})"
@@ -89,16 +89,14 @@ class Composer:
         return None if value is None or name is None else sparse_vector(value, name)
 
     def _fields(self, values: dict[str, Any]) -> dict[str, Any]:
-        if self._nested:
-            fields = values
-            for name in self._dropped:
-                fields = without(fields, name)
-        else:
-            fields = {name: value for name, value in values.items() if name not in self._dropped}
+        dropped = self._dropped
+        fields = {name: value for name, value in values.items() if name not in dropped}
+        for name in self._dropped_inside:
+            fields = without(fields, name)
         for name, role in self._roles:
             value = value_at(fields, name)
             if value is not None:
-                fields = replaced(fields, name, checked(value, name, role))
+                put(fields, name, checked(value, name, role))
         return fields
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -13,7 +13,6 @@ from hybrid_search.errors import RecordError
 MAX_KEYWORD_BYTES = 32_766
 """Lucene's limit for one term; both engines refuse the whole document for a longer one."""
 
-_MISSING = object()
 _PARTIAL_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?")
 _SECONDS = range(10**8, 10**11)
 """Numbers that are dates of 1973 to 5138 in seconds, and of the first three years of the epoch in milliseconds."""
@@ -21,29 +20,31 @@ _SECONDS = range(10**8, 10**11)
 
 def value_at(record: Mapping[str, Any], path: str) -> Any:
     """The value of a field, None where it is missing; a dot reaches into an object unless the name itself has it."""
-    value = record.get(path, _MISSING)
-    if value is not _MISSING:
+    value = record.get(path)
+    if value is not None or "." not in path or path in record:
         return value
-    head, dot, rest = path.partition(".")
-    inner = record.get(head) if dot else None
-    return value_at(inner, rest) if isinstance(inner, Mapping) else None
+    head, _, rest = path.partition(".")
+    inner = record.get(head)
+    return value_at(inner, rest) if isinstance(inner, dict) else None
 
 
 def without(record: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The record without a field; the objects on the way to it are copied, never changed."""
     rest = {key: value for key, value in record.items() if key != path}
     head, dot, tail = path.partition(".")
-    if dot and path not in record and isinstance(rest.get(head), Mapping):
+    if dot and path not in record and isinstance(rest.get(head), dict):
         rest[head] = without(rest[head], tail)
     return rest
 
 
-def replaced(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The record with another value in a field that it has."""
+def put(record: dict[str, Any], path: str, value: Any) -> None:
+    """Change the value of a field that the record has; the objects on the way to it are copied, never changed."""
     if path in record:
-        return {**record, path: value}
+        record[path] = value
+        return
     head, _, tail = path.partition(".")
-    return {**record, head: replaced(record[head], tail, value)}
+    record[head] = dict(record[head])
+    put(record[head], tail, value)
 
 
 def text_of(value: Any, field: str) -> str:
@@ -73,15 +74,16 @@ def number(value: Any) -> int | float:
     """A finite number; text that holds one is read."""
     if isinstance(value, str):
         value = _number_in(value.strip())
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError("a finite number")
-    return value
+    return value if isinstance(value, float) or -(2**63) <= value < 2**64 else float(value)
 
 
 def _number_in(text: str) -> int | float | None:
+    """The number that a text holds, None for other text; underscores are Python's, not a number's."""
     for kind in (int, float):
         try:
-            return kind(text)
+            return None if "_" in text else kind(text)
         except ValueError:
             continue
     return None
@@ -122,7 +124,7 @@ def checked(value: Any, field: str, role: str) -> Any:
     """
     read = ROLES[role]
     try:
-        return [read(item) for item in value] if isinstance(value, list) else read(value)
+        return read(value) if not isinstance(value, list) else [read(item) for item in value]
     except ValueError as error:
         what = f"the {role} field {field!r} must be {error}, got {value!r:.60}"
         remedy = f"Correct it, or leave the field out of documents.{role}"

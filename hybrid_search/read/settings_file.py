@@ -104,7 +104,7 @@ def _from_file(path: Path) -> dict[str, _Given]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         remedy = "Write one with: hybrid-search init SOURCE -o FILE"
         raise SettingsError("no such settings file", where=str(path), remedy=remedy) from None
