@@ -23,7 +23,9 @@ from hybrid_search.engine.layout import field_path
 from hybrid_search.errors import QueryError
 from hybrid_search.records import IndexSchema
 
-_EXPRESSION = re.compile(r"\s*(?P<field>[^=!<>]+?)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<value>.*?)\s*", re.DOTALL)
+_EXPRESSION = re.compile(
+    r"\s*(?P<field>[^=!<>\s][^=!<>]*?)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<value>.*?)\s*", re.DOTALL
+)
 _BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 _UNITS = {4: "y", 7: "M", 10: "d"}
 """What a date of so many characters (2024, 2024-12, 2024-12-31) is rounded to."""

@@ -100,7 +100,7 @@ def index_name(connection: Connection, new_names: Callable[[Connection], str]) -
 
 
 @pytest.fixture(scope="session")
-def test_data() -> Path:
+def data_folder() -> Path:
     """The folder of collections beside the checkout; tests that need it skip where it is absent."""
     folder = Path(os.environ.get("HYBRID_SEARCH_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():

@@ -27,7 +27,8 @@ _UNKNOWN = re.compile(
     r"unknown (query|retriever|setting|field) \[|unknown key .* for|script_lang not supported"
     r"|No (processor|search pipeline) type|Invalid processor type"
 )
-_PRESSURE = re.compile(r"(?:operation|replica)_bytes=(\d+).*?max_coordinating\w*_bytes=(\d+)")
+_OPERATION_BYTES = re.compile(r"(?:coordinating|primary|replica)_operation_bytes=(\d+)")
+_LIMIT_BYTES = re.compile(r"max_\w+_bytes=(\d+)")
 
 
 _BY_STATUS: Mapping[int, tuple[type[EngineError], str | None]] = {
@@ -126,5 +127,5 @@ def _is_too_large(cause: Failure) -> bool:
     """One request above the whole limit of indexing pressure, or of a breaker's permanent refusal."""
     if "circuit_breaking" in cause.type:
         return "PERMANENT" in cause.reason
-    sizes = _PRESSURE.findall(cause.reason)
-    return any(int(operation) > int(limit) for operation, limit in sizes)
+    operation, limit = _OPERATION_BYTES.search(cause.reason), _LIMIT_BYTES.search(cause.reason)
+    return operation is not None and limit is not None and int(operation[1]) > int(limit[1])
