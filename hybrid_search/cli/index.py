@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli import maintain
+from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.options import Format, Index, Json, Set, SettingsFile, Source, Url, settings_of
 from hybrid_search.errors import IngestError
 
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     for command in (index, replay):
         app.command()(command)
     maintain.register(app)
+    reindex.register(app)
 
 
 def index(

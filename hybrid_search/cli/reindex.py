@@ -1,0 +1,76 @@
+"""``hybrid-search reindex | rollback``: a new index behind an alias, and the way back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybrid_search.cli.options import Json, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.errors import IngestError, SettingsError
+
+Alias = Annotated[str, typer.Argument(help="The alias that readers search.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (reindex, rollback):
+        app.command()(command)
+
+
+def reindex(
+    source: Source,
+    alias: Alias,
+    *,
+    model: Annotated[str | None, typer.Option(help="The dense model of the new index.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Compare on these: JSON lines, TSV, or a BEIR folder.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Move the alias even if the new index is worse.")] = False,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Build a new index beside the live one and move the alias to it if it is not worse."""
+    from hybrid_search import read
+    from hybrid_search import reindex as blue_green
+    from hybrid_search.encode import load_encoder
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.estimate import expected_documents
+    from hybrid_search.ingest.progress import progress_bar
+
+    if (queries is None) != (qrels is None):
+        raise SettingsError("give both, or neither", where="--queries, --qrels")
+    given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
+    settings = settings_of(settings_file, url, given)
+    judged = None
+    if queries is not None and qrels is not None:
+        judged = blue_green.Judged(read.queries(queries), read.qrels(qrels))
+    with connect(settings.engine) as connection, progress_bar(alias, expected_documents(Path(source))) as progress:
+        encoders = blue_green.Encoders(load_encoder(settings))
+        done = blue_green.reindex(
+            source, alias, connection, encoders, settings, judged=judged, force=force, progress=progress
+        )
+    if as_json:
+        typer.echo(json.dumps(done.as_json(), indent=2))
+    else:
+        typer.echo(f"{done.after}: {done.load.documents:,} documents; {done.reason}")
+    if not done.moved:
+        raise IngestError(
+            f"{alias} still stands for {done.before}: {done.reason}",
+            remedy=f"Look at {done.after}; to use it all the same, run again with --force",
+        )
+    if not as_json:
+        typer.echo(f"{alias} stands for {done.after}. Back to {done.before}: hybrid-search rollback {alias}")
+
+
+def rollback(alias: Alias, *, settings_file: SettingsFile = None, url: Url = None, as_json: Json = False) -> None:
+    """Let an alias stand for the index before the last reindex."""
+    from hybrid_search import reindex as blue_green
+    from hybrid_search.engine.connection import connect
+
+    with connect(settings_of(settings_file, url).engine) as connection:
+        left, back = blue_green.rollback(connection, alias)
+    typer.echo(json.dumps({"left": left, "index": back}) if as_json else f"{alias} stands for {back} again, not {left}")

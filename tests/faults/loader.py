@@ -1,0 +1,50 @@
+"""A program that loads a source, for tests that kill it or take its disk away; its arguments are one JSON object."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+from loading import GeneratedEncoder
+
+from hybrid_search.engine import connect
+from hybrid_search.errors import HybridSearchError
+from hybrid_search.ingest import LoadOptions
+from hybrid_search.ingest.backoff import RetryPolicy
+from hybrid_search.ingest.source import LoadFiles, index_source
+from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
+
+
+def main() -> int:
+    """Load; 0 when it is finished, 1 with one line on stderr when not."""
+    given = json.loads(sys.argv[1])
+    if limit := given.get("largest_file"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    folder = Path(given["folder"])
+    files = LoadFiles(
+        journal=folder / "journal",
+        dead_letters=folder / "letters.jsonl",
+        cache=folder / "cache" if given.get("cache") else None,
+    )
+    settings = Settings(
+        documents=DocumentSettings(text=("text",), number=("place",), dense="dense", sparse="sparse"),
+        engine=EngineSettings(url=given["url"]),
+    )
+    options = LoadOptions(body_bytes=given["body_bytes"], most_body_bytes=given["body_bytes"], retry=RetryPolicy(0.05))
+    try:
+        with connect(settings.engine) as connection:
+            encoder = GeneratedEncoder(max_tokens=64)
+            report = index_source(
+                folder / "source.jsonl", given["index"], connection, encoder, settings, files=files, options=options
+            )
+    except HybridSearchError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(json.dumps(report.as_json()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
