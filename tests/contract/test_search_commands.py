@@ -1,0 +1,142 @@
+"""``hybrid-search search`` and ``evaluate`` on a real engine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from hybrid_search.cli.app import app
+from hybrid_search.engine.bulk import bulk_request, index_action
+from hybrid_search.engine.indices import create_index, refresh
+from hybrid_search.evaluate import read_run
+from hybrid_search.records import Document, EncodedPassage, IndexSchema, Passage
+
+TEXTS = {
+    "strptime": "Parse a date from a string. Dates have many formats.",
+    "zlib": "Compress bytes with zlib.",
+    "sorted": "Sort a list by a key. A date is a good key.",
+}
+
+
+@pytest.fixture
+def index(opensearch, new_names) -> str:
+    """Three documents with a kind, found by their words alone."""
+    name = new_names(opensearch)
+    create_index(opensearch, name, IndexSchema(dense=None, sparse=None, keyword_fields=("kind",)))
+    lines = b""
+    for id_, text in TEXTS.items():
+        passage = Passage(Document(id_, text, {"kind": "class" if id_ == "zlib" else "function"}), 0, 0, len(text))
+        lines += index_action(name, EncodedPassage(passage, None, None), opensearch.dialect)
+    assert not opensearch.send(bulk_request(lines))["errors"]
+    refresh(opensearch, name)
+    return name
+
+
+@pytest.fixture
+def invoke(opensearch_url):
+    """The command line, with the test's server in its environment."""
+
+    def run(*arguments, stdin=None):
+        environment = {"HYBRID_SEARCH_URL": opensearch_url, "COLUMNS": "120"}
+        return CliRunner().invoke(app, [str(a) for a in arguments], input=stdin, env=environment)
+
+    return run
+
+
+def test_search_prints_a_table(invoke, index) -> None:
+    """The words of the question need no quotes; every hit shows its rank, text and score."""
+    result = invoke("search", index, "parse", "date", "strings")
+    assert result.exit_code == 0
+    assert "? parse date strings" in result.output
+    assert "Parse a date from a string." in result.output
+    assert result.output.index("strptime") < result.output.index("sorted")
+
+
+def test_search_explains(invoke, index) -> None:
+    """Rank, score and contribution of every leg."""
+    result = invoke("search", index, "date", "--explain", "-k", 1)
+    assert "bm25    rank   1  score" in result.output
+    assert "fused by min-max" in result.output
+
+
+def test_search_prints_json(invoke, index) -> None:
+    """One object with everything but vectors."""
+    result = json.loads(invoke("search", index, "date", "--json", "--filter", "kind=function").output)
+    assert {hit["id"] for hit in result["hits"]} == {"strptime", "sorted"}
+    assert result["hits"][0]["legs"]["bm25"]["rank"] == 1
+    assert result["hits"][0]["fields"] == {"kind": "function"}
+
+
+def test_search_reads_standard_input(invoke, index) -> None:
+    """One line in, one JSON object out; empty lines are passed over."""
+    lines = invoke("search", index, "-", stdin="date\n\nzlib\n").output.splitlines()
+    assert [json.loads(line)["query"] for line in lines] == ["date", "zlib"]
+    assert json.loads(lines[1])["hits"][0]["id"] == "zlib"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([""], "the query is empty"),
+        (["date", "-k", "0"], "k is 0"),
+        (["date", "--legs", "bm52"], "unknown leg 'bm52'"),
+        (["date", "--legs", "dense"], "the index holds no vectors for the dense leg"),
+        (["date", "--fusion", "rff"], "Did you mean 'rrf'?"),
+        (["date", "--weights", "bm25"], "--weights: 'bm25' is no weight"),
+        (["date", "--filter", "colour=red"], "colour"),
+    ],
+)
+def test_a_bad_search_is_one_line_and_status_2(invoke, index, arguments, message) -> None:
+    """What is wrong and what to do, no traceback."""
+    result = invoke("search", index, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not result.stdout
+
+
+def test_a_missing_index_is_status_1(invoke) -> None:
+    """Something failed, though the question was right."""
+    result = invoke("search", "no-such-index", "date")
+    assert result.exit_code == 1
+    assert "no-such-index" in result.stderr
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A BEIR folder of two judged queries and one that nobody judged."""
+    queries = [{"_id": "q1", "text": "date"}, {"_id": "q2", "text": "zlib"}, {"_id": "q3", "text": "list"}]
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries))
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tstrptime\t1\nq2\tzlib\t1\n")
+    return tmp_path
+
+
+def test_evaluate_prints_measures_and_saves_runs(invoke, index, judged) -> None:
+    """Every system with its measures; its rankings as a TREC run."""
+    runs = judged / "runs"
+    result = invoke("evaluate", index, "--queries", judged, "--qrels", judged, "--runs", runs, "--json", "--timing")
+    report = json.loads(result.stdout)
+    assert (report["queries"], report["unjudged"]) == (2, 1)
+    assert report["systems"][0]["name"] == "bm25"
+    assert report["systems"][0]["nDCG@10"] == 1.0
+    assert {timing["name"] for timing in report["timings"]} >= {"bm25", "whole search"}
+    assert [id_ for id_, _ in read_run(runs / "bm25.run")["q2"]] == ["zlib"]
+
+
+def test_evaluate_prints_a_table(invoke, index, judged) -> None:
+    """For people."""
+    result = invoke("evaluate", index, "--queries", judged, "--qrels", judged)
+    assert result.exit_code == 0
+    assert "2 judged queries" in result.stdout
+    assert "1 queries without judgements were left out" in result.stdout
+
+
+def test_evaluate_refuses_judgements_of_other_queries(invoke, index, judged) -> None:
+    """Nothing to measure is an error of the input."""
+    (judged / "qrels" / "test.tsv").write_text("other\tstrptime\t1\n")
+    result = invoke("evaluate", index, "--queries", judged, "--qrels", judged)
+    assert result.exit_code == 2
+    assert "none of the 3 queries has judgements" in result.stderr
