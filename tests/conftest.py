@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from elasticsearch_node import CannotRunError, elasticsearch_node
 
@@ -23,6 +24,10 @@ from hybrid_search.settings import EngineSettings
 OPENSEARCH, ELASTICSEARCH = "opensearch", "elasticsearch"
 GIVEN = os.environ.get("HYBRID_SEARCH_TEST_URLS", "").split()
 ENGINES = [OPENSEARCH, ELASTICSEARCH, *(f"url-{number}" for number in range(len(GIVEN)))]
+
+# Speed is no property under test: on a busy machine, hypothesis' limit of 200 ms for one example fails by chance.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
