@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import zipfile
 from collections import Counter
+from importlib.machinery import PathFinder
 
 import pytest
 
 from hybrid_search.read import stdlib
+from hybrid_search.read.stdlib import source
 from hybrid_search.read.stdlib.parse import parse
 from hybrid_search.read.stdlib.runtime import _without_self
 
@@ -49,9 +52,7 @@ PUBLIC_NAMES = [
     "collections.abc.Mapping",  # defined in a private module
     "collections.deque",  # C
     "concurrent.futures.ThreadPoolExecutor",  # imported when it is asked for; documented by its __init__
-    "concurrent.futures.ThreadPoolExecutor.submit"
-    if sys.version_info < (3, 11)
-    else "concurrent.futures.Executor.submit",
+    "concurrent.futures.Executor.submit",
     "datetime.datetime.strptime",  # Python, or C with a Python twin, by version
     "dict.fromkeys",  # a class method of a built-in
     "functools.lru_cache",
@@ -65,7 +66,7 @@ PUBLIC_NAMES = [
     "open",
     "os.listdir",  # of posix or nt
     "os.path.join",
-    "pathlib.Path.exists",
+    "pathlib.Path",
     "random.choice",  # a bound method of a hidden instance
     "re.compile",
     "socket.socket",
@@ -120,6 +121,7 @@ def test_reading_opens_nothing_and_warns_of_nothing():
     code = """
 import sys
 from hybrid_search.read import stdlib
+from hybrid_search.read.stdlib import source
 count = sum(1 for _ in stdlib.documents())
 acting = {"antigravity", "this", "tkinter", "turtle", "idlelib", "test", "lib2to3", "readline", "curses", "__main__.py"}
 print(count, sorted(acting & set(sys.modules)))
@@ -200,6 +202,16 @@ def test_a_source_is_parsed_into_entries():
         ("Silent", "class", "(a)", "Only the maker speaks."),
         ("fallback", "function", "()", "About the fallback."),
     ]
+
+
+def test_a_zipped_library_is_read_from_its_source_too(tmp_path, monkeypatch):
+    """Some builds keep the library in an archive, whose loader gives the source as well."""
+    archive = tmp_path / "library.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped.py", '"""About the zipped module."""')
+    spec = PathFinder.find_spec("zipped", [str(archive)])
+    monkeypatch.setattr(source, "_spec", lambda _name: spec)
+    assert source.parsed.__wrapped__("zipped").docstring == "About the zipped module."
 
 
 def test_a_computed_list_of_names_is_known_as_such():

@@ -7,7 +7,6 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import starmap
 
@@ -20,14 +19,17 @@ _LEFT_OUT = frozenset(
 )
 """Jokes, tests, bundled programs, tables, and modules whose public name is ``os`` or ``os.path``."""
 
+_ALIASES = {"os.path": os.path.__name__, "collections.abc": "_collections_abc"}
+"""Modules that have no file under their public name, or only one that imports everything from another."""
+
 Home = tuple[str, str]
 """Where an object is defined: module and name in it."""
 
 
 def module_names() -> list[str]:
-    """Public modules of the standard library of this interpreter, ``os.path`` included, sorted."""
+    """Public modules of the standard library of this interpreter, sorted."""
     top = {name for name in sys.stdlib_module_names if _is_public(name)}
-    return sorted({"os.path", *(name for module in top for name in _with_submodules(module))})
+    return sorted({*_ALIASES, *(name for module in top for name in _with_submodules(module))})
 
 
 def _is_public(name: str) -> bool:
@@ -48,8 +50,8 @@ def _with_submodules(name: str) -> Iterator[str]:
 @cache
 def _spec(name: str) -> ModuleSpec | None:
     """Where a module lies, found without importing its package."""
-    if name == "os.path":
-        return _spec(os.path.__name__)
+    if name in _ALIASES:
+        return _spec(_ALIASES[name])
     parent, _, _last = name.rpartition(".")
     if not parent:
         return PathFinder.find_spec(name)
@@ -61,9 +63,9 @@ def _spec(name: str) -> ModuleSpec | None:
 def parsed(name: str) -> ParsedModule | None:
     """What a module's source says, None where it has none."""
     spec = _spec(name)
-    if spec is None or not isinstance(spec.loader, InspectLoader):
-        return None
-    source = spec.loader.get_source(spec.name)
+    # Not every loader that has a source is an InspectLoader by name: that of a zipped library is none.
+    get_source = getattr(spec.loader, "get_source", None) if spec else None
+    source = get_source(spec.name) if spec and get_source else None
     return None if source is None else parse(source, name)
 
 
