@@ -146,6 +146,7 @@ FIELDS = [
     ("number", -0.5, -0.5),
     ("number", " 12 ", 12),
     ("number", "1.5e3", 1500.0),
+    ("number", "9" * 30, 1e30),  # beyond 64 bits, as a double
     ("number", [1, "2"], [1, 2]),
     ("keyword", "a", "a"),
     ("keyword", 7, 7),
@@ -176,6 +177,8 @@ UNFIT = [
     ("number", "nan", "a finite number, got 'nan'"),
     ("number", "inf", "a finite number, got 'inf'"),
     ("number", True, "a finite number, got True"),
+    ("number", "1_000", "a finite number, got '1_000'"),
+    ("number", "9" * 400, f"a finite number, got '{'9' * 59}"),
     ("number", {"a": 1}, "a finite number, got {'a': 1}"),
     ("keyword", 1.5, "a string, a whole number or a boolean, got 1.5"),
     ("keyword", [["a"]], "a string, a whole number or a boolean, got [['a']]"),
