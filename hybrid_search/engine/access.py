@@ -6,6 +6,7 @@ Both vendors' clients are given the same header, so that one place knows how sec
 
 from __future__ import annotations
 
+import re
 import warnings
 from base64 import b64encode
 from collections.abc import Mapping
@@ -76,7 +77,7 @@ def access(settings: EngineSettings, url: str) -> Access:
         MissingExtraError: the keyring is needed and not installed.
     """
     urls = [_cloud_url(settings.cloud_id)] if settings.cloud_id else [part.strip() for part in url.split(",")]
-    addresses = tuple(_address(part) for part in urls)
+    addresses = tuple(dict.fromkeys(_address(part) for part in urls))
     return Access(
         addresses=addresses,
         tls=_tls(settings),
@@ -186,5 +187,19 @@ def _tls(settings: EngineSettings) -> Tls:
             stacklevel=4,
         )
     return Tls(
-        settings.verify_tls, settings.ca_file, settings.ca_fingerprint, settings.client_cert, settings.client_key
+        settings.verify_tls,
+        settings.ca_file,
+        _fingerprint(settings.ca_fingerprint),
+        settings.client_cert,
+        settings.client_key,
     )
+
+
+def _fingerprint(text: str | None) -> str | None:
+    """64 hexadecimal digits; colons and spaces between them, as tools print it, are dropped."""
+    if text is None:
+        return None
+    digits = re.sub(r"[:\s]", "", text).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise SettingsError("not a SHA-256 in hexadecimal", where="engine.ca_fingerprint")
+    return digits

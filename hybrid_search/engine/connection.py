@@ -107,6 +107,7 @@ def connect(settings: EngineSettings | None = None) -> Connection:
         dialect = dialect_of(root, settings.kind, access.where)
         if isinstance(dialect, OpenSearchDialect):
             return Connection(probe, dialect)
+        refuse_aws(access)
         dialect = ElasticsearchDialect(dialect.version, painless=has_painless(probe.send(MODULES)))
     except BaseException:
         probe.close()
@@ -128,6 +129,7 @@ async def connect_async(settings: EngineSettings | None = None) -> AsyncConnecti
         dialect = dialect_of(root, settings.kind, access.where)
         if isinstance(dialect, OpenSearchDialect):
             return AsyncConnection(probe, dialect)
+        refuse_aws(access)
         dialect = ElasticsearchDialect(dialect.version, painless=has_painless(await probe.send(MODULES)))
     except BaseException:
         await probe.close()
@@ -177,6 +179,12 @@ def check_client(client: str, server: tuple[int, int, int], where: str) -> None:
             where=where,
             remedy=f"Run: pip install 'elasticsearch>={server[0]},<{server[0] + 1}'",
         )
+
+
+def refuse_aws(access: Access) -> None:
+    """Elasticsearch knows no AWS signatures."""
+    if access.aws_region is not None:
+        raise UnsupportedError("AWS SigV4 is for OpenSearch; this is Elasticsearch", where=access.where)
 
 
 def has_painless(answer: Answer) -> bool:

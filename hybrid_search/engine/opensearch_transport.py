@@ -75,7 +75,7 @@ class AsyncOpenSearchTransport:
         self._nodes = len(access.addresses)
         signer = _signer(access, asynchronous=True)
         connection = opensearchpy.AsyncHttpConnection if signer else opensearchpy.AIOHttpConnection
-        self._pool = _pool(connection, access, signer)
+        self._pool = _pool(connection, access, signer, _pinned(access))
 
     async def send(self, request: Request) -> Answer:
         failed: BaseException | None = None
@@ -139,11 +139,12 @@ def _answer(status: int, headers: Mapping[str, str], text: str) -> Answer:
     return Answer(status, decode(text, lower.get("content-type", "")), lower)
 
 
-def _pool(connection: Any, access: Access, signer: Any) -> ConnectionPool:
-    return ConnectionPool([(connection(**_node(address, access, signer)), {}) for address in access.addresses])
+def _pool(connection: Any, access: Access, signer: Any, pinned: Mapping[str, Any] | None = None) -> ConnectionPool:
+    tls = _tls(access) if pinned is None else pinned
+    return ConnectionPool([(connection(**_node(address, access, signer, tls)), {}) for address in access.addresses])
 
 
-def _node(address: Address, access: Access, signer: Any) -> dict[str, Any]:
+def _node(address: Address, access: Access, signer: Any, tls: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {
         "host": address.host,
         "port": address.port,
@@ -154,14 +155,13 @@ def _node(address: Address, access: Access, signer: Any) -> dict[str, Any]:
         "pool_maxsize": access.connections,
         "timeout": access.timeout,
     }
-    return options if address.scheme == "http" else options | _tls(access)
+    return options if address.scheme == "http" else {**options, "use_ssl": True, **tls}
 
 
 def _tls(access: Access) -> dict[str, Any]:
     """A pinned fingerprint takes the place of a chain of trust."""
     tls = access.tls
     return {
-        "use_ssl": True,
         "verify_certs": tls.verify and tls.fingerprint is None,
         "ssl_show_warn": False,
         "ca_certs": tls.ca_file,
@@ -169,6 +169,15 @@ def _tls(access: Access) -> dict[str, Any]:
         "client_cert": tls.client_cert,
         "client_key": tls.client_key,
     }
+
+
+def _pinned(access: Access) -> dict[str, Any] | None:
+    """A fingerprint as aiohttp takes it: in the place of a context, for the client's own way there is deprecated."""
+    if access.tls.fingerprint is None:
+        return None
+    from aiohttp import Fingerprint
+
+    return {"ssl_context": Fingerprint(bytes.fromhex(access.tls.fingerprint))}
 
 
 def _signer(access: Access, *, asynchronous: bool) -> Any:
