@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(she
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
-.PHONY: help demo test unit contract lint docs wheel clean
+.PHONY: help demo test unit contract lint docs wheel starter clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
@@ -45,8 +45,14 @@ lint: $(VENV)/.dev ## ruff and mypy
 docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' own help
 	@$(VENV)/bin/python docs/cli_reference.py
 
+starter: $(VENV)/.dev ## Train the starter sparse model anew (under an hour on 2 cores, Debian, HYBRID_SEARCH_TEST_DATA)
+	@$(VENV)/bin/python -m training
+
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	@$(UV) build --quiet --wheel --out-dir dist
+
+starter: $(VENV)/.dev ## Rebuild the starter head from text in Debian packages, in under an hour
+	@$(VENV)/bin/python -m training
 
 clean: ## Remove what was built and installed here (not the local node's data)
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
