@@ -1,0 +1,121 @@
+"""Quality of every leg and every fusion on a BEIR folder, on a real engine, in one command.
+
+    python benchmarks/quality/beir.py ../shared/data/nfcorpus --url http://127.0.0.1:9200
+    python benchmarks/quality/beir.py ../shared/data/nfcorpus --sparse-vectors ../shared/data/nfcorpus-splade-v3
+
+Indexes the folder (whole documents, as published figures do; ``--passages`` cuts them), measures with the judgements
+of ``--split``, prints the tables and deletes the index. ``--sparse-vectors`` takes recorded vectors of a sparse model
+in place of the starter's: ``documents.jsonl.gz`` (``_id``, ``vector``: term to 100 times its weight) and
+``queries.tsv.gz`` (id, tab, terms repeated by weight). Only test queries were recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from rich.console import Console
+
+from hybrid_search import read
+from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
+from hybrid_search.engine import connect
+from hybrid_search.engine.indices import delete_index
+from hybrid_search.evaluate import run_experiment, time_searches
+from hybrid_search.evaluate.report import experiment_table, notes, timing_table
+from hybrid_search.ingest import index_documents
+from hybrid_search.records import Document, Query, SparseVector
+from hybrid_search.search import SearchClient
+from hybrid_search.settings import (
+    ChunkingSettings,
+    DenseSettings,
+    EngineSettings,
+    RerankSettings,
+    Settings,
+    SparseSettings,
+)
+
+WHOLE = ChunkingSettings(max_tokens=1_000_000, overlap=0)
+RECORDED_UNIT = 100
+
+
+def main() -> None:
+    """Index, measure, print, delete."""
+    options = arguments()
+    settings = Settings(
+        chunking=ChunkingSettings() if options.passages else WHOLE,
+        dense=DenseSettings(model=options.dense),
+        sparse=SparseSettings(model=PRECOMPUTED if options.sparse_vectors else options.sparse),
+        rerank=RerankSettings(model=options.rerank),
+        engine=EngineSettings(url=options.url),
+    )
+    encoder = load_encoder(settings)
+    judged = read.qrels(options.folder, split=options.split)
+    queries = [query for query in read.queries(options.folder) if query.id in judged]
+    documents: Iterator[Document] = iter(read.documents(options.folder, settings.documents))
+    if options.sparse_vectors is not None:
+        documents = with_vectors(documents, recorded_documents(options.sparse_vectors))
+        queries = with_query_vectors(queries, recorded_queries(options.sparse_vectors))
+    index, console = f"beir-{options.folder.name}-{uuid4().hex[:8]}", Console()
+    with connect(settings.engine) as connection:
+        try:
+            console.print(index_documents(documents, index, connection, encoder, settings).as_json())
+            reranker = load_reranker(settings, encoder)
+            client = SearchClient(index, settings=settings, encoder=encoder, reranker=reranker, connection=connection)
+            experiment = run_experiment(client, queries, judged, rerank=reranker is not None, exact=True)
+            console.print(experiment_table(experiment), *notes(experiment), sep="\n")
+            console.print(timing_table(time_searches(client, queries)))
+        finally:
+            if not options.keep:
+                delete_index(connection, index)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="a BEIR folder: corpus, queries, qrels")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--url", help="the cluster (default: the local node)")
+    parser.add_argument("--dense", default=DenseSettings().model)
+    parser.add_argument("--sparse", default=SparseSettings().model)
+    parser.add_argument("--sparse-vectors", type=Path, help="recorded vectors instead of a sparse model")
+    parser.add_argument("--rerank", default=RerankSettings().model)
+    parser.add_argument("--passages", action="store_true", help="cut documents to the encoder's limit")
+    parser.add_argument("--keep", action="store_true", help="do not delete the index")
+    return parser.parse_args()
+
+
+def recorded_documents(folder: Path) -> dict[str, SparseVector]:
+    """Sparse vectors by document id."""
+    with gzip.open(folder / "documents.jsonl.gz") as lines:
+        records = (json.loads(line) for line in lines)
+        return {
+            record["_id"]: {term: weight / RECORDED_UNIT for term, weight in record["vector"].items()}
+            for record in records
+        }
+
+
+def recorded_queries(folder: Path) -> dict[str, SparseVector]:
+    """Sparse vectors by query id: a term weighs as often as it is repeated."""
+    with gzip.open(folder / "queries.tsv.gz", "rt", encoding="utf-8") as lines:
+        rows = (line.rstrip("\n").partition("\t") for line in lines)
+        return {id_: {term: float(n) for term, n in Counter(terms.split()).items()} for id_, _, terms in rows}
+
+
+def with_vectors(documents: Iterator[Document], vectors: Mapping[str, SparseVector]) -> Iterator[Document]:
+    """The documents with their recorded vectors."""
+    return (replace(document, sparse=vectors[document.id]) for document in documents)
+
+
+def with_query_vectors(queries: list[Query], vectors: Mapping[str, SparseVector]) -> list[Query]:
+    """The queries with their recorded vectors."""
+    return [replace(query, sparse=vectors[query.id or ""]) for query in queries]
+
+
+if __name__ == "__main__":
+    main()
