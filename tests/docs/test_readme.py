@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hybrid_search.read.settings_file import load_settings
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INDICES = ("drinks", "kitchen")
@@ -77,6 +79,15 @@ def test_the_commands_of_the_readme_run(tmp_path) -> None:
         )
         assert ran.returncode == 0, f"{command}\n{ran.stderr}"
         assert ran.stdout.strip(), command
+
+
+def test_the_settings_of_the_readme_load(tmp_path) -> None:
+    """Every key of the settings that the README shows exists, and what it says is what is read."""
+    (block,) = blocks("toml")
+    (tmp_path / "search.toml").write_text(block, encoding="utf-8")
+    settings = load_settings(tmp_path / "search.toml", environ={})
+    assert settings.documents.keyword == ("kind",)
+    assert settings.rerank.model == "late"
 
 
 def test_files_that_the_readme_links_to_are_there() -> None:
