@@ -6,7 +6,8 @@ Both engines speak it. Sending, sizing, retrying and keeping account are the ing
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def index_action(index: str, encoded: EncodedPassage, dialect: Dialect, *, diges
     if encoded.dense is not None:
         source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
     if encoded.sparse is not None:
-        source[layout.SPARSE] = dict(_checked_sparse(encoded.sparse, passage.document))
+        source[layout.SPARSE] = _checked_sparse(encoded.sparse, passage.document)
     try:
         return _action("index", index, _checked_id(passage.id, passage.document)) + orjson.dumps(source, option=_JSON)
     except TypeError as error:
@@ -117,6 +118,8 @@ def _checked_id(passage_id: str, document: Document) -> str:
 
 
 def _checked_dense(vector: Vector, document: Document) -> Vector:
+    if 0.0 < float(np.vdot(vector, vector)) < math.inf:  # one pass says for all but extreme vectors that they are good
+        return vector
     if not np.isfinite(vector).all():
         raise _refused(document, "a dense vector with NaN or infinite values")
     if not vector.any():
@@ -124,13 +127,23 @@ def _checked_dense(vector: Vector, document: Document) -> Vector:
     return vector
 
 
-def _checked_sparse(weights: SparseVector, document: Document) -> Iterator[tuple[str, float]]:
+def _checked_sparse(weights: SparseVector, document: Document) -> dict[str, float]:
+    """The weights by escaped names; all at once where nothing is wrong or to be escaped, as in a model's output."""
+    if isinstance(weights, dict) and weights and "" not in weights and _are_good(weights.values()):
+        names = "".join(weights)
+        if "." not in names and "%" not in names:
+            return weights
     for term, weight in weights.items():
         if not term:
             raise _refused(document, "a sparse term without a name")
         if not layout.MIN_WEIGHT <= weight <= layout.MAX_WEIGHT:
             raise _refused(document, f"weight {weight!r} of term {term!r}; weights are positive and finite")
-        yield layout.escape(term), float(weight)
+    return {layout.escape(term): float(weight) for term, weight in weights.items()}
+
+
+def _are_good(weights: Collection[float]) -> bool:
+    """Whether all are within the limits; NaN hides from ``min`` and ``max``, not from the sum."""
+    return not math.isnan(sum(weights)) and min(weights) >= layout.MIN_WEIGHT and max(weights) <= layout.MAX_WEIGHT
 
 
 def _refused(document: Document, what: str) -> RecordError:
