@@ -2,7 +2,9 @@
 # uv does the installing: the one on PATH, else one that pip puts into .venv.
 
 VENV   := .venv
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+# The first that runs and is new enough: a name on PATH may be a shim that leads nowhere.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
@@ -11,8 +13,8 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "Python 3.11 or newer is needed, found: $$($(PYTHON) --version 2>&1). Install one, or: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(NEW_ENOUGH)' || \
+	  { echo "Python 3.11 or newer is needed. Install one, or say where it is: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@command -v uv >/dev/null || $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
