@@ -44,7 +44,11 @@ def test_a_failure_quotes_the_lines_that_tell_of_trouble(tmp_path):
     """The reason, not the routine before and after it; one line, with the place of the rest."""
     member = plan_members("a", tmp_path, tmp_path / "data", [(9200, 9300)])[0]
     member.log.parent.mkdir()
-    member.log.write_text("[INFO] JVM arguments [-XX:ErrorFile=crash.log]\n[ERROR] java.net.BindException: Address already in use\n[INFO] stopped\n")
+    member.log.write_text(
+        "[INFO] JVM arguments [-XX:ErrorFile=crash.log]\n"
+        "[ERROR] java.net.BindException: Address already in use\n"
+        "[INFO] stopped\n"
+    )
     message = str(failure(member, "OpenSearch ended while starting"))
     assert "its log ends with: [ERROR] java.net.BindException: Address already in use. Read" in message
     assert "[INFO]" not in message
