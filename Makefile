@@ -47,13 +47,10 @@ lint: $(VENV)/.dev ## ruff and mypy
 docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' own help
 	@$(VENV)/bin/python docs/cli_reference.py
 
-starter: $(VENV)/.dev ## Train the starter sparse model anew (under an hour on 2 cores, Debian, HYBRID_SEARCH_TEST_DATA)
-	@$(VENV)/bin/python -m training
-
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	@$(UV) build --quiet --wheel --out-dir dist
 
-starter: $(VENV)/.dev ## Rebuild the starter head from text in Debian packages, in under an hour
+starter: $(VENV)/.dev ## Train the starter sparse model anew from text in Debian packages, in under an hour
 	@$(VENV)/bin/python -m training
 
 clean: ## Remove what was built and installed here (not the local node's data)
