@@ -1,0 +1,20 @@
+# Ingest with local models on an NVIDIA GPU; it runs on the CPU as well, slower.
+#   docker build -f docker/ingest.Dockerfile -t hybrid-search-ingest .
+#   docker run --rm --gpus all -v "$PWD:/data" -e HYBRID_SEARCH_URL=... hybrid-search-ingest index /data/docs.jsonl my-index
+# PyTorch's wheels for Linux bring their own CUDA libraries: the host needs a driver and the container toolkit only.
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN pip install --no-cache-dir uv
+COPY pyproject.toml README.md constraints.txt ./
+COPY hybrid_search hybrid_search
+COPY mappings mappings
+RUN uv venv /opt/venv && uv pip install --python /opt/venv/bin/python --constraint constraints.txt '.[models,aws]'
+
+FROM python:3.12-slim
+COPY --from=build /opt/venv /opt/venv
+RUN useradd --create-home search && install -d -o search /models
+USER search
+ENV PATH=/opt/venv/bin:$PATH HF_HOME=/models
+VOLUME /models
+ENTRYPOINT ["hybrid-search"]
+CMD ["--help"]

@@ -1,0 +1,119 @@
+"""Three nodes in containers, one of which is killed or paused in the middle of a load and of searches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from threading import Timer
+
+import pytest
+from clusters import Cluster, connection_to, wait_for_nodes
+from loading import GeneratedEncoder, documents
+
+from hybrid_search.engine import Connection, indices
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import EngineError
+from hybrid_search.ingest import LoadOptions, index_documents
+from hybrid_search.ingest.backoff import RetryPolicy
+from hybrid_search.settings import ChunkingSettings, DocumentSettings, EngineSettings, Settings
+
+DOCUMENTS = 3000
+STRIKE_AFTER = 600
+"""Documents that are read before the node is struck: some are stored, some under way, most to come."""
+
+NOTICED_SECONDS = 60.0
+"""Time for the cluster to notice that a node is gone and to promote the replicas; a paused one is missed later."""
+
+OPTIONS = LoadOptions(body_bytes=30_000, retry=RetryPolicy(first=0.1, patience=180.0))
+
+
+def struck_in_the_middle(strike: Callable[[], object]) -> Iterator:
+    """All documents; the node is struck while they are read."""
+    for number, document in enumerate(documents(DOCUMENTS)):
+        if number == STRIKE_AFTER:
+            strike()
+        yield document
+
+
+def settings() -> Settings:
+    return Settings(
+        documents=DocumentSettings(text=("text",), number=("place",)),
+        chunking=ChunkingSettings(overlap=2),
+        engine=EngineSettings(shards=3, replicas=1),
+    )
+
+
+@pytest.mark.parametrize("strike", ["kill", "pause"])
+def test_a_load_survives_a_node_that_is_struck(three: Cluster, strike: str):
+    """Every passage is there once, whatever the struck node had taken or answered; it is back 20 s later."""
+    name = f"test-load-{strike}"
+    healer = Timer(20, bring_back, (three, strike))
+
+    def blow():
+        getattr(victim(three), strike)()
+        healer.start()
+
+    with connection_to(three, timeout=10) as connection:
+        found = struck_in_the_middle(blow)
+        report = index_documents(found, name, connection, GeneratedEncoder(), settings(), options=OPTIONS)
+        healer.join()
+        wait_for_nodes(three, 3)
+        indices.refresh(connection, name)
+        assert (report.documents, report.refused) == (DOCUMENTS, 0)
+        assert stored_ids(connection, name) == {f"d{number}" for number in range(DOCUMENTS)}
+        assert indices.count(connection, name) == report.passages
+        indices.delete_index(connection, name)
+
+
+@pytest.mark.parametrize("strike", ["kill", "pause"])
+def test_searches_answer_while_a_node_is_gone(three: Cluster, strike: str):
+    """The replicas take over: after the cluster has noticed, every search finds everything; none ever finds less."""
+    name = f"test-search-{strike}"
+    with connection_to(three, timeout=5) as connection:
+        index_documents(documents(300), name, connection, GeneratedEncoder(), settings(), options=OPTIONS)
+        indices.refresh(connection, name)
+        connection.send(Request.json("GET", f"/_cluster/health/{name}", timeout=70, wait_for_status="green"))
+        getattr(victim(three), strike)()
+        try:
+            found = [total(connection, name) for _ in until(NOTICED_SECONDS)]
+            assert {*found} <= {300, None}
+            assert [total(connection, name) for _ in range(50)] == [300] * 50
+        finally:
+            bring_back(three, strike)
+        wait_for_nodes(three, 3)
+        indices.delete_index(connection, name)
+
+
+def victim(running: Cluster):
+    """The container that is struck."""
+    return running.containers[2].get_wrapped_container()
+
+
+def bring_back(running: Cluster, strike: str) -> None:
+    """Starts or wakes the node again; a container that was started again has another port."""
+    struck = victim(running)
+    struck.start() if strike == "kill" else struck.unpause()
+
+
+def until(seconds: float) -> Iterator[None]:
+    """Steps until the time is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+
+
+def total(connection: Connection, name: str) -> int | None:
+    """Documents found by a search that refuses partial answers; None where it failed with an error of ours."""
+    body = {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}
+    request = Request.json("POST", f"/{name}/_search", body, timeout=5, allow_partial_search_results="false")
+    try:
+        return int(connection.send(request)["hits"]["total"]["value"])
+    except EngineError:
+        return None
+
+
+def stored_ids(connection: Connection, name: str) -> set[str]:
+    """The ids of all documents."""
+    body = {"query": {"match_all": {}}, "size": 10_000, "_source": {"includes": ["doc_id"]}}
+    found = connection.send(Request.json("POST", f"/{name}/_search", body))["hits"]["hits"]
+    return {hit["_source"]["doc_id"] for hit in found}
