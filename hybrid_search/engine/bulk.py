@@ -51,24 +51,12 @@ def index_action(index: str, encoded: EncodedPassage, dialect: Dialect, *, diges
         RecordError: an id over 512 bytes, a vector that is zero or not finite, or a term weight that is not positive
             and finite. The engines refuse these too, but for NaN, which JSON cannot say, and base64 would hide.
     """
-    passage = encoded.passage
-    source: dict[str, Any] = {
-        layout.DOC_ID: passage.document.id,
-        layout.PASSAGE: passage.number,
-        layout.START: passage.start,
-        layout.END: passage.end,
-        layout.TEXT: passage.text,
-        layout.CONTENT_HASH: content_hash(passage.document) if digest is None else digest,
-        layout.FIELDS: {layout.escape(name): value for name, value in passage.document.fields.items()},
-    }
-    if encoded.dense is not None:
-        source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
-    if encoded.sparse is not None:
-        source[layout.SPARSE] = _checked_sparse(encoded.sparse, passage.document)
+    document = encoded.passage.document
+    action = _action("index", index, _checked_id(encoded.passage.id, document))
     try:
-        return _action("index", index, _checked_id(passage.id, passage.document)) + orjson.dumps(source, option=_JSON)
+        return action + orjson.dumps(_source(encoded, dialect), option=_JSON)
     except TypeError as error:
-        raise _refused(passage.document, f"a field that JSON cannot hold: {error}") from None
+        raise _refused(document, f"a field that JSON cannot hold: {error}") from None
 
 
 def delete_action(index: str, passage_id: str) -> bytes:
@@ -92,6 +80,24 @@ def content_hash(document: Document) -> str:
     if document.sparse is not None:
         digest.update(orjson.dumps(dict(document.sparse), option=orjson.OPT_SORT_KEYS))
     return digest.hexdigest()
+
+
+def _source(encoded: EncodedPassage, dialect: Dialect) -> dict[str, Any]:
+    passage = encoded.passage
+    source: dict[str, Any] = {
+        layout.DOC_ID: passage.document.id,
+        layout.PASSAGE: passage.number,
+        layout.START: passage.start,
+        layout.END: passage.end,
+        layout.TEXT: passage.text,
+        layout.CONTENT_HASH: content_hash(passage.document),
+        layout.FIELDS: {layout.escape(name): value for name, value in passage.document.fields.items()},
+    }
+    if encoded.dense is not None:
+        source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
+    if encoded.sparse is not None:
+        source[layout.SPARSE] = dict(_checked_sparse(encoded.sparse, passage.document))
+    return source
 
 
 def _action(action: str, index: str, passage_id: str) -> bytes:
