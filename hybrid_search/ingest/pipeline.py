@@ -37,8 +37,8 @@ def index_documents(
 ) -> IngestReport:
     """Load documents into an index, which is made if it is not there.
 
-    Everything that precedes an error is loaded; with a journal the same call goes on from there. A document that the
-    index holds as it is is left alone; one that has changed replaces all of its passages.
+    All that precedes an error is loaded; with a journal the same call goes on from there. What the index holds as it
+    is is left alone; a document that has changed replaces all of its passages.
 
     Args:
         documents: the source, iterated once, in a thread of its own.
@@ -51,25 +51,17 @@ def index_documents(
         cache: vectors of texts that were encoded before.
         sync: afterwards remove the documents that are in the index and not in the source.
         on_bad: takes documents that no index can hold; without it the first one raises.
-        progress: called after every body and before every wait, from a sender's thread.
+        progress: called after every body and before every wait, by a sender.
         options: concurrency, sizes and patience.
 
     Raises:
         RecordError: a bad document, without ``on_bad``.
-        IndexMismatchError: the index was made with other models.
         IngestError: documents were refused and there is no ``dead_letters``; a file that cannot be written.
-        EngineError: the cluster refuses, or the patience with it is exhausted.
+        EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
     opened = opened_or_created(connection, index, encoder, settings)
-    load = Load(
-        index=opened.name,
-        connection=connection,
-        encoder=encoder,
-        chunking=settings.chunking,
-        ledger=Ledger(dead_letters, journal, progress, on_bad),
-        cache=cache,
-        options=options or LoadOptions(),
-    )
+    ledger = Ledger(dead_letters, journal, progress, on_bad)
+    load = Load(opened.name, connection, encoder, settings.chunking, ledger, cache, options or LoadOptions())
     with load_settings(connection, opened.name) as interrupted:
         load.run(documents, Intervals() if journal is None else journal.done, sync=sync)
     if journal is not None:

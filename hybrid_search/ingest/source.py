@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_state_path
 
@@ -63,53 +65,32 @@ def index_source(
 ) -> IngestReport:
     """Load a source, going on where an earlier load of the same source, settings and models stopped.
 
-    Args:
-        source: a file, a folder or ``-`` for standard input, which cannot be continued.
-        index: an index, or an alias of one; made if it is not there.
-        connection: the cluster.
-        encoder: whose models must be those of the index.
-        settings: what a document is, how it is chunked, and the layout of an index that has to be made.
-        files: where the journal, dead letters and bad records go.
-        format: the source's format where its name does not tell it.
-        limit: load only so many of its documents.
-        sync: afterwards remove the documents that the source does not have; it must be read whole.
-        progress: called after every body and before every wait.
-        options: concurrency, sizes and patience.
+    See :func:`hybrid_search.ingest.pipeline.index_documents` for what is not said here, and for what is raised besides
+    SourceError and SettingsError.
 
-    Raises what :func:`hybrid_search.ingest.pipeline.index_documents` raises, and SourceError.
+    ``source`` is a file, a folder or ``-`` for standard input, which cannot be continued; ``format`` names its format
+    where its name does not. ``files`` says where the journal, dead letters and bad records go. With ``limit`` only so
+    many documents are loaded; ``sync`` needs the whole source.
     """
     files = files or LoadFiles()
-    if sync and (limit is not None or files.skip_bad is not None):
-        raise SettingsError(
-            "a source that is not read whole cannot tell what to remove",
-            where="sync",
-            remedy="Leave out the limit and the skipping of bad records",
-        )
+    if sync:
+        _check_is_whole(files, limit)
     opened = opened_or_created(connection, index, encoder, settings)
+    identity = None
+    if str(source) != STDIN:
+        identity = {"limit": limit, **load_identity(Path(source), settings, encoder, connection, opened)}
     name = journal_name(Path(source), connection.where, opened.name)
-    with ExitStack() as stack:
-        journal = None
-        if str(source) != STDIN:
-            identity = {"limit": limit, **load_identity(Path(source), settings, encoder, connection, opened)}
-            journal = stack.enter_context(closing(Journal(files.journal or state_folder() / name, identity)))
-        letters = files.dead_letters or (state_folder() / name).with_suffix(".dead-letters.jsonl")
-        dead_letters = stack.enter_context(closing(DeadLetters(letters)))
-        bad = None
-        if files.skip_bad is not None:
-            resumes = journal is not None and journal.resumes
-            bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
-        cache = None if files.cache is None else stack.enter_context(VectorCache(files.cache))
+    with _open_files(files, state_folder() / name, identity) as (journal, letters, cache, bad):
         notes = _notes(journal)
+        found = documents(source, settings.documents, on_bad=None if bad is None else bad.record, format=format)
         report = index_documents(
-            islice(
-                documents(source, settings.documents, on_bad=None if bad is None else bad.record, format=format), limit
-            ),
+            islice(found, limit),
             opened.name,
             connection,
             encoder,
             settings,
             journal=journal,
-            dead_letters=dead_letters,
+            dead_letters=letters,
             cache=cache,
             sync=sync,
             on_bad=None if bad is None else bad.document,
@@ -118,6 +99,35 @@ def index_source(
         )
         skipped = 0 if bad is None else len(bad)
     return replace(report, index=index, skipped=skipped, notes=(*notes, *report.notes))
+
+
+def _check_is_whole(files: LoadFiles, limit: int | None) -> None:
+    if limit is not None or files.skip_bad is not None:
+        raise SettingsError(
+            "a source that is not read whole cannot tell what to remove",
+            where="sync",
+            remedy="Leave out the limit and the skipping of bad records",
+        )
+
+
+@contextmanager
+def _open_files(
+    files: LoadFiles, default: Path, identity: Mapping[str, Any] | None
+) -> Iterator[tuple[Journal | None, DeadLetters, VectorCache | None, BadRecords | None]]:
+    """The files of a load, closed afterwards; no journal without an ``identity``."""
+    with ExitStack() as stack:
+        journal = bad = cache = None
+        if identity is not None:
+            journal = stack.enter_context(closing(Journal(files.journal or default, identity)))
+        letters = stack.enter_context(
+            closing(DeadLetters(files.dead_letters or default.with_suffix(".dead-letters.jsonl")))
+        )
+        if files.cache is not None:
+            cache = stack.enter_context(VectorCache(files.cache))
+        if files.skip_bad is not None:
+            resumes = journal is not None and journal.resumes
+            bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
+        yield journal, letters, cache, bad
 
 
 def _notes(journal: Journal | None) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from tally import Tally
 
 
 @pytest.fixture(scope="session")
-def tally() -> Iterator[Tally]:
+def tally() -> Tally:
     """The count of the whole run."""
-    counted = Tally()
-    yield counted
-    if path := os.environ.get("HYBRID_SEARCH_FAULTS_TABLE"):
-        counted.write(Path(path))
+    path = os.environ.get("HYBRID_SEARCH_FAULTS_TABLE")
+    return Tally(Path(path) if path else None)

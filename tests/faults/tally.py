@@ -43,8 +43,9 @@ class Row:
 
 @dataclass(slots=True)
 class Tally:
-    """The rows of the table, by fault and engine."""
+    """The rows of the table, by fault and engine; written to ``path`` whenever one changes."""
 
+    path: Path | None = None
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
 
     def check(
@@ -73,9 +74,11 @@ class Tally:
         total = self.rows.setdefault((fault, connection.dialect.engine), Row())
         for name in row.__dataclass_fields__:
             setattr(total, name, getattr(total, name) + getattr(row, name))
+        if self.path is not None:
+            self._write(self.path)
         return row
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """The table as Markdown."""
         lines = []
         for (fault, engine), row in self.rows.items():

@@ -1,0 +1,114 @@
+"""The commands that load and keep right, on the real engine: what they print, and their exit status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from loading import DIMENSION, documents
+from typer.testing import CliRunner
+
+from hybrid_search.cli.app import app
+
+SETTINGS = f"""
+[documents]
+text = ["text"]
+number = ["place"]
+dense = "dense"
+sparse = "sparse"
+
+[dense]
+model = "precomputed"
+dimension = {DIMENSION}
+
+[sparse]
+model = "precomputed"
+"""
+
+
+@pytest.fixture
+def command(opensearch, new_names, tmp_path, monkeypatch):
+    """Runs a command on a new index with settings for documents that carry vectors; exit status and output."""
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS)
+
+    def run(*words):
+        options = [] if words[0] == "cache" else ["--url", opensearch.where, "--settings", str(settings)]
+        result = CliRunner().invoke(app, [*map(str, words), *options])
+        return result.exit_code, result.output
+
+    run.index, run.source, run.folder = new_names(opensearch), tmp_path / "source.jsonl", tmp_path
+    run.source.write_text("".join(line(document) for document in documents(20, vectors=True)))
+    return run
+
+
+def line(document, **changes):
+    record = {
+        "_id": document.id,
+        "text": document.text,
+        "place": document.fields["place"],
+        "dense": document.dense.tolist(),
+        "sparse": document.sparse,
+    }
+    return json.dumps({**record, **changes}) + "\n"
+
+
+def test_index_verify_and_delete(command):
+    """A load says what it did; verify agrees; after a deletion it names the document and exits with 1."""
+    status, output = command("index", command.source, command.index, "--json")
+    report = json.loads(output[output.index("{") :])
+    assert (status, report["indexed"], report["refused"]) == (0, 20, 0)
+    assert command("verify", command.index, command.source)[0] == 0
+    status, output = command("delete", command.index, "d3", "d4")
+    assert (status, output) == (0, "2 passages deleted\n")
+    status, output = command("verify", command.index, command.source)
+    assert status == 1
+    assert "2 missing: d3, d4" in output
+    status, output = command("delete", command.index, "--query", '{"term": {"doc_id": "d5"}}')
+    assert (status, output) == (0, "1 passages deleted\n")
+
+
+def test_sync_and_recreate(command):
+    """--sync removes what the source does not have, --recreate begins anew."""
+    command("index", command.source, command.index)
+    command.source.write_text("".join(line(document) for document in documents(5, vectors=True)))
+    assert command("index", command.source, command.index, "--sync")[0] == 0
+    assert command("verify", command.index, command.source)[0] == 0
+    status, output = command("index", command.source, command.index, "--recreate", "--json")
+    assert (status, json.loads(output[output.index("{") :])["indexed"]) == (0, 5)
+
+
+def test_a_broken_line_ends_with_its_number_and_status_2(command):
+    """With --skip-bad it is counted and saved, and the others are loaded."""
+    command.source.write_text(command.source.read_text() + "{broken\n")
+    status, output = command("index", command.source, command.index)
+    assert status == 2
+    assert "source.jsonl:21" in output
+    bad = command.folder / "bad.jsonl"
+    status, output = command("index", command.source, command.index, "--skip-bad", bad, "--json")
+    report = json.loads(output[output.index("{") :])
+    assert (status, report["skipped"], report["resumed"]) == (0, 1, 20)
+    assert json.loads(bad.read_text())["record"] == "{broken"
+
+
+def test_a_refused_document_is_status_1_until_it_is_replayed(command):
+    """The summary names the document, the reason and the command that sends it again."""
+    bad = line(next(documents(1, first=99, vectors=True)), sparse={"x" * 40_000: 1.0})
+    command.source.write_text(command.source.read_text() + bad)
+    letters = command.folder / "letters.jsonl"
+    status, output = command("index", command.source, command.index, "--dead-letters", letters)
+    assert status == 1
+    assert "d99#0" in output
+    assert f"hybrid-search replay {letters}" in output.replace("\n", "")
+    letters.write_text(letters.read_text().replace("x" * 40_000, "7"))
+    assert command("replay", letters, command.index)[0] == 0
+    assert not letters.exists()
+
+
+def test_the_cache_is_shown_and_pruned(command):
+    """Nothing was encoded, so nothing is kept."""
+    status, output = command("cache", "info", "--json")
+    assert (status, json.loads(output)["texts"]) == (0, 0)
+    assert command("cache", "prune", "--unused-days", "0") == (0, "0 texts forgotten\n")
