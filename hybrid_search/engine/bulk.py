@@ -54,7 +54,7 @@ def index_action(index: str, encoded: EncodedPassage, dialect: Dialect, *, diges
     document = encoded.passage.document
     action = _action("index", index, _checked_id(encoded.passage.id, document))
     try:
-        return action + orjson.dumps(_source(encoded, dialect), option=_JSON)
+        return action + orjson.dumps(_source(encoded, dialect, digest), option=_JSON)
     except TypeError as error:
         raise _refused(document, f"a field that JSON cannot hold: {error}") from None
 
@@ -82,7 +82,7 @@ def content_hash(document: Document) -> str:
     return digest.hexdigest()
 
 
-def _source(encoded: EncodedPassage, dialect: Dialect) -> dict[str, Any]:
+def _source(encoded: EncodedPassage, dialect: Dialect, digest: str | None) -> dict[str, Any]:
     passage = encoded.passage
     source: dict[str, Any] = {
         layout.DOC_ID: passage.document.id,
@@ -90,13 +90,13 @@ def _source(encoded: EncodedPassage, dialect: Dialect) -> dict[str, Any]:
         layout.START: passage.start,
         layout.END: passage.end,
         layout.TEXT: passage.text,
-        layout.CONTENT_HASH: content_hash(passage.document),
+        layout.CONTENT_HASH: content_hash(passage.document) if digest is None else digest,
         layout.FIELDS: {layout.escape(name): value for name, value in passage.document.fields.items()},
     }
     if encoded.dense is not None:
         source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
     if encoded.sparse is not None:
-        source[layout.SPARSE] = dict(_checked_sparse(encoded.sparse, passage.document))
+        source[layout.SPARSE] = _checked_sparse(encoded.sparse, passage.document)
     return source
 
 
