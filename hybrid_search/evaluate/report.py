@@ -79,7 +79,8 @@ def timing_table(timings: Sequence[Timing]) -> Table:
     for name in ("p50", "p99", "engine p50"):
         table.add_column(name, justify="right")
     for timing in timings:
-        table.add_row(timing.name, *(f"{value:.1f}" for value in (timing.p50, timing.p99, timing.engine_p50)))
+        engine = "" if timing.engine_p50 is None else f"{timing.engine_p50:.1f}"
+        table.add_row(timing.name, f"{timing.p50:.1f}", f"{timing.p99:.1f}", engine)
     return table
 
 

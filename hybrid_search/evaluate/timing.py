@@ -19,13 +19,13 @@ STEPS = ("encode", "retrieve", "fuse", "fetch", "rerank")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds at the client; ``engine_p50`` is the median of what the engine reports for the slowest leg."""
+    """Milliseconds at the client; ``engine_p50`` is the engine's own median for the slowest leg, None for a step."""
 
     name: str
     searches: int
     p50: float
     p99: float
-    engine_p50: float
+    engine_p50: float | None = None
 
 
 def time_searches(client: SearchClient, queries: Sequence[Query], *, k: int = 10) -> list[Timing]:
@@ -33,14 +33,13 @@ def time_searches(client: SearchClient, queries: Sequence[Query], *, k: int = 10
 
     The first few queries are asked before the clock starts.
     """
-    legs = indexed_legs(client.searcher.target.schema)
     timings = []
-    for leg in legs:
+    for leg in indexed_legs(client.searcher.target.schema):
         results = _results(client, queries, k, legs=[leg], rerank=False)
-        timings.append(_timing(leg.value, results, [r.took_ms["total"] - r.took_ms["encode"] for r in results]))
+        timings.append(_timing(leg.value, [r.took_ms["total"] - r.took_ms["encode"] for r in results], results))
     results = _results(client, queries, k)
-    timings.append(_timing("whole search", results, [r.took_ms["total"] for r in results]))
-    return timings + [_timing(f"  {step}", results, [r.took_ms[step] for r in results]) for step in STEPS]
+    timings.append(_timing("whole search", [r.took_ms["total"] for r in results], results))
+    return timings + [_timing(f"  {step}", [r.took_ms[step] for r in results]) for step in STEPS]
 
 
 def _results(
@@ -51,7 +50,7 @@ def _results(
     return [client.search(query, k, **options) for query in queries]
 
 
-def _timing(name: str, results: Sequence[SearchResult], milliseconds: Sequence[float]) -> Timing:
-    slowest = [max((report.took_ms for report in result.legs.values()), default=0.0) for result in results]
+def _timing(name: str, milliseconds: Sequence[float], results: Sequence[SearchResult] = ()) -> Timing:
     p50, p99 = np.percentile(milliseconds, [50, 99])
-    return Timing(name, len(results), float(p50), float(p99), float(np.median(slowest)))
+    slowest = [max(report.took_ms for report in result.legs.values()) for result in results]
+    return Timing(name, len(milliseconds), float(p50), float(p99), float(np.median(slowest)) if slowest else None)
