@@ -20,23 +20,24 @@ from training.states import StateFile
 class Recipe:
     """Every number of the training run.
 
-    ``teacher_share``: weight of the encoder's own cosines in the targets, the rest is the natural pair.
+    ``teacher_share``: weight of the encoder's own similarities in the targets, the rest is the natural pair.
+    ``max_sim_share``: how much of these is MaxSim over token states rather than the cosine of the pooled vectors.
     ``group``: texts near to each other that enter a batch together, as each other's hard negatives.
     ``document_flops``, ``query_flops``: sparsity pressure (Paria et al. 2020, arXiv:2004.05665).
     ``inference_free``: weight of the loss over queries that are bags of idf weights.
     """
 
     seed: int = 0
-    steps: int = 500
+    steps: int = 400
     batch: int = 64
     group: int = 16
     rate: float = 2e-3
     teacher_share: float = 0.5
     teacher_scale: float = 20.0
-    max_sim_share: float = 0.0
-    document_flops: float = 0.02
-    query_flops: float = 0.03
-    inference_free: float = 0.0
+    max_sim_share: float = 0.5
+    document_flops: float = 0.015
+    query_flops: float = 0.12
+    inference_free: float = 0.3
     words: int = 256
     warm_steps: int = 400
     average_decay: float = 0.98

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
+from hybrid_search.encode import PRECOMPUTED
 from hybrid_search.encode.backbone import Output
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
@@ -33,8 +34,6 @@ WEIGHTS = Path(__file__).with_name("weights") / "starter.safetensors"
 STEP = 1 / 64
 # Texts whose vocabulary-sized rows are alive at once.
 ROWS = 64
-# The name in ``dense.model`` that stands for vectors which documents bring.
-PRECOMPUTED = "precomputed"
 
 
 @dataclass(frozen=True, slots=True)
