@@ -36,7 +36,7 @@ OVERLAP = "hybrid-search, encoding takes as long as sending"
 def main() -> None:
     """Run the rounds, print the table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--documents", type=int, default=20_000)
+    parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--url", help="a node to use instead of an own one")
     given = parser.parse_args()
