@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SIGNIFICANT = 0.05
+SMALLEST_SHOWN = 0.0001
 
 
 def experiment_json(experiment: Experiment) -> dict[str, Any]:
@@ -125,5 +126,5 @@ def _p_value(experiment: Experiment, row: Row) -> str:
     p_value = experiment.p_value(row)
     if p_value is None:
         return ""
-    shown = f"{p_value:.4f}"
+    shown = f"{p_value:.4f}" if p_value >= SMALLEST_SHOWN else f"<{SMALLEST_SHOWN:.4f}"
     return shown if p_value < SIGNIFICANT else f"[dim]{shown}[/]"

@@ -5,7 +5,7 @@ take one rank, and a window of 100 holds 100 documents. It is done here rather t
 option, which makes Lucene score every match (no block-max skipping) and is of no use to the dense leg, whose
 neighbours are chosen before they are grouped. A leg fetches more passages than its window needs, and is asked again
 for more when that was not enough (:mod:`hybrid_search.search.retrieve`). On a small index, where skipping saves
-nothing, the engines' option is 5 to 10 % slower all the same (benchmarks/search/round_trips.py).
+nothing, the engines' option is still 5 % slower (benchmarks/search/round_trips.py).
 """
 
 from __future__ import annotations
