@@ -84,7 +84,7 @@ def wait_for_nodes(running: Cluster, nodes: int) -> None:
     while True:
         try:
             with connect(running.settings()) as connection:
-                connection.send(Request.json("GET", "/_cluster/health", timeout=20, **health))
+                connection.send(Request("GET", "/_cluster/health", health, timeout=20))
                 return
         except EngineError as error:
             if time.monotonic() > end:
