@@ -107,11 +107,7 @@ def run_experiment(
         QueryError: legs that the index lacks, reranking without a reranker.
         EngineError: a query could not be searched.
     """
-    judged = [query for query in queries if query.id in qrels]
-    if not judged:
-        raise InputError(
-            f"none of the {len(queries):,} queries has judgements", remedy="Give queries and qrels of the same set"
-        )
+    judged = _judged(queries, qrels)
     if rerank and client.searcher.reranker is None:
         raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
     named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
@@ -129,6 +125,15 @@ def run_experiment(
         rows.append(Row(system, measure(relevant, rankings), rankings))
         told("measure", done, len(wanted))
     return Experiment(rows, len(judged), len(queries) - len(judged), client.searcher.reranker_name if rerank else None)
+
+
+def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:
+    judged = [query for query in queries if query.id in qrels]
+    if not judged:
+        raise InputError(
+            f"none of the {len(queries):,} queries has judgements", remedy="Give queries and qrels of the same set"
+        )
+    return judged
 
 
 def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
