@@ -6,10 +6,11 @@ read -> chunk -> (compare with the index) -> encode -> serialise -> send
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
+from typing import TypeVar
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
@@ -35,6 +36,8 @@ from hybrid_search.ingest.vector_cache import VectorCache
 from hybrid_search.ingest.work import Action, EncodedDocument
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
+
+T = TypeVar("T")
 
 SENDERS = 2
 
@@ -82,7 +85,7 @@ class Load:
             self._pass_through_stages(documents, done, seen)
             if sync:
                 self.ledger.removed(delete_missing(self.connection, self.index, seen.missing))
-        indices.refresh(self.connection, self.index)
+        self._patiently(partial(indices.refresh, self.connection, self.index), Event())
         self._wall = time.perf_counter() - began
 
     def report(self, notes: Sequence[str]) -> IngestReport:
@@ -118,8 +121,10 @@ class Load:
         self._encoded = encoding.encoded
 
     def _held(self, stopped: Event, ids: Sequence[str]) -> dict[str, IndexedDocument]:
-        ask = partial(indexed_documents, self.connection, self.index, ids)
-        return patiently(ask, self.options.retry, stopped, self.ledger.waiting)
+        return self._patiently(partial(indexed_documents, self.connection, self.index, ids), stopped)
+
+    def _patiently(self, call: Callable[[], T], stopped: Event) -> T:
+        return patiently(call, self.options.retry, stopped, self.ledger.waiting)
 
     def _sender(self, size: BodySize, stopped: Event) -> Sender:
         return Sender(

@@ -152,8 +152,8 @@ def own_node():
 def test_an_engine_that_is_killed_and_restarted(folder, own_node, tally):
     """kill -9 of the server in the middle of a load: the load waits, the server comes back, nothing is lost."""
     with connect(EngineSettings(url=own_node.url)) as connection:
-        process = start(folder, connection, "killed")
-        while journal_size(folder) < 800 and process.poll() is None:
+        process = start(folder, connection, "killed", body_bytes=3_000)
+        while journal_size(folder) < 2_500 and process.poll() is None:
             time.sleep(0.001)
         os.kill(own_node.pid, signal.SIGKILL)
         restart = threading.Timer(1.0, up, [own_node.name])
