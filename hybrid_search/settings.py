@@ -156,8 +156,10 @@ class DenseSettings(Section, frozen=True):
 
 
 class SparseSettings(Section, frozen=True):
-    """The sparse model: ``"starter"`` (shares the pass of all-MiniLM-L6-v2), ``"idf"`` (lexical, without inference), a
-    SPLADE model's name or path, ``"none"``.
+    """The sparse model: ``"starter"``, ``"idf"``, a SPLADE model's name or path, or ``"none"``.
+
+    ``"starter"`` shares the forward pass of all-MiniLM-L6-v2 and needs it as the dense model; ``"idf"`` is lexical
+    and needs no model at all.
     """
 
     model: str = "starter"
