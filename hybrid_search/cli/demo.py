@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+COLUMNS = 110
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +29,8 @@ def demo(
 
     from hybrid_search import demo as demonstration
 
-    console = Console(record=svg is not None, width=110 if svg else None)
+    narrow = svg is None and sys.stdout.isatty()  # what goes to a file or a picture has room for every column
+    console = Console(record=svg is not None, width=None if narrow else COLUMNS, highlight=False)
     demonstration.run(console, url, questions or demonstration.QUESTIONS)
     if svg is not None:
         console.save_svg(str(svg), title="make demo")
