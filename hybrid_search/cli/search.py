@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
 from hybrid_search.errors import QueryError
@@ -56,7 +57,7 @@ def search(
     settings = settings_of(settings_file, url, given)
     fused = fusion_of(settings, fusion, weights, rank_constant)
     matching = parse_all(filters or ())
-    with SearchClient(index, settings=settings) as client:
+    with SearchClient(index, settings=searching(settings, named_legs(legs))) as client:
 
         def answer(text: str) -> SearchResult:
             return client.search(
@@ -83,17 +84,26 @@ def named_legs(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",")]
 
 
+def searching(settings: Settings, legs: list[str] | None) -> Settings:
+    """The settings; those of a search by BM25 alone where only that leg is named, so that no model is loaded."""
+    from hybrid_search.records import Leg
+
+    if legs != [Leg.BM25]:
+        return settings
+    return replace(settings, search=replace(settings.search, legs=(Leg.BM25.value,)))
+
+
 def fusion_of(settings: Settings, method: str | None, weights: str | None, rank_constant: int | None) -> Fusion:
     """The fusion of the settings, with what the flags change."""
-    from dataclasses import replace
+    import dataclasses
 
     from hybrid_search.search import plan
 
     fusion = plan.fusion_of(settings.search, method)
     if weights is not None:
         given = dict(_weight(part) for part in weights.split(","))
-        fusion = replace(fusion, weights={plan.leg_of(name): weight for name, weight in given.items()})
-    return fusion if rank_constant is None else replace(fusion, rank_constant=rank_constant)
+        fusion = dataclasses.replace(fusion, weights={plan.leg_of(name): weight for name, weight in given.items()})
+    return fusion if rank_constant is None else dataclasses.replace(fusion, rank_constant=rank_constant)
 
 
 def _weight(part: str) -> tuple[str, float]:

@@ -6,17 +6,22 @@ A model name is either one of the registered names below or that of a model to b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
+from hybrid_search.errors import MissingExtraError
 from hybrid_search.settings import NO_MODEL, DenseSettings, Settings, SparseSettings
 
 __all__ = ["EncodedTexts", "Reranker", "TextEncoder", "Tokenizer", "load_encoder", "load_reranker"]
 
 PRECOMPUTED = "precomputed"
+
+LIBRARIES = {"torch", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
+"""What the extra [models] brings; the query client does without."""
 
 # Sparse heads that share the bi-encoder's forward pass: settings -> TextEncoder.
 SHARED_PASS = {"starter": "hybrid_search.encode.starter:load_starter"}
@@ -33,12 +38,13 @@ def load_encoder(settings: Settings) -> TextEncoder:
         ModelError: a model cannot be found, loaded or trusted.
         MissingExtraError: a model needs the extra [models].
     """
-    if settings.sparse.model in SHARED_PASS:
-        encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
-        return encoder
-    from hybrid_search.encode.pair import PairEncoder
+    with _extra_of_models():
+        if settings.sparse.model in SHARED_PASS:
+            encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
+            return encoder
+        from hybrid_search.encode.pair import PairEncoder
 
-    return PairEncoder(_load_dense(settings.dense), _load_sparse(settings.sparse))
+        return PairEncoder(_load_dense(settings.dense), _load_sparse(settings.sparse))
 
 
 def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Reranker | None:
@@ -56,12 +62,24 @@ def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Rer
     name = settings.rerank.model
     if name == NO_MODEL:
         return None
-    if name in ON_ENCODER:
-        reranker: Reranker = _loader(ON_ENCODER[name])(settings, encoder)
-        return reranker
-    from hybrid_search.encode.cross import load_cross
+    with _extra_of_models():
+        if name in ON_ENCODER:
+            reranker: Reranker = _loader(ON_ENCODER[name])(settings, encoder)
+            return reranker
+        from hybrid_search.encode.cross import load_cross
 
-    return load_cross(settings.rerank)
+        return load_cross(settings.rerank)
+
+
+@contextmanager
+def _extra_of_models() -> Iterator[None]:
+    """A library that is missing in here is the extra that is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in LIBRARIES:
+            raise
+        raise MissingExtraError("Encoding with a model", "models") from error
 
 
 def _load_dense(settings: DenseSettings) -> Any:

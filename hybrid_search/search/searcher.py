@@ -28,6 +28,9 @@ from hybrid_search.search.retrieve import Retrieved, Target, encode, retrieve
 from hybrid_search.search.steps import Encode, Score, Steps
 from hybrid_search.settings import NO_MODEL, Settings
 
+LATE = "late"
+"""The reranker that reads with the encoder."""
+
 BATCH = 32
 """Queries whose legs go to the engine in one ``_msearch``."""
 
@@ -170,14 +173,15 @@ def open_searcher(
     """A searcher of an opened index, its models loaded where they are not given.
 
     A model that the settings leave at its default is that of the index. The searcher is pinned to the index behind
-    an alias: the models of this one were checked, those of a later one are not.
+    an alias: the models of this one were checked, those of a later one are not. No encoder is loaded where the
+    settings search by BM25 alone.
 
     Raises:
         IndexMismatchError: the index was made with other models than those here.
         ModelError: a model cannot be found, loaded or trusted.
     """
     settings = with_models_of(opened, settings)
-    if encoder is None and has_models(settings):
+    if encoder is None and has_models(settings) and needs_encoder(settings):
         encoder = load_encoder(settings)
     if encoder is not None:
         check_models(opened, encoder, [leg for leg in encoded_legs(encoder) if leg in opened.models])
@@ -210,6 +214,11 @@ def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
 def has_models(settings: Settings) -> bool:
     """Whether there is anything to encode with."""
     return not settings.dense.model == settings.sparse.model == NO_MODEL
+
+
+def needs_encoder(settings: Settings) -> bool:
+    """Whether anything but BM25 is asked for: without, the query client needs neither torch nor a model."""
+    return settings.rerank.model == LATE or any(leg != Leg.BM25 for leg in settings.search.legs)
 
 
 def _query(query: str | Query, matching: Filter | str | None) -> Query:
