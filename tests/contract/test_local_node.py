@@ -88,7 +88,7 @@ def running_servers(folder: Path) -> list[int]:
     return [each.info["pid"] for each in found if any(part.startswith(wanted) for part in each.info["cmdline"] or ())]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 300) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -255,6 +255,7 @@ def test_three_servers_form_a_cluster_that_survives_the_loss_of_one(base):
         assert health(connection) == ("green", 3)
         connection.send(Request.json("PUT", "/shared", {"settings": {"number_of_replicas": 2}}))
         connection.send(Request.json("PUT", "/shared/_doc/1", {"n": 1}, refresh="true"))
+        wait_until(lambda: health(connection) == ("green", 3))  # every replica holds the document before the loss
     os.kill(trio.members[0].pid, signal.SIGKILL)
     wait_until(lambda: trio.state == "degraded")
     assert trio.url != trio.members[0].url
