@@ -23,6 +23,6 @@ HANDBOOK = {
 index_documents((Document(key, text) for key, text in HANDBOOK.items()), "question-answering")
 
 with SearchClient("question-answering", settings=Settings(rerank=RerankSettings(model="late"))) as client:
-    for question in ("What happens to holidays that I do not use?", "Someone took my computer on the train!"):
+    for question in ("What happens to holidays that I do not use?", "My computer was stolen, whom do I tell?"):
         best = client.search(question, k=1).hits[0]
         print(f"{question}\n  {best.text}\n  ({best.id}: before reranking #{best.rerank.rank_before})")

@@ -61,10 +61,11 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float) -> l
     """
     window = len(scores)
     first = _unit([hit.score for hit in fused], window)
-    second = _unit(list(scores), window)
+    scores = [float(score) for score in scores]  # a model's scores are numpy's, which JSON does not know
+    second = _unit(scores, window)
     combined = [(1 - weight) * f + weight * s for f, s in zip(first, second, strict=False)]
     above = [
-        Reranked(hit, value, RerankScore(rank_before=rank, score=float(score), combined=value))
+        Reranked(hit, value, RerankScore(rank_before=rank, score=score, combined=value))
         for rank, (hit, value, score) in enumerate(zip(fused, combined, scores, strict=False), start=1)
     ]
     below = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,3 +76,11 @@ def test_a_wrong_reranking_is_refused(wrong) -> None:
     """Window and weight have ranges."""
     with pytest.raises(QueryError, match=r"a rerank (window|weight) of"):
         Reranking(**wrong)
+
+
+def test_combined_scores_are_plain_floats():
+    """A model's float32 scores do not leak into hits, where JSON and a reader expect Python's numbers."""
+    scores = np.array([0.5, 0.25], dtype=np.float32)
+    ranked = combine([Fused("a", 1.0, {}), Fused("b", 0.5, {})], scores, weight=0.5)
+    assert [type(hit.score) for hit in ranked] == [float, float]
+    assert [type(hit.rerank.combined) for hit in ranked] == [float, float]
