@@ -199,6 +199,7 @@ class IndexSchema:
     bm25_k1: float = 0.9
     bm25_b: float = 0.4
     dense_index: str = "hnsw"
+    sparse_index: str = "rank_features"
     hnsw_m: int = 16
     hnsw_ef_construction: int = 128
     shards: int = 1

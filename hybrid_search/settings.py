@@ -20,7 +20,7 @@ NO_MODEL = "none"
 """The value of ``model`` that leaves a leg or the reranker out."""
 
 LEGS = ("bm25", "dense", "sparse")
-FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min")
+FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
 ENGINES = ("opensearch", "elasticsearch")
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
@@ -196,7 +196,10 @@ class RerankSettings(Section, frozen=True):
 
 
 class SearchSettings(Section, frozen=True):
-    """How legs are fused. ``fusion`` is ``rrf``, ``min-max``, ``z-score`` or ``theoretical-min``.
+    """How legs are fused.
+
+    ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
+    passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
 
     ``window`` counts the documents that each leg ranks, ``candidates`` the passages that it fetches for them (None:
     twice as many) and the width of the graph search. Without ``weights`` all legs weigh the same.
@@ -258,7 +261,8 @@ class SearchSettings(Section, frozen=True):
 class EngineSettings(Section, frozen=True):
     """The cluster and how the index is laid out. Secrets are better given by environment variables.
 
-    ``url`` holds one address or several separated by commas; None means the local node.
+    ``url`` holds one address or several separated by commas; None means the local node. ``sparse_index`` is
+    ``rank_features``, which both engines have, or ``sparse_vector`` (Elasticsearch 8.15+), searched without pruning.
     """
 
     url: str | None = None
@@ -281,6 +285,7 @@ class EngineSettings(Section, frozen=True):
     bm25_k1: float = 0.9
     bm25_b: float = 0.4
     dense_index: str = "hnsw"
+    sparse_index: str = "rank_features"
     hnsw_m: int = 16
     hnsw_ef_construction: int = 128
     shards: int = 1

@@ -37,7 +37,7 @@ def search(
     filters: Annotated[
         list[str] | None, typer.Option("--filter", "-f", help="field=value, price<100, ...; repeatable, all must hold.")
     ] = None,
-    fusion: Annotated[str | None, typer.Option(help="rrf, min-max, z-score or theoretical-min.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="rrf, min-max, z-score, theoretical-min, or server.")] = None,
     weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
     rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,

@@ -24,9 +24,10 @@ REASON_LIMIT = 500
 """Characters of an engine's reason that go into a message."""
 
 _UNKNOWN = re.compile(
-    r"unknown (query|retriever|setting|field) \[|unknown key .* for|script_lang not supported"
+    r"unknown (query|setting|field) \[|unknown key .* for|script_lang not supported"
     r"|No (processor|search pipeline) type|Invalid processor type"
 )
+_CANNOT_FUSE = re.compile(r"license is non-compliant|unknown retriever \[|Invalid processor type score-ranker")
 _OPERATION_BYTES = re.compile(r"(?:coordinating|primary|replica)_operation_bytes=(\d+)")
 _LIMIT_BYTES = re.compile(r"max_\w+_bytes=(\d+)")
 
@@ -107,7 +108,7 @@ def error_for(cause: Failure, where: str) -> EngineError:
 def _kind(cause: Failure) -> tuple[type[EngineError], str | None]:
     if cause.type == "cluster_block_exception" and _is_write_block(cause):
         return ReadOnlyError, "Free disk space or lift the block (index.blocks.*), then run again"
-    if "license is non-compliant" in cause.reason:
+    if _CANNOT_FUSE.search(cause.reason):
         return UnsupportedError, 'With fusion = "rrf" the client does the same on any licence'
     if cause.type == "index_not_found_exception" or (cause.status == 404 and "alias" in cause.reason):
         return IndexMissingError, "Check the name, or create it with: hybrid-search index"

@@ -33,10 +33,10 @@ class ElasticsearchDialect:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            dense_index_types=templates.dense_index_types(self.engine, self.version),
+            dense_index_types=templates.index_types(self.engine, self.version, "dense_index"),
+            sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
             base64_vectors=self.version >= (9, 3, 0),
             server_rrf=self.version >= (8, 16, 0),
-            sparse_vector=self.version >= (8, 15, 0),
         )
 
     def index_body(self, schema: IndexSchema) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
     """Creates the index with its mapping and the fingerprints of its models.
 
     Raises:
-        UnsupportedError: this version lacks the schema's ``dense_index``.
+        UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
         RequestRefusedError: the name is taken or not allowed.
     """
     body = connection.dialect.index_body(schema)

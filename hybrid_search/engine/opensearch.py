@@ -28,10 +28,10 @@ class OpenSearchDialect:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            dense_index_types=templates.dense_index_types(self.engine, self.version),
+            dense_index_types=templates.index_types(self.engine, self.version, "dense_index"),
+            sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
             base64_vectors=self.version >= (3, 8, 0),
             server_rrf=self.version >= (3, 5, 0),
-            sparse_vector=False,
         )
 
     def index_body(self, schema: IndexSchema) -> dict[str, Any]:

@@ -74,9 +74,9 @@ class Capabilities:
     """What this engine, version and licence can do."""
 
     dense_index_types: frozenset[str]
+    sparse_index_types: frozenset[str]
     base64_vectors: bool
     server_rrf: bool
-    sparse_vector: bool
 
 
 class Dialect(Protocol):

@@ -1,7 +1,8 @@
 """The mapping templates of ``mappings/``: one readable JSON file per engine and major version.
 
 A value ``"${name}"`` is replaced by the value of that name, with its type. ``settings_since`` holds settings that only
-some minor versions know; ``dense_index`` lists the ways to index vectors, each with the version that brought it.
+some minor versions know; ``dense_index`` and ``sparse_index`` list the ways to index vectors, each with the version
+that brought it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
     """Body of ``PUT /index`` for this engine and version.
 
     Raises:
-        UnsupportedError: this version does not have the schema's ``dense_index``.
+        UnsupportedError: this version does not have the schema's ``dense_index`` or ``sparse_index``.
     """
     template = load(engine, version[0])
     values: dict[str, Any] = {
@@ -55,17 +56,19 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         del properties["dense"]
     else:
         values["dimension"] = schema.dense.dimension
-        properties["dense"] = properties["dense"] | _dense_index(template, engine, version, schema.dense_index)
+        properties["dense"] = properties["dense"] | _variant(engine, version, "dense_index", schema.dense_index)
     if schema.sparse is None:
         del properties["sparse"]
+    else:
+        properties["sparse"] = properties["sparse"] | _variant(engine, version, "sparse_index", schema.sparse_index)
     mappings = template["mappings"] | {"properties": properties}
     body: dict[str, Any] = fill({"settings": settings, "mappings": mappings}, values)
     return body
 
 
-def dense_index_types(engine: str, version: Version) -> frozenset[str]:
-    """The names that ``dense_index`` may have on this version."""
-    variants = load(engine, version[0])["dense_index"]
+def index_types(engine: str, version: Version, section: str) -> frozenset[str]:
+    """The names that ``section``, ``dense_index`` or ``sparse_index``, may have on this version."""
+    variants = load(engine, version[0])[section]
     return frozenset(name for name, forms in variants.items() if any(_has(form, version) for form in forms))
 
 
@@ -109,12 +112,12 @@ def _field_properties(types: Mapping[str, Any], schema: IndexSchema) -> dict[str
     return {escape(name): types[kind] for kind, names in kinds.items() for name in names}
 
 
-def _dense_index(template: Mapping[str, Any], engine: str, version: Version, name: str) -> dict[str, Any]:
-    forms = [form for form in template["dense_index"].get(name, ()) if _has(form, version)]
+def _variant(engine: str, version: Version, section: str, name: str) -> dict[str, Any]:
+    forms = [form for form in load(engine, version[0])[section].get(name, ()) if _has(form, version)]
     if not forms:
         raise UnsupportedError(
-            f"{engine} {'.'.join(map(str, version))} has no dense_index {name!r}",
-            remedy=f"Use one of: {', '.join(sorted(dense_index_types(engine, version)))}",
+            f"{engine} {'.'.join(map(str, version))} has no {section} {name!r}",
+            remedy=f"Use one of: {', '.join(sorted(index_types(engine, version, section)))}",
         )
     field: dict[str, Any] = forms[-1]["field"]
     return field

@@ -104,10 +104,11 @@ def run_experiment(
 
     Raises:
         InputError: no query has judgements.
-        QueryError: legs that the index lacks, reranking without a reranker.
+        QueryError: legs that the index lacks, reranking without a reranker, fusion by the server.
         EngineError: a query could not be searched.
     """
     judged = _judged(queries, qrels)
+    fusions = _on_legs(fusions or [Fusion(method) for method in METHODS])
     if rerank and client.searcher.reranker is None:
         raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
     named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
@@ -115,16 +116,24 @@ def run_experiment(
     found = {False: _retrieve(client, judged, told, legs=named, window=window, candidates=candidates)}
     if exact and Leg.DENSE in named:
         found[True] = _retrieve(client, judged, told, legs=[Leg.DENSE], window=window, exact=True)
-    relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
     pairs, reranking = _Pairs(client), client.searcher.default_reranking(window)
     relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
-    wanted = list(systems(named, fusions or [Fusion(method) for method in METHODS], exact=exact, rerank=rerank))
+    wanted = list(systems(named, fusions, exact=exact, rerank=rerank))
     rows: list[Row] = []
     for done, system in enumerate(wanted, start=1):
         rankings = {str(one.query.id): _ranking(system, one, pairs, reranking) for one in found[system.exact]}
         rows.append(Row(system, measure(relevant, rankings), rankings))
         told("measure", done, len(wanted))
     return Experiment(rows, len(judged), len(queries) - len(judged), client.searcher.reranker_name if rerank else None)
+
+
+def _on_legs(fusions: Sequence[Fusion]) -> Sequence[Fusion]:
+    if any(fusion.by_server for fusion in fusions):
+        raise QueryError(
+            "every fusion is measured on the same retrieved legs, which the server's own cannot be",
+            remedy='Measure "rrf": over passages, the server ranks as it does',
+        )
+    return fusions
 
 
 def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:

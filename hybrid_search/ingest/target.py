@@ -33,6 +33,7 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         bm25_k1=engine.bm25_k1,
         bm25_b=engine.bm25_b,
         dense_index=engine.dense_index,
+        sparse_index=engine.sparse_index,
         hnsw_m=engine.hnsw_m,
         hnsw_ef_construction=engine.hnsw_ef_construction,
         shards=engine.shards,

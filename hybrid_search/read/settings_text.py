@@ -64,7 +64,7 @@ _REST = """
 # legs = {search[legs]}
 # k = {search[k]}             # hits that are returned
 # window = {search[window]}       # hits that each leg adds to the fusion
-# fusion = {search[fusion]}   # or "rrf", "z-score", "theoretical-min"
+# fusion = {search[fusion]}   # or "rrf", "z-score", "theoretical-min", "server"
 # weights = {{ bm25 = 1.0, dense = 1.0, sparse = 1.0 }}
 
 [engine]

@@ -49,6 +49,8 @@ def _leg_line(hit: Hit, leg: Leg, result: SearchResult) -> str:
 
 
 def _sum(hit: Hit) -> str:
+    if not hit.legs:
+        return f"{hit.fused:.4f}, the engine does not say which leg found it"
     terms = " + ".join(f"{found.contribution:.4f}" for found in hit.legs.values())
     return f"{terms} = {hit.fused:.4f}"
 

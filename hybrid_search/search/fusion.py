@@ -99,13 +99,16 @@ METHODS: Mapping[str, Callable[[Sequence[float], float | None], list[float]]] = 
     {"rrf": reciprocal_rank, "min-max": min_max, "z-score": z_score, "theoretical-min": theoretical_minimum}
 )
 
+SERVER = "server"
+"""The method that leaves reciprocal rank fusion to the engine (:mod:`hybrid_search.search.server_fusion`)."""
+
 TERM_LEGS = frozenset({Leg.BM25, Leg.SPARSE})
 """Legs in which a document without a common term scores 0; every document has a cosine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How runs are fused: a method of :data:`METHODS`, a weight for each leg, and RRF's rank constant.
+    """How runs are fused: a method of :data:`METHODS` or :data:`SERVER`, weights of legs, and RRF's rank constant.
 
     Without ``weights`` all legs weigh the same. With them, every leg that searches needs one. Reciprocal ranks take
     weights as they are (1 by default: the published formula); the other methods divide them by their sum, a convex
@@ -120,11 +123,12 @@ class Fusion:
     rank_constant: int = RANK_CONSTANT
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            nearest = get_close_matches(self.method, METHODS, n=1, cutoff=0.0)[0]
+        known = [*METHODS, SERVER]
+        if self.method not in known:
+            nearest = get_close_matches(self.method, known, n=1, cutoff=0.0)[0]
             raise QueryError(
                 f"unknown fusion {self.method!r}",
-                remedy=f"Did you mean {nearest!r}? There are: {', '.join(METHODS)}.",
+                remedy=f"Did you mean {nearest!r}? There are: {', '.join(known)}.",
             )
         for leg, weight in self.weights.items():
             if not (math.isfinite(weight) and weight >= 0):
@@ -138,14 +142,24 @@ class Fusion:
             )
 
     @property
+    def by_server(self) -> bool:
+        """Whether the engine fuses."""
+        return self.method == SERVER
+
+    @property
+    def by_ranks(self) -> bool:
+        """Whether only ranks count: with a rank constant, and weights as they are."""
+        return self.method in ("rrf", SERVER)
+
+    @property
     def label(self) -> str:
         """The method and what is not its default, for tables and explanations: ``rrf 20 bm25=0.5 dense=1``."""
-        constant = [str(self.rank_constant)] if self.method == "rrf" and self.rank_constant != RANK_CONSTANT else []
+        constant = [str(self.rank_constant)] if self.by_ranks and self.rank_constant != RANK_CONSTANT else []
         return " ".join([self.method, *constant, *(f"{leg}={weight:g}" for leg, weight in self.weights.items())])
 
     def worths(self, scores: Sequence[float], missing: float | None = None) -> list[float]:
         """What each of one leg's descending scores is worth, before its weight."""
-        if self.method == "rrf":
+        if self.by_ranks:
             return reciprocal_rank(scores, rank_constant=self.rank_constant)
         return METHODS[self.method](scores, missing)
 
@@ -168,7 +182,7 @@ class Fusion:
         total = math.fsum(weights.values())
         if searched and not total > 0:
             raise QueryError("all weights are 0", remedy="Give at least one leg a positive weight.")
-        return weights if self.method == "rrf" else {leg: weight / total for leg, weight in weights.items()}
+        return weights if self.by_ranks else {leg: weight / total for leg, weight in weights.items()}
 
 
 def in_order(run: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -21,6 +21,9 @@ from hybrid_search.records import SparseVector, Vector
 Body = dict[str, Any]
 Filter = Mapping[str, Any] | None
 
+RANK_FEATURES, SPARSE_VECTOR = "rank_features", "sparse_vector"
+"""The types of the sparse field: the schema's ``sparse_index``."""
+
 MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
 
@@ -40,12 +43,18 @@ def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filte
     return dialect.dense_search(vector, size=size, candidates=max(size, candidates), filter=filter)
 
 
-def sparse(vector: SparseVector, *, filter: Filter = None) -> Body:
+def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RANK_FEATURES) -> Body:
     """Query of the sparse leg: the dot product of ``vector`` with each passage's term weights, to 9 bits.
 
     One ``rank_feature`` clause with ``linear`` per term: its score is boost times the stored weight. Formal and
     Piwowarski: SPLADE, SIGIR 2021, arXiv 2107.05720. ``vector`` must not be empty.
+
+    A ``sparse_vector`` field (Elasticsearch 8.15+) has a query of its own, which means the same and is asked not to
+    prune: from 9.2 on it would leave out frequent terms by default.
     """
+    if field_type == SPARSE_VECTOR:
+        terms = {layout.escape(term): weight for term, weight in vector.items()}
+        return _filtered({"sparse_vector": {"field": layout.SPARSE, "query_vector": terms, "prune": False}}, filter)
     clauses = [
         {"rank_feature": {"field": layout.feature_path(term), "linear": {}, "boost": weight}}
         for term, weight in vector.items()

@@ -22,6 +22,7 @@ from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked, combine
 from hybrid_search.search.retrieve import Retrieved, Target, encode, patience, retrieve
+from hybrid_search.search.server_fusion import retrieve_fused
 from hybrid_search.search.steps import Score, Send, Step
 
 Stored = Mapping[str, Any]
@@ -45,7 +46,7 @@ def search(
     with clock("encode"):
         retrieved = yield from encode(queries, plan)
     with clock("retrieve"):
-        yield from retrieve(retrieved, plan, target)
+        yield from (retrieve_fused if plan.fusion.by_server else retrieve)(retrieved, plan, target)
     with clock("fuse"):
         fused = [one.fused(plan.fusion) for one in retrieved]
     with clock("fetch"):

@@ -54,7 +54,7 @@ class Retrieved:
     """What the legs found for one query: documents by id in rank order, reports and warnings.
 
     A leg that failed has a report and no run; ``errors`` keeps why. The runs of ``complete`` legs hold everything
-    that they matched.
+    that they matched. Where the server fused, there are no runs but ``fused_by_server``, in its order.
     """
 
     query: Query
@@ -63,6 +63,7 @@ class Retrieved:
     complete: set[Leg] = field(default_factory=set)
     errors: dict[Leg, HybridSearchError] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    fused_by_server: dict[str, Best] | None = None
 
     def failed(self, leg: Leg, error: HybridSearchError) -> None:
         """Keep the error of a leg, and go on without it."""
@@ -80,12 +81,16 @@ class Retrieved:
         return {leg: [(best.id, best.score) for best in run.values()] for leg, run in self.runs.items()}
 
     def fused(self, fusion: Fusion, legs: Collection[Leg] = ALL_LEGS) -> list[Fused]:
-        """One ranking of what ``legs`` found."""
+        """One ranking of what ``legs`` found; that of the server where it fused."""
+        if self.fused_by_server is not None:
+            return [Fused(best.id, best.score, {}) for best in self.fused_by_server.values()]
         runs = {leg: run for leg, run in self.scores().items() if leg in legs}
         return fuse(runs, fusion, complete=self.complete)
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
+        if self.fused_by_server is not None:
+            return self.fused_by_server[hit.id]
         leg = max((leg for leg in ALL_LEGS if leg in hit.legs), key=lambda leg: hit.legs[leg].contribution)
         return self.runs[leg][hit.id]
 
@@ -121,8 +126,8 @@ def _with_vectors(query: Query, encoded: EncodedTexts, row: int, wanted: Sequenc
 
 
 @dataclass(slots=True)
-class _Ask:
-    """One leg of one query: ``query(size)`` is its query for ``size`` passages."""
+class LegSearch:
+    """One leg of one query, still to be sent: ``query(size)`` is its query for ``size`` passages."""
 
     one: Retrieved
     leg: Leg
@@ -138,7 +143,7 @@ def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -> Gene
     Raises:
         HybridSearchError: all legs of a query failed; the error of its first leg.
     """
-    asks = [ask for one in retrieved for ask in _asks(one, plan, target)]
+    asks = [ask for one in retrieved for ask in leg_searches(one, plan, target)]
     while asks:
         bodies = [legs.passage_search(a.query(a.size), size=a.size, timeout=plan.timeout) for a in asks]
         try:
@@ -153,8 +158,8 @@ def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -> Gene
             raise one.errors[plan.legs[0]]
 
 
-def _asks(one: Retrieved, plan: Plan, target: Target) -> Iterator[_Ask]:
-    """What to ask for one query, its long texts and vectors cut to what an engine takes."""
+def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSearch]:
+    """What each leg asks for one query, its long texts and vectors cut to what an engine takes."""
     query = one.query
     matching = None if query.filter is None else clause(query.filter, target.schema)
     if Leg.BM25 in plan.legs:
@@ -162,9 +167,9 @@ def _asks(one: Retrieved, plan: Plan, target: Target) -> Iterator[_Ask]:
         if len(words) < len(query.text.rstrip()):
             one.warnings.append(f"the bm25 leg searched for the first {legs.MAX_CLAUSES:,} words of the query")
         bm25 = legs.bm25(words, filter=matching)
-        yield _Ask(one, Leg.BM25, lambda _: bm25, plan.candidates)
+        yield LegSearch(one, Leg.BM25, lambda _: bm25, plan.candidates)
     if Leg.DENSE in plan.legs and (vector := query.dense) is not None:
-        yield _Ask(one, Leg.DENSE, partial(_dense, vector, plan, target, matching), plan.candidates)
+        yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, matching), plan.candidates)
     if Leg.SPARSE in plan.legs and query.sparse is not None:
         terms = legs.heaviest(query.sparse)
         if len(terms) < len(query.sparse):
@@ -172,8 +177,8 @@ def _asks(one: Retrieved, plan: Plan, target: Target) -> Iterator[_Ask]:
                 f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
             )
         if terms:
-            sparse = legs.sparse(terms, filter=matching)
-            yield _Ask(one, Leg.SPARSE, lambda _: sparse, plan.candidates)
+            sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
+            yield LegSearch(one, Leg.SPARSE, lambda _: sparse, plan.candidates)
         else:  # no clause at all would match every passage
             one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
             one.warnings.append("the sparse leg knows no term of the query")
@@ -185,7 +190,7 @@ def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, si
     return legs.dense(vector, target.dialect, size=size, candidates=plan.candidates, filter=matching)
 
 
-def _give_up(asks: Sequence[_Ask], error: EngineError) -> None:
+def _give_up(asks: Sequence[LegSearch], error: EngineError) -> None:
     """No answer: the legs that have found nothing yet have failed, the others keep what they have."""
     for ask in asks:
         if ask.leg in ask.one.runs:
@@ -194,7 +199,7 @@ def _give_up(asks: Sequence[_Ask], error: EngineError) -> None:
             ask.one.failed(ask.leg, error)
 
 
-def _read(ask: _Ask, answer: Mapping[str, Any], plan: Plan, target: Target) -> bool:
+def _read(ask: LegSearch, answer: Mapping[str, Any], plan: Plan, target: Target) -> bool:
     """Keep what a leg found; False when more passages are needed to fill its window."""
     one, leg = ask.one, ask.leg
     if "error" in answer:

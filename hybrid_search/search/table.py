@@ -75,7 +75,8 @@ def _footer(result: SearchResult) -> str:
     took = result.took_ms
     steps = ", ".join(f"{name} {took[name]:.0f}" for name in ("encode", "retrieve", "fetch", "rerank") if name in took)
     reranked = f", reranked by {result.reranker}" if result.reranker is not None else ""
-    return f"{result.fusion} of {' + '.join(result.legs)}{reranked} in {took['total']:.0f} ms ({steps})"
+    searched = f" of {' + '.join(result.legs)}" if result.legs else ""
+    return f"{result.fusion}{searched}{reranked} in {took['total']:.0f} ms ({steps})"
 
 
 def _found(hit: Hit, result: SearchResult, title_fields: tuple[str, ...], *, wide: bool) -> Text:

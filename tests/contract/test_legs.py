@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from generated import SCHEMA, filled, hits, passages, terms, unit
 
 from hybrid_search import filters
+from hybrid_search.engine.indices import create_index
 from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import UnsupportedError
 from hybrid_search.search import legs
 
 COUNT = 300
@@ -58,6 +61,38 @@ def test_sparse_is_the_dot_product(connection, index):
         real = sum(query[term] * one.sparse[term] for term in shared)
         assert scored[one.passage.id] == pytest.approx(kept, rel=1e-5)
         assert scored[one.passage.id] == pytest.approx(real, rel=0.004)
+
+
+@pytest.fixture
+def sparse_vectors(connection, index_name):
+    """The same passages in a ``sparse_vector`` field, which OpenSearch refuses by name."""
+    schema = replace(SCHEMA, sparse_index="sparse_vector")
+    if "sparse_vector" not in connection.dialect.capabilities.sparse_index_types:
+        with pytest.raises(UnsupportedError, match="has no sparse_index 'sparse_vector'"):
+            create_index(connection, index_name(), schema)
+        pytest.skip(f"{connection.dialect.engine} has no sparse_vector, and says so")
+    return filled(connection, index_name(), BATCH, schema)
+
+
+def test_a_sparse_vector_field_keeps_the_same_weights(connection, sparse_vectors):
+    """One term's score is its weight cut to nine bits, as in ``rank_features``; every passage with it is found."""
+    term = next(iter(BATCH[0].sparse))
+    found = hits(connection, sparse_vectors, {"query": {"term": {"sparse": term}}}, size=COUNT)
+    kept = {one.passage.id: nine_bits(one.sparse[term]) for one in BATCH if term in one.sparse}
+    assert dict(found) == pytest.approx(kept, rel=1e-6)
+
+
+def test_a_sparse_vector_query_is_the_same_dot_product(connection, index, sparse_vectors):
+    """Unpruned, it ranks and scores as the ``rank_feature`` clauses do, with a filter too."""
+    query = terms(np.random.default_rng(11), 12)
+    for matching in (None, FILTER):
+        body = legs.sparse(query, filter=matching, field_type="sparse_vector")
+        try:
+            found = hits(connection, sparse_vectors, body, size=COUNT)
+        except UnsupportedError as error:
+            pytest.skip(f"this server is without the plugin: {error.what}")
+        expected = hits(connection, index, legs.sparse(query, filter=matching), size=COUNT)
+        assert dict(found) == pytest.approx(dict(expected), rel=1e-5)
 
 
 def test_dense_is_the_cosine(connection, index):

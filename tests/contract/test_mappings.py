@@ -12,7 +12,7 @@ from generated import DENSE, SCHEMA, filled, hits, passages, unit
 from hybrid_search.engine import layout
 from hybrid_search.engine.indices import create_index, opening
 from hybrid_search.engine.protocols import Request
-from hybrid_search.engine.templates import dense_index_types
+from hybrid_search.engine.templates import index_types
 
 DIMENSION = 128
 COUNT = 400
@@ -21,7 +21,9 @@ QUERIES = 10
 RECALL = {"int8_hnsw": 0.9, "int8_flat": 0.9, "int4_hnsw": 0.9, "int4_flat": 0.9, "bbq_hnsw": 0.7, "bbq_flat": 0.7}
 """Least recall@10 of random vectors, the hardest there are; graphs of raw vectors must find all."""
 
-ALL_TYPES = sorted(dense_index_types("elasticsearch", (9, 99, 0)) | dense_index_types("opensearch", (3, 99, 0)))
+ALL_TYPES = sorted(
+    index_types("elasticsearch", (9, 99, 0), "dense_index") | index_types("opensearch", (3, 99, 0), "dense_index")
+)
 
 
 def cosines(batch, query):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
 import pytest
-from generated import filled, hits, passages, terms, unit
+from generated import SCHEMA, filled, hits, passages, terms, unit
 
+from hybrid_search.encode.protocols import EncodedTexts
+from hybrid_search.engine.indices import delete_index
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import Leg
-from hybrid_search.search import legs
+from hybrid_search.search import Fusion, SearchClient, legs
+from hybrid_search.settings import Settings
 
 WINDOW = 50
 CONSTANT = 60
@@ -57,3 +62,111 @@ def test_the_server_ranks_as_the_client_does(connection, index_name, weights):
     assert [score * scale for _, score in answered] == pytest.approx(best, rel=1e-5)
     for passage, score in answered:
         assert score * scale == pytest.approx(expected[passage], rel=1e-5)
+
+
+class VectorsOfText:
+    """A text's vectors are drawn with its number as the seed."""
+
+    dense = SCHEMA.dense
+    sparse = SCHEMA.sparse
+    max_tokens = 100
+    tokenizer = None
+
+    def encode_queries(self, texts):
+        drawn = [np.random.default_rng(int(text.split()[0])) for text in texts]
+        return EncodedTexts(np.stack([unit(random) for random in drawn]), [terms(random, 12) for random in drawn])
+
+
+@pytest.fixture(scope="module")
+def client(connection) -> Iterator[SearchClient]:
+    """A client of 200 passages, each a document of its own but the last twenty, which are two each of ten."""
+    name = f"test-server-fusion-{uuid4().hex[:12]}"
+    alone = [in_order(one) for one in passages(180)]
+    pairs = [in_order(one) for one in passages(190)[180:]]
+    random = np.random.default_rng(3)
+    second = [replace(one, passage=replace(one.passage, number=1), dense=unit(random)) for one in pairs]
+    filled(connection, name, sorted([*alone, *pairs, *second], key=lambda one: one.passage.id))
+    yield SearchClient(name, connection=connection, encoder=VectorsOfText(), settings=Settings())
+    delete_index(connection, name)
+
+
+def fused_by_server(client, text, **options):
+    """The hits of a search that the server fuses; skips where this one says that it cannot."""
+    try:
+        return client.search(text, 30, window=WINDOW, fusion="server", **options)
+    except UnsupportedError as error:
+        if client.searcher.target.dialect.engine == "opensearch":
+            raise
+        pytest.skip(f"this Elasticsearch, its licence or its version cannot, and says so: {error.what}")
+
+
+def alike(server, client):
+    """The same scores down the page, and the same hits but for those of equal score."""
+    by_client = {hit.passage_id: hit.fused for hit in client}
+    assert [hit.fused for hit in server] == pytest.approx([hit.fused for hit in client], rel=1e-5)
+    last = client.hits[-1].fused * (1 + 1e-5)
+    assert all(hit.passage_id in by_client for hit in server if hit.fused > last)
+    for hit in server:
+        assert hit.fused == pytest.approx(by_client.get(hit.passage_id, hit.fused), rel=1e-5)
+
+
+@pytest.mark.parametrize("legs_", [None, ["bm25", "dense"], ["bm25", "sparse"]])
+def test_a_search_fused_by_the_server_is_that_of_the_client(client, legs_):
+    """Passage by passage the client's rrf: sum of 1 / (60 + rank), for every set of legs."""
+    for seed in range(5):
+        text = f"{seed} coffee river stone"
+        server = fused_by_server(client, text, legs=legs_, collapse=False)
+        alike(server, client.search(text, 30, window=WINDOW, fusion="rrf", legs=legs_, collapse=False))
+        assert not server.warnings
+
+
+def test_weights_and_filter_go_to_the_server(client):
+    """Both rankings keep to the filter; the weighted scores differ by the factor that OpenSearch takes out."""
+    weights = {Leg.BM25: 2.0, Leg.DENSE: 1.0, Leg.SPARSE: 1.0}
+    scale = sum(weights.values()) if client.searcher.target.dialect.engine == "opensearch" else 1.0
+    asked = {"filter": "price<50", "collapse": False, "window": WINDOW}
+    try:
+        server = client.search("7 coffee stone", 20, fusion=Fusion("server", weights), **asked)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    own = client.search("7 coffee stone", 20, fusion=Fusion("rrf", weights), **asked)
+    assert [hit.fused * scale for hit in server] == pytest.approx([hit.fused for hit in own], rel=1e-5)
+    assert all(hit.fields["price"] < 50 for hit in server)
+
+
+def test_a_server_that_cannot_fuse_says_what_can(client):
+    """The licence or the plugin is missing: one error for the search, with the way that works everywhere."""
+    if client.searcher.target.dialect.engine == "opensearch":
+        pytest.skip("OpenSearch can")
+    with pytest.raises(UnsupportedError, match='With fusion = "rrf" the client does the same on any licence'):
+        licensed_or_refused(client)
+
+
+def licensed_or_refused(client):
+    """A search that this server refuses, else a skip."""
+    client.search("5 coffee", fusion="server")
+    pytest.skip("this Elasticsearch has the licence")
+
+
+def test_a_document_stands_where_its_best_passage_does(client):
+    """What the server ranks are passages; the client keeps the first of each document."""
+    text = "3 coffee river stone"
+    ranked = fused_by_server(client, text, collapse=False)
+    first = list(dict.fromkeys(hit.id for hit in ranked))
+    collapsed = fused_by_server(client, text)
+    assert [hit.id for hit in collapsed][: len(first)] == first
+
+
+def test_one_leg_alone_needs_no_fusion(client):
+    """Where a single leg searches, its own ranking is the answer, with its own scores, on any licence."""
+    server = client.search("4 coffee", 20, fusion="server", legs=["dense"], collapse=False)
+    own = client.search("4 coffee", 20, fusion="rrf", legs=["dense"], collapse=False)
+    assert [hit.passage_id for hit in server] == [hit.passage_id for hit in own]
+
+
+def test_a_batch_is_fused_query_by_query(client):
+    """Many queries take one request, each with its own answer."""
+    texts = [f"{seed} river stone" for seed in range(4)]
+    alone = [[hit.passage_id for hit in fused_by_server(client, text)] for text in texts]
+    together = client.search_many(texts, 30, window=WINDOW, fusion="server")
+    assert [[hit.passage_id for hit in result] for result in together] == alone

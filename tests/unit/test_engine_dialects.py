@@ -167,6 +167,16 @@ def test_quantised_vectors_are_rescored_from_9_1_on():
     assert "rescore_vector" not in older
 
 
+def test_sparse_vector_fields_come_with_8_15():
+    """Before, Elasticsearch had no query for them that does not prune; OpenSearch has no such field."""
+    schema = replace(SCHEMA, sparse_index="sparse_vector")
+    for dialect in (elasticsearch(8, 15, 0), elasticsearch(9, 5, 0)):
+        assert dialect.index_body(schema)["mappings"]["properties"]["sparse"] == {"type": "sparse_vector"}
+    for dialect in (elasticsearch(8, 14, 3), opensearch(3, 6, 0)):
+        with pytest.raises(UnsupportedError, match="rank_features"):
+            dialect.index_body(schema)
+
+
 def test_base64_vectors_come_with_9_3():
     """OpenSearch's are little-endian; it gets the numbers."""
     assert elasticsearch(9, 3, 0).dense_value(VECTOR) == "P4AAAL8AAAA="

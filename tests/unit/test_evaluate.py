@@ -200,6 +200,12 @@ def test_reranking_without_a_reranker_is_refused() -> None:
         run_experiment(client(), QUERIES, QRELS, rerank=True)
 
 
+def test_fusion_by_the_server_is_not_measured() -> None:
+    """It cannot be made from the retrieved legs; the error names what can."""
+    with pytest.raises(QueryError, match='Measure "rrf"'):
+        run_experiment(client(), QUERIES, QRELS, fusions=[Fusion("server")])
+
+
 def test_reports_and_runs_agree(tmp_path) -> None:
     """JSON, table and files are of the same systems; p-values only where there is a fusion."""
     experiment = run_experiment(client(), QUERIES, QRELS, legs=["bm25", "dense"], fusions=[Fusion("rrf")])

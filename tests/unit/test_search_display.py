@@ -128,6 +128,13 @@ def test_an_explanation_adds_up() -> None:
     )
 
 
+def test_what_the_server_fused_has_no_reasons() -> None:
+    """No leg is named, and none is said not to have found it."""
+    fused = replace(RESULT, fusion="server", legs={}, hits=[replace(HIT, legs={})])
+    assert "fused by server: 0.5000, the engine does not say which leg found it" in explain_text(fused)
+    assert "server, reranked by late in 33 ms" in printed(result_view(fused, width=120), 120)
+
+
 def test_a_hit_below_the_rerank_window_says_so() -> None:
     """Its rank owes nothing to the reranker."""
     assert "below the window that late reranked" in printed(explain_panel(RESULT.hits[1], RESULT), 100)

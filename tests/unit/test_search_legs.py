@@ -42,6 +42,15 @@ def test_sparse_is_a_dot_product() -> None:
     }
 
 
+def test_a_sparse_vector_field_is_asked_not_to_prune() -> None:
+    """One query for all terms; the filter beside it."""
+    clause = {"sparse_vector": {"field": "sparse", "query_vector": {"1055": 1.5, "a%2Eb": 2.0}, "prune": False}}
+    found = legs.sparse({"1055": 1.5, "a.b": 2.0}, field_type="sparse_vector")
+    assert found == {"query": clause}
+    filtered = legs.sparse({"1055": 1.5, "a.b": 2.0}, field_type="sparse_vector", filter=FILTER)
+    assert filtered == {"query": {"bool": {"must": [clause], "filter": [FILTER]}}}
+
+
 def test_a_term_with_a_dot_is_escaped() -> None:
     """A dot would be a path, which OpenSearch silently matches with nothing."""
     assert legs.sparse({"node.js": 1.0})["query"]["bool"]["should"][0]["rank_feature"]["field"] == "sparse.node%2Ejs"

@@ -64,7 +64,7 @@ REFUSED = [
     (
         SearchSettings,
         {"fusion": "max"},
-        "search.fusion: must be one of rrf, min-max, z-score, theoretical-min, got 'max'",
+        "search.fusion: must be one of rrf, min-max, z-score, theoretical-min, server, got 'max'",
     ),
     (SearchSettings, {"weights": {"knn": 1.0}}, "search.weights: must be one of bm25, dense, sparse, got 'knn'"),
     (SearchSettings, {"weights": {"bm25": -1.0}}, "search.weights.bm25: must be at least 0, got -1.0"),
