@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import orjson
 
 from hybrid_search.engine import templates
 from hybrid_search.engine.layout import DENSE
@@ -16,6 +17,7 @@ from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import IndexSchema, Leg, Vector
 
 OLDEST = (8, 11, 0)
+BASE64_SINCE = (9, 3, 0)
 
 MAX_CANDIDATES = 10_000
 """The most that ``k`` and ``num_candidates`` may be."""
@@ -35,7 +37,7 @@ class ElasticsearchDialect:
         return Capabilities(
             dense_index_types=templates.index_types(self.engine, self.version, "dense_index"),
             sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
-            base64_vectors=self.version >= (9, 3, 0),
+            base64_vectors=self.version >= BASE64_SINCE,
             server_rrf=self.version >= (8, 16, 0),
         )
 
@@ -72,8 +74,8 @@ class ElasticsearchDialect:
 
     def dense_value(self, vector: Vector) -> Any:
         """Base64 of the big-endian float32 bytes where the server reads it (9.3+), else the array."""
-        if self.capabilities.base64_vectors:
-            return base64.b64encode(vector.astype(">f4").tobytes()).decode("ascii")
+        if self.version >= BASE64_SINCE:
+            return orjson.Fragment(b'"%s"' % base64.b64encode(vector.astype(">f4").tobytes()))
         return np.ascontiguousarray(vector, dtype=np.float32)
 
     def load_settings(self) -> dict[str, Any]:

@@ -54,9 +54,10 @@ class OpenSearchTransport:
                 status, headers, text = connection.perform_request(*_arguments(request), **_options(request))
             except VENDOR_ERRORS as error:
                 failed = error
-                if not _is_dead_node(error):
+                if _is_failing_node(error):
+                    self._pool.mark_dead(connection)
+                if not _may_be_repeated(error):
                     break
-                self._pool.mark_dead(connection)
             else:
                 self._pool.mark_live(connection)
                 return _answer(status, headers, text)
@@ -85,9 +86,10 @@ class AsyncOpenSearchTransport:
                 status, headers, text = await connection.perform_request(*_arguments(request), **_options(request))
             except VENDOR_ERRORS as error:
                 failed = error
-                if not _is_dead_node(error):
+                if _is_failing_node(error):
+                    self._pool.mark_dead(connection)
+                if not _may_be_repeated(error):
                     break
-                self._pool.mark_dead(connection)
             else:
                 self._pool.mark_live(connection)
                 return _answer(status, headers, text)
@@ -116,10 +118,14 @@ def translated(error: BaseException | None, where: str) -> EngineError:
             return RequestRefusedError(f"{type(error).__name__}: {error}", where=where)
 
 
-def _is_dead_node(error: Exception) -> bool:
-    """Whether another node may do better: this one cannot be reached. A slow one may have done the work."""
-    unreachable = isinstance(error, vendor.ConnectionError)
-    return unreachable and not isinstance(error, vendor.ConnectionTimeout | vendor.SSLError)
+def _is_failing_node(error: Exception) -> bool:
+    """Whether the next requests do better elsewhere for a while: the node cannot be reached, or does not answer."""
+    return isinstance(error, vendor.ConnectionError) and not isinstance(error, vendor.SSLError)
+
+
+def _may_be_repeated(error: Exception) -> bool:
+    """Whether another node may get this request: only if it never arrived. A node that hangs may have done the work."""
+    return _is_failing_node(error) and not isinstance(error, vendor.ConnectionTimeout)
 
 
 def _arguments(request: Request) -> tuple[str, str, Mapping[str, str], bytes | None]:

@@ -99,6 +99,25 @@ def test_what_an_engine_would_refuse_or_misread_is_refused_here(change, message)
         assert caught.value.where == "books.jsonl:7"
 
 
+WEIGHTS = st.one_of(st.floats(), st.floats(width=32), st.integers(), st.booleans(), st.floats(width=32).map(np.float32))
+
+
+@given(st.dictionaries(st.text() | st.integers(0, 30_000).map(str), WEIGHTS, min_size=1))
+def test_a_sparse_vector_is_written_whole_or_refused(weights):
+    """Whatever the names and weights: every weight from 2^-126 to the largest float32 comes back, others never pass."""
+    good = all(n and layout.MIN_WEIGHT <= float(weight) <= layout.MAX_WEIGHT for n, weight in weights.items())
+    try:
+        source = orjson.loads(index_action("books", replace(ENCODED, sparse=weights), OPENSEARCH).splitlines()[1])
+    except RecordError:
+        assert not good
+        return
+    assert good
+    written = {layout.unescape(name): weight for name, weight in source["sparse"].items()}
+    assert {name: np.float32(weight) for name, weight in written.items()} == {
+        name: np.float32(weight) for name, weight in weights.items()
+    }
+
+
 def test_the_hash_changes_with_anything_that_is_indexed():
     """And with nothing else: neither the order of fields nor the origin."""
     same = replace(DOCUMENT, fields={"50%": None, "size.eu": 42}, origin="elsewhere:1")
