@@ -206,6 +206,24 @@ async def test_a_slow_answer_is_a_timeout_of_its_own_request(engine_url):
             assert "version" in opened.send(Request("GET", "/", timeout=5))
 
 
+async def test_a_node_that_hangs_is_passed_over_by_the_next_requests(engine_url):
+    """One request waits for it in vain; it is not asked again while the other node answers."""
+    with proxy(engine_url) as hanging:
+        settings = EngineSettings(url=f"{hanging.url},{engine_url}")
+        with connect(settings) as opened:
+            async with await connect_async(settings) as opened_async:
+                hanging.delay = 2.0
+                before = len(hanging.seen)
+                impatient = Request("GET", "/", timeout=0.5)
+                with pytest.raises(EngineTimeoutError):
+                    [opened.send(impatient) for _ in range(2)]
+                with pytest.raises(EngineTimeoutError):
+                    [await opened_async.send(impatient) for _ in range(2)]
+                assert all("version" in opened.send(impatient) for _ in range(4))
+                assert all(["version" in await opened_async.send(impatient) for _ in range(4)])
+                assert len(hanging.seen) == before + 2
+
+
 def test_bodies_are_compressed_when_asked(engine_url, index_name):
     """The server sees gzip, and understands it."""
     with proxy(engine_url) as between, connect(EngineSettings(url=between.url, compress=True)) as opened:

@@ -13,9 +13,7 @@ import pytest
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))
 
-from clusters import ELASTICSEARCH, ELASTICSEARCH_IMAGE, OPENSEARCH, OPENSEARCH_IMAGE, Cluster, cluster, missing
-
-IMAGES = {"opensearch": (OPENSEARCH_IMAGE, OPENSEARCH), "elasticsearch": (ELASTICSEARCH_IMAGE, ELASTICSEARCH)}
+from clusters import IMAGES, Cluster, Image, missing, secured_node, single_node, three_nodes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,21 +23,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.docker)
 
 
-def started(engine: str, nodes: int) -> Iterator[Cluster]:
-    image, environment = IMAGES[engine]
-    if reason := missing(image):
+def image_with(engine: str, *needs: str) -> Image:
+    """The engine's image; the test is skipped where it cannot be had, or lacks what is needed."""
+    image = IMAGES[engine]
+    if reason := missing(image.name, *needs):
         pytest.skip(reason)
-    with cluster(image, environment, nodes) as running:
-        yield running
+    return image
 
 
 @pytest.fixture(scope="module", params=sorted(IMAGES))
 def single(request) -> Iterator[Cluster]:
     """One node of each engine."""
-    yield from started(request.param, 1)
+    with single_node(image_with(request.param)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=sorted(IMAGES))
+def secured(request, tmp_path_factory) -> Iterator[Cluster]:
+    """One node of each engine with its security on."""
+    with secured_node(image_with(request.param, "security"), tmp_path_factory.mktemp("ca")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module", params=sorted(IMAGES))
 def three(request) -> Iterator[Cluster]:
     """Three nodes of each engine."""
-    yield from started(request.param, 3)
+    with three_nodes(image_with(request.param, "cluster")) as running:
+        yield running
