@@ -111,7 +111,7 @@ class Dialect(Protocol):
         ...
 
     def dense_value(self, vector: Vector) -> Any:
-        """The vector as orjson writes it into a document: base64 text where the server takes it, else a float32 array."""
+        """The vector for orjson to write: base64 text where the server takes it, else a float32 array."""
         ...
 
     def load_settings(self) -> dict[str, Any]:

@@ -85,8 +85,12 @@ class Load:
             self._pass_through_stages(documents, done, seen)
             if sync:
                 self.ledger.removed(delete_missing(self.connection, self.index, seen.missing))
-        self._patiently(partial(indices.refresh, self.connection, self.index), Event())
+        self.patiently(partial(indices.refresh, self.connection, self.index))
         self._wall = time.perf_counter() - began
+
+    def patiently(self, call: Callable[[], T], stopped: Event | None = None) -> T:
+        """The result of ``call``, tried again as the options say while the engine is overloaded or unreachable."""
+        return patiently(call, self.options.retry, stopped or Event(), self.ledger.waiting)
 
     def report(self, notes: Sequence[str]) -> IngestReport:
         """What became of every document."""
@@ -105,8 +109,8 @@ class Load:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         preparation = Preparation(self.encoder, self.chunking, seen.add)
         encoding = Encoding(self.encoder, self.cache)
-        indices.refresh(self.connection, self.index)
-        is_empty = indices.count(self.connection, self.index) == 0
+        self.patiently(partial(indices.refresh, self.connection, self.index))
+        is_empty = self.patiently(partial(indices.count, self.connection, self.index)) == 0
         with Overlap() as overlap:
             sender = self._sender(size, overlap.stopped)
             read = overlap.ahead("read", numbered(documents, done, seen.add))
@@ -121,10 +125,7 @@ class Load:
         self._encoded = encoding.encoded
 
     def _held(self, stopped: Event, ids: Sequence[str]) -> dict[str, IndexedDocument]:
-        return self._patiently(partial(indexed_documents, self.connection, self.index, ids), stopped)
-
-    def _patiently(self, call: Callable[[], T], stopped: Event) -> T:
-        return patiently(call, self.options.retry, stopped, self.ledger.waiting)
+        return self.patiently(partial(indexed_documents, self.connection, self.index, ids), stopped)
 
     def _sender(self, size: BodySize, stopped: Event) -> Sender:
         return Sender(

@@ -6,20 +6,32 @@ there, and the next one, from whatever machine, restores from it instead of taki
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import read_meta, read_settings, update_meta, update_settings
 from hybrid_search.errors import HybridSearchError, IndexMissingError
 
+T = TypeVar("T")
+
 BEFORE_LOAD = "before_load"
 
 
+class Patiently(Protocol):
+    """Gives the result of a call, however often it takes."""
+
+    def __call__(self, call: Callable[[], T], /) -> T: ...
+
+
 @contextmanager
-def load_settings(connection: Connection, index: str) -> Iterator[bool]:
+def load_settings(connection: Connection, index: str, patiently: Patiently) -> Iterator[bool]:
     """Set the dialect's settings for a load, and restore those from before.
+
+    ``patiently`` tries again while the engine is busy or restarts; after an error the settings are restored at once,
+    or by the next load.
 
     Yields:
         Whether an earlier load ended without restoring them.
@@ -27,33 +39,40 @@ def load_settings(connection: Connection, index: str) -> Iterator[bool]:
     Raises:
         IndexMissingError: at the end, when the index was deleted meanwhile; a bulk request silently makes a new one.
     """
-    present = read_settings(connection, index)
+    present = patiently(partial(read_settings, connection, index))
     wanted = flat(connection.dialect.load_settings())
-    left = read_meta(connection, index).get(BEFORE_LOAD)
+    left = patiently(partial(read_meta, connection, index)).get(BEFORE_LOAD)
     before = {name: present.get(name) for name in wanted} if left is None else left
-    update_meta(connection, index, {BEFORE_LOAD: before})
-    update_settings(connection, index, wanted)
+    patiently(partial(update_meta, connection, index, {BEFORE_LOAD: before}))
+    patiently(partial(update_settings, connection, index, wanted))
+    restore = partial(_restore, connection, index, before, present["index.uuid"])
     try:
         yield left is not None
     except BaseException as error:
         try:
-            restore(connection, index, before, uuid=present["index.uuid"])
+            restore(_at_once)
         except HybridSearchError as failed:
             error.add_note(f"The index settings are not restored, the next load will do it: {failed}")
         raise
-    restore(connection, index, before, uuid=present["index.uuid"])
+    restore(patiently)
 
 
-def restore(connection: Connection, index: str, before: Mapping[str, str | None], *, uuid: str) -> None:
+def _restore(
+    connection: Connection, index: str, before: Mapping[str, str | None], uuid: str, patiently: Patiently
+) -> None:
     """Put back the settings from before a load; None means that the server's default held."""
-    if read_settings(connection, index)["index.uuid"] != uuid:
+    if patiently(partial(read_settings, connection, index))["index.uuid"] != uuid:
         raise IndexMissingError(
             "the index was deleted while it was loaded, and the engine has made another of that name",
             where=f"{connection.where}/{index}",
             remedy="Load it anew with --recreate",
         )
-    update_settings(connection, index, before)
-    update_meta(connection, index, {BEFORE_LOAD: None})
+    patiently(partial(update_settings, connection, index, before))
+    patiently(partial(update_meta, connection, index, {BEFORE_LOAD: None}))
+
+
+def _at_once(call: Callable[[], T], /) -> T:
+    return call()
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,6 +25,7 @@ from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.target import opened_or_created
 from hybrid_search.ingest.vector_cache import VectorCache
 from hybrid_search.read import documents
+from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.settings import Settings
 
 STDIN = "-"
@@ -68,16 +69,16 @@ def index_source(
     See :func:`hybrid_search.ingest.pipeline.index_documents` for what is not said here, and for what is raised besides
     SourceError and SettingsError.
 
-    ``source`` is a file, a folder or ``-`` for standard input, which cannot be continued; ``format`` names its format
-    where its name does not. ``files`` says where the journal, dead letters and bad records go. With ``limit`` only so
-    many documents are loaded; ``sync`` needs the whole source.
+    ``source`` is a file, a folder, ``-`` for standard input or ``hf:NAME`` for a data set of the hub; the last two
+    cannot be continued. ``format`` names its format where its name does not. ``files`` says where the journal, dead
+    letters and bad records go. With ``limit`` only so many documents are loaded; ``sync`` needs the whole source.
     """
     files = files or LoadFiles()
     if sync:
         _check_is_whole(files, limit)
     opened = opened_or_created(connection, index, encoder, settings)
     identity = None
-    if str(source) != STDIN:
+    if _can_be_continued(source):
         identity = {"limit": limit, **load_identity(Path(source), settings, encoder, connection, opened)}
     name = journal_name(Path(source), connection.where, opened.name)
     with _open_files(files, state_folder() / name, identity) as (journal, letters, cache, bad):
@@ -99,6 +100,11 @@ def index_source(
         )
         skipped = 0 if bad is None else len(bad)
     return replace(report, index=index, skipped=skipped, notes=(*notes, *report.notes))
+
+
+def _can_be_continued(source: str | Path) -> bool:
+    """Whether it can be told later that it is the same source: of a file, not of a stream."""
+    return str(source) != STDIN and not str(source).startswith(HUB)
 
 
 def _check_is_whole(files: LoadFiles, limit: int | None) -> None:
@@ -132,7 +138,9 @@ def _open_files(
 
 def _notes(journal: Journal | None) -> list[str]:
     if journal is None:
-        return ["standard input cannot be continued if the load is interrupted"]
+        return [
+            "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
+        ]
     if journal.changes:
         return [f"changed since an unfinished load, which starts over: {', '.join(journal.changes)}"]
     if journal.resumes:

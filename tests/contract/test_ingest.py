@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from loading import GeneratedEncoder, documents
@@ -225,6 +227,19 @@ def test_a_source_is_continued_verified_and_noticed_when_changed(connection, loa
     report = index_source(*arguments, files=files)
     assert (report.resumed, report.unchanged, report.indexed) == (0, 30, 10)
     assert report.notes == ("changed since an unfinished load, which starts over: source",)
+
+
+def test_a_data_set_of_the_hub_is_loaded_and_left_alone_the_second_time(connection, load, monkeypatch, tmp_path):
+    """It has no journal, for nothing says whether it is still the same; what the index holds is compared instead."""
+    rows = [{"_id": d.id, "text": d.text, "place": d.fields["place"]} for d in documents(20)]
+    library = SimpleNamespace(load_dataset=lambda *_, **__: iter(rows))
+    monkeypatch.setitem(sys.modules, "datasets", library)
+    files = LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
+    arguments = ("hf:org/name", load.index, connection, GeneratedEncoder(), SETTINGS)
+    first, second = (index_source(*arguments, files=files) for _ in range(2))
+    assert (first.indexed, second.indexed, second.unchanged) == (20, 0, 20)
+    assert "cannot be continued" in first.notes[0]
+    assert not (tmp_path / "journal").exists()
 
 
 def test_settings_beyond_the_load_are_the_users(connection, load):

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a real engine that misbehaves on bulk requests as it is told."""
+"""An HTTP proxy in front of a real engine that misbehaves on bulk, or other, requests as it is told."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ class Exchange(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def serve(self) -> None:
-        is_bulk = self.path.startswith("/_bulk")
-        fault = self.server.next_fault() if is_bulk else None
+        fault = self.server.next_fault() if self.server.meets in self.path else None
         if fault is reset_in_body:
             reset_in_body(self)
             return
@@ -167,20 +166,21 @@ def items_429(exchange: Exchange) -> None:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Forwards to ``target``; ``fault`` meets the first two of every three bulk requests.
+    """Forwards to ``target``; ``fault`` meets the first two of every three requests whose path holds ``meets``.
 
     Attributes:
-        faults: how many bulk requests met it.
+        faults: how many requests met it.
         silence: seconds that :func:`timeout_after` keeps still.
     """
 
     daemon_threads = True
 
-    def __init__(self, target: str, fault: Fault, silence: float) -> None:
+    def __init__(self, target: str, fault: Fault, silence: float, meets: str) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
         self.target = target
         self.faults = 0
         self.silence = silence
+        self.meets = meets
         self._fault = fault
         self._requests = itertools.count()
         self._lock = threading.Lock()
@@ -203,9 +203,9 @@ class Proxy(ThreadingHTTPServer):
 
 
 @contextmanager
-def proxy(target: str, fault: Fault, *, silence: float = 2.0) -> Iterator[Proxy]:
+def proxy(target: str, fault: Fault, *, silence: float = 2.0, meets: str = "/_bulk") -> Iterator[Proxy]:
     """A running proxy; its threads end with the block."""
-    with Proxy(target, fault, silence) as server:
+    with Proxy(target, fault, silence, meets) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

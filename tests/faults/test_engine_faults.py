@@ -19,6 +19,7 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
 from hybrid_search.ingest.backoff import RetryPolicy
+from hybrid_search.ingest.load_settings import BEFORE_LOAD
 from hybrid_search.records import Document
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
@@ -73,6 +74,23 @@ def test_every_document_arrives_once(fault, connection, index_name, tally, tmp_p
     assert report.retried > 0
     assert report.indexed + report.refused == COUNT
     assert report.refused == 0
+
+
+@pytest.mark.parametrize("meets", ["/_settings", "/_refresh", "/_count"])
+def test_the_settings_are_set_and_restored_by_a_busy_engine(meets, connection, index_name):
+    """Two of three requests around the load are answered by 503; the load is the same, and nothing of it stays."""
+    index = index_name()
+    load(documents(1, vectors=True), index, connection)
+    indices.update_settings(connection, index, {"index.refresh_interval": "7s"})
+    with (
+        proxy(connection.where, faults.unavailable_503, meets=meets) as broken,
+        connect(EngineSettings(url=broken.url)) as through,
+    ):
+        load(documents(COUNT, vectors=True), index, through)
+    assert broken.faults > 1
+    assert indices.count(connection, index) == COUNT
+    assert indices.read_settings(connection, index)["index.refresh_interval"] == "7s"
+    assert indices.read_meta(connection, index)[BEFORE_LOAD] is None
 
 
 def test_a_block_of_the_disk_watermark_is_waited_for(connection, index_name, tally):
