@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
-.PHONY: help demo test unit contract lint docs wheel starter clean
+.PHONY: help demo test unit contract docker-test lint docs wheel starter clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
@@ -40,6 +40,9 @@ unit: $(VENV)/.dev ## Tests that need no server
 
 contract: $(VENV)/.dev ## Tests on the real engines
 	@$(VENV)/bin/python -m pytest tests/contract
+
+docker-test: $(VENV)/.dev ## Tests in containers, on the Docker engine that is there
+	@$(VENV)/bin/python -m pytest tests/docker
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# Builds the image hybrid-search/opensearch:3.6.0 without an image registry: the base by debootstrap, the Java runtime by
-# jlink from a JDK 21 or newer, OpenSearch from the artifacts of the lock file (downloaded and verified where needed).
+# Builds images of the engines without an image registry: the base by debootstrap, the Java runtime by jlink from a JDK 21
+# or newer, OpenSearch from the artifacts of the lock file (downloaded and verified where needed), Elasticsearch by Maven.
 # Needs root, debootstrap and a running Docker engine (start-docker.sh installs and starts one).
-#   build.sh [IMAGE]          PYTHON: a Python with hybrid-search installed; JAVA_HOME: the JDK
+#   build.sh [opensearch] [elasticsearch]     both without a name; images that are there are left as they are
+# PYTHON: a Python with hybrid-search installed; JAVA_HOME: the JDK. Prints the images that it made; exit status 69 where
+# this machine lacks what is needed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-image=${1:-hybrid-search/opensearch:3.6.0}
-python=${PYTHON:-$here/../../.venv/bin/python}
+project=$here/../..
+python=${PYTHON:-$project/.venv/bin/python}
 base=hybrid-search/debian:bookworm
+declare -A images=([opensearch]=hybrid-search/opensearch:3.6.0 [elasticsearch]=hybrid-search/elasticsearch:9.5.3)
+
+lacking() { echo "$*" >&2; exit 69; }
+shown() { cat "$work/log" >&2; exit 1; }
+is_there() { docker image inspect "$1" >/dev/null 2>&1; }
 
 find_jdk() {
   local home version
@@ -16,25 +23,52 @@ find_jdk() {
     version=$("$home/bin/jlink" --version)
     [ "${version%%.*}" -ge 21 ] && { echo "$home"; return; }
   done
-  echo "No JDK 21 or newer with jlink: set JAVA_HOME" >&2
   return 1
 }
 
-jdk=$(find_jdk)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-if ! docker image inspect "$base" >/dev/null 2>&1; then
-  debootstrap --variant=minbase bookworm "$work/rootfs" >"$work/debootstrap.log" 2>&1 || { tail "$work/debootstrap.log" >&2; exit 1; }
+make_base() {
+  is_there "$base" && return
+  command -v debootstrap >/dev/null || lacking "debootstrap is not installed"
+  debootstrap --variant=minbase bookworm "$work/rootfs" >"$work/log" 2>&1 ||
+    lacking "debootstrap failed: $(tail -n 1 "$work/log")"
   tar --directory "$work/rootfs" --exclude ./dev --exclude ./var/cache/apt --create . | docker import - "$base" >/dev/null
   rm -rf "$work/rootfs"
-fi
+  echo "$base"
+}
 
-"$jdk/bin/jlink" --output "$work/runtime" --strip-debug --no-header-files --no-man-pages --add-modules \
-  java.se,jdk.incubator.vector,jdk.unsupported,jdk.localedata,jdk.management,jdk.zipfs,jdk.net,jdk.security.auth
-home=$("$python" -c 'from hybrid_search.engine.local.home import ensure_home; print(ensure_home())')
-cp -r "$home" "$work/home"
-cp "$here"/{Dockerfile,log4j2.properties,start.sh} "$work"
-chmod 755 "$work/start.sh"
-DOCKER_BUILDKIT=0 docker build --quiet --build-arg BASE="$base" --tag "$image" "$work" >/dev/null
-echo "$image"
+make_runtime() {
+  [ -d "$work/runtime" ] && return
+  "$jdk/bin/jlink" --output "$work/runtime" --strip-debug --no-header-files --no-man-pages --add-modules java.se \
+    --add-modules jdk.incubator.vector,jdk.unsupported,jdk.localedata,jdk.management,jdk.zipfs,jdk.net,jdk.security.auth \
+    --add-modules jdk.httpserver 2>"$work/log" || shown
+}
+
+opensearch_home() {
+  cp -r "$("$python" -c 'from hybrid_search.engine.local.home import ensure_home; print(ensure_home())')" "$work/home"
+}
+
+elasticsearch_home() {
+  local node=$project/tests/engines/elasticsearch-node
+  PYTHONPATH=$project/tests "$python" -c 'import elasticsearch_node as node; node.build(node.java_home())' 2>"$work/log" ||
+    lacking "$(tail -n 1 "$work/log")"
+  mkdir -p "$work/home/target"
+  cp "$node/run.sh" "$work/home"
+  cp -r "$node"/target/{esnode.jar,lib,home} "$work/home/target"
+}
+
+jdk=$(find_jdk) || lacking "No JDK 21 or newer with jlink: set JAVA_HOME"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0 # the older builder is part of the engine
+[ $# -gt 0 ] || set -- opensearch elasticsearch
+for engine in "$@"; do
+  image=${images[$engine]}
+  is_there "$image" && continue
+  make_base
+  make_runtime
+  rm -rf "$work/home"
+  "${engine}_home"
+  cp "$here/log4j2.properties" "$here/start-$engine.sh" "$here/$engine.Dockerfile" "$work"
+  docker build --quiet --build-arg BASE="$base" --file "$work/$engine.Dockerfile" --tag "$image" "$work" >"$work/log" 2>&1 || shown
+  echo "$image"
+done

@@ -10,7 +10,7 @@ RUN groupadd --gid 1000 opensearch \
 COPY runtime /opt/java
 COPY --chown=opensearch home /usr/share/opensearch
 COPY --chown=opensearch log4j2.properties /usr/share/opensearch/config/log4j2.properties
-COPY start.sh /usr/local/bin/start-opensearch
+COPY start-opensearch.sh /usr/local/bin/start-opensearch
 
 USER opensearch
 WORKDIR /usr/share/opensearch
