@@ -12,12 +12,13 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import read_meta, read_settings, update_meta, update_settings
+from hybrid_search.engine.indices import count, read_meta, read_settings, update_meta, update_settings
 from hybrid_search.errors import HybridSearchError, IndexMissingError
 
 T = TypeVar("T")
 
 BEFORE_LOAD = "before_load"
+REPLICAS = "index.number_of_replicas"
 
 
 class Patiently(Protocol):
@@ -29,6 +30,9 @@ class Patiently(Protocol):
 @contextmanager
 def load_settings(connection: Connection, index: str, patiently: Patiently) -> Iterator[bool]:
     """Set the dialect's settings for a load, and restore those from before.
+
+    Only an index that was empty does without replicas meanwhile: what is there already must survive the loss of a
+    node, and copying all of it anew would cost more than the load of a few documents saves.
 
     ``patiently`` tries again while the engine is busy or restarts; after an error the settings are restored at once,
     or by the next load.
@@ -42,6 +46,8 @@ def load_settings(connection: Connection, index: str, patiently: Patiently) -> I
     present = patiently(partial(read_settings, connection, index))
     wanted = flat(connection.dialect.load_settings())
     left = patiently(partial(read_meta, connection, index)).get(BEFORE_LOAD)
+    if left is None and patiently(partial(count, connection, index)):
+        wanted.pop(REPLICAS, None)
     before = {name: present.get(name) for name in wanted} if left is None else left
     patiently(partial(update_meta, connection, index, {BEFORE_LOAD: before}))
     patiently(partial(update_settings, connection, index, wanted))

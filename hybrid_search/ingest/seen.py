@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-CACHE_KIBIBYTES = 16_384
+CACHE_KIBIBYTES = 4_096
 
 
 class SeenIds:

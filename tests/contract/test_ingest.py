@@ -178,6 +178,21 @@ def test_settings_of_the_index_are_as_before_the_load(connection, load):
     assert indices.read_meta(connection, load.index)[BEFORE_LOAD] is None
 
 
+def test_only_an_empty_index_does_without_replicas(connection, load):
+    """Documents that were there before keep their copies; the first load copies once, at its end."""
+    settings = Settings(engine=EngineSettings(replicas=1), chunking=SETTINGS.chunking, documents=SETTINGS.documents)
+    during = []
+
+    def follow(_):
+        during.append(indices.read_settings(connection, load.index)["index.number_of_replicas"])
+
+    load(documents(1), settings=settings, progress=follow)
+    first, during = during[0], []
+    load(documents(2), settings=settings, progress=follow)
+    after = indices.read_settings(connection, load.index)["index.number_of_replicas"]
+    assert (first, during[0], after) == ("0", "1", "1")
+
+
 def test_settings_that_a_killed_load_left_are_restored_by_the_next(connection, load):
     """What kill -9 leaves: the load's settings, and those from before it in the index's meta data."""
     load(documents(1))

@@ -139,6 +139,23 @@ def test_a_full_disk_stops_with_a_sentence_and_the_load_goes_on_later(victim, fo
     assert is_clean(tally.check(f"full disk ({victim})", 1, opensearch, index, source=source(folder)))
 
 
+def test_a_full_disk_before_the_dead_letters(folder, opensearch, new_names, tally):
+    """A refused document that cannot be kept is not settled: the load stops, and keeps it when there is room."""
+    index, path = new_names(opensearch), folder / "source.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    too_long = {"x" * 40_000: 1.0}  # for a term in Lucene, as the engine says
+    wrong = [json.dumps({**json.loads(line), "sparse": too_long}) + "\n" for line in lines[:3]]
+    path.write_text("".join(wrong + lines[3:]))
+    _, error = start(folder, opensearch, index, largest_file=60_000).communicate(timeout=300)
+    assert "letters.jsonl: cannot be written" in error
+    finish(folder, opensearch, index)
+    letters = map(json.loads, (folder / "letters.jsonl").read_text().splitlines())
+    refused = [(letter["id"], letter["reason"]) for letter in letters]
+    row = tally.check("full disk (dead letters)", 1, opensearch, index, source=source(folder), refused=refused)
+    assert is_clean(row)
+    assert row.refused == 3
+
+
 @pytest.fixture
 def own_node():
     """An OpenSearch of this test's own, to be killed."""
