@@ -28,12 +28,13 @@ from hybrid_search.ingest.intervals import Intervals
 from hybrid_search.ingest.ledger import Ledger
 from hybrid_search.ingest.overlap import Overlap
 from hybrid_search.ingest.prepare import Preparation, numbered, prepared
+from hybrid_search.ingest.read_back import VectorReadBack
 from hybrid_search.ingest.removal import delete_missing
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.seen import SeenIds
 from hybrid_search.ingest.send import Sender
 from hybrid_search.ingest.vector_cache import VectorCache
-from hybrid_search.ingest.work import Action, EncodedDocument
+from hybrid_search.ingest.work import Action, Body, EncodedDocument
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 
@@ -112,15 +113,21 @@ class Load:
         self.patiently(partial(indices.refresh, self.connection, self.index))
         is_empty = self.patiently(partial(indices.count, self.connection, self.index)) == 0
         with Overlap() as overlap:
+            read_back = VectorReadBack(self.connection, self.index)
             sender = self._sender(size, overlap.stopped)
+
+            def settle(body: Body) -> None:
+                sender(body)
+                self.patiently(read_back.check, overlap.stopped)
+
             read = overlap.ahead("read", numbered(documents, done, seen.add))
             work = overlap.ahead("chunk", prepared(read, preparation, self.ledger.skip))
             if not is_empty:
                 held = partial(self._held, overlap.stopped)
                 work = overlap.ahead("compare", changed(work, held, self.ledger.unchanged))
             encoded = overlap.ahead("encode", encoding(work))
-            ready = overlap.ahead("serialise", bodies(encoded, self._actions, size))
-            overlap.drain("send", ready, sender, self.options.senders)
+            ready = overlap.ahead("serialise", bodies(encoded, partial(self._actions, read_back), size))
+            overlap.drain("send", ready, settle, self.options.senders)
         self._busy = {**overlap.busy, "send": sender.in_flight}
         self._encoded = encoding.encoded
 
@@ -138,7 +145,7 @@ class Load:
             stopped=stopped,
         )
 
-    def _actions(self, item: EncodedDocument) -> list[Action]:
+    def _actions(self, read_back: VectorReadBack, item: EncodedDocument) -> list[Action]:
         """A document's passages, and the removal of those that it no longer has; nothing for a document that is bad."""
         document, dialect = item.document, self.connection.dialect
         try:
@@ -150,4 +157,6 @@ class Load:
             if not self.ledger.skip(error, document):
                 raise
             return []
+        for encoded in item.passages[:1]:
+            read_back.sends(encoded)
         return written + [Action(id_, delete_action(self.index, id_), document, removes=True) for id_ in item.stale]

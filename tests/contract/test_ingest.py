@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from loading import GeneratedEncoder, documents
 
-from hybrid_search.engine import indices
+from hybrid_search.engine import Connection, indices
+from hybrid_search.engine.elasticsearch import ElasticsearchDialect
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError, IngestError, RecordError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
@@ -75,6 +78,26 @@ def test_vectors_come_back_as_they_were_sent(connection, load):
     read = connection.send(Request.json("POST", f"/{load.index}/_search", body))["hits"]["hits"][0]["_source"]
     assert read["dense"] == vectors.dense[0].tolist()
     assert read["sparse"] == vectors.sparse[0]
+
+
+def test_a_vector_that_the_engine_misreads_ends_the_load(connection, load):
+    """Base64 in the wrong byte order is taken without a word; the load notices after its first body."""
+    if not connection.dialect.capabilities.base64_vectors:
+        pytest.skip("this engine is sent numbers, which cannot be misread")
+
+    class LittleEndian(ElasticsearchDialect):
+        def dense_value(self, vector):
+            return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+    dialect = connection.dialect
+    tampered = Connection(connection.transport, LittleEndian(dialect.version, dialect.painless))
+    found = list(documents(400, vectors=True))
+    random = np.random.default_rng(1)
+    for document in found:  # floats that are finite and of about the same size with their bytes in either order
+        document.dense.view(np.uint8)[:] = random.choice([0x3F, 0x40, 0xBF, 0xC0], document.dense.nbytes)
+    with pytest.raises(IndexMismatchError, match="came back as another one"):
+        index_documents(found, load.index, tampered, GeneratedEncoder(), SETTINGS, options=SMALL_BODIES)
+    assert len(stored(connection, load.index)) < 400
 
 
 def test_loading_again_sends_and_encodes_nothing(load):
