@@ -2,15 +2,18 @@
 #   docker build -f docker/ingest.Dockerfile -t hybrid-search-ingest .
 #   docker run --rm --gpus all -v "$PWD:/data" -e HYBRID_SEARCH_URL=... hybrid-search-ingest index /data/docs.jsonl my-index
 # PyTorch's wheels for Linux bring their own CUDA libraries: the host needs a driver and the container toolkit only.
-FROM python:3.12-slim AS build
+# Another base is given by --build-arg BASE=...; it needs Python 3.11 or newer with venv.
+ARG BASE=python:3.12-slim
+FROM ${BASE} AS build
 WORKDIR /src
-RUN pip install --no-cache-dir uv
+RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv
 COPY pyproject.toml README.md constraints.txt ./
 COPY hybrid_search hybrid_search
 COPY mappings mappings
-RUN uv venv /opt/venv && uv pip install --python /opt/venv/bin/python --constraint constraints.txt '.[models,aws]'
+RUN /opt/uv/bin/uv venv --python python3 /opt/venv \
+ && /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --constraint constraints.txt '.[models,aws]'
 
-FROM python:3.12-slim
+FROM ${BASE}
 COPY --from=build /opt/venv /opt/venv
 RUN useradd --create-home search && install -d -o search /models
 USER search

@@ -152,8 +152,8 @@ CLUSTER = {
     "transport.host": "127.0.0.1",
     "discovery.seed_hosts": ",".join(f"127.0.0.1:{port}" for port in range(9301, 9304)),
     # A paused node is missed after about ten seconds rather than half a minute.
-    "cluster.fault_detection.follower_check.timeout": "3s",
-    "cluster.fault_detection.leader_check.timeout": "3s",
+    "cluster.fault_detection.follower_check.timeout": "2s",
+    "cluster.fault_detection.leader_check.timeout": "2s",
 }
 
 
@@ -228,9 +228,10 @@ def _file_of(running: Cluster, path: str, seconds: float = READY_SECONDS) -> byt
     """A file that the container writes while it starts."""
     end = time.monotonic() + seconds
     while True:
+        why = "in time" if time.monotonic() > end else ended(running)
+        if why:
+            raise AssertionError(f"no {path} {why}\n{logs(running)}")
         status, content = running.containers[0].get_wrapped_container().exec_run(["cat", path])
         if status == 0:
             return content
-        if time.monotonic() > end:
-            raise AssertionError(f"no {path}\n{logs(running)}")
         time.sleep(0.5)

@@ -23,7 +23,7 @@ STRIKE_AFTER = 600
 
 SEARCHES = 100
 
-AWAY_SECONDS = 20
+AWAY_SECONDS = 15
 """Until the struck node is back: longer than the cluster takes to notice."""
 
 NOTICED_SECONDS = 120.0
