@@ -21,7 +21,10 @@ from hybrid_search.engine import connect, indices
 from hybrid_search.settings import EngineSettings
 
 FOLDER = Path(__file__).parents[2] / "docker"
-AUTHORITY = {"opensearch": IMAGES["opensearch"].authority, "elasticsearch": "config/certs/ca/ca.crt"}
+AUTHORITY = {
+    "opensearch": IMAGES["opensearch"].authority,
+    "elasticsearch": "/usr/share/elasticsearch/config/certs/ca/ca.crt",
+}
 UP_SECONDS = 300
 
 ON_ANOTHER_PORT = """
