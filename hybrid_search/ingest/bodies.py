@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from hybrid_search.ingest.body_size import BodySize
 from hybrid_search.ingest.work import Action, Batch, Body, EncodedDocument
 
+MOST_ACTIONS = 4_000
+"""Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
+
 LINGER = 2.0
 """Seconds after which a body is sent although it is not full, so that a slow encoder still makes steady progress."""
 
@@ -20,7 +23,9 @@ def bodies(
     linger: float = LINGER,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Body]:
-    """Collect the actions of whole documents until the next would pass ``size.limit``, or ``linger`` seconds are over.
+    """Collect the actions of whole documents until the next would pass ``size.limit`` or :data:`MOST_ACTIONS`.
+
+    A body that is not full goes when ``linger`` seconds are over.
 
     Together the bodies cover every document number once, those without actions included.
     """
@@ -30,7 +35,7 @@ def bodies(
         for batch in work:
             for item in batch.items:
                 more = actions(item)
-                if draft.collected and draft.length + _length(more) > size.limit:
+                if draft.collected and not draft.has_room(more, size.limit):
                     yield draft.body()
                     draft = _Draft(draft.end, clock())
                 draft.add(more, item.number + 1)
@@ -59,6 +64,10 @@ class _Draft:
         self.began = began
         self.length = 0
         self.collected: list[Action] = []
+
+    def has_room(self, actions: list[Action], limit: int) -> bool:
+        """Whether the draft is still a body with these actions too."""
+        return len(self.collected) + len(actions) <= MOST_ACTIONS and self.length + _length(actions) <= limit
 
     def add(self, actions: list[Action], end: int) -> None:
         self.collected += actions

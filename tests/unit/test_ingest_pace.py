@@ -112,6 +112,12 @@ def test_bodies_hold_whole_documents_up_to_the_limit():
     assert [(body.first, body.end, body.size) for body in made] == [(0, 2, 200), (2, 4, 200), (4, 5, 100)]
 
 
+def test_small_documents_are_counted():
+    """A body has at most 4,000 passages, however few bytes they are."""
+    made = list(bodies([batch(0, *range(4_100))], actions, BodySize(10_000_000), linger=1e9))
+    assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 4_000, 4_000), (4_000, 4_100, 100)]
+
+
 def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
     """Nothing is cut and nothing is lost when a single document passes the limit."""
     made = list(bodies([batch(0, 0, 1)], actions, BodySize(50), linger=1e9))
