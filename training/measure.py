@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,15 @@ def sparse_rows(vectors: torch.Tensor, terms: int) -> scipy.sparse.csr_matrix:
     return scipy.sparse.csr_matrix((weights[kept].numpy(), ids[kept].numpy(), ends), vectors.shape)
 
 
+Encode = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
 @torch.inference_mode()
-def vectors(head: StarterHead, texts: StateFile, rows: NDArray[np.int64], terms: int) -> scipy.sparse.csr_matrix:
-    """Sparse vectors of some texts, in the order of ``rows``."""
+def vectors(encode: Encode, texts: StateFile, rows: NDArray[np.int64], terms: int) -> scipy.sparse.csr_matrix:
+    """Sparse vectors of some texts, in the order of ``rows``; ``encode`` is a head, or its ``query``."""
     parts, order = [], []
     for batch in length_batches(texts.lengths[rows]):
-        parts.append(sparse_rows(head(*texts.batch(rows[batch])), terms))
+        parts.append(sparse_rows(encode(*texts.batch(rows[batch])), terms))
         order.append(batch)
     return scipy.sparse.vstack(parts).tocsr()[np.argsort(np.concatenate(order))]
 
@@ -94,7 +98,7 @@ def measure(head: StarterHead, judged: JudgedSet, pruning: Pruning = Pruning(), 
     rows = np.arange(len(judged.documents)) if documents is None else sample(judged, documents)
     names = [judged.document_ids[n] for n in rows]
     encoded = vectors(head, judged.documents, rows, pruning.document)
-    queries = vectors(head, judged.queries, np.arange(len(judged.queries)), pruning.query)
+    queries = vectors(head.query, judged.queries, np.arange(len(judged.queries)), pruning.query)
     found = []
     for form in (queries, inference_free(head, judged.queries)):
         run = ranked((form @ encoded.T).toarray(), judged.query_ids, names)

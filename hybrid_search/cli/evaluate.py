@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
-from hybrid_search.cli.search import SearchedIndex, fusion_of, named_legs
+from hybrid_search.cli.search import SearchedIndex, named_legs, settings_with
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate import Experiment, Timing
@@ -51,16 +51,15 @@ def evaluate(
 
     asked, judged = read.queries(queries), read.qrels(qrels, split=split)
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
-    settings = settings_of(settings_file, url, given)
+    settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     methods = list(METHODS) if fusions is None else [name.strip() for name in fusions.split(",")]
-    compared = [fusion_of(settings, method, weights, rank_constant) for method in methods]
     with SearchClient(index, settings=settings) as client, _progress() as progress:
         experiment = run_experiment(
             client,
             asked,
             judged,
             legs=named_legs(legs),
-            fusions=compared,
+            fusions=methods,
             window=window,
             rerank=client.searcher.reranker is not None,
             exact=exact_dense,

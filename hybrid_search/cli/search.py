@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec.structs import replace
@@ -14,7 +14,6 @@ from hybrid_search.errors import QueryError
 
 if TYPE_CHECKING:
     from hybrid_search.records import SearchResult
-    from hybrid_search.search import Fusion
     from hybrid_search.settings import Settings
 
 STDIN = "-"
@@ -54,8 +53,7 @@ def search(
     from hybrid_search.search import SearchClient
 
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
-    settings = settings_of(settings_file, url, given)
-    fused = fusion_of(settings, fusion, weights, rank_constant)
+    settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     matching = parse_all(filters or ())
     with SearchClient(index, settings=searching(settings, named_legs(legs))) as client:
 
@@ -66,7 +64,7 @@ def search(
                 offset=offset,
                 legs=named_legs(legs),
                 filter=matching,
-                fusion=fused,
+                fusion=fusion,
                 window=window,
                 collapse=not passages,
             )
@@ -93,17 +91,12 @@ def searching(settings: Settings, legs: list[str] | None) -> Settings:
     return replace(settings, search=replace(settings.search, legs=(Leg.BM25.value,)))
 
 
-def fusion_of(settings: Settings, method: str | None, weights: str | None, rank_constant: int | None) -> Fusion:
-    """The fusion of the settings, with what the flags change."""
-    import dataclasses
-
-    from hybrid_search.search import plan
-
-    fusion = plan.fusion_of(settings.search, method)
+def settings_with(settings: Settings, weights: str | None, rank_constant: int | None) -> Settings:
+    """The settings, with what the flags change in the fusion."""
+    given: dict[str, Any] = {} if rank_constant is None else {"rank_constant": rank_constant}
     if weights is not None:
-        given = dict(_weight(part) for part in weights.split(","))
-        fusion = dataclasses.replace(fusion, weights={plan.leg_of(name): weight for name, weight in given.items()})
-    return fusion if rank_constant is None else dataclasses.replace(fusion, rank_constant=rank_constant)
+        given["weights"] = dict(_weight(part) for part in weights.split(","))
+    return replace(settings, search=replace(settings.search, **given))
 
 
 def _weight(part: str) -> tuple[str, float]:

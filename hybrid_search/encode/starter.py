@@ -129,12 +129,12 @@ class StarterEncoder:
         for start in range(0, len(output.ids), ROWS):
             part = slice(start, start + ROWS)
             ids, states, mask = output.ids[part], output.states[part], output.mask[part]
-            if query and self._inference_free:
+            if not query:
+                yield from self._vectors(self.head(ids, states, mask), self._document_terms)
+            elif self._inference_free:
                 yield from self._vectors(self.head.inference_free(ids, mask), ids.shape[1])
             else:
-                yield from self._vectors(
-                    self.head(ids, states, mask), self._query_terms if query else self._document_terms
-                )
+                yield from self._vectors(self.head.query(ids, states, mask), self._query_terms)
 
     def _vectors(self, weights: Tensor, terms: int) -> Iterator[SparseVector]:
         """The heaviest terms of each row (n, vocabulary) as mappings, rounded to :data:`STEP`."""

@@ -23,6 +23,10 @@ from torch.nn import functional
 
 # BM25's k1 and b, and the average length in tokens that stands for a corpus the head does not know.
 K1, B, AVERAGE_TOKENS = 0.9, 0.4, 200.0
+# What a word that is added to a query weighs of what it would weigh in a passage. A query has few words of its own,
+# and training pairs are closer than real ones. NFCorpus dev / SciFact train, nDCG@10: 0 .3068 / .6639, .5 .3158 /
+# .6717, .7 .3162 / .6703, 1 .3140 / .6665. Of seven heads tried, six gained on both sets.
+QUERY_EXPANSION = 0.6
 # Source states per text: the heaviest tokens. More cost time and, measured on development queries, gain nothing.
 MAX_SOURCES = 64
 # Rows of the product of states and words that are alive at once; keeps it in the processor's cache.
@@ -166,12 +170,16 @@ class StarterHead(nn.Module):
         return states.new_zeros(len(ids), self.vocabulary_size).scatter(1, self.targets[best], weights)
 
     def forward(self, ids: Tensor, states: Tensor, mask: Tensor, *, train_words: int | None = None) -> Tensor:
-        """Sparse vectors (n, vocabulary), not negative; ``train_words`` given: only so many words are added."""
+        """Sparse vectors of passages (n, vocabulary), not negative; ``train_words`` given: only so many are added."""
         if train_words is None:
             added = self.expand(ids, states, mask)
         else:
             added = self.expand_top(ids, states, mask, train_words)
         return torch.maximum(self.copy(ids, states, mask), added)
+
+    def query(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """Sparse vectors of queries (n, vocabulary): as of passages, with less weight for the words that are added."""
+        return torch.maximum(self.copy(ids, states, mask), QUERY_EXPANSION * self.expand(ids, states, mask))
 
     def inference_free(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Query vectors (n, vocabulary) without a forward pass: the idf of each token that occurs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Unpack
 
@@ -81,7 +81,7 @@ def run_experiment(
     qrels: Qrels,
     *,
     legs: Sequence[str] | None = None,
-    fusions: Sequence[Fusion] | None = None,
+    fusions: Sequence[str | Fusion] | None = None,
     window: int | None = None,
     candidates: int | None = None,
     rerank: bool = False,
@@ -95,7 +95,7 @@ def run_experiment(
         queries: with ids; those without judgements are left out.
         qrels: grade by query id and document id.
         legs: which legs; None for all of the index.
-        fusions: which ways to fuse; None for each method with equal weights.
+        fusions: which ways to fuse, a method's name with the usual weights of the index; None for every method.
         window: documents that each leg ranks; None as in the settings of the client.
         candidates: passages that each leg fetches, and the width of the graph search.
         rerank: also measure every system reranked, with the client's reranker.
@@ -108,7 +108,7 @@ def run_experiment(
         EngineError: a query could not be searched.
     """
     judged = _judged(queries, qrels)
-    fusions = _on_legs(fusions or [Fusion(method) for method in METHODS])
+    compared = _on_legs([client.searcher.fusion(fusion) for fusion in fusions or METHODS])
     if rerank and client.searcher.reranker is None:
         raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
     named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
@@ -118,7 +118,7 @@ def run_experiment(
         found[True] = _retrieve(client, judged, told, legs=[Leg.DENSE], window=window, exact=True)
     pairs, reranking = _Pairs(client), client.searcher.default_reranking(window)
     relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
-    wanted = list(systems(named, fusions, exact=exact, rerank=rerank))
+    wanted = list(systems(named, compared, exact=exact, rerank=rerank))
     rows: list[Row] = []
     for done, system in enumerate(wanted, start=1):
         rankings = {str(one.query.id): _ranking(system, one, pairs, reranking) for one in found[system.exact]}
@@ -151,10 +151,15 @@ def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rera
     if exact and Leg.DENSE in legs:
         plain.append(System((Leg.DENSE,), fusions[0], exact=True))
     for size in range(2, len(legs) + 1):
-        plain += [System(some, fusion) for some in combinations(legs, size) for fusion in fusions]
+        plain += [System(some, _among(some, fusion)) for some in combinations(legs, size) for fusion in fusions]
     yield from plain
     if rerank:
         yield from (System(one.legs, one.fusion, reranked=True) for one in plain if not one.exact)
+
+
+def _among(legs: Sequence[Leg], fusion: Fusion) -> Fusion:
+    """The fusion with the weights of these legs only: those of others are no part of a system's name."""
+    return replace(fusion, weights={leg: weight for leg, weight in fusion.weights.items() if leg in legs})
 
 
 class _Pairs:

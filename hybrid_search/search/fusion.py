@@ -153,9 +153,10 @@ class Fusion:
 
     @property
     def label(self) -> str:
-        """The method and what is not its default, for tables and explanations: ``rrf 20 bm25=0.5 dense=1``."""
+        """The method and what is not its default, for tables and explanations: ``rrf 20 bm25=0.5``."""
         constant = [str(self.rank_constant)] if self.by_ranks and self.rank_constant != RANK_CONSTANT else []
-        return " ".join([self.method, *constant, *(f"{leg}={weight:g}" for leg, weight in self.weights.items())])
+        weights = [f"{leg}={weight:g}" for leg, weight in self.weights.items() if weight != 1]
+        return " ".join([self.method, *constant, *weights])
 
     def worths(self, scores: Sequence[float], missing: float | None = None) -> list[float]:
         """What each of one leg's descending scores is worth, before its weight."""

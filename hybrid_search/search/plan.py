@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -17,6 +17,14 @@ from hybrid_search.search.rerank import Reranking
 from hybrid_search.settings import SearchSettings
 
 CANDIDATES_PER_HIT = 2
+
+STARTER = "starter"
+STARTER_WEIGHT = 0.6
+"""What the starter's leg weighs in a convex fusion where no weights are given; the other legs weigh 1.
+
+It is the weakest of the three and resembles BM25. Chosen on NFCorpus dev / SciFact train (min-max, nDCG@10): BM25 and
+dense .3337 / .7327; with the starter at 1 .3411 / .7348, .8 .3420 / .7361, .6 .3410 / .7382, .4 .3385 / .7364.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ def plan_search(
     legs: Iterable[str] | None = None,
     window: int | None = None,
     candidates: int | None = None,
-    fusion: str | Fusion | None = None,
+    fusion: Fusion,
     reranking: Reranking | None = None,
     collapse: bool = True,
     exact: bool = False,
@@ -76,7 +84,7 @@ def plan_search(
         offset=offset,
         window=window,
         candidates=_usual_candidates(settings, window) if candidates is None else candidates,
-        fusion=fusion if isinstance(fusion, Fusion) else fusion_of(settings, fusion),
+        fusion=fusion,
         reranking=reranking,
         collapse=collapse,
         exact=exact,
@@ -87,10 +95,17 @@ def plan_search(
     return plan
 
 
-def fusion_of(settings: SearchSettings, method: str | None = None) -> Fusion:
-    """The fusion of the settings; another ``method`` keeps their weights and rank constant."""
-    weights = {leg_of(name): weight for name, weight in settings.weights.items()}
-    return Fusion(method or settings.fusion, weights, settings.rank_constant)
+def fusion_of(schema: IndexSchema, settings: SearchSettings, method: str | None = None) -> Fusion:
+    """The fusion of the settings; another ``method`` keeps their weights and rank constant.
+
+    A leg without a weight of its own weighs 1, and the starter's :data:`STARTER_WEIGHT` unless ranks are fused:
+    reciprocal ranks are the published formula where the settings give no weights.
+    """
+    fusion = Fusion(method or settings.fusion, rank_constant=settings.rank_constant)
+    given = {leg_of(name): weight for name, weight in settings.weights.items()}
+    if not fusion.by_ranks and schema.sparse is not None and schema.sparse.name == STARTER:
+        given = {Leg.SPARSE: STARTER_WEIGHT} | given
+    return replace(fusion, weights=dict.fromkeys(ALL_LEGS, 1.0) | given) if given else fusion
 
 
 def _usual_candidates(settings: SearchSettings, window: int) -> int:

