@@ -99,7 +99,9 @@ def test_what_an_engine_would_refuse_or_misread_is_refused_here(change, message)
         assert caught.value.where == "books.jsonl:7"
 
 
-WEIGHTS = st.one_of(st.floats(), st.floats(width=32), st.integers(-(2**63), 2**63), st.booleans(), st.floats(width=32).map(np.float32))
+WEIGHTS = st.one_of(
+    st.floats(), st.floats(width=32), st.integers(-(2**63), 2**63), st.booleans(), st.floats(width=32).map(np.float32)
+)
 
 
 @given(st.dictionaries(st.text() | st.integers(0, 30_000).map(str), WEIGHTS, min_size=1))
