@@ -60,6 +60,7 @@ def test_it_is_the_package_without_torch(engine, query_image):
     assert image.attrs["Size"] - engine.images.get(BASE).attrs["Size"] < 500e6
 
 
+@pytest.mark.parametrize("single", ["opensearch"], indirect=True)
 def test_it_searches(engine, query_image, single):
     """BM25 needs no model: the document whose text is the question comes first."""
     batch = passages(50)
