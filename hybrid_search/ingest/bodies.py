@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hybrid_search.ingest.body_size import BodySize
 from hybrid_search.ingest.work import Action, Batch, Body, EncodedDocument
 
-MOST_ACTIONS = 4_000
+MOST_ACTIONS = 2_000
 """Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
 
 LINGER = 2.0
