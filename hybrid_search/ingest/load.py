@@ -19,7 +19,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest import body_size
 from hybrid_search.ingest.backoff import RetryPolicy, patiently
-from hybrid_search.ingest.bodies import bodies
+from hybrid_search.ingest.bodies import Demand, bodies
 from hybrid_search.ingest.body_size import BodySize
 from hybrid_search.ingest.compare import changed
 from hybrid_search.ingest.encode import Encoding
@@ -114,10 +114,11 @@ class Load:
         is_empty = self.patiently(partial(indices.count, self.connection, self.index)) == 0
         with Overlap() as overlap:
             read_back = VectorReadBack(self.connection, self.index)
-            sender = self._sender(size, overlap.stopped)
+            sender, demand = self._sender(size, overlap.stopped), Demand(self.options.senders)
 
             def settle(body: Body) -> None:
                 sender(body)
+                demand.settled()
                 self.patiently(read_back.check, overlap.stopped)
 
             read = overlap.ahead("read", numbered(documents, done, seen.add))
@@ -126,7 +127,7 @@ class Load:
                 held = partial(self._held, overlap.stopped)
                 work = overlap.ahead("compare", changed(work, held, self.ledger.unchanged))
             encoded = overlap.ahead("encode", encoding(work))
-            ready = overlap.ahead("serialise", bodies(encoded, partial(self._actions, read_back), size))
+            ready = overlap.ahead("serialise", bodies(encoded, partial(self._actions, read_back), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
         self._busy = {**overlap.busy, "send": sender.in_flight}
         self._encoded = encoding.encoded

@@ -8,7 +8,7 @@ import pytest
 
 from hybrid_search.errors import EngineUnreachableError, RequestRefusedError
 from hybrid_search.ingest.backoff import Backoff, RetryPolicy, patiently, retry_after
-from hybrid_search.ingest.bodies import bodies
+from hybrid_search.ingest.bodies import Demand, bodies
 from hybrid_search.ingest.body_size import FLOOR, BodySize
 from hybrid_search.ingest.work import Action, Batch, EncodedDocument
 from hybrid_search.records import Document
@@ -108,25 +108,25 @@ def actions(item):
 
 def test_bodies_hold_whole_documents_up_to_the_limit():
     """Limit 250: two documents of 100 bytes fit, a third does not; the ranges join without a gap."""
-    made = list(bodies([batch(0, 0, 1, 2), batch(3, 3, 4)], actions, BodySize(250), linger=1e9))
+    made = list(bodies([batch(0, 0, 1, 2), batch(3, 3, 4)], actions, BodySize(250), Demand(0), linger=1e9))
     assert [(body.first, body.end, body.size) for body in made] == [(0, 2, 200), (2, 4, 200), (4, 5, 100)]
 
 
 def test_small_documents_are_counted():
     """A body has at most 2,000 passages, however few bytes they are."""
-    made = list(bodies([batch(0, *range(2_100))], actions, BodySize(10_000_000), linger=1e9))
+    made = list(bodies([batch(0, *range(2_100))], actions, BodySize(10_000_000), Demand(0), linger=1e9))
     assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 2_000, 2_000), (2_000, 2_100, 100)]
 
 
 def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
     """Nothing is cut and nothing is lost when a single document passes the limit."""
-    made = list(bodies([batch(0, 0, 1)], actions, BodySize(50), linger=1e9))
+    made = list(bodies([batch(0, 0, 1)], actions, BodySize(50), Demand(0), linger=1e9))
     assert [len(body.actions) for body in made] == [1, 1]
 
 
 def test_documents_without_actions_are_covered():
     """Numbers 1 to 4 were skipped or unchanged: the range of a body still covers them."""
-    made = list(bodies([batch(0, 0, end=5), Batch(5, 9, [])], actions, BodySize(1000), linger=1e9))
+    made = list(bodies([batch(0, 0, end=5), Batch(5, 9, [])], actions, BodySize(1000), Demand(0), linger=1e9))
     assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 9, 1)]
 
 
@@ -134,8 +134,22 @@ def test_a_slow_encoder_does_not_keep_documents_back():
     """Once the linger is over the body goes as it is."""
     now = iter([0.0, 3.0, 3.0, 3.5, 3.5])
     work = [batch(0, 0), batch(1, 1)]
-    made = list(bodies(work, actions, BodySize(10_000), linger=2.0, clock=lambda: next(now)))
+    made = list(bodies(work, actions, BodySize(10_000), Demand(0), linger=2.0, clock=lambda: next(now)))
     assert [(body.first, body.end) for body in made] == [(0, 1), (1, 2)]
+
+
+def test_a_sender_without_work_gets_what_is_worth_a_request():
+    """Two senders: two bodies of 1 MB go at once, then the body fills to its limit until one of them is settled."""
+
+    def large(item):
+        return [Action(f"{item.document.id}#0", b"x" * 500_000, item.document)]
+
+    demand = Demand(2)
+    made = bodies([batch(n, n) for n in range(12)], large, BodySize(2_000_000), demand, linger=1e9)
+    assert [next(made).size for _ in range(3)] == [1_000_000, 1_000_000, 2_000_000]
+    for _ in range(2):
+        demand.settled()
+    assert [body.size for body in made] == [1_000_000, 1_000_000]
 
 
 def test_what_precedes_an_error_is_sent_first():
@@ -145,7 +159,7 @@ def test_what_precedes_an_error_is_sent_first():
         yield batch(0, 0, 1, 2)
         raise ValueError("line 4")
 
-    made = bodies(broken(), actions, BodySize(10_000), linger=1e9)
+    made = bodies(broken(), actions, BodySize(10_000), Demand(0), linger=1e9)
     assert [(body.first, body.end) for body in [next(made)]] == [(0, 3)]
     with pytest.raises(ValueError, match="line 4"):
         next(made)
