@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hybrid_search.ingest.body_size import BodySize
 from hybrid_search.ingest.work import Action, Batch, Body, EncodedDocument
 
-MOST_ACTIONS = 2_000
+MOST_ACTIONS = 1_000
 """Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
 
 WORTH_A_REQUEST = 1_000_000

@@ -113,9 +113,9 @@ def test_bodies_hold_whole_documents_up_to_the_limit():
 
 
 def test_small_documents_are_counted():
-    """A body has at most 2,000 passages, however few bytes they are."""
-    made = list(bodies([batch(0, *range(2_100))], actions, BodySize(10_000_000), Demand(0), linger=1e9))
-    assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 2_000, 2_000), (2_000, 2_100, 100)]
+    """A body has at most 1,000 passages, however few bytes they are."""
+    made = list(bodies([batch(0, *range(1_100))], actions, BodySize(10_000_000), Demand(0), linger=1e9))
+    assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 1_000, 1_000), (1_000, 1_100, 100)]
 
 
 def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
