@@ -83,7 +83,8 @@ def index_source(
     name = journal_name(Path(source), connection.where, opened.name)
     with _open_files(files, state_folder() / name, identity) as (journal, letters, cache, bad):
         notes = _notes(journal)
-        found = documents(source, settings.documents, on_bad=None if bad is None else bad.record, format=format)
+        on_bad = None if bad is None else bad.record
+        found = documents(source, settings.documents, on_bad=on_bad, format=format, unique_ids=False)
         report = index_documents(
             islice(found, limit),
             opened.name,

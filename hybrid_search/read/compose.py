@@ -20,12 +20,12 @@ class Composer:
     ``Document.text`` is the text fields that are not empty, joined by a newline. ``Document.fields`` is the rest of
     the record: without the id, the vectors and the text fields, which would be stored twice; but the first of several
     text fields stays, as the title that a list of hits shows, and so does a text field that is also filtered on.
-    It remembers ids (16 bytes for each) and the dimension of the first dense vector.
+    It remembers ids, where they are to be unique (16 bytes for each), and the dimension of the first dense vector.
     """
 
-    def __init__(self, settings: DocumentSettings) -> None:
+    def __init__(self, settings: DocumentSettings, *, unique_ids: bool = True) -> None:
         self._settings = settings
-        self._ids = SeenIds()
+        self._ids = SeenIds() if unique_ids else None
         self._dimension: int | None = None
         self._roles = [(name, role) for role in ("keyword", "number", "date") for name in getattr(settings, role)]
         self._dropped = _not_stored(settings)
@@ -49,7 +49,7 @@ class Composer:
         text = self._text(values)
         dense, sparse = self._dense(values), self._sparse(values)
         fields = self._fields(values)
-        if not self._ids.add(identifier):
+        if self._ids is not None and not self._ids.add(identifier):
             remedy = "Give every document its own id, or leave the second one out"
             raise RecordError(f"the id {identifier!r} was given before (field {names.id!r})", remedy=remedy)
         return Document(identifier, text, fields, dense, sparse, record.where)
@@ -108,13 +108,15 @@ def _not_stored(settings: DocumentSettings) -> frozenset[str]:
     return frozenset({settings.id, *vectors, *body} - kept)
 
 
-def compose(records: RawRecords, settings: DocumentSettings, place: str, on_bad: OnBad) -> Iterator[Document]:
+def compose(
+    records: RawRecords, settings: DocumentSettings, place: str, on_bad: OnBad, *, unique_ids: bool = True
+) -> Iterator[Document]:
     """The documents of all records; those that are refused go to ``on_bad``.
 
     Raises:
         SourceError: the source held no document.
     """
-    composer = Composer(settings)
+    composer = Composer(settings, unique_ids=unique_ids)
     count = 0
     for record in records:
         try:

@@ -46,6 +46,7 @@ def documents(
     *,
     on_bad: OnBad | None = None,
     format: str | None = None,
+    unique_ids: bool = True,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
@@ -55,6 +56,7 @@ def documents(
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.
+        unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
 
     Raises:
         SourceError: the source is missing, broken, of an unknown format, or holds no document.
@@ -63,7 +65,7 @@ def documents(
     """
     report = on_bad or refuse
     found = records(source, format=format, dense=settings.dense, on_bad=report)
-    return compose(found, settings, shown(source), report)
+    return compose(found, settings, shown(source), report, unique_ids=unique_ids)
 
 
 def records(
