@@ -74,17 +74,16 @@ def index_source(
     letters and bad records go. With ``limit`` only so many documents are loaded; ``sync`` needs the whole source.
     """
     files = files or LoadFiles()
-    if sync:
-        _check_is_whole(files, limit)
+    _check_is_whole(files, limit, sync=sync)
     opened = opened_or_created(connection, index, encoder, settings)
     identity = None
     if _can_be_continued(source):
         identity = {"limit": limit, **load_identity(Path(source), settings, encoder, connection, opened)}
-    name = journal_name(Path(source), connection.where, opened.name)
-    with _open_files(files, state_folder() / name, identity) as (journal, letters, cache, bad):
+    default = state_folder() / journal_name(Path(source), connection.where, opened.name)
+    with _open_files(files, default, identity) as (journal, letters, cache, bad):
         notes = _notes(journal)
-        on_bad = None if bad is None else bad.record
-        found = documents(source, settings.documents, on_bad=on_bad, format=format, unique_ids=False)
+        keep = None if bad is None else bad.record
+        found = documents(source, settings.documents, on_bad=keep, format=format, unique_ids=False)
         report = index_documents(
             islice(found, limit),
             opened.name,
@@ -108,8 +107,8 @@ def _can_be_continued(source: str | Path) -> bool:
     return str(source) != STDIN and not str(source).startswith(HUB)
 
 
-def _check_is_whole(files: LoadFiles, limit: int | None) -> None:
-    if limit is not None or files.skip_bad is not None:
+def _check_is_whole(files: LoadFiles, limit: int | None, *, sync: bool) -> None:
+    if sync and (limit is not None or files.skip_bad is not None):
         raise SettingsError(
             "a source that is not read whole cannot tell what to remove",
             where="sync",
