@@ -47,8 +47,9 @@ def load_settings(connection: Connection, index: str, patiently: Patiently) -> I
     wanted = flat(connection.dialect.load_settings())
     left = patiently(partial(read_meta, connection, index)).get(BEFORE_LOAD)
     if left is None and patiently(partial(count, connection, index)):
-        wanted.pop(REPLICAS, None)
+        del wanted[REPLICAS]
     before = {name: present.get(name) for name in wanted} if left is None else left
+    wanted = {name: value for name, value in wanted.items() if name in before}  # what is changed will be restored
     patiently(partial(update_meta, connection, index, {BEFORE_LOAD: before}))
     patiently(partial(update_settings, connection, index, wanted))
     restore = partial(_restore, connection, index, before, present["index.uuid"])

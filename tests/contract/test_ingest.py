@@ -220,9 +220,11 @@ def test_settings_that_a_killed_load_left_are_restored_by_the_next(connection, l
     """What kill -9 leaves: the load's settings, and those from before it in the index's meta data."""
     load(documents(1))
     indices.update_meta(connection, load.index, {BEFORE_LOAD: {"index.refresh_interval": "7s"}})
-    indices.update_settings(connection, load.index, {"index.refresh_interval": "-1"})
+    indices.update_settings(connection, load.index, {"index.refresh_interval": "-1", "index.number_of_replicas": 1})
     report = load(documents(2))
-    assert indices.read_settings(connection, load.index)["index.refresh_interval"] == "7s"
+    settings = indices.read_settings(connection, load.index)
+    assert settings["index.refresh_interval"] == "7s"
+    assert settings["index.number_of_replicas"] == "1"  # which the killed load had left alone
     assert any("restored" in note for note in report.notes)
 
 
@@ -265,6 +267,19 @@ def test_a_source_is_continued_verified_and_noticed_when_changed(connection, loa
     report = index_source(*arguments, files=files)
     assert (report.resumed, report.unchanged, report.indexed) == (0, 30, 10)
     assert report.notes == ("changed since an unfinished load, which starts over: source",)
+
+
+def test_an_id_that_comes_twice_in_a_file_is_refused(connection, load, tmp_path):
+    """The load compares ids, not the reader; the second record is named, and kept where bad ones are left out."""
+    source = tmp_path / "source.jsonl"
+    source.write_text('{"_id": "a", "text": "one"}\n{"_id": "b", "text": "two"}\n{"_id": "a", "text": "three"}\n')
+    arguments = (source, load.index, connection, GeneratedEncoder(), SETTINGS)
+    files = LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
+    with pytest.raises(RecordError, match=r"source\.jsonl:3: the id 'a' has come before"):
+        index_source(*arguments, files=files)
+    report = index_source(*arguments, files=replace(files, skip_bad=tmp_path / "bad.jsonl"))
+    assert report.skipped == 1
+    assert {source["text"] for source in stored(connection, load.index).values()} == {"one", "two"}
 
 
 def test_a_data_set_of_the_hub_is_loaded_and_left_alone_the_second_time(connection, load, monkeypatch, tmp_path):
