@@ -53,6 +53,18 @@ def documents(count: int, *, words: int = 5, first: int = 0, vectors: bool = Fal
         yield Document(f"d{number}", text, {"place": number}, dense, sparse, origin=f"generated:{number}")
 
 
+def record_line(document: Document, **changes: object) -> str:
+    """A document of :func:`documents` as a line of JSON, as it would stand in a source."""
+    record = {
+        "_id": document.id,
+        "text": document.text,
+        "place": document.fields["place"],
+        "dense": None if document.dense is None else document.dense.tolist(),
+        "sparse": document.sparse,
+    }
+    return orjson.dumps({**record, **changes}).decode() + "\n"
+
+
 class FunctionTransport:
     """A transport that answers by a function; ``requests`` records what was sent."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from loading import DIMENSION, documents
+from loading import DIMENSION, documents, record_line
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
@@ -40,19 +40,8 @@ def command(opensearch, new_names, tmp_path, monkeypatch):
         return result.exit_code, result.output
 
     run.index, run.source, run.folder = new_names(opensearch), tmp_path / "source.jsonl", tmp_path
-    run.source.write_text("".join(line(document) for document in documents(20, vectors=True)))
+    run.source.write_text("".join(record_line(document) for document in documents(20, vectors=True)))
     return run
-
-
-def line(document, **changes):
-    record = {
-        "_id": document.id,
-        "text": document.text,
-        "place": document.fields["place"],
-        "dense": document.dense.tolist(),
-        "sparse": document.sparse,
-    }
-    return json.dumps({**record, **changes}) + "\n"
 
 
 def test_index_verify_and_delete(command):
@@ -73,7 +62,7 @@ def test_index_verify_and_delete(command):
 def test_sync_and_recreate(command):
     """--sync removes what the source does not have, --recreate begins anew."""
     command("index", command.source, command.index)
-    command.source.write_text("".join(line(document) for document in documents(5, vectors=True)))
+    command.source.write_text("".join(record_line(document) for document in documents(5, vectors=True)))
     assert command("index", command.source, command.index, "--sync")[0] == 0
     assert command("verify", command.index, command.source)[0] == 0
     status, output = command("index", command.source, command.index, "--recreate", "--json")
@@ -95,7 +84,7 @@ def test_a_broken_line_ends_with_its_number_and_status_2(command):
 
 def test_a_refused_document_is_status_1_until_it_is_replayed(command):
     """The summary names the document, the reason and the command that sends it again."""
-    bad = line(next(documents(1, first=99, vectors=True)), sparse={"x" * 40_000: 1.0})
+    bad = record_line(next(documents(1, first=99, vectors=True)), sparse={"x" * 40_000: 1.0})
     command.source.write_text(command.source.read_text() + bad)
     letters = command.folder / "letters.jsonl"
     status, output = command("index", command.source, command.index, "--dead-letters", letters)

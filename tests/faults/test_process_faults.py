@@ -15,7 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from loading import documents
+from loading import documents, record_line
 from tally import RUNS, is_clean
 
 from hybrid_search.engine import connect, indices
@@ -37,15 +37,7 @@ SOURCE = DocumentSettings(text=("text",), number=("place",), dense="dense", spar
 def folder(tmp_path):
     """A source of documents that carry vectors, with room beside it for the files of a load."""
     with (tmp_path / "source.jsonl").open("w") as file:
-        for document in documents(COUNT, vectors=True):
-            record = {
-                "_id": document.id,
-                "text": document.text,
-                "place": document.fields["place"],
-                "dense": document.dense.tolist(),
-                "sparse": document.sparse,
-            }
-            file.write(json.dumps(record) + "\n")
+        file.writelines(record_line(document) for document in documents(COUNT, vectors=True))
     return tmp_path
 
 
