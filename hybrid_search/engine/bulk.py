@@ -79,7 +79,7 @@ def content_hash(document: Document) -> str:
     if document.dense is not None:
         digest.update(np.ascontiguousarray(document.dense, dtype=np.float32).tobytes())
     if document.sparse is not None:
-        # In the order that they come in: sorting would cost more than all the rest of a document's way to the engine.
+        # In the order that they come in: sorting would take as long again as writing them.
         digest.update(orjson.dumps([*document.sparse]))
         digest.update(array("d", document.sparse.values()))
     return digest.hexdigest()
@@ -139,9 +139,8 @@ def _checked_dense(vector: Vector, document: Document) -> Vector:
 def _sparse_json(weights: SparseVector, document: Document) -> orjson.Fragment:
     """The weights by escaped names, as JSON.
 
-    Most vectors show in their finished bytes that nothing is wrong with them, in a fifth of the time of a look at
-    every weight: a minus, or one of the letters of ``null`` (NaN, infinity), ``true`` and ``1e-39``, would say that
-    something might be.
+    Most vectors show in their finished bytes, without a look at every weight, that nothing is wrong with them: a
+    minus, or one of the letters of ``null`` (NaN, infinity), ``true`` and ``1e-39``, would say that something might be.
     """
     if isinstance(weights, dict) and "" not in weights and all(weights.values()):
         names = "".join(weights)

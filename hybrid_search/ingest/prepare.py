@@ -126,7 +126,7 @@ def content_hash(document: Document, chunking: ChunkingSettings) -> str:
     """
     try:
         content = bulk.content_hash(document)
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise RecordError(
             f"the document cannot be written as JSON: {error}",
             where=document.origin or f"document {document.id[:80]!r}",

@@ -62,8 +62,18 @@ def test_long_documents_make_small_batches():
         (Document("d", "text", dense=np.ones(DIMENSION + 1, np.float32)), r"shape \(17,\), the index takes \(16,\)"),
         (Document("d", "text", {"n": 2**70}), "cannot be written as JSON"),
         (Document("d", "text \ud800"), "cannot be written as JSON"),
+        (Document("d", "text", sparse={"1": 10**400}), "cannot be written as JSON"),
     ],
-    ids=["no id", "long id", "long id in bytes", "no text", "dimension", "huge number", "lone surrogate"],
+    ids=[
+        "no id",
+        "long id",
+        "long id in bytes",
+        "no text",
+        "dimension",
+        "huge number",
+        "lone surrogate",
+        "huge weight",
+    ],
 )
 def test_a_document_that_no_index_can_hold_is_refused(document, what):
     """The error names the document and the fault; where bad ones are taken the others go on."""
