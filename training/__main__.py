@@ -11,23 +11,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
 from hybrid_search.encode.folder import weights_digest
 from hybrid_search.encode.starter import WEIGHTS
-from hybrid_search.encode.starter_head import StarterHead, target_words
+from hybrid_search.encode.starter_head import StarterHead, centred, copied_tokens, packed, target_words
 from hybrid_search.settings import DenseSettings
 from training import judged, measure, pairs, vocabulary
 from training.states import encode
-from training.train import Recipe, Texts, train
+from training.train import Recipe, Texts, fit_word_map, train
 
 QUERY_TOKENS, PASSAGE_TOKENS = 32, 192
 # Where checkpoints are chosen: splits that no figure is reported on.
 SELECTION = (("nfcorpus", "dev"), ("scifact", "train"))
-SELECTION_DOCUMENTS = 2500
 LARGEST = 1_000_000  # bytes of the file that is shipped
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the training texts say of each token, shape (vocabulary,), and the ids of the words that may be added."""
+
+    idf: torch.Tensor
+    conflated: torch.Tensor
+    targets: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,16 @@ class Material:
 
     encoder: DenseEncoder
     tokens: list[str]
-    idf: torch.Tensor
-    targets: torch.Tensor
+    terms: Terms
+    words: torch.Tensor
     texts: Texts
 
-    def new_head(self) -> StarterHead:
+    def new_head(self, seed: int) -> StarterHead:
         """An untrained head."""
-        return StarterHead(backbone_of(self.encoder).word_embeddings, self.tokens, self.idf, self.targets)
+        torch.manual_seed(seed)
+        embeddings = backbone_of(self.encoder).word_embeddings
+        terms = self.terms
+        return StarterHead(embeddings, self.tokens, idf=terms.idf, conflated=terms.conflated, targets=terms.targets)
 
 
 def backbone_of(encoder: DenseEncoder) -> BertBackbone:
@@ -63,15 +75,15 @@ def prepare(cache: Path, seed: int) -> Material:
     collected = pairs.collect(cache)
     print("pairs at hand:", {name: len(rows) for name, rows in collected.items()}, flush=True)
     texts = [text for rows in collected.values() for text in vocabulary.whole_texts(rows)]
-    frequency = vocabulary.document_frequency(texts, tokenizer)
     chosen = pairs.build(collected, seed)
     print(f"pairs chosen: {len(chosen)}", flush=True)
     tokens = vocabulary.tokens_by_id(tokenizer)
+    terms = terms_of(vocabulary.token_sets(texts, tokenizer), tokens, backbone_of(encoder).word_embeddings)
     return Material(
         encoder=encoder,
         tokens=tokens,
-        idf=torch.from_numpy(vocabulary.inverse(frequency, len(texts))),
-        targets=target_words(tokens, frequency.tolist(), vocabulary.TARGET_MINIMUM),
+        terms=terms,
+        words=word_vectors(encoder, tokens, terms),
         texts=Texts(
             encode([p.query for p in chosen], cache / f"queries-{seed}", max_tokens=QUERY_TOKENS),
             encode([p.passage for p in chosen], cache / f"passages-{seed}", max_tokens=PASSAGE_TOKENS),
@@ -79,9 +91,29 @@ def prepare(cache: Path, seed: int) -> Material:
     )
 
 
+def terms_of(sets: list[NDArray[np.int64]], tokens: list[str], embeddings: torch.Tensor) -> Terms:
+    """Stems, idf and targets, from the tokens of each text."""
+    single = vocabulary.document_frequency(sets, np.arange(len(tokens)))
+    conflated = vocabulary.conflation(tokens, single, centred(embeddings, copied_tokens(tokens)).numpy())
+    frequency = vocabulary.document_frequency(sets, conflated)
+    return Terms(
+        idf=torch.from_numpy(vocabulary.inverse(frequency, len(sets))),
+        conflated=torch.from_numpy(conflated),
+        targets=target_words(tokens, frequency.tolist(), conflated.tolist(), vocabulary.TARGET_MINIMUM),
+    )
+
+
+def word_vectors(encoder: DenseEncoder, tokens: list[str], terms: Terms) -> torch.Tensor:
+    """Unit vectors (targets, hidden) of the targets as texts, each the mean over the words of its stem."""
+    members = vocabulary.groups(terms.conflated.numpy(), terms.targets.tolist())
+    vectors = iter(encoder.encode_documents([tokens[word] for group in members for word in group]))
+    means = np.stack([np.mean([next(vectors) for _ in group], axis=0) for group in members])
+    return torch.nn.functional.normalize(torch.from_numpy(means), dim=1)
+
+
 def selected(head: StarterHead, sets: list[judged.JudgedSet]) -> float:
     """Mean over the selection sets of nDCG@10, encoded and inference-free queries alike."""
-    found = [measure.measure(head, one, documents=SELECTION_DOCUMENTS) for one in sets]
+    found = [measure.measure(head, one) for one in sets]
     for one, scores in zip(sets, found, strict=True):
         print(f"    {one.name}: {scores}", flush=True)
     return float(np.mean([(scores.ndcg + scores.inference_free_ndcg) / 2 for scores in found]))
@@ -89,7 +121,8 @@ def selected(head: StarterHead, sets: list[judged.JudgedSet]) -> float:
 
 def best_of_run(material: Material, recipe: Recipe, sets: list[judged.JudgedSet], every: int) -> StarterHead:
     """Train one head and keep the checkpoint that the selection sets like best."""
-    head, kept, best, began = material.new_head(), {}, -1.0, time.monotonic()
+    head, kept, best, began = material.new_head(recipe.seed), {}, -1.0, time.monotonic()
+    print(f"words are placed, mean cosine {fit_word_map(head, material.words, recipe):.3f}", flush=True)
 
     def after_step(step: int, loss: float, average: StarterHead) -> None:
         nonlocal kept, best
@@ -107,13 +140,11 @@ def best_of_run(material: Material, recipe: Recipe, sets: list[judged.JudgedSet]
 
 
 def ship(head: StarterHead, path: Path, recipe: Recipe, encoder: DenseEncoder, pruning: measure.Pruning) -> int:
-    """Write the head in float16 with all that a user should know; its size in bytes.
+    """Write the head in few bits with all that a user should know; its size in bytes.
 
     Raises:
         ValueError: it is larger than what is shipped with the package.
     """
-    tensors = {name: tensor.detach().half() for name, tensor in head.state_dict().items() if name != "targets"}
-    tensors["targets"] = head.targets.to(torch.int16)  # the vocabulary has fewer than 2^15 tokens
     metadata = {
         "encoder": encoder.fingerprint.name,
         "encoder_weights": weights_digest(encoder.folder),
@@ -125,7 +156,7 @@ def ship(head: StarterHead, path: Path, recipe: Recipe, encoder: DenseEncoder, p
         "license": "Apache-2.0",
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
+    save_file(packed(head), path, metadata)
     size = path.stat().st_size
     if size > LARGEST:
         raise ValueError(f"{path} has {size} bytes, more than {LARGEST}")
@@ -143,7 +174,7 @@ def main() -> None:
     recipe, pruning = Recipe(), measure.Pruning()
     random.seed(recipe.seed)
     material = prepare(arguments.cache, recipe.seed)
-    print(f"words that can be added: {len(material.targets)}", flush=True)
+    print(f"words that can be added: {len(material.terms.targets)}", flush=True)
     sets = [judged.load(arguments.data, name, split, arguments.cache) for name, split in SELECTION]
     head = best_of_run(material, recipe, sets, arguments.every)
     size = ship(head, arguments.out, recipe, material.encoder, pruning)

