@@ -203,8 +203,8 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
     found = dense.get("dims", dense.get("dimension"))
     if schema.dense is not None and found != schema.dense.dimension:
         yield f"{DENSE} has dimension {found}, not {schema.dense.dimension}"
-    if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != "rank_features":
-        yield f"{SPARSE} is not rank_features"
+    if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != schema.sparse_index:
+        yield f"{SPARSE} is not {schema.sparse_index}"
     mapped = properties.get(FIELDS, {}).get("properties", {})
     named = (*schema.keyword_fields, *schema.number_fields, *schema.date_fields)
     if absent := [name for name in named if escape(name) not in mapped]:

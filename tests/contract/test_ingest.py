@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from loading import GeneratedEncoder, documents
@@ -78,6 +79,22 @@ def test_vectors_come_back_as_they_were_sent(connection, load):
     read = connection.send(Request.json("POST", f"/{load.index}/_search", body))["hits"]["hits"][0]["_source"]
     assert read["dense"] == vectors.dense[0].tolist()
     assert read["sparse"] == vectors.sparse[0]
+
+
+@pytest.mark.parametrize("sparse_index", ["rank_features", "sparse_vector"])
+def test_a_passage_that_the_sparse_model_knows_no_word_of_is_loaded(connection, load, sparse_index):
+    """Its sparse vector has no term: the other legs find it all the same, and loading again finds nothing to do."""
+
+    class Wordless(GeneratedEncoder):
+        def encode_documents(self, texts):
+            return replace(super().encode_documents(texts), sparse=[{} for _ in texts])
+
+    if sparse_index not in connection.dialect.capabilities.sparse_index_types:
+        pytest.skip(f"this engine has no {sparse_index}")
+    settings = msgspec.structs.replace(SETTINGS, engine=EngineSettings(sparse_index=sparse_index))
+    assert load(documents(2), Wordless(), settings).indexed == 2
+    assert set(stored(connection, load.index)) == {"d0#0", "d1#0"}
+    assert load(documents(2), Wordless(), settings).unchanged == 2
 
 
 def test_a_vector_that_the_engine_misreads_ends_the_load(connection, load):
