@@ -181,7 +181,10 @@ class StarterHead(nn.Module):
         return states.new_zeros(len(states), self.vocabulary_size).scatter(1, self.targets[places], weights)
 
     def _vectors(self, ids: Tensor, states: Tensor, mask: Tensor, form: Near) -> Tensor:
-        own, near = self.copy(ids, states, mask), self.near(states, mask, form)
+        own = self.copy(ids, states, mask)
+        # A text without a word of this vocabulary is noise to the encoder, and so is what is near to it.
+        known = (own > 0).any(1, keepdim=True)
+        near = self.near(states, mask, form) * known
         return torch.where(own > 0, own + OWN * near, near)
 
     def forward(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:

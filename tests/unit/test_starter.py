@@ -144,6 +144,13 @@ def test_a_querys_own_words_come_first(starter):
     assert max(query[term] for term in added) < min(query[term] for term in own)
 
 
+@pytest.mark.parametrize("text", ["", "…", "猫は寝ている"])
+def test_a_text_without_a_known_word_has_no_terms(starter, text):
+    """The encoder places such texts anywhere: words near to them would be noise in the index, and in a query."""
+    assert list(starter.encode_documents([text]).sparse) == [{}]
+    assert list(starter.encode_queries([text]).sparse) == [{}]
+
+
 def test_forms_of_a_word_are_one_term(starter):
     """A passage on vaccines answers a query for a vaccine: one stem, one term, in both forms of a query."""
     free = load_encoder(settings(inference_free_queries=True))
