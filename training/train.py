@@ -25,6 +25,7 @@ class Recipe:
     ``group``: texts near to each other that enter a batch together, as each other's hard negatives.
     ``document_flops``, ``query_flops``: sparsity pressure (Paria et al. 2020, arXiv:2004.05665).
     ``inference_free``: weight of the loss over queries that are bags of idf weights.
+    ``map_...``: steps, batch, learning rate and weight decay of the word map.
     """
 
     seed: int = 0

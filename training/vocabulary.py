@@ -15,7 +15,7 @@ from hybrid_search.encode.starter_head import STOP_WORDS
 
 TOKENS_OF_A_TEXT = 128  # as many as count: a longer text would hold every frequent word
 BLOCK = 2000
-TARGET_MINIMUM = 12  # texts that must hold a word before its logit can be learned
+TARGET_MINIMUM = 12  # texts that must hold a word before it may be added: rarer ones are names and noise
 # Chosen on NFCorpus dev / SciFact train, nDCG@10 of a bag of idf weights: no stems .2881 / .6435, all stems .2957 /
 # .6447, from .2 .2960 / .6469, .3 .2968 / .6470, .4 .2964 / .6475, .5 .2973 / .6433.
 SAME_WORD = 0.4

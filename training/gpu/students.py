@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -31,19 +31,18 @@ class SparseStudent(nn.Module):
         self.head = head.requires_grad_(requires_grad=True)
         self.scale = nn.Parameter(torch.tensor(0.0))
 
-    def vectors(self, texts: Sequence[str]) -> Tensor:
-        """Sparse vectors (n, vocabulary) with gradient."""
+    def vectors(self, texts: Sequence[str], encode: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        """Sparse vectors (n, vocabulary) with gradient; ``encode`` is the head, or its ``query``."""
         batch = self.tokenizer(
             list(texts), truncation=True, max_length=MAX_TOKENS, padding=True, return_tensors="pt"
         ).to(self.scale.device)
         states = self.transformer(**batch).last_hidden_state.float()
-        vectors: Tensor = self.head(batch["input_ids"], states, batch["attention_mask"].bool())
-        return vectors
+        return encode(batch["input_ids"], states, batch["attention_mask"].bool())
 
     def forward(self, queries: Sequence[str], passages: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         """Scores (n, length) of each query's list, and the sparsity loss."""
-        query = self.vectors(queries)
-        passage = self.vectors([text for own in passages for text in own])
+        query = self.vectors(queries, self.head.query)
+        passage = self.vectors([text for own in passages for text in own], self.head)
         scores = torch.einsum("qv,qlv->ql", query, passage.view(len(queries), -1, passage.shape[1]))
         flops = 0.12 * (query.mean(0) ** 2).sum() + 0.02 * (passage.mean(0) ** 2).sum()
         return scores * self.scale.exp(), flops
