@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from hybrid_search.cli.progress import progress_bar
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.indices import delete_index
 from hybrid_search.errors import IndexMismatchError
 from hybrid_search.ingest import IngestReport, index_documents
-from hybrid_search.ingest.progress import progress_bar
 from hybrid_search.read import stdlib
 from hybrid_search.records import Document, SearchResult
 from hybrid_search.search import SearchClient

@@ -19,10 +19,10 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import IndexMismatchError, IndexMissingError
 from hybrid_search.evaluate import measure, randomisation_p
 from hybrid_search.evaluate.measures import NDCG, Scores
-from hybrid_search.ingest.ledger import OnProgress
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.source import LoadFiles, index_source
+from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient

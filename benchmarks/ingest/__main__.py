@@ -32,7 +32,7 @@ from hybrid_search.engine import Connection, connect, indices
 from hybrid_search.engine.local import down, up
 from hybrid_search.engine.local.state import node_folder
 from hybrid_search.engine.protocols import Request
-from hybrid_search.ingest.load_settings import flat
+from hybrid_search.ingest.state.lease import flat
 from hybrid_search.ingest.target import schema_of
 from hybrid_search.settings import EngineSettings, Settings
 

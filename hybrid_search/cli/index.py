@@ -57,13 +57,13 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
+    from hybrid_search.cli.estimate import expected_documents
+    from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest.estimate import expected_documents
-    from hybrid_search.ingest.progress import progress_bar
     from hybrid_search.ingest.source import LoadFiles, index_source
-    from hybrid_search.ingest.vector_cache import default_path
+    from hybrid_search.ingest.state.cache import default_path
 
     stop_cleanly_on_sigterm()
     settings = settings_of(settings_file, url, overrides)
@@ -98,10 +98,10 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Send refused documents again; the file keeps those that are refused once more."""
+    from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest import replay as replaying
-    from hybrid_search.ingest.progress import progress_bar
+    from hybrid_search.ingest.maintain import replay as replaying
 
     stop_cleanly_on_sigterm()
     settings = settings_of(settings_file, url, overrides)

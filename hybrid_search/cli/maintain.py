@@ -32,7 +32,7 @@ def verify(
 ) -> None:
     """Compare an index with its source: print what is missing, stale or extra; exit status 1 if anything is."""
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest import verify as verifying
+    from hybrid_search.ingest.maintain import verify as verifying
     from hybrid_search.read import documents
 
     settings = settings_of(settings_file, url, overrides)
@@ -64,7 +64,7 @@ def delete(
     """Delete documents, by id or by query."""
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest.removal import delete_documents, delete_where
+    from hybrid_search.ingest.maintain.remove import delete_documents, delete_where
 
     if bool(ids) == (query is not None):
         raise SettingsError("give either ids or --query", where="delete")
@@ -82,7 +82,7 @@ def info(*, as_json: Json = False) -> None:
     """Show how many texts' vectors are kept, and in how many bytes."""
     from rich.filesize import decimal
 
-    from hybrid_search.ingest.vector_cache import VectorCache, default_path
+    from hybrid_search.ingest.state.cache import VectorCache, default_path
 
     with VectorCache(default_path()) as kept:
         found = kept.info()
@@ -99,7 +99,7 @@ def prune(
     unused_days: Annotated[int, typer.Option(min=0, help="Forget what was not used for so many days; 0: all.")] = 30,
 ) -> None:
     """Forget vectors that have not been used for long, and give the room back."""
-    from hybrid_search.ingest.vector_cache import VectorCache, default_path
+    from hybrid_search.ingest.state.cache import VectorCache, default_path
 
     with VectorCache(default_path()) as kept:
         gone = kept.prune(unused_days=unused_days)

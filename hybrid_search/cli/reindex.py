@@ -36,10 +36,10 @@ def reindex(
     """Build a new index beside the live one and move the alias to it if it is not worse."""
     from hybrid_search import read
     from hybrid_search import reindex as blue_green
+    from hybrid_search.cli.estimate import expected_documents
+    from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest.estimate import expected_documents
-    from hybrid_search.ingest.progress import progress_bar
 
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")

@@ -17,23 +17,23 @@ from hybrid_search.engine import indices
 from hybrid_search.engine.bulk import BULK_TIMEOUT, delete_action, index_action
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import RecordError
-from hybrid_search.ingest import body_size
 from hybrid_search.ingest.backoff import RetryPolicy, patiently
-from hybrid_search.ingest.bodies import Demand, bodies
-from hybrid_search.ingest.body_size import BodySize
-from hybrid_search.ingest.compare import changed
-from hybrid_search.ingest.encode import Encoding
-from hybrid_search.ingest.indexed import IndexedDocument, indexed_documents
-from hybrid_search.ingest.intervals import Intervals
-from hybrid_search.ingest.ledger import Ledger
-from hybrid_search.ingest.overlap import Overlap
-from hybrid_search.ingest.prepare import Preparation, numbered, prepared
-from hybrid_search.ingest.read_back import VectorReadBack
-from hybrid_search.ingest.removal import delete_missing
+from hybrid_search.ingest.maintain.remove import delete_missing
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.ingest.seen import SeenIds
-from hybrid_search.ingest.send import Sender
-from hybrid_search.ingest.vector_cache import VectorCache
+from hybrid_search.ingest.stages import body_size
+from hybrid_search.ingest.stages.bodies import Demand, bodies
+from hybrid_search.ingest.stages.body_size import BodySize
+from hybrid_search.ingest.stages.compare import changed
+from hybrid_search.ingest.stages.encode import Encoding
+from hybrid_search.ingest.stages.overlap import Overlap
+from hybrid_search.ingest.stages.prepare import Preparation, numbered, prepared
+from hybrid_search.ingest.stages.read_back import VectorReadBack
+from hybrid_search.ingest.stages.send import Sender
+from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
+from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.ledger import Ledger
+from hybrid_search.ingest.state.seen import SeenIds
 from hybrid_search.ingest.work import Action, Body, EncodedDocument
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import IngestError
-from hybrid_search.ingest.dead_letters import DeadLetters
-from hybrid_search.ingest.intervals import Intervals
-from hybrid_search.ingest.journal import Journal
-from hybrid_search.ingest.ledger import Ledger, OnBad, OnProgress
 from hybrid_search.ingest.load import Load, LoadOptions
-from hybrid_search.ingest.load_settings import load_settings
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.journal import Journal
+from hybrid_search.ingest.state.lease import load_settings
+from hybrid_search.ingest.state.ledger import Ledger, OnBad, OnProgress
+from hybrid_search.ingest.state.letters import DeadLetters
 from hybrid_search.ingest.target import opened_or_created
-from hybrid_search.ingest.vector_cache import VectorCache
 from hybrid_search.records import Document
 from hybrid_search.settings import Settings
 

@@ -14,16 +14,16 @@ from platformdirs import user_state_path
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import SettingsError
-from hybrid_search.ingest.bad_records import BadRecords
-from hybrid_search.ingest.dead_letters import DeadLetters
-from hybrid_search.ingest.journal import Journal
-from hybrid_search.ingest.ledger import OnProgress
 from hybrid_search.ingest.load import LoadOptions
-from hybrid_search.ingest.load_identity import journal_name, load_identity
 from hybrid_search.ingest.pipeline import index_documents
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.state.bad_records import BadRecords
+from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.identity import journal_name, load_identity
+from hybrid_search.ingest.state.journal import Journal
+from hybrid_search.ingest.state.ledger import OnProgress
+from hybrid_search.ingest.state.letters import DeadLetters
 from hybrid_search.ingest.target import opened_or_created
-from hybrid_search.ingest.vector_cache import VectorCache
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.settings import Settings

@@ -20,11 +20,11 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError, IngestError, RecordError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
 from hybrid_search.ingest.backoff import RetryPolicy
-from hybrid_search.ingest.load_settings import BEFORE_LOAD
-from hybrid_search.ingest.removal import delete_documents, delete_where
-from hybrid_search.ingest.replay import replay
+from hybrid_search.ingest.maintain.remove import delete_documents, delete_where
+from hybrid_search.ingest.maintain.replay import replay
+from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.source import LoadFiles, index_source
-from hybrid_search.ingest.verify import verify
+from hybrid_search.ingest.state.lease import BEFORE_LOAD
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings, DocumentSettings, EngineSettings, Settings
 

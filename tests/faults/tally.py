@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybrid_search.engine import Connection, indices
-from hybrid_search.ingest.verify import verify
+from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 

@@ -19,7 +19,7 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
 from hybrid_search.ingest.backoff import RetryPolicy
-from hybrid_search.ingest.load_settings import BEFORE_LOAD
+from hybrid_search.ingest.state.lease import BEFORE_LOAD
 from hybrid_search.records import Document
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 

@@ -21,7 +21,7 @@ from tally import RUNS, is_clean
 from hybrid_search.engine import connect, indices
 from hybrid_search.engine.local import down, up
 from hybrid_search.engine.local.state import node_folder
-from hybrid_search.ingest.load_settings import BEFORE_LOAD
+from hybrid_search.ingest.state.lease import BEFORE_LOAD
 from hybrid_search.settings import DocumentSettings, EngineSettings
 
 pytestmark = pytest.mark.faults

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import SettingsError
-from hybrid_search.ingest.chunk import passages, passages_of
-from hybrid_search.ingest.sentences import sentence_starts
+from hybrid_search.ingest.stages.chunk import passages, passages_of
+from hybrid_search.ingest.stages.sentences import sentence_starts
 from hybrid_search.records import Document
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid_search.errors import IngestError, RecordError, SourceError
-from hybrid_search.ingest.bad_records import BadRecords
-from hybrid_search.ingest.dead_letters import DeadLetters, read_dead_letters
-from hybrid_search.ingest.intervals import Intervals
-from hybrid_search.ingest.journal import Journal
+from hybrid_search.ingest.state.bad_records import BadRecords
+from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.journal import Journal
+from hybrid_search.ingest.state.letters import DeadLetters, read_dead_letters
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hybrid_search.ingest.overlap import CHANNEL_CAPACITY, Overlap
+from hybrid_search.ingest.stages.overlap import CHANNEL_CAPACITY, Overlap
 
 
 def test_items_arrive_in_order():

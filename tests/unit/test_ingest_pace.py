@@ -8,8 +8,8 @@ import pytest
 
 from hybrid_search.errors import EngineUnreachableError, RequestRefusedError
 from hybrid_search.ingest.backoff import Backoff, RetryPolicy, patiently, retry_after
-from hybrid_search.ingest.bodies import Demand, bodies
-from hybrid_search.ingest.body_size import FLOOR, BodySize
+from hybrid_search.ingest.stages.bodies import Demand, bodies
+from hybrid_search.ingest.stages.body_size import FLOOR, BodySize
 from hybrid_search.ingest.work import Action, Batch, EncodedDocument
 from hybrid_search.records import Document
 

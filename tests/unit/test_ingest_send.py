@@ -18,9 +18,9 @@ from hybrid_search.errors import (
     ReadOnlyError,
 )
 from hybrid_search.ingest.backoff import RetryPolicy
-from hybrid_search.ingest.body_size import BodySize
-from hybrid_search.ingest.ledger import Ledger
-from hybrid_search.ingest.send import MOST_FAILURES, Sender
+from hybrid_search.ingest.stages.body_size import BodySize
+from hybrid_search.ingest.stages.send import MOST_FAILURES, Sender
+from hybrid_search.ingest.state.ledger import Ledger
 from hybrid_search.ingest.work import Action, Body
 from hybrid_search.records import Document
 

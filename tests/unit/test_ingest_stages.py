@@ -9,13 +9,13 @@ import pytest
 from loading import DENSE, DIMENSION, GeneratedEncoder, documents
 
 from hybrid_search.errors import RecordError
-from hybrid_search.ingest.compare import changed
-from hybrid_search.ingest.encode import Encoding
-from hybrid_search.ingest.indexed import IndexedDocument
-from hybrid_search.ingest.intervals import Intervals
-from hybrid_search.ingest.prepare import BATCH_DOCUMENTS, Preparation, content_hash, numbered, prepared
-from hybrid_search.ingest.seen import SeenIds
-from hybrid_search.ingest.vector_cache import CachedVectors, VectorCache, models_key
+from hybrid_search.ingest.stages.compare import changed
+from hybrid_search.ingest.stages.encode import Encoding
+from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Preparation, content_hash, numbered, prepared
+from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
+from hybrid_search.ingest.state.indexed import IndexedDocument
+from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.seen import SeenIds
 from hybrid_search.ingest.work import Batch
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
@@ -229,9 +229,9 @@ def test_pruning_forgets_what_was_not_used(tmp_path, monkeypatch):
     models = models_key(GeneratedEncoder())
     vectors = CachedVectors(np.ones(2, np.float32), {"7": 1.5})
     with VectorCache(tmp_path / "vectors.sqlite") as cache:
-        monkeypatch.setattr("hybrid_search.ingest.vector_cache._today", lambda: 100)
+        monkeypatch.setattr("hybrid_search.ingest.state.cache._today", lambda: 100)
         cache.put(models, ["old", "used"], [vectors, vectors])
-        monkeypatch.setattr("hybrid_search.ingest.vector_cache._today", lambda: 140)
+        monkeypatch.setattr("hybrid_search.ingest.state.cache._today", lambda: 140)
         assert cache.get(models, ["used"])[0].sparse == {"7": 1.5}
         assert cache.prune(unused_days=30) == 1
         assert [found is None for found in cache.get(models, ["old", "used"])] == [True, False]

@@ -9,11 +9,11 @@ from pathlib import Path
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import SourceError
-from hybrid_search.ingest.dead_letters import DeadLetters, read_dead_letters
-from hybrid_search.ingest.ledger import OnProgress
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.pipeline import index_documents
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.state.ledger import OnProgress
+from hybrid_search.ingest.state.letters import DeadLetters, read_dead_letters
 from hybrid_search.settings import Settings
 
 

@@ -19,8 +19,8 @@ from hybrid_search.engine.bulk import BULK_TIMEOUT, ItemOutcome, bulk_request, o
 from hybrid_search.engine.protocols import Answer, Transport
 from hybrid_search.errors import EngineError, EngineTimeoutError, EngineUnreachableError
 from hybrid_search.ingest.backoff import Backoff, RetryPolicy, retry_after
-from hybrid_search.ingest.body_size import BodySize
-from hybrid_search.ingest.ledger import Ledger, Settled
+from hybrid_search.ingest.stages.body_size import BodySize
+from hybrid_search.ingest.state.ledger import Ledger, Settled
 from hybrid_search.ingest.work import Action, Body, Refusal
 
 DISK_WATERMARK = re.compile("read-only-allow-delete|read-only / allow delete")

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hybrid_search.errors import RecordError
-from hybrid_search.ingest.dead_letters import DeadLetters
-from hybrid_search.ingest.journal import Journal
 from hybrid_search.ingest.report import IngestProgress
+from hybrid_search.ingest.state.journal import Journal
+from hybrid_search.ingest.state.letters import DeadLetters
 from hybrid_search.ingest.work import Action, Body, Refusal
 from hybrid_search.records import Document
 

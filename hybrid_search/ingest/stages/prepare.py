@@ -9,8 +9,8 @@ from typing import Protocol
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import bulk
 from hybrid_search.errors import RecordError
-from hybrid_search.ingest.checks import check_document
-from hybrid_search.ingest.chunk import passages_of
+from hybrid_search.ingest.stages.checks import check_document
+from hybrid_search.ingest.stages.chunk import passages_of
 from hybrid_search.ingest.work import Batch, ChunkedDocument
 from hybrid_search.records import Document, Passage
 from hybrid_search.settings import ChunkingSettings

@@ -13,7 +13,7 @@ from hybrid_search.engine.indices import refresh
 from hybrid_search.engine.layout import DOC_ID
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError
-from hybrid_search.ingest.indexed import document_ids
+from hybrid_search.ingest.state.indexed import document_ids
 
 BATCH = 1000
 PAGE = 5000

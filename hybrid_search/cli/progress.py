@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hybrid_search.ingest.ledger import OnProgress
 from hybrid_search.ingest.report import IngestProgress
+from hybrid_search.ingest.state.ledger import OnProgress
 
 
 class SpeedColumn(ProgressColumn):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from hybrid_search.encode.protocols import TextEncoder
-from hybrid_search.ingest.vector_cache import CachedVectors, VectorCache, models_key
+from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
 from hybrid_search.ingest.work import Batch, ChunkedDocument, EncodedDocument
 from hybrid_search.records import Document, EncodedPassage
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hybrid_search.ingest.intervals import Intervals
-from hybrid_search.ingest.lines import LineFile
+from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.lines import LineFile
 
 Identity = Mapping[str, Any]
 

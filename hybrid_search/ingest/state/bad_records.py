@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hybrid_search.errors import RecordError
-from hybrid_search.ingest.dead_letters import document_as_json
-from hybrid_search.ingest.lines import LineFile
+from hybrid_search.ingest.state.letters import document_as_json
+from hybrid_search.ingest.state.lines import LineFile
 from hybrid_search.records import Document
 
 SHOWN = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from hybrid_search.ingest.indexed import IndexedDocument
+from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.work import Batch, ChunkedDocument
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from hybrid_search.encode.protocols import Tokenizer
 from hybrid_search.errors import SettingsError
-from hybrid_search.ingest.sentences import sentence_starts
+from hybrid_search.ingest.stages.sentences import sentence_starts
 from hybrid_search.records import Document, Passage
 
 Span = tuple[int, int]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.errors import SourceError
-from hybrid_search.ingest.lines import LineFile
+from hybrid_search.ingest.state.lines import LineFile
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
 

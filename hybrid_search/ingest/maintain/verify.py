@@ -9,9 +9,9 @@ from typing import Any
 
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import refresh
-from hybrid_search.ingest.indexed import document_ids, indexed_documents
-from hybrid_search.ingest.prepare import content_hash
-from hybrid_search.ingest.seen import SeenIds
+from hybrid_search.ingest.stages.prepare import content_hash
+from hybrid_search.ingest.state.indexed import document_ids, indexed_documents
+from hybrid_search.ingest.state.seen import SeenIds
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 

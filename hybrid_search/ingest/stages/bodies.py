@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from hybrid_search.ingest.body_size import BodySize
+from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.work import Action, Batch, Body, EncodedDocument
 
 MOST_ACTIONS = 1_000

@@ -1,0 +1,1 @@
+"""What keeps an index right after a load: compare, remove, send again."""

@@ -1,0 +1,1 @@
+"""What a load remembers: on this machine and in the cluster."""
