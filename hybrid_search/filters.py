@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -21,6 +21,7 @@ from typing import Any
 
 from hybrid_search.engine.layout import field_path
 from hybrid_search.errors import QueryError
+from hybrid_search.fields import filter_kinds
 from hybrid_search.records import IndexSchema
 
 _EXPRESSION = re.compile(
@@ -150,14 +151,14 @@ def _comparison(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
         case Eq(field, value) if _kind(field, schema) == "date":
             return _comparison(Range(field, gte=value, lte=value), schema)
         case Eq(field, value):
-            return {"term": {field_path(field): {"value": _checked(field, value, schema)}}}
+            return {"term": {field_path(field, schema): {"value": _checked(field, value, schema)}}}
         case In(field, values):
             return _any_of([_comparison(Eq(field, value), schema) for value in values])
         case Range(field):
-            return {"range": {field_path(field): dict(_bounds(filter, schema))}}
+            return {"range": {field_path(field, schema): dict(_bounds(filter, schema))}}
         case Exists(field):
             _kind(field, schema)
-            return {"exists": {"field": field_path(field)}}
+            return {"exists": {"field": field_path(field, schema)}}
         case _:
             raise QueryError(f"{filter!r} is no filter", remedy="Use hybrid_search.filters")
 
@@ -185,17 +186,12 @@ def _bounds(filter: Range, schema: IndexSchema) -> Iterator[tuple[str, Any]]:
 
 
 def _kind(field: str, schema: IndexSchema) -> str:
-    kinds = _kinds(schema)
+    kinds = filter_kinds(schema)
     if field not in kinds:
         near = get_close_matches(field, kinds, n=1)
         known = f"Did you mean {near[0]!r}?" if near else f"It can filter on: {', '.join(sorted(kinds)) or 'nothing'}"
         raise QueryError(f"the index cannot filter on {field!r}", remedy=known)
     return kinds[field]
-
-
-def _kinds(schema: IndexSchema) -> Mapping[str, str]:
-    named = {"keyword": schema.keyword_fields, "number": schema.number_fields, "date": schema.date_fields}
-    return {name: kind for kind, names in named.items() for name in names}
 
 
 def _checked(field: str, value: Value, schema: IndexSchema) -> Any:

@@ -14,6 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_DOCUMENT_ID_BYTES = 504
+"""Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
+
+LAYOUT = 2
+"""How an index is laid out that is made now; release 0.1 made those of layout 1."""
+
 Vector = NDArray[np.float32]
 SparseVector = Mapping[str, float]
 
@@ -43,6 +49,25 @@ class Document:
     dense: Vector | None = None
     sparse: SparseVector | None = None
     origin: str | None = None
+
+    @property
+    def carries_vectors(self) -> bool:
+        """Whether the source gave a vector, which stands for all of the text."""
+        return self.dense is not None or self.sparse is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a passage comes from: what is written beside it by a load, and orders it among other loads.
+
+    ``source`` names the source; ``load`` is the load's number, which ascends (about epoch milliseconds); ``digest`` is
+    the document's content hash; ``passages`` counts the passages of its document.
+    """
+
+    source: str
+    load: int
+    digest: str
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +212,8 @@ class IndexSchema:
     """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
 
     ``dense`` and ``sparse`` are None where the leg is off. ``keyword_fields`` ... are the user's fields to filter
-    on, by the user's names; they live under ``fields.`` in the index so that no name can collide.
+    on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
+    ``layout`` 1, that of release 0.1). ``replicas`` None is the engine's default.
     """
 
     dense: Fingerprint | None
@@ -203,4 +229,5 @@ class IndexSchema:
     hnsw_m: int = 16
     hnsw_ef_construction: int = 128
     shards: int = 1
-    replicas: int = 0
+    replicas: int | None = None
+    layout: int = LAYOUT

@@ -17,10 +17,12 @@ from corpus import CarriedVectors, Corpus, OtherDevice
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.connection import Connection
 from hybrid_search.ingest import LoadOptions, index_documents
-from hybrid_search.records import EncodedPassage, Passage
+from hybrid_search.records import EncodedPassage, IndexSchema, Passage, Provenance
 from hybrid_search.settings import Settings
 
 SENDERS = 2
+SCHEMA = IndexSchema(None, None)
+ORIGIN = Provenance("corpus", 1, "0" * 32, 1)
 BODY_BYTES = 5_000_000
 TUNED_CHUNK = 1_000
 """Documents of about 5 kB: bodies of 5 MB, the size that both vendors advise."""
@@ -74,7 +76,7 @@ def bodies(connection: Connection, corpus: Corpus, index: str) -> list[bytes]:
     for document in corpus.documents():
         passage = Passage(document, 0, 0, len(document.text))
         encoded = EncodedPassage(passage, document.dense, document.sparse)
-        lines.append(index_action(index, encoded, connection.dialect, digest="0" * 32))
+        lines.append(index_action(index, encoded, connection.dialect, SCHEMA, ORIGIN))
         size += len(lines[-1])
         if size >= BODY_BYTES:
             made.append(b"".join(lines))
@@ -98,7 +100,7 @@ def serialised(connection: Connection, corpus: Corpus) -> tuple[float, float]:
     for document in documents:
         passage = Passage(document, 0, 0, len(document.text))
         encoded = EncodedPassage(passage, document.dense, document.sparse)
-        index_action("index", encoded, connection.dialect, digest="0" * 32)
+        index_action("index", encoded, connection.dialect, SCHEMA, ORIGIN)
     ours_seconds = time.process_time() - began
     dumps = vendor.serializer().dumps
     began = time.process_time()

@@ -58,12 +58,16 @@ class Failure:
 
 
 class Verdict(StrEnum):
-    """What to do with a request, or a bulk item, by its answer."""
+    """What to do with a request, or a bulk item, by its answer.
+
+    ``SUPERSEDED``: a newer load has written this passage; nothing is to be done.
+    """
 
     DONE = "done"
     RETRY = "retry"
     SPLIT = "split"
     READ_ONLY = "read-only"
+    SUPERSEDED = "superseded"
     REFUSED = "refused"
 
 
@@ -92,6 +96,8 @@ def verdict(cause: Failure) -> Verdict:
     429 has four causes: a full thread pool and a tripped circuit breaker pass; indexing pressure passes unless the
     request alone is larger than the limit, when only smaller ones can succeed; a disk watermark's block does not pass.
     """
+    if cause.status == 409 and cause.type == "version_conflict_engine_exception":
+        return Verdict.SUPERSEDED
     if cause.type == "cluster_block_exception":
         return Verdict.READ_ONLY if _is_write_block(cause) else Verdict.RETRY
     if cause.status == 413 or (cause.status == 429 and _is_too_large(cause)):

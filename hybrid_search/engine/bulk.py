@@ -5,9 +5,7 @@ Both engines speak it. Sending, sizing, retrying and keeping account are the ing
 
 from __future__ import annotations
 
-import hashlib
 import math
-from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +17,8 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.answers import Failure, Verdict, error_cause, verdict
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.errors import RecordError
-from hybrid_search.records import Document, EncodedPassage, SparseVector, Vector
+from hybrid_search.fields import filter_values, with_taken_values
+from hybrid_search.records import Document, EncodedPassage, IndexSchema, Provenance, SparseVector, Vector
 
 BULK_TIMEOUT = 120.0
 """Seconds: a bulk request waits for the slowest shard."""
@@ -29,7 +28,7 @@ _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """What became of one action. ``cause`` is None for :attr:`Verdict.DONE`."""
+    """What became of one action. ``cause`` is None for :attr:`Verdict.DONE` and :attr:`Verdict.SUPERSEDED`."""
 
     id: str
     action: str
@@ -43,26 +42,29 @@ def bulk_request(lines: bytes, *, timeout: float = BULK_TIMEOUT) -> Request:
     return Request("POST", "/_bulk", {"filter_path": took}, lines, NDJSON, timeout)
 
 
-def index_action(index: str, encoded: EncodedPassage, dialect: Dialect, *, digest: str | None = None) -> bytes:
-    """Two lines that write a passage under its id, over what was there.
+def index_action(
+    index: str, encoded: EncodedPassage, dialect: Dialect, schema: IndexSchema, provenance: Provenance | None = None
+) -> bytes:
+    """Two lines that write a passage under its id, over what an older load, or this one, has written there.
 
-    ``digest`` is the document's content hash where the caller has computed it, once for all passages.
+    Without a ``provenance`` it goes over whatever is there, and says not where it is from.
 
     Raises:
         RecordError: an id over 512 bytes, a vector that is zero or not finite, or a term weight that is not positive
             and finite. The engines refuse these too, but for NaN, which JSON cannot say, and base64 would hide.
     """
     document = encoded.passage.document
-    action = _action("index", index, _checked_id(encoded.passage.id, document))
+    load = None if provenance is None else provenance.load
+    action = _action("index", index, _checked_id(encoded.passage.id, document), load)
     try:
-        return action + orjson.dumps(_source(encoded, dialect, digest), option=_JSON)
+        return action + orjson.dumps(_source(encoded, dialect, schema, provenance), option=_JSON)
     except TypeError as error:
         raise _refused(document, f"a field that JSON cannot hold: {error}") from None
 
 
-def delete_action(index: str, passage_id: str) -> bytes:
-    """One line that deletes a passage; deleting an absent one is no error."""
-    return _action("delete", index, passage_id)
+def delete_action(index: str, passage_id: str, load: int | None = None) -> bytes:
+    """One line that deletes a passage, unless a load after ``load`` wrote it; deleting an absent one is no error."""
+    return _action("delete", index, passage_id, load)
 
 
 def outcomes(answer: Mapping[str, Any]) -> Iterator[ItemOutcome]:
@@ -72,20 +74,9 @@ def outcomes(answer: Mapping[str, Any]) -> Iterator[ItemOutcome]:
         yield _outcome(action, result)
 
 
-def content_hash(document: Document) -> str:
-    """32 hexadecimal digits that change when anything that is indexed of a document changes."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(orjson.dumps([document.text, document.fields], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
-    if document.dense is not None:
-        digest.update(np.ascontiguousarray(document.dense, dtype=np.float32).tobytes())
-    if document.sparse is not None:
-        # In the order that they come in: sorting would take as long again as writing them.
-        digest.update(orjson.dumps([*document.sparse]))
-        digest.update(array("d", document.sparse.values()))
-    return digest.hexdigest()
-
-
-def _source(encoded: EncodedPassage, dialect: Dialect, digest: str | None) -> dict[str, Any]:
+def _source(
+    encoded: EncodedPassage, dialect: Dialect, schema: IndexSchema, provenance: Provenance | None
+) -> dict[str, Any]:
     passage = encoded.passage
     source: dict[str, Any] = {
         layout.DOC_ID: passage.document.id,
@@ -93,9 +84,13 @@ def _source(encoded: EncodedPassage, dialect: Dialect, digest: str | None) -> di
         layout.START: passage.start,
         layout.END: passage.end,
         layout.TEXT: passage.text,
-        layout.CONTENT_HASH: content_hash(passage.document) if digest is None else digest,
-        layout.FIELDS: {layout.escape(name): value for name, value in passage.document.fields.items()},
+        **_fields(passage.document.fields, schema),
     }
+    if provenance is not None:
+        source[layout.CONTENT_HASH] = provenance.digest
+        source[layout.SOURCE] = provenance.source
+        source[layout.LOAD] = provenance.load
+        source[layout.PASSAGES] = provenance.passages
     if encoded.dense is not None:
         source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
     if encoded.sparse is not None:
@@ -103,8 +98,22 @@ def _source(encoded: EncodedPassage, dialect: Dialect, digest: str | None) -> di
     return source
 
 
-def _action(action: str, index: str, passage_id: str) -> bytes:
-    return orjson.dumps({action: {"_index": index, "_id": passage_id}}, option=_JSON)
+def _fields(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
+    """The fields as the source has them, and beside them what is filtered on; in layout 1 both are one."""
+    if schema.layout == 1:
+        return {layout.FIELDS: _escaped(with_taken_values(fields, schema))}
+    return {layout.FIELDS: _escaped(fields), layout.FILTER: _escaped(filter_values(fields, schema))}
+
+
+def _escaped(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {layout.escape(name): value for name, value in fields.items()}
+
+
+def _action(action: str, index: str, passage_id: str, load: int | None) -> bytes:
+    target: dict[str, Any] = {"_index": index, "_id": passage_id}
+    if load is not None:
+        target |= {"version": load, "version_type": "external_gte"}
+    return orjson.dumps({action: target}, option=_JSON)
 
 
 def _outcome(action: str, result: Mapping[str, Any]) -> ItemOutcome:
@@ -113,7 +122,8 @@ def _outcome(action: str, result: Mapping[str, Any]) -> ItemOutcome:
         return ItemOutcome(passage_id, action, Verdict.DONE)
     error = result.get("error")
     cause = error_cause(status, error) if isinstance(error, Mapping) else Failure(status, "", str(error or ""))
-    return ItemOutcome(passage_id, action, verdict(cause), cause)
+    judged = verdict(cause)
+    return ItemOutcome(passage_id, action, judged, None if judged is Verdict.SUPERSEDED else cause)
 
 
 def _checked_id(passage_id: str, document: Document) -> str:

@@ -6,7 +6,7 @@ Requests and readings of answers are plain functions; those that take a connecti
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,14 +14,18 @@ import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import AsyncConnection, Connection
-from hybrid_search.engine.layout import DENSE, FIELDS, SPARSE, escape
+from hybrid_search.engine.layout import DENSE, DOC_ID, LOAD, PASSAGES, SOURCE, SPARSE, STATE, escape, filter_root
 from hybrid_search.engine.protocols import Request
-from hybrid_search.engine.templates import META, SCHEMA_VERSION
+from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
 from hybrid_search.errors import IndexMismatchError, RequestRefusedError
+from hybrid_search.fields import filter_kinds
 from hybrid_search.records import Fingerprint, IndexSchema, Leg
 
 ADMIN_TIMEOUT = 120.0
 """Seconds for requests that change an index or the cluster: they wait for nodes and disks, not for a search."""
+
+READABLE = (1, SCHEMA_VERSION)
+"""Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
 
 MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
@@ -85,17 +89,30 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
         raise IndexMismatchError(
             "the index was not made by hybrid-search", where=place, remedy="Index into a new one: hybrid-search index"
         )
-    if meta["schema_version"] != SCHEMA_VERSION:
+    version = meta["schema_version"]
+    if version not in READABLE:
         raise IndexMismatchError(
-            f"the index has schema version {meta['schema_version']}, this package writes and reads {SCHEMA_VERSION}",
+            f"the index has schema version {version}, this package writes and reads {SCHEMA_VERSION}",
             where=place,
             remedy="Use the version of hybrid-search that made it, or index again",
         )
-    schema = msgspec.convert(meta["schema"], IndexSchema)
+    schema = replace(msgspec.convert(meta["schema"], IndexSchema), layout=version)
     faults = list(_faults(schema, mappings["properties"]))
     if faults:
         raise IndexMismatchError(f"the mapping is not what _meta says: {'; '.join(faults)}", where=place)
     return OpenedIndex(index, schema, place)
+
+
+def migrate(connection: Connection, index: OpenedIndex) -> None:
+    """Lets a load go into an index of layout 1: adds the fields that say where passages come from.
+
+    The layout stays 1: what is there is filtered on, and answered, as before. Done twice it changes nothing.
+    """
+    if index.schema.layout == 1:
+        dialect = connection.dialect
+        known = load(dialect.engine, dialect.version[0])["mappings"]["properties"]
+        added = {"properties": {name: known[name] for name in (SOURCE, LOAD, PASSAGES, STATE)}}
+        connection.send(Request.json("PUT", f"{_path(index.name)}/_mapping", added, timeout=ADMIN_TIMEOUT))
 
 
 def check_models(index: OpenedIndex, encoder: TextEncoder, legs: Collection[Leg] = MODEL_LEGS) -> None:
@@ -171,7 +188,7 @@ def refresh(connection: Connection, name: str) -> None:
 
 def count(connection: Connection, name: str, query: Mapping[str, Any] | None = None) -> int:
     """Passages in the index, as of its last refresh; those that match ``query`` where it is given."""
-    body = None if query is None else {"query": query}
+    body = {"query": {"exists": {"field": DOC_ID}} if query is None else query}
     found: int = connection.send(Request.json("POST", f"{_path(name)}/_count", body))["count"]
     return found
 
@@ -205,9 +222,8 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
         yield f"{DENSE} has dimension {found}, not {schema.dense.dimension}"
     if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != schema.sparse_index:
         yield f"{SPARSE} is not {schema.sparse_index}"
-    mapped = properties.get(FIELDS, {}).get("properties", {})
-    named = (*schema.keyword_fields, *schema.number_fields, *schema.date_fields)
-    if absent := [name for name in named if escape(name) not in mapped]:
+    mapped = properties.get(filter_root(schema), {}).get("properties", {})
+    if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:
         yield f"no field {', '.join(absent)}"
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
+
 DOC_ID = "doc_id"
 PASSAGE = "passage"
 START = "start"
@@ -18,12 +20,17 @@ CONTENT_HASH = "content_hash"
 DENSE = "dense"
 SPARSE = "sparse"
 FIELDS = "fields"
+FILTER = "filter"
+SOURCE = "source"
+LOAD = "load"
+PASSAGES = "passages"
+STATE = "state"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
 
-MAX_ID_BYTES = 512
-"""Longest ``_id`` of both engines, in bytes of UTF-8."""
+MAX_ID_BYTES = MAX_DOCUMENT_ID_BYTES + len("#9999999")
+"""Longest ``_id`` of both engines, in bytes of UTF-8: 512."""
 
 RESULT_WINDOW = 10_000
 """``index.max_result_window`` of both engines: from + size may not pass it."""
@@ -51,9 +58,14 @@ def unescape(name: str) -> str:
     return name
 
 
-def field_path(name: str) -> str:
-    """The path of a user's field in the index."""
-    return f"{FIELDS}.{escape(name)}"
+def filter_root(schema: IndexSchema) -> str:
+    """The object of the index under which the fields to filter on are mapped."""
+    return FIELDS if schema.layout == 1 else FILTER
+
+
+def field_path(name: str, schema: IndexSchema) -> str:
+    """The path of a field to filter on, given by the user's name."""
+    return f"{filter_root(schema)}.{escape(name)}"
 
 
 def feature_path(name: str) -> str:

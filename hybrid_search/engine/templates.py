@@ -8,6 +8,7 @@ that brought it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,22 +20,23 @@ import orjson
 
 from hybrid_search.engine.layout import RESULT_WINDOW, escape
 from hybrid_search.errors import UnsupportedError
-from hybrid_search.records import IndexSchema
+from hybrid_search.fields import filter_kinds
+from hybrid_search.records import LAYOUT, IndexSchema
 
 Version = tuple[int, int, int]
 
 META = "hybrid_search"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = LAYOUT
 """Raised when the layout of an index changes so that older code would misread it."""
 
 
 def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, Any]:
-    """Body of ``PUT /index`` for this engine and version.
+    """Body of ``PUT /index`` for this engine and version; the layout is the present one whatever the schema says.
 
     Raises:
         UnsupportedError: this version does not have the schema's ``dense_index`` or ``sparse_index``.
     """
-    template = load(engine, version[0])
+    template, schema = load(engine, version[0]), replace(schema, layout=LAYOUT)
     values: dict[str, Any] = {
         "shards": schema.shards,
         "replicas": schema.replicas,
@@ -51,6 +53,8 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
     for since, more in template["settings_since"].items():
         if version >= parse_version(since):
             settings |= more
+    if schema.replicas is None:
+        del settings["index.number_of_replicas"]
     properties = dict(template["mappings"]["properties"])
     if schema.dense is None:
         del properties["dense"]
@@ -108,8 +112,7 @@ def _folder() -> Traversable:
 
 
 def _field_properties(types: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
-    kinds = {"keyword": schema.keyword_fields, "number": schema.number_fields, "date": schema.date_fields}
-    return {escape(name): types[kind] for kind, names in kinds.items() for name in names}
+    return {escape(name): types[kind] for name, kind in filter_kinds(schema).items()}
 
 
 def _variant(engine: str, version: Version, section: str, name: str) -> dict[str, Any]:

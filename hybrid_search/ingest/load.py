@@ -35,7 +35,7 @@ from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.ledger import Ledger
 from hybrid_search.ingest.state.seen import SeenIds
 from hybrid_search.ingest.work import Action, Body, EncodedDocument
-from hybrid_search.records import Document
+from hybrid_search.records import Document, Provenance
 from hybrid_search.settings import ChunkingSettings
 
 T = TypeVar("T")
@@ -64,19 +64,25 @@ class LoadOptions:
 
 @dataclass(slots=True)
 class Load:
-    """One run of the pipeline into the index ``index``, which is there and has the encoder's models."""
+    """One run of the pipeline into ``opened``, which is there and has the encoder's models."""
 
-    index: str
+    opened: indices.OpenedIndex
     connection: Connection
     encoder: TextEncoder
     chunking: ChunkingSettings
     ledger: Ledger
     cache: VectorCache | None
     options: LoadOptions
+    number: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _resumed: int = 0
     _encoded: int = 0
     _wall: float = 0.0
     _busy: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def index(self) -> str:
+        """The name of the index itself, not of an alias."""
+        return self.opened.name
 
     def run(self, documents: Iterable[Document], done: Intervals, *, sync: bool) -> None:
         """Settle every document that is not ``done``; with ``sync`` remove those that the source does not have."""
@@ -108,7 +114,7 @@ class Load:
 
     def _pass_through_stages(self, documents: Iterable[Document], done: Intervals, seen: SeenIds) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
-        preparation = Preparation(self.encoder, self.chunking, seen.add)
+        preparation = Preparation(self.encoder, self.chunking, self.opened.schema, seen.add)
         encoding = Encoding(self.encoder, self.cache)
         self.patiently(partial(indices.refresh, self.connection, self.index))
         is_empty = self.patiently(partial(indices.count, self.connection, self.index)) == 0
@@ -149,9 +155,12 @@ class Load:
     def _actions(self, read_back: VectorReadBack, item: EncodedDocument) -> list[Action]:
         """A document's passages, and the removal of those that it no longer has; nothing for a document that is bad."""
         document, dialect = item.document, self.connection.dialect
+        origin = Provenance("", self.number, item.digest, len(item.passages))
         try:
             written = [
-                Action(encoded.passage.id, index_action(self.index, encoded, dialect, digest=item.digest), document)
+                Action(
+                    encoded.passage.id, index_action(self.index, encoded, dialect, self.opened.schema, origin), document
+                )
                 for encoded in item.passages
             ]
         except RecordError as error:
@@ -160,4 +169,6 @@ class Load:
             return []
         for encoded in item.passages[:1]:
             read_back.sends(encoded)
-        return written + [Action(id_, delete_action(self.index, id_), document, removes=True) for id_ in item.stale]
+        return written + [
+            Action(id_, delete_action(self.index, id_, self.number), document, removes=True) for id_ in item.stale
+        ]

@@ -61,7 +61,7 @@ def index_documents(
     """
     opened = opened_or_created(connection, index, encoder, settings)
     ledger = Ledger(dead_letters, journal, progress, on_bad)
-    load = Load(opened.name, connection, encoder, settings.chunking, ledger, cache, options or LoadOptions())
+    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, options or LoadOptions())
     with load_settings(connection, opened.name, load.patiently) as interrupted:
         load.run(documents, Intervals() if journal is None else journal.done, sync=sync)
     if journal is not None:

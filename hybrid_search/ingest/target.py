@@ -17,6 +17,7 @@ def opened_or_created(
         indices.create_index(connection, index, schema_of(encoder, settings))
     opened = indices.open_index(connection, index)
     indices.check_models(opened, encoder)
+    indices.migrate(connection, opened)
     return opened
 
 

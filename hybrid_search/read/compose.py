@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.read.fields import checked, put, text_of, value_at, without
+from hybrid_search.fields import checked, value_at, values_at
+from hybrid_search.read.fields import text_of, without
 from hybrid_search.read.identity import SeenIds, document_id
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.vectors import dense_vector, sparse_vector
@@ -94,9 +95,8 @@ class Composer:
         for name in self._dropped_inside:
             fields = without(fields, name)
         for name, role in self._roles:
-            value = value_at(fields, name)
-            if value is not None:
-                put(fields, name, checked(value, name, role))
+            for value in values_at(fields, name):
+                checked(value, name, role)
         return fields
 
 

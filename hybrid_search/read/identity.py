@@ -6,16 +6,14 @@ from array import array
 from typing import Any
 
 from hybrid_search.errors import RecordError
-
-MAX_ID_BYTES = 504
-"""Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES
 
 
 def document_id(value: Any, field: str) -> str:
     """The id in a record's field as a string.
 
     Raises:
-        RecordError: it is neither a string nor a whole number, is empty, or is longer than ``MAX_ID_BYTES``.
+        RecordError: it is neither a string nor a whole number, is empty, or is longer than ``MAX_DOCUMENT_ID_BYTES``.
     """
     if type(value) is int:
         return str(value)
@@ -25,8 +23,8 @@ def document_id(value: Any, field: str) -> str:
     if not value:
         raise RecordError(f"the id in {field!r} is empty", remedy="Give every document its own id")
     size = len(value) if value.isascii() else _utf8_size(value, field)
-    if size > MAX_ID_BYTES:
-        what = f"the id {value[:40] + '…'!r} has {size} bytes, more than {MAX_ID_BYTES}"
+    if size > MAX_DOCUMENT_ID_BYTES:
+        what = f"the id {value[:40] + '…'!r} has {size} bytes, more than {MAX_DOCUMENT_ID_BYTES}"
         raise RecordError(what, remedy="The engines take 512, '#' and a passage's number included: use a hash")
     return value
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.fields import moment, number
 from hybrid_search.read.beir import packed_variant
-from hybrid_search.read.fields import moment, number
 from hybrid_search.read.identity import document_id
 from hybrid_search.read.sources import records
 from hybrid_search.read.streams import shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -76,9 +77,22 @@ def terms(random: np.random.Generator, count: int = 8) -> SparseVector:
     return {str(term): float(weight) for term, weight in zip(chosen, random.uniform(0.05, 3, count), strict=True)}
 
 
-def write(connection: Connection, index: str, batch: Iterable[EncodedPassage]) -> None:
+def released_body(connection: Connection, schema: IndexSchema = SCHEMA) -> dict:
+    """Body of ``PUT /index`` as release 0.1 sent it: layout 1."""
+    body = connection.dialect.index_body(replace(schema, replicas=0))
+    properties = body["mappings"]["properties"]
+    for name in ("source", "load", "passages", "state"):
+        del properties[name]
+    properties["fields"]["properties"] = properties.pop("filter")["properties"]
+    meta = body["mappings"]["_meta"]["hybrid_search"]
+    meta["schema_version"] = 1
+    del meta["schema"]["layout"]
+    return body
+
+
+def write(connection: Connection, index: str, batch: Iterable[EncodedPassage], schema: IndexSchema = SCHEMA) -> None:
     """Indexes the passages, expects every one to be taken, and makes them findable."""
-    lines = b"".join(index_action(index, passage, connection.dialect) for passage in batch)
+    lines = b"".join(index_action(index, passage, connection.dialect, schema) for passage in batch)
     refused = [item for item in outcomes(connection.send(bulk_request(lines))) if item.cause]
     assert not refused, refused[:3]
     refresh(connection, index)
@@ -86,8 +100,11 @@ def write(connection: Connection, index: str, batch: Iterable[EncodedPassage]) -
 
 def filled(connection: Connection, index: str, batch: Iterable[EncodedPassage], schema: IndexSchema = SCHEMA) -> str:
     """Creates the index, writes the passages and returns its name."""
-    create_index(connection, index, schema)
-    write(connection, index, batch)
+    if schema.layout == 1:
+        connection.send(Request.json("PUT", f"/{index}", released_body(connection, schema)))
+    else:
+        create_index(connection, index, schema)
+    write(connection, index, batch, schema)
     return index
 
 

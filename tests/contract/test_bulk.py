@@ -14,7 +14,7 @@ from hybrid_search.engine.answers import Verdict
 from hybrid_search.engine.bulk import bulk_request, delete_action, index_action, outcomes
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import ReadOnlyError
-from hybrid_search.records import Document, EncodedPassage, Passage
+from hybrid_search.records import Document, EncodedPassage, Passage, Provenance
 
 
 def raw(name, passage_id, **source):
@@ -34,8 +34,8 @@ def sent(connection, lines):
         pytest.param({"sparse": {"7": 0}}, id="zero weight"),
         pytest.param({"sparse": {"7": -1.5}}, id="negative weight"),
         pytest.param({"sparse": {"7": [1, 2]}}, id="array of weights"),
-        pytest.param({"fields": {"price": "cheap"}}, id="no number"),
-        pytest.param({"fields": {"published": "yesterday"}}, id="no date"),
+        pytest.param({"filter": {"price": "cheap"}}, id="no number"),
+        pytest.param({"filter": {"published": "yesterday"}}, id="no date"),
         pytest.param({"unknown": 1}, id="unknown field"),
     ],
 )
@@ -43,7 +43,7 @@ def test_what_the_engine_refuses_is_told_with_id_and_reason(connection, index_na
     """One bad passage does not take its neighbours with it."""
     name = index_name()
     indices.create_index(connection, name, SCHEMA)
-    good = [index_action(name, one, connection.dialect) for one in passages(2)]
+    good = [index_action(name, one, connection.dialect, SCHEMA) for one in passages(2)]
     first, bad, last = sent(connection, good[0] + raw(name, "bad#0", **source) + good[1])
     assert [first.verdict, last.verdict] == [Verdict.DONE, Verdict.DONE]
     assert (bad.id, bad.verdict, bad.cause.status) == ("bad#0", Verdict.REFUSED, 400)
@@ -60,7 +60,7 @@ def test_outcomes_keep_the_order_of_the_lines(connection, index_name):
         delete_action(name, "doc-0#0")
         + delete_action(name, "absent#0")
         + raw(name, "bad#0", unknown=1)
-        + index_action(name, passages(3)[2], connection.dialect)
+        + index_action(name, passages(3)[2], connection.dialect, SCHEMA)
     )
     answered = [(one.id, one.action, one.verdict) for one in sent(connection, lines)]
     assert answered == [
@@ -69,6 +69,26 @@ def test_outcomes_keep_the_order_of_the_lines(connection, index_name):
         ("bad#0", "index", Verdict.REFUSED),
         ("doc-2#0", "index", Verdict.DONE),
     ]
+
+
+def test_an_older_load_does_not_undo_a_newer_one(connection, index_name):
+    """By the load's number as external version: the same again is taken, an older write or delete is superseded."""
+    name, one = index_name(), passages(1)[0]
+    indices.create_index(connection, name, SCHEMA)
+
+    def written(load):
+        return index_action(name, one, connection.dialect, SCHEMA, Provenance("a", load, "0" * 32, 1))
+
+    def removed(load):
+        return delete_action(name, "doc-0#0", load)
+
+    lines = [written(20), written(20), written(10), removed(10), written(30), removed(30), written(20), removed(40)]
+    answered = sent(connection, b"".join(lines))
+    done, late = Verdict.DONE, Verdict.SUPERSEDED
+    assert [item.verdict for item in answered] == [done, done, late, late, done, done, late, done]
+    assert not any(item.cause for item in answered)
+    statuses = [next(iter(item.values()))["status"] for item in connection.send(bulk_request(written(35)))["items"]]
+    assert statuses == [409]
 
 
 UNICODE_IDS = ["süß", "文書-7", "a/b?c=d&e", "100 %", "x#3", '"quoted"', "🧭", " lead", "x" * 510]
@@ -122,7 +142,7 @@ def test_a_read_only_index_is_not_retried(connection, index_name):
     """A block of the disk watermark answers 429 like an overload; only lifting it helps."""
     name = filled(connection, index_name(), passages(1))
     indices.update_settings(connection, name, {"index.blocks.read_only_allow_delete": True})
-    (outcome,) = sent(connection, index_action(name, passages(2)[1], connection.dialect))
+    (outcome,) = sent(connection, index_action(name, passages(2)[1], connection.dialect, SCHEMA))
     assert outcome.verdict is Verdict.READ_ONLY
     with pytest.raises(ReadOnlyError, match="blocked by"):
         connection.send(Request.json("PUT", f"/{name}/_doc/1", {"text": "stone"}))
@@ -135,7 +155,7 @@ def test_a_write_block_is_read_only_too(connection, index_name):
     """The same for ``index.blocks.write``, which answers 403."""
     name = filled(connection, index_name(), passages(1))
     indices.update_settings(connection, name, {"index.blocks.write": True})
-    (outcome,) = sent(connection, index_action(name, passages(2)[1], connection.dialect))
+    (outcome,) = sent(connection, index_action(name, passages(2)[1], connection.dialect, SCHEMA))
     assert (outcome.verdict, outcome.cause.status) == (Verdict.READ_ONLY, 403)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from uuid import uuid4
 
 import pytest
 from generated import SCHEMA, filled, passages
@@ -17,12 +19,17 @@ BARE = EncodedPassage(Passage(Document("bare", "stone"), 0, 0, 5), BATCH[0].dens
 ROWS = [one.passage.document.fields for one in BATCH] + [{}]
 
 
+@pytest.fixture(scope="module", params=[1, 2], ids=["layout 1", "layout 2"])
+def schema(request):
+    """That of release 0.1, and of now."""
+    return replace(SCHEMA, layout=request.param)
+
+
 @pytest.fixture(scope="module")
-def index(connection):
+def index(connection, schema):
     """120 documents with fields and one without."""
-    name = "test-filters-shared"
-    connection.transport.send(Request.json("DELETE", f"/{name}"))
-    yield filled(connection, name, [*BATCH, BARE])
+    name = f"test-filters-{uuid4().hex[:8]}"
+    yield filled(connection, name, [*BATCH, BARE], schema)
     connection.transport.send(Request.json("DELETE", f"/{name}"))
 
 
@@ -71,7 +78,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("filter", "condition"), CASES)
-def test_a_filter_selects_what_the_condition_selects(connection, index, filter, condition):
+def test_a_filter_selects_what_the_condition_selects(connection, index, schema, filter, condition):
     """Counted by the engine and by Python, and never by chance none and all the same."""
     expected = sum(condition(row) for row in ROWS)
-    assert count(connection, index, {"bool": {"filter": [clause(filter, SCHEMA)]}}) == expected
+    assert count(connection, index, {"bool": {"filter": [clause(filter, schema)]}}) == expected

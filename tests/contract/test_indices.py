@@ -8,10 +8,11 @@ import pytest
 from generated import DENSE, SCHEMA, SPARSE, filled, passages, write
 
 from hybrid_search.engine import indices
-from hybrid_search.engine.bulk import bulk_request, delete_action, outcomes
+from hybrid_search.engine.answers import Verdict
+from hybrid_search.engine.bulk import bulk_request, delete_action, index_action, outcomes
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError, RequestRefusedError, UnsupportedError
-from hybrid_search.records import IndexSchema, Leg
+from hybrid_search.records import IndexSchema, Leg, Provenance
 
 
 class Models:
@@ -97,6 +98,31 @@ def test_an_unknown_schema_version_is_refused(connection, index_name):
         indices.open_index(connection, name)
 
 
+def test_an_index_of_release_0_1_is_opened_and_continued(connection, index_name):
+    """It says layout 1, takes a load's passages once it is migrated, even twice, and stays layout 1."""
+    name, schema = index_name(), replace(SCHEMA, replicas=0, layout=1)
+    filled(connection, name, passages(2), schema)
+    opened = indices.open_index(connection, name)
+    assert opened.schema == schema
+    for _ in range(2):
+        indices.migrate(connection, opened)
+    assert indices.open_index(connection, name) == opened
+    lines = index_action(name, passages(3)[2], connection.dialect, schema, Provenance("a", 7, "0" * 32, 1))
+    assert [item.verdict for item in outcomes(connection.send(bulk_request(lines)))] == [Verdict.DONE]
+    indices.refresh(connection, name)
+    assert indices.count(connection, name) == 3
+    assert indices.count(connection, name, {"range": {"load": {"gte": 7}}}) == 1
+
+
+def test_the_state_of_a_loader_is_no_passage(connection, index_name):
+    """One document of the index may hold it: anything, neither searched nor counted."""
+    name = filled(connection, index_name(), passages(2))
+    state = {"state": {"a.b": [1, {"": None}], "text": "river"}}
+    connection.send(Request.json("PUT", f"/{name}/_doc/state", state, refresh="true"))
+    assert indices.count(connection, name) == 2
+    assert connection.send(Request.json("GET", f"/{name}/_doc/state"))["_source"] == state
+
+
 def test_a_foreign_index_is_refused(connection, index_name):
     """An index that something else made has no fingerprints to check."""
     name = index_name()
@@ -110,7 +136,7 @@ def test_a_mapping_that_lacks_what_meta_promises_is_refused(connection, index_na
     name = index_name()
     body = connection.dialect.index_body(SCHEMA)
     del body["mappings"]["properties"]["dense"], body["mappings"]["properties"]["sparse"]
-    del body["mappings"]["properties"]["fields"]["properties"]["price"]
+    del body["mappings"]["properties"]["filter"]["properties"]["price"]
     connection.send(Request.json("PUT", f"/{name}", body))
     with pytest.raises(IndexMismatchError) as caught:
         indices.open_index(connection, name)
@@ -125,7 +151,7 @@ def test_meta_keeps_what_is_not_updated(connection, index_name):
     indices.update_meta(connection, name, {"load": {"refresh_interval": "1s"}})
     indices.update_meta(connection, name, {"note": 1})
     meta = indices.read_meta(connection, name)
-    assert (meta["load"], meta["note"], meta["schema_version"]) == ({"refresh_interval": "1s"}, 1, 1)
+    assert (meta["load"], meta["note"], meta["schema_version"]) == ({"refresh_interval": "1s"}, 1, 2)
     assert indices.open_index(connection, name).schema == SCHEMA
 
 

@@ -65,7 +65,7 @@ def index(connection: Connection, index_name: Callable[[], str]) -> str:
 
 
 def load(connection: Connection, name: str) -> None:
-    lines = b"".join(index_action(name, encoded(id_), connection.dialect) for id_ in PASSAGES)
+    lines = b"".join(index_action(name, encoded(id_), connection.dialect, SCHEMA) for id_ in PASSAGES)
     assert not connection.send(bulk_request(lines))["errors"]
     refresh(connection, name)
 
@@ -156,7 +156,7 @@ def test_passages_of_one_document_do_not_crowd_out_others(connection, index_name
         for number in range(passages):
             passage = Passage(document, number, 0, len(document.text))
             vector = at(number / 100 if id_ == "long" else 50)
-            lines += index_action(name, EncodedPassage(passage, vector, None), connection.dialect)
+            lines += index_action(name, EncodedPassage(passage, vector, None), connection.dialect, SCHEMA)
     assert not connection.send(bulk_request(lines))["errors"]
     refresh(connection, name)
     client = SearchClient(name, connection=connection, encoder=DenseOnly(), settings=Settings())

@@ -18,17 +18,18 @@ TEXTS = {
     "zlib": "Compress bytes with zlib.",
     "sorted": "Sort a list by a key. A date is a good key.",
 }
+SCHEMA = IndexSchema(dense=None, sparse=None, keyword_fields=("kind",))
 
 
 @pytest.fixture
 def index(opensearch, new_names) -> str:
     """Three documents with a kind, found by their words alone."""
     name = new_names(opensearch)
-    create_index(opensearch, name, IndexSchema(dense=None, sparse=None, keyword_fields=("kind",)))
+    create_index(opensearch, name, SCHEMA)
     lines = b""
     for id_, text in TEXTS.items():
         passage = Passage(Document(id_, text, {"kind": "class" if id_ == "zlib" else "function"}), 0, 0, len(text))
-        lines += index_action(name, EncodedPassage(passage, None, None), opensearch.dialect)
+        lines += index_action(name, EncodedPassage(passage, None, None), opensearch.dialect, SCHEMA)
     assert not opensearch.send(bulk_request(lines))["errors"]
     refresh(opensearch, name)
     return name

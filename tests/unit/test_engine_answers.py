@@ -107,7 +107,7 @@ VERDICTS = [
     (Failure(400, "mapper_parsing_exception", "failed to parse"), Verdict.REFUSED),
     (Failure(401, "security_exception", "unable to authenticate"), Verdict.REFUSED),
     (Failure(404, "index_not_found_exception", "no such index"), Verdict.REFUSED),
-    (Failure(409, "version_conflict_engine_exception", "current version is higher"), Verdict.REFUSED),
+    (Failure(409, "version_conflict_engine_exception", "current version is higher"), Verdict.SUPERSEDED),
 ]
 
 

@@ -133,7 +133,7 @@ def test_an_index_is_explicit_for_its_version(dialect, settings, dense):
     assert dense.items() <= properties["dense"].items()
     assert properties["dense"].get("dims", properties["dense"].get("dimension")) == 384
     assert properties["sparse"] == {"type": "rank_features"}
-    assert set(properties["fields"]["properties"]) == {"brand", "size%2Eeu", "published"}
+    assert set(properties["filter"]["properties"]) == {"brand", "size%2Eeu", "published"}
     assert "${" not in orjson.dumps(body).decode()
 
 

@@ -76,32 +76,32 @@ def test_operators_combine():
 @pytest.mark.parametrize(
     ("filter", "expected"),
     [
-        (Eq("brand", "Sony"), {"term": {"fields.brand": {"value": "Sony"}}}),
-        (Eq("brand", 7), {"term": {"fields.brand": {"value": "7"}}}),
-        (Eq("brand", True), {"term": {"fields.brand": {"value": "true"}}}),
-        (Eq("size.eu", "42"), {"term": {"fields.size%2Eeu": {"value": "42"}}}),
-        (Eq("price", "9.5"), {"term": {"fields.price": {"value": 9.5}}}),
-        (Exists("price"), {"exists": {"field": "fields.price"}}),
-        (Range("price", gte=1, lt="2"), {"range": {"fields.price": {"lt": 2.0, "gte": 1.0}}}),
-        (Eq("published", "2024"), {"range": {"fields.published": {"lte": "2024||/y", "gte": "2024||/y"}}}),
-        (Range("published", gt="2024-02"), {"range": {"fields.published": {"gt": "2024-02||/M"}}}),
-        (Range("published", lt=date(2024, 2, 3)), {"range": {"fields.published": {"lt": "2024-02-03||/d"}}}),
+        (Eq("brand", "Sony"), {"term": {"filter.brand": {"value": "Sony"}}}),
+        (Eq("brand", 7), {"term": {"filter.brand": {"value": "7"}}}),
+        (Eq("brand", True), {"term": {"filter.brand": {"value": "true"}}}),
+        (Eq("size.eu", "42"), {"term": {"filter.size%2Eeu": {"value": "42"}}}),
+        (Eq("price", "9.5"), {"term": {"filter.price": {"value": 9.5}}}),
+        (Exists("price"), {"exists": {"field": "filter.price"}}),
+        (Range("price", gte=1, lt="2"), {"range": {"filter.price": {"lt": 2.0, "gte": 1.0}}}),
+        (Eq("published", "2024"), {"range": {"filter.published": {"lte": "2024||/y", "gte": "2024||/y"}}}),
+        (Range("published", gt="2024-02"), {"range": {"filter.published": {"gt": "2024-02||/M"}}}),
+        (Range("published", lt=date(2024, 2, 3)), {"range": {"filter.published": {"lt": "2024-02-03||/d"}}}),
         (
             Range("published", lt=datetime(2024, 2, 3, 4, tzinfo=UTC)),
-            {"range": {"fields.published": {"lt": "2024-02-03T04:00:00+00:00"}}},
+            {"range": {"filter.published": {"lt": "2024-02-03T04:00:00+00:00"}}},
         ),
         (
             In("price", (1, 2)),
             {
                 "bool": {
-                    "should": [{"term": {"fields.price": {"value": 1.0}}}, {"term": {"fields.price": {"value": 2.0}}}],
+                    "should": [{"term": {"filter.price": {"value": 1.0}}}, {"term": {"filter.price": {"value": 2.0}}}],
                     "minimum_should_match": 1,
                 }
             },
         ),
         (Or(()), {"match_none": {}}),
-        (Not(Exists("price")), {"bool": {"must_not": [{"exists": {"field": "fields.price"}}]}}),
-        (And((Exists("price"),)), {"bool": {"filter": [{"exists": {"field": "fields.price"}}]}}),
+        (Not(Exists("price")), {"bool": {"must_not": [{"exists": {"field": "filter.price"}}]}}),
+        (And((Exists("price"),)), {"bool": {"filter": [{"exists": {"field": "filter.price"}}]}}),
     ],
 )
 def test_clauses(filter, expected):

@@ -17,16 +17,17 @@ from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.seen import SeenIds
 from hybrid_search.ingest.work import Batch
-from hybrid_search.records import Document
+from hybrid_search.records import Document, IndexSchema
 from hybrid_search.settings import ChunkingSettings
 
 CHUNKING = ChunkingSettings(overlap=2)
+SCHEMA = IndexSchema(DENSE, None)
 
 
 def prepare(found, encoder=None, takes_bad=lambda *_: False):
     """All documents through the first two stages."""
     with SeenIds() as seen:
-        preparation = Preparation(encoder or GeneratedEncoder(), CHUNKING, seen.add)
+        preparation = Preparation(encoder or GeneratedEncoder(), CHUNKING, SCHEMA, seen.add)
         batches = numbered(found, Intervals(), seen.add)
         return [item for batch in prepared(batches, preparation, takes_bad) for item in batch.items]
 
@@ -104,7 +105,7 @@ def test_what_precedes_a_bad_document_is_handed_on():
     """The third of four documents is bad: the range of the first two is covered, then the error is raised."""
     found = list(enumerate(documents(4)))
     found[2] = (2, Document("d2", " "))
-    preparation = Preparation(GeneratedEncoder(), CHUNKING, lambda _: True)
+    preparation = Preparation(GeneratedEncoder(), CHUNKING, SCHEMA, lambda _: True)
     batches = prepared([Batch(0, 4, found)], preparation, lambda *_: False)
     first = next(batches)
     assert (first.first, first.end, [item.document.id for item in first.items]) == (0, 2, ["d0", "d1"])
@@ -136,10 +137,34 @@ def test_the_content_hash_changes_with_everything_that_is_indexed():
         replace(base, dense=np.zeros(2, np.float32)),
         replace(base, sparse={"7": 2.0}),
     ]
-    digest = content_hash(base, CHUNKING)
-    assert {content_hash(document, CHUNKING) for document in same} == {digest}
-    different = {content_hash(document, CHUNKING) for document in other} | {content_hash(base, ChunkingSettings())}
+    digest = content_hash(base, CHUNKING, SCHEMA)
+    assert {content_hash(document, CHUNKING, SCHEMA) for document in same} == {digest}
+    different = {content_hash(document, CHUNKING, SCHEMA) for document in other}
+    different.add(content_hash(base, ChunkingSettings(), SCHEMA))
     assert len(different - {digest}) == len(other) + 1
+
+
+def test_the_content_hash_changes_with_what_is_filtered_on():
+    """Names and kinds, in any order; an index of release 0.1 keeps the hash that release computed."""
+    document = Document("d", "text", {"a": "01"})
+    schemas = [
+        SCHEMA,
+        replace(SCHEMA, keyword_fields=("a",)),
+        replace(SCHEMA, number_fields=("a",)),
+        replace(SCHEMA, keyword_fields=("a", "b")),
+    ]
+    digests = {content_hash(document, CHUNKING, schema) for schema in schemas}
+    assert len(digests) == 4
+    assert content_hash(document, CHUNKING, replace(SCHEMA, keyword_fields=("b", "a"))) in digests
+    old = [replace(schema, layout=1) for schema in schemas[:2]]
+    assert {content_hash(document, CHUNKING, schema) for schema in old} == {"e20a9f56be5979fd69e08620f1b3036a"}
+    read = replace(document, fields={"a": 1})  # what the readers of release 0.1 made of it for a number field
+    numbers = replace(SCHEMA, number_fields=("a",), layout=1)
+    assert (
+        content_hash(document, CHUNKING, numbers)
+        == content_hash(read, CHUNKING, numbers)
+        == "d39e7d1fcc907d6e3a0cfb6f20f1f0b9"
+    )
 
 
 def compare(items, held):

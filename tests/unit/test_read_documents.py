@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.fields import filter_values
 from hybrid_search.read import documents
-from hybrid_search.read.identity import MAX_ID_BYTES, SeenIds
+from hybrid_search.read.identity import SeenIds
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
 from hybrid_search.settings import DocumentSettings
 
 
@@ -102,7 +104,7 @@ def test_ids_that_no_engine_takes_are_refused(refusal, record, message):
 
 def test_ids_up_to_the_limit_and_whole_numbers_are_taken(read):
     """504 bytes leave room for '#' and seven digits in the 512 of the engines."""
-    assert MAX_ID_BYTES + len("#9999999") == 512
+    assert MAX_DOCUMENT_ID_BYTES + len("#9999999") == 512
     ids = ["é" * 252, "a" * 504, -7, 2**63]
     assert [document.id for document in read(*({"_id": one, "text": "x"} for one in ids))] == [
         *ids[:2],
@@ -165,11 +167,14 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("role", "value", "expected"), FIELDS)
-def test_fields_to_filter_on_are_written_as_the_engines_parse_them(read, role, value, expected):
+def test_fields_to_filter_on_are_stored_as_they_are_and_filtered_on_as_the_engines_parse_them(
+    read, role, value, expected
+):
     """Text of numbers is read, dates are written in the extended form, lists are read item by item."""
     (document,) = read({"_id": "a", "text": "x", "f": value}, **{role: ("f",)})
-    assert document.fields == {"f": expected}
-    assert type(document.fields["f"]) is type(expected)
+    assert document.fields == {"f": value}
+    (found,) = filter_values(document.fields, IndexSchema(None, None, **{f"{role}_fields": ("f",)})).values()
+    assert (found, type(found)) == (expected, type(expected))
 
 
 UNFIT = [
@@ -181,7 +186,7 @@ UNFIT = [
     ("number", "9" * 400, f"a finite number, got '{'9' * 59}"),
     ("number", {"a": 1}, "a finite number, got {'a': 1}"),
     ("keyword", 1.5, "a string, a whole number or a boolean, got 1.5"),
-    ("keyword", [["a"]], "a string, a whole number or a boolean, got [['a']]"),
+    ("keyword", [["a"], 1.5], "a string, a whole number or a boolean, got 1.5"),
     ("keyword", "é" * 16_384, f"a string of at most 32766 bytes, got '{'é' * 59}"),
     ("date", "yesterday", "an ISO-8601 date or epoch milliseconds, got 'yesterday'"),
     ("date", "2024-13", "an ISO-8601 date or epoch milliseconds, got '2024-13'"),

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import refresh
+from hybrid_search.engine.indices import open_index, refresh
 from hybrid_search.ingest.stages.prepare import content_hash
 from hybrid_search.ingest.state.indexed import document_ids, indexed_documents
 from hybrid_search.ingest.state.seen import SeenIds
@@ -77,6 +77,7 @@ def verify(
         chunking: the settings with which the source was loaded; other settings make every document stale.
     """
     refresh(connection, index)
+    schema = open_index(connection, index).schema
     missing, stale, partial, extra = Group(), Group(), Group(), Group()
     count = 0
     with SeenIds() as seen:
@@ -86,7 +87,7 @@ def verify(
             for document in batch:
                 count += 1
                 seen.add(document.id)
-                there, digest = held.get(document.id), content_hash(document, chunking)
+                there, digest = held.get(document.id), content_hash(document, chunking, schema)
                 if there is None:
                     missing.add(document.id)
                 elif digest not in there.digests:

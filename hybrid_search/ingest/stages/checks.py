@@ -6,12 +6,8 @@ are looked at once more, value by value, where they are written (:func:`hybrid_s
 
 from __future__ import annotations
 
-from hybrid_search.engine.layout import MAX_ID_BYTES
 from hybrid_search.errors import RecordError
-from hybrid_search.records import Document, Fingerprint
-
-PASSAGE_NUMBER_BYTES = 8
-"""Room for ``#`` and seven digits after the document's id."""
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, Document, Fingerprint
 
 
 def check_document(document: Document, dense: Fingerprint | None) -> None:
@@ -36,10 +32,10 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
 def _check_id(id_: str, where: str) -> None:
     if not id_:
         raise RecordError("the id is empty", where=where, remedy="Give every document an id")
-    length, most = len(id_.encode("utf-8", "surrogatepass")), MAX_ID_BYTES - PASSAGE_NUMBER_BYTES
-    if length > most:
+    length = len(id_.encode("utf-8", "surrogatepass"))
+    if length > MAX_DOCUMENT_ID_BYTES:
         raise RecordError(
-            f"the id has {length} bytes, more than the {most} that leave room for '#n'",
+            f"the id has {length} bytes, more than the {MAX_DOCUMENT_ID_BYTES} that leave room for '#n'",
             where=where,
             remedy="Use a shorter id, for example a hash of it",
         )

@@ -60,8 +60,7 @@ def _passages_of_one(
     document: Document, tokens: Sequence[Span], tokenizer: Tokenizer, max_tokens: int, overlap: int
 ) -> list[Passage]:
     text = document.text
-    carries_vectors = document.dense is not None or document.sparse is not None
-    if carries_vectors or len(tokens) <= max_tokens or text.isspace():
+    if document.carries_vectors or len(tokens) <= max_tokens or text.isspace():
         ranges = [_trimmed(text, 0, len(text))]
     else:
         ranges = _fitting_ranges(text, tokens, tokenizer, max_tokens, overlap)
