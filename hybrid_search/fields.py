@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -126,15 +127,10 @@ def _date_in(text: str) -> str | int | None:
 ROLES: Mapping[str, Callable[[Any], Any]] = {"keyword": keyword, "number": number, "date": moment}
 
 
-def checked(value: Any, field: str, role: str) -> Any:
-    """The value of a field to filter on, or a list of such values, as the engine takes it.
-
-    Raises:
-        RecordError: the value is not what the role asks for.
-    """
-    read = ROLES[role]
+def check(value: Any, field: str, role: str) -> None:
+    """Raise RecordError for a value of a field to filter on that is not what the role asks for."""
     try:
-        return read(value) if not isinstance(value, list) else [read(item) for item in value]
+        ROLES[role](value)
     except ValueError as error:
         what = f"the {role} field {field!r} must be {error}, got {value!r:.60}"
         remedy = f"Correct it, or leave the field out of documents.{role}"
@@ -148,9 +144,17 @@ def filter_kinds(schema: IndexSchema) -> dict[str, str]:
 
 
 def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
-    """What is written to filter on, by the user's names: one value, or a list where there are several."""
-    found = {name: [taken(v, kind) for v in values_at(fields, name)] for name, kind in filter_kinds(schema).items()}
+    """What is written to filter on, by the user's names: one value, or a list where there are several.
+
+    Keywords are written in Unicode's composed form (NFC), in which they are also asked for.
+    """
+    found = {name: [_written(v, kind) for v in values_at(fields, name)] for name, kind in filter_kinds(schema).items()}
     return {name: values[0] if len(values) == 1 else values for name, values in found.items() if values}
+
+
+def _written(value: Any, kind: str) -> Any:
+    value = taken(value, kind)
+    return unicodedata.normalize("NFC", value) if kind == "keyword" and isinstance(value, str) else value
 
 
 def taken(value: Any, kind: str) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -196,7 +197,9 @@ def _kind(field: str, schema: IndexSchema) -> str:
 
 def _checked(field: str, value: Value, schema: IndexSchema) -> Any:
     check = {"keyword": _keyword, "number": _number, "date": _date}[_kind(field, schema)]
-    return check(field, value)
+    checked = check(field, value)
+    # What is filtered on is written composed; layout 1 was written as it came.
+    return unicodedata.normalize("NFC", checked) if isinstance(checked, str) and schema.layout > 1 else checked
 
 
 def _keyword(field: str, value: Value) -> str:

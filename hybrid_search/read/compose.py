@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.fields import checked, value_at, values_at
+from hybrid_search.fields import check, value_at, values_at
 from hybrid_search.read.fields import text_of, without
 from hybrid_search.read.identity import SeenIds, document_id
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
@@ -96,7 +96,7 @@ class Composer:
             fields = without(fields, name)
         for name, role in self._roles:
             for value in values_at(fields, name):
-                checked(value, name, role)
+                check(value, name, role)
         return fields
 
 
