@@ -52,11 +52,14 @@ def _splits(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _flat(item)
-    elif value is not None:
-        yield value
+    """All that is in a list and the lists within, but nulls, in order; a value that is no list is itself."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list | tuple):
+            pending.extend(reversed(item))
+        elif item is not None:
+            yield item
 
 
 def put(record: dict[str, Any], path: str, value: Any) -> None:
@@ -154,7 +157,11 @@ def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, A
 
 def _written(value: Any, kind: str) -> Any:
     value = taken(value, kind)
-    return unicodedata.normalize("NFC", value) if kind == "keyword" and isinstance(value, str) else value
+    if kind == "keyword" and isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, float) and kind == "number" and 2**53 <= abs(value) < 2**63:
+        return int(value)  # a whole number, which the engine is to keep as one
+    return value
 
 
 def taken(value: Any, kind: str) -> Any:

@@ -10,27 +10,32 @@ year; and nothing else is compared than keyword, number and date fields of the i
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from difflib import get_close_matches
 from functools import reduce
 from typing import Any
 
-from hybrid_search.engine.layout import field_path
+from hybrid_search import fields
+from hybrid_search.engine.layout import exact_path, field_path
 from hybrid_search.errors import QueryError
 from hybrid_search.fields import filter_kinds
+from hybrid_search.filter_numbers import equals, needs_exact, one_of, within
+from hybrid_search.filter_syntax import Junction, Negation, Tree, tree
 from hybrid_search.records import IndexSchema
 
-_EXPRESSION = re.compile(
-    r"\s*(?P<field>[^=!<>\s][^=!<>]*?)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<value>.*?)\s*", re.DOTALL
-)
 _BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 _UNITS = {4: "y", 7: "M", 10: "d"}
 """What a date of so many characters (2024, 2024-12, 2024-12-31) is rounded to."""
+
+_SECONDS_OF_OFFSET = re.compile(r"[+-]\d\d:\d\d:\d\d")
+MOST_VALUES = 65_536
+"""``index.max_terms_count`` of both engines."""
+MOST_DATES = 1_000
+"""Each is a clause of its own, of which both engines take 1,024 at least."""
 
 Value = str | int | float | bool | date
 
@@ -105,29 +110,40 @@ class Not(Filter):
 
 
 def parse(expression: str) -> Filter:
-    """A filter from text: ``brand=Sony``, ``brand=Sony|Canon``, ``brand!=Sony``, ``price<100``, ``brand=*`` (any).
+    """A filter from text.
+
+    ``brand=Sony``, ``brand=Sony|Canon``, ``brand!=Sony``, ``price<100``, ``brand=*`` (any), and with ``and``, ``or``,
+    ``not``, parentheses, quotes and lists: ``(brand in (Sony, "Canon Inc.") or not rating=*) and price<100``. See
+    :mod:`hybrid_search.filter_syntax`.
 
     Raises:
-        QueryError: no operator, no field, or a comparison without a value.
+        QueryError: the text is no filter, with the position of what is wrong.
     """
-    match = _EXPRESSION.fullmatch(expression)
-    if match is None:
-        raise QueryError(
-            f"{expression!r} is no filter", remedy="Write it as field=value, field!=value, field<value or field=*"
-        )
-    field, operator, value = match["field"], match["operator"], match["value"]
-    if operator in _BOUNDS:
-        if not value:
-            raise QueryError(f"{expression!r} has no value to compare with")
-        return Range(field, **{_BOUNDS[operator]: value})
-    found = _equal(field, value)
-    return Not(found) if operator == "!=" else found
+    return _said(tree(expression))
 
 
 def parse_all(expressions: Iterable[str]) -> Filter | None:
     """All of the expressions together; None where there is none."""
     filters = [parse(expression) for expression in expressions]
     return reduce(lambda left, right: left & right, filters) if filters else None
+
+
+def _said(read: Tree) -> Filter:
+    if isinstance(read, Negation):
+        return Not(_said(read.part))
+    if isinstance(read, Junction):
+        return (Or if read.any else And)(tuple(map(_said, read.parts)))
+    if read.operator == "!=":
+        return Not(_compared(read.field, "=", read.values))
+    return _compared(read.field, read.operator, read.values)
+
+
+def _compared(field: str, operator: str, values: tuple[str, ...] | None) -> Filter:
+    if values is None:
+        return Exists(field)
+    if operator in _BOUNDS:
+        return Range(field, **{_BOUNDS[operator]: values[0]})
+    return Eq(field, values[0]) if operator == "=" and len(values) == 1 else In(field, values)
 
 
 def clause(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
@@ -149,45 +165,76 @@ def clause(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
 
 def _comparison(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
     match filter:
-        case Eq(field, value) if _kind(field, schema) == "date":
-            return _comparison(Range(field, gte=value, lte=value), schema)
         case Eq(field, value):
-            return {"term": {field_path(field, schema): {"value": _checked(field, value, schema)}}}
+            return _any_of(_equal(field, (value,), schema))
         case In(field, values):
-            return _any_of([_comparison(Eq(field, value), schema) for value in values])
+            return _any_of(_equal(field, _listed(field, values), schema))
         case Range(field):
-            return {"range": {field_path(field, schema): dict(_bounds(filter, schema))}}
+            return _any_of(_within(field, _bounds(filter, schema), schema))
         case Exists(field):
             _kind(field, schema)
             return {"exists": {"field": field_path(field, schema)}}
         case _:
-            raise QueryError(f"{filter!r} is no filter", remedy="Use hybrid_search.filters")
+            raise QueryError(f"{_shown(filter)} is no filter", remedy="Use hybrid_search.filters")
 
 
-def _equal(field: str, value: str) -> Filter:
-    if value == "*":
-        return Exists(field)
-    return In(field, tuple(value.split("|"))) if "|" in value else Eq(field, value)
-
-
-def _any_of(clauses: list[dict[str, Any]]) -> dict[str, Any]:
+def _any_of(clauses: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not clauses:
         return {"match_none": {}}  # an empty ``should`` would match everything
-    return {"bool": {"should": clauses, "minimum_should_match": 1}}
+    return clauses[0] if len(clauses) == 1 else {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
-def _bounds(filter: Range, schema: IndexSchema) -> Iterator[tuple[str, Any]]:
+def _listed(field: str, values: Any) -> Collection[Value]:
+    if not isinstance(values, tuple | list | set | frozenset):
+        raise QueryError(f"{_shown(values)} is no list of values", where=str(field), remedy="Give a tuple of them")
+    if len(values) > MOST_VALUES:
+        what = f"{len(values):,} values to compare with, and the engines take {MOST_VALUES:,}"
+        raise QueryError(what, where=field, remedy="Combine several with |, or keep a field for the group they are")
+    return values
+
+
+def _equal(field: str, values: Collection[Value], schema: IndexSchema) -> list[dict[str, Any]]:
+    """Clauses of which one holds where the field has one of the values."""
+    path, kind = _path_and_kind(field, schema)
+    if kind == "date":
+        if len(values) > MOST_DATES:
+            what = f"{len(values):,} dates to compare with, and the engines take {MOST_DATES:,}"
+            raise QueryError(what, where=field, remedy="Give ranges")
+        return [{"range": {path: {"gte": day, "lte": day}}} for day in (_date(field, value) for value in values)]
+    if kind == "number":
+        numbers = [_number(field, value, schema) for value in values]
+        return equals(numbers, path, exact_path(field, schema) or path)
+    return one_of(path, [_keyword(field, value, schema) for value in values])
+
+
+def _within(field: str, bounds: Mapping[str, Value], schema: IndexSchema) -> list[dict[str, Any]]:
+    """Clauses of which one holds where the field has a value within the bounds."""
+    path, kind = _path_and_kind(field, schema)
+    if kind == "date":
+        return [{"range": {path: {name: _date(field, bound) for name, bound in bounds.items()}}}]
+    numbers = {name: _number(field, bound, schema) for name, bound in bounds.items()}
+    return within(numbers, path, exact_path(field, schema) or path)
+
+
+def _bounds(filter: Range, schema: IndexSchema) -> dict[str, Value]:
     if _kind(filter.field, schema) == "keyword":
         raise QueryError("a keyword has no order", where=filter.field, remedy="Make it a number or date field")
     given = {name: getattr(filter, name) for name in _BOUNDS.values() if getattr(filter, name) is not None}
     if not given:
         raise QueryError("a range without bounds", where=filter.field, remedy="Give gt, gte, lt or lte")
-    for name, value in given.items():
-        yield name, _checked(filter.field, value, schema)
+    return given
+
+
+def _path_and_kind(field: str, schema: IndexSchema) -> tuple[str, str]:
+    """The path of a field and its kind."""
+    kind = _kind(field, schema)
+    return field_path(field, schema), kind
 
 
 def _kind(field: str, schema: IndexSchema) -> str:
     kinds = filter_kinds(schema)
+    if not isinstance(field, str):
+        raise QueryError(f"{_shown(field)} is no name of a field")
     if field not in kinds:
         near = get_close_matches(field, kinds, n=1)
         known = f"Did you mean {near[0]!r}?" if near else f"It can filter on: {', '.join(sorted(kinds)) or 'nothing'}"
@@ -195,42 +242,51 @@ def _kind(field: str, schema: IndexSchema) -> str:
     return kinds[field]
 
 
-def _checked(field: str, value: Value, schema: IndexSchema) -> Any:
-    check = {"keyword": _keyword, "number": _number, "date": _date}[_kind(field, schema)]
-    checked = check(field, value)
-    # What is filtered on is written composed; layout 1 was written as it came.
-    return unicodedata.normalize("NFC", checked) if isinstance(checked, str) and schema.layout > 1 else checked
-
-
-def _keyword(field: str, value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int):
-        return str(value)
-    raise QueryError(f"{value!r} is no keyword", where=field, remedy="Give a string")
-
-
-def _number(field: str, value: Value) -> float:
+def _keyword(field: str, value: Value, schema: IndexSchema) -> str:
+    """As it is written: composed, which layout 1 did not do."""
     try:
-        number = math.nan if isinstance(value, bool | date) else float(value)
+        read = fields.keyword(value)
+        text = str(read).lower() if isinstance(read, bool) else str(read)
+        text.encode()
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise QueryError(f"{value!r} is no number", where=field)
+        raise QueryError(f"{_shown(value)} is no keyword", where=field, remedy="Give a string") from None
+    return text if schema.layout == 1 else unicodedata.normalize("NFC", text)
+
+
+def _number(field: str, value: Value, schema: IndexSchema) -> int | float:
+    try:
+        number = fields.number(value)
+    except ValueError:
+        raise QueryError(f"{_shown(value)} is no number", where=field) from None
+    if schema.layout == 1 and isinstance(number, int) and needs_exact(number):
+        what = f"whole numbers from 2^53 on, such as {number}, are not told apart by this index, which release 0.1 made"
+        raise QueryError(what, where=field, remedy="Make a new one: hybrid-search reindex")
     return number
 
 
 def _date(field: str, value: Value) -> str:
     """A moment as it is; a year, month or day as date math that the engine rounds down or up, as the bound asks."""
     text = value.isoformat() if isinstance(value, date) else value
-    if isinstance(text, str) and _is_date(text):
-        return f"{text}||/{_UNITS[len(text)]}" if len(text) in _UNITS else text
-    raise QueryError(f"{value!r} is no date", where=field, remedy="Write it as 2024-12-31 or 2024-12-31T23:59:59Z")
+    read = _date_in(text.strip()) if isinstance(text, str) else None
+    if read is None:
+        remedy = "Write it as 2024-12-31 or 2024-12-31T23:59:59Z"
+        raise QueryError(f"{_shown(value)} is no date", where=field, remedy=remedy)
+    return f"{read}||/{_UNITS[len(read)]}" if len(read) in _UNITS else read
 
 
-def _is_date(text: str) -> bool:
+def _date_in(text: str) -> str | None:
+    """The date in the one form that both engines read, None for anything else."""
     try:
-        datetime.fromisoformat(text if len(text) not in _UNITS else f"{text}-01-01"[:10])
+        whole = fields.moment(f"{text}-01-01"[:10] if len(text) in {4, 7} else text)
     except ValueError:
-        return False
-    return len(text) in _UNITS or "T" in text
+        return None
+    if not isinstance(whole, str) or _SECONDS_OF_OFFSET.search(whole):
+        return None
+    return text if len(text) in {4, 7} else whole
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"

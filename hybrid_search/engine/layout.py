@@ -25,6 +25,7 @@ SOURCE = "source"
 LOAD = "load"
 PASSAGES = "passages"
 STATE = "state"
+EXACT = "exact"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
@@ -66,6 +67,11 @@ def filter_root(schema: IndexSchema) -> str:
 def field_path(name: str, schema: IndexSchema) -> str:
     """The path of a field to filter on, given by the user's name."""
     return f"{filter_root(schema)}.{escape(name)}"
+
+
+def exact_path(name: str, schema: IndexSchema) -> str | None:
+    """The path at which a number field's whole numbers are exact; None for layout 1, which has doubles alone."""
+    return None if schema.layout == 1 else f"{field_path(name, schema)}.{EXACT}"
 
 
 def feature_path(name: str) -> str:

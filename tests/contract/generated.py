@@ -83,7 +83,10 @@ def released_body(connection: Connection, schema: IndexSchema = SCHEMA) -> dict:
     properties = body["mappings"]["properties"]
     for name in ("source", "load", "passages", "state"):
         del properties[name]
-    properties["fields"]["properties"] = properties.pop("filter")["properties"]
+    filtered = properties.pop("filter")["properties"]
+    properties["fields"]["properties"] = {
+        name: {key: value for key, value in field.items() if key != "fields"} for name, field in filtered.items()
+    }
     meta = body["mappings"]["_meta"]["hybrid_search"]
     meta["schema_version"] = 1
     del meta["schema"]["layout"]
