@@ -1,38 +1,45 @@
 """Blue/green: a new index beside the live one, compared with it, and an alias that moves in one step.
 
-Readers search an alias. :func:`reindex` loads the next index (``docs-2`` beside ``docs-1``), measures both on judged
-queries and moves the alias only if the new one is not worse; :func:`rollback` moves it back. No search ever falls
-between the two or on a mixture.
+Readers search an alias. :func:`reindex` loads the next index (``docs-2`` beside ``docs-1``), verifies it against the
+source, measures both on judged queries and moves the alias only if the new one is not worse; :func:`rollback` moves it
+back. No search ever falls between the two or on a mixture. All that can be checked before the load is.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from hybrid_search import build
+from hybrid_search.build import REPLACED, Stage, live_index
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import IndexMismatchError, IndexMissingError
+from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError
 from hybrid_search.evaluate import measure, randomisation_p
 from hybrid_search.evaluate.measures import NDCG, Scores
 from hybrid_search.ingest.load import LoadOptions
+from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.maintain.verify import verify
+from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.ingest.source import LoadFiles, index_source
+from hybrid_search.ingest.source import LoadFiles, Opened, SourceOptions, can_be_continued
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.read import Qrels
-from hybrid_search.records import Query
+from hybrid_search.records import Document, Query
 from hybrid_search.search import SearchClient
 from hybrid_search.settings import Settings
 
-WAS_LIVE, REPLACED = "was_live", "replaced"
-"""Names in an index's ``_meta``: whether the alias ever stood for it, and for which index before."""
-
 DEPTH = 100
 """Hits per query that are measured."""
+
+SIGNIFICANT = 0.05
+TOLERANCE = 0.02
+"""The most that nDCG@10 may fall, however likely chance is the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class Reindexed:
         reason: why it was moved or not, a sentence.
         scores: nDCG@10 before and after, where there was something to compare.
         p_value: how likely chance makes such a difference.
+        left: older and abandoned indices of the alias that are still there.
+        removed: those that were removed.
     """
 
     alias: str
@@ -66,6 +75,8 @@ class Reindexed:
     reason: str
     scores: tuple[float, float] | None = None
     p_value: float | None = None
+    left: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -91,47 +102,62 @@ def reindex(
     *,
     judged: Judged | None = None,
     force: bool = False,
+    keep: int | None = None,
     files: LoadFiles | None = None,
+    what: SourceOptions | None = None,
     progress: OnProgress | None = None,
     options: LoadOptions | None = None,
 ) -> Reindexed:
-    """Build the next index beside the live one and move the alias to it if it is not worse.
+    """Build the next index beside the live one and move the alias to it if it is whole and not worse.
 
-    Interrupted, it goes on with the same index when it is called again.
+    Interrupted, it goes on with the same index when it is called again with the same source, settings and models.
 
     Args:
         source: all documents, as for :func:`hybrid_search.ingest.source.index_source`.
         alias: what readers search; where it does not exist it is made.
         connection: the cluster.
         encoders: of the new index, and of the live one.
-        settings: of the new index.
-        judged: queries to compare both indices on; without them only refused documents keep the alias where it is.
-        force: move the alias even if documents were refused or the new index is worse.
+        settings: of the new index; both are searched as its ``search`` section says.
+        judged: queries to compare both indices on.
+        force: move the alias even if documents were refused or are fewer, or the new index is worse.
+        keep: how many indices of the alias that are not live to keep, newest first; None removes none.
         files: where the load keeps its files.
+        what: the source's name and format; ``max_removed`` is how many documents of the live index may be missing.
         progress: see :func:`hybrid_search.ingest.pipeline.index_documents`, as for ``options``.
         options: see there.
 
     Raises:
-        IndexMismatchError: the name is an index and no alias, or an unfinished index of other models is in the way.
-        EngineError, IngestError, RecordError: as for a load.
+        IndexMismatchError: the name is an index and no alias.
+        SettingsError, QueryError: the judged queries cannot be compared as asked.
+        EngineError, IngestError, RecordError, SourceError: as for a load.
     """
-    before = live_index(connection, alias)
-    after = next_index(connection, alias, before)
-    load = index_source(
-        source, after, connection, encoders.new, settings, files=files, progress=progress, options=options
-    )
+    files, what = files or LoadFiles(), what or SourceOptions()
+    _check(judged, settings, what)
+    retry = (options or LoadOptions()).retry
+    waiting = patient(connection, retry)
+    before = live_index(waiting, alias)
+    live = _live_client(before, connection, encoders, settings, judged)
+    with Opened(source, encoders.new, settings, files, what) as looked_at:
+        opened = build.begin(waiting, alias, before, source, encoders.new, settings, retry)
+        load = looked_at.load(opened, connection, progress, options)
+    build.mark(waiting, opened.name, Stage.LOADED)
+    reason = _fault(waiting, before, load, what.max_removed)
+    if reason is None and can_be_continued(source):
+        reason = _difference(waiting, load, looked_at.again(), settings)
     compared = None
-    if judged is not None and before is not None:
-        live = SearchClient(before, settings=encoders.live_settings, encoder=encoders.live, connection=connection)
-        new = SearchClient(after, settings=settings, encoder=encoders.new, connection=connection)
-        compared = _measured(live, judged), _measured(new, judged)
-    reason, is_good = _verdict(load, compared)
+    if reason is None:
+        build.mark(waiting, opened.name, Stage.VERIFIED)
+        if live is not None and judged is not None:
+            new = SearchClient(opened.name, settings=settings, encoder=encoders.new, connection=connection)
+            compared = _measured(live, judged), _measured(new, judged)
+            build.mark(waiting, opened.name, Stage.MEASURED)
+    is_good, verdict = _verdict(compared) if reason is None else (False, reason)
     if is_good or force:
-        indices.update_meta(connection, after, {WAS_LIVE: True, REPLACED: before})
-        indices.point_alias(connection, alias, after)
+        build.take_place(waiting, alias, before, opened.name)
+    left, removed = _tidied(waiting, alias, opened.name, keep) if is_good or force else ((), ())
     means = None if compared is None else (compared[0].mean[NDCG], compared[1].mean[NDCG])
-    p_value = None if compared is None else randomisation_p(compared[0].by_query[NDCG], compared[1].by_query[NDCG])
-    return Reindexed(alias, before, after, load, is_good or force, reason, means, p_value)
+    p_value = None if compared is None else _p(compared)
+    return Reindexed(alias, before, opened.name, load, is_good or force, verdict, means, p_value, left, removed)
 
 
 def rollback(connection: Connection, alias: str) -> tuple[str, str]:
@@ -148,32 +174,56 @@ def rollback(connection: Connection, alias: str) -> tuple[str, str]:
             what, where=f"{connection.where}/{alias}", remedy="Build one with: hybrid-search reindex"
         )
     indices.point_alias(connection, alias, replaced)
+    for index, stage in ((now, Stage.RETIRED), (replaced, Stage.LIVE)):
+        build.mark(connection, index, stage)
     return now, replaced
 
 
-def live_index(connection: Connection, alias: str) -> str | None:
-    """The one index that the alias stands for, None where there is no such alias."""
-    behind = indices.aliased(connection, alias)
-    if len(behind) > 1:
-        raise IndexMismatchError(f"the alias stands for several indices: {', '.join(behind)}", where=alias)
-    if not behind and indices.exists(connection, alias):
-        raise IndexMismatchError(
-            "this is an index and no alias, so nothing can take its place unnoticed",
-            where=f"{connection.where}/{alias}",
-            remedy="Reindex to a new name and let readers search that; it will be an alias",
+def _check(judged: Judged | None, settings: Settings, what: SourceOptions) -> None:
+    """What would otherwise be found out after the load."""
+    if what.limit is not None or what.sync:
+        raise SettingsError("a new index holds a whole source", where="reindex", remedy="Leave out limit and sync")
+    if judged is None:
+        return
+    if settings.search.window < DEPTH:
+        raise SettingsError(
+            f"is {settings.search.window}; both indices are compared on {DEPTH} hits a query",
+            where="search.window",
+            remedy=f"Set it to {DEPTH} or more",
         )
-    return behind[0] if behind else None
+    if not any(query.id in judged.qrels for query in judged.queries):
+        raise QueryError("none of the queries is judged", remedy="Check that the query ids are those of the judgements")
 
 
-def next_index(connection: Connection, alias: str, live: str | None) -> str:
-    """``alias-n`` with the first n after the live index's that was never live: new, or left unfinished."""
-    numbered = re.fullmatch(rf"{re.escape(alias)}-(\d+)", live or "")
-    number = int(numbered[1]) + 1 if numbered else 1
-    while True:
-        name = f"{alias}-{number}"
-        if not indices.exists(connection, name) or not indices.read_meta(connection, name).get(WAS_LIVE):
-            return name
-        number += 1
+def _live_client(
+    before: str | None, connection: Connection, encoders: Encoders, settings: Settings, judged: Judged | None
+) -> SearchClient | None:
+    """A client on the live index that searches as the new one will be searched; opened before anything is loaded."""
+    if judged is None or before is None:
+        return None
+    same = msgspec.structs.replace(encoders.live_settings, search=settings.search)
+    return SearchClient(before, settings=same, encoder=encoders.live, connection=connection)
+
+
+def _fault(connection: Connection, before: str | None, load: IngestReport, limit: Limit) -> str | None:
+    """Why the new index is not whole, a sentence; None if it is, as far as counts tell."""
+    if load.refused:
+        return f"{load.refused:,} documents were refused"
+    try:
+        if before is not None:
+            build.check_count(connection, before, load.index, limit)
+    except IngestError as error:
+        return error.what
+    return None
+
+
+def _difference(
+    connection: Connection, load: IngestReport, found: Iterable[Document], settings: Settings
+) -> str | None:
+    """How the new index differs from its source, a sentence; None if it does not."""
+    report = verify(found, load.index, connection, settings.chunking)
+    counts = ", ".join(f"{group.count:,} {name}" for name, group in report.faults.items() if group.count)
+    return None if report.is_equal else f"the new index differs from the source: {counts}"
 
 
 def _measured(client: SearchClient, judged: Judged) -> Scores:
@@ -182,12 +232,27 @@ def _measured(client: SearchClient, judged: Judged) -> Scores:
     return measure({id_: judged.qrels[id_] for id_ in rankings}, rankings, [NDCG])
 
 
-def _verdict(load: IngestReport, compared: tuple[Scores, Scores] | None) -> tuple[str, bool]:
-    """Why the alias should move or not, and whether."""
-    if load.refused or load.skipped:
-        return f"{load.refused} documents were refused and {load.skipped} skipped", False
+def _p(compared: tuple[Scores, Scores]) -> float:
+    return randomisation_p(compared[0].by_query[NDCG], compared[1].by_query[NDCG])
+
+
+def _verdict(compared: tuple[Scores, Scores] | None) -> tuple[bool, str]:
+    """Whether the alias should move, and why."""
     if compared is None:
-        return "nothing to compare", True
+        return True, "nothing to compare"
     before, after = (scores.mean[NDCG] for scores in compared)
-    is_good = after >= before
-    return f"nDCG@10 {after:.4f} is {'not worse' if is_good else 'worse'} than {before:.4f}", is_good
+    p = _p(compared)
+    if after < before and (p < SIGNIFICANT or before - after > TOLERANCE):
+        return False, f"nDCG@10 {after:.4f} is worse than {before:.4f} (p = {p:.3f})"
+    return True, f"nDCG@10 {after:.4f} is not worse than {before:.4f} (p = {p:.3f})"
+
+
+def _tidied(connection: Connection, alias: str, live: str, keep: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The indices of the alias that are not live: those that stay, and those that were removed."""
+    others = [version.index for version in build.versions(connection, alias) if version.index != live]
+    if keep is None:
+        return tuple(others), ()
+    removed = others[: max(0, len(others) - keep)]
+    for index in removed:
+        indices.delete_index(connection, index)
+    return tuple(others[len(removed) :]), tuple(removed)

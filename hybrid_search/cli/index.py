@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import signal
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hybrid_search.cli import maintain, reindex
-from hybrid_search.cli.options import Format, Index, Json, Set, SettingsFile, Source, Url, settings_of
-from hybrid_search.errors import IngestError
+from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.errors import IngestError, SettingsError
 
 if TYPE_CHECKING:
+    from hybrid_search.ingest.maintain.plan import Plan
     from hybrid_search.ingest.report import IngestReport
+    from hybrid_search.ingest.source import SourceOptions
 
 COUNTS = (
     "documents",
@@ -27,8 +30,12 @@ COUNTS = (
     "passages",
     "encoded",
     "removed",
+    "superseded",
     "retried",
 )
+
+ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What ends a service, and what a closed terminal or laptop sends."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,12 +54,22 @@ def index(
     url: Url = None,
     overrides: Set = None,
     format: Format = None,
+    source_name: Annotated[
+        str | None, typer.Option("--source", help="The source's name (default: the file's).")
+    ] = None,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     dead_letters: Annotated[Path | None, typer.Option(help="Where refused documents are kept for replay.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Where progress is recorded.")] = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep vectors and use those kept.")] = True,
-    recreate: Annotated[bool, typer.Option("--recreate", help="Delete the index and begin anew.")] = False,
-    sync: Annotated[bool, typer.Option("--sync", help="Remove documents that the source does not have.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Remove what this source no longer has.")] = False,
+    max_removed: MaxRemoved = "10%",
+    expect: Annotated[int | None, typer.Option(min=1, help="Remove only if the source has so many documents.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded and removed.")] = False,
+    take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
+    recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
+    confirm: Annotated[
+        str | None, typer.Option(help="The index again: with --recreate, replace a foreign one.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -60,32 +77,31 @@ def index(
     from hybrid_search.cli.estimate import expected_documents
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
-    from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest.source import LoadFiles, index_source
+    from hybrid_search.ingest.maintain.remove import Limit
+    from hybrid_search.ingest.source import LoadFiles, SourceOptions, index_source, plan_source
     from hybrid_search.ingest.state.cache import default_path
+    from hybrid_search.recreate import recreate as rebuilt
 
-    stop_cleanly_on_sigterm()
+    what = SourceOptions(source_name, format, limit, sync, Limit.parse(max_removed), expect, take_over)
+    what.check(source)
+    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
+    files = LoadFiles(journal, dead_letters, skip_bad, default_path() if cache and not dry_run else None)
     settings = settings_of(settings_file, url, overrides)
     with ExitStack() as stack:
         connection = stack.enter_context(connect(settings.engine))
         encoder = load_encoder(settings)
-        if recreate and indices.exists(connection, index):
-            indices.delete_index(connection, index)
-        report = index_source(
-            source,
-            index,
-            connection,
-            encoder,
-            settings,
-            files=LoadFiles(journal, dead_letters, skip_bad, default_path() if cache else None),
-            format=format,
-            limit=limit,
-            sync=sync,
-            progress=stack.enter_context(progress_bar(index, limit or expected_documents(Path(source)))),
-        )
+        if dry_run:
+            print_plan(
+                plan_source(source, index, connection, encoder, settings, files=files, what=what), as_json=as_json
+            )
+            return
+        stop_cleanly()
+        progress = stack.enter_context(progress_bar(index, limit or expected_documents(Path(source))))
+        load = partial(rebuilt, confirm=confirm) if recreate else index_source
+        report = load(source, index, connection, encoder, settings, files=files, what=what, progress=progress)
     print_report(report, as_json=as_json)
-    raise_if_refused(report)
+    raise_if_incomplete(report)
 
 
 def replay(
@@ -103,31 +119,48 @@ def replay(
     from hybrid_search.engine.connection import connect
     from hybrid_search.ingest.maintain import replay as replaying
 
-    stop_cleanly_on_sigterm()
+    stop_cleanly()
     settings = settings_of(settings_file, url, overrides)
     with connect(settings.engine) as connection, progress_bar(index, None) as progress:
         report = replaying.replay(file, index, connection, load_encoder(settings), settings, progress=progress)
     print_report(report, as_json=as_json)
-    raise_if_refused(report)
+    raise_if_incomplete(report)
 
 
-def stop_cleanly_on_sigterm() -> None:
-    """Let SIGTERM end a load as Ctrl-C does: senders finish, index settings are restored."""
+def stop_cleanly() -> None:
+    """Let SIGTERM, or a terminal that closes, end a load as Ctrl-C does: senders finish, settings are restored."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for ending in ENDING_SIGNALS:
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # nohup asks for it to be ignored
+            signal.signal(ending, interrupt)
 
 
-def raise_if_refused(report: IngestReport) -> None:
-    """Exit status 1 and one line when documents were refused."""
+def raise_if_incomplete(report: IngestReport) -> None:
+    """Exit status 1 and one line when documents were refused, or a sync would have removed too much."""
+    from hybrid_search.ingest.pipeline import withheld
+
+    if report.withheld:
+        raise withheld(report)
     if report.refused:
         raise IngestError(
             f"{report.refused:,} of {report.documents:,} documents were refused",
             where=str(report.dead_letters),
             remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
         )
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """What would be done, as a table or as JSON."""
+    if as_json:
+        typer.echo(json.dumps(plan.as_json(), indent=2))
+        return
+    typer.echo(f"The source {plan.source!r} would be loaded; nothing is changed now:")
+    for name in ("new", "changed", "unchanged", "foreign", "bad"):
+        typer.echo(f"{getattr(plan, name):>12,} {name}")
+    typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:
@@ -140,6 +173,7 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_row("source", f"{report.source} (load {report.load})")
     for name in COUNTS:
         table.add_row(name, f"{getattr(report, name):,}")
     table.add_row("sent", decimal(report.bytes))
@@ -151,3 +185,15 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
         console.print(f"Note: {note}", markup=False)
     for refusal in report.refusals:
         console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}", markup=False)
+
+
+def _check_recreate(what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None) -> None:
+    """Options that contradict each other are refused before anything is looked at."""
+    if confirm is not None and not recreate:
+        raise SettingsError("is for --recreate", where="--confirm", remedy="Leave it out, or add --recreate")
+    if recreate and (what.sync or what.limit is not None or dry_run):
+        raise SettingsError(
+            "makes the index anew from the whole source, and goes with neither --sync, --limit nor --dry-run",
+            where="--recreate",
+            remedy="Leave one of them out",
+        )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli.options import Format, Index, Json, Set, SettingsFile, Source, Url, settings_of
-from hybrid_search.errors import IngestError, SettingsError
+from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.errors import IngestError, RecordError, SettingsError
+
+if TYPE_CHECKING:
+    from hybrid_search.ingest.maintain.verify import VerifyReport
 
 cache = typer.Typer(no_args_is_help=True, help="Look at the kept vectors, or forget some.")
 
@@ -28,28 +32,48 @@ def verify(
     url: Url = None,
     overrides: Set = None,
     format: Format = None,
+    source_name: Annotated[
+        str | None, typer.Option("--source", help="Its name, where others are in the index.")
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read what is stored, and look for the vectors.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Pass over bad records, and count them.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare an index with its source: print what is missing, stale or extra; exit status 1 if anything is."""
     from hybrid_search.engine.connection import connect
     from hybrid_search.ingest.maintain import verify as verifying
+    from hybrid_search.ingest.patience import patient
     from hybrid_search.read import documents
 
     settings = settings_of(settings_file, url, overrides)
+    bad: list[str] = []
+
+    def keep(error: RecordError, _data: bytes) -> None:
+        bad.append(str(error))
+
     with connect(settings.engine) as connection:
-        found = documents(source, settings.documents, format=format)
-        report = verifying.verify(found, index, connection, settings.chunking)
+        on_bad = keep if skip_bad else None
+        found = documents(source, settings.documents, format=format, on_bad=on_bad, unique_ids=False)
+        report = verifying.verify(found, index, patient(connection), settings.chunking, source=source_name, deep=deep)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2))
+        typer.echo(json.dumps({**report.as_json(), "bad": len(bad)}, indent=2))
     else:
-        typer.echo(f"{report.documents:,} documents in the source")
-        for name, group in report.faults.items():
-            shown = (
-                f": {', '.join(group.first)}{' ...' if group.count > len(group.first) else ''}" if group.count else ""
-            )
-            typer.echo(f"{group.count:,} {name}{shown}")
+        _print_verified(report, bad)
     if not report.is_equal:
         raise IngestError("the index differs from its source", where=index, remedy="Run: hybrid-search index --sync")
+
+
+def _print_verified(report: VerifyReport, bad: list[str]) -> None:
+    typer.echo(f"{report.documents:,} documents in the source")
+    for name, group in report.faults.items():
+        more = " ..." if group.count > len(group.first) else ""
+        typer.echo(f"{group.count:,} {name}" + (f": {', '.join(group.first)}{more}" if group.count else ""))
+    if bad:
+        typer.echo(f"{len(bad):,} bad records were left out, the first: {bad[0]}")
+    if report.unknown:
+        typer.echo(f"{report.unknown:,} were loaded by release 0.1: whether their last passages are there is not known")
+    if report.mended:
+        typer.echo("The index settings that a killed load had left are restored")
 
 
 def delete(
@@ -57,23 +81,39 @@ def delete(
     ids: Annotated[list[str] | None, typer.Argument(help="Ids of documents.")] = None,
     *,
     query: Annotated[str | None, typer.Option(help="Delete what matches this query of the engine, as JSON.")] = None,
+    max_removed: MaxRemoved = "10%",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     settings_file: SettingsFile = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Delete documents, by id or by query."""
+    """Delete documents, by id or by query; by a query at most a tenth of them unless more are allowed."""
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest.maintain.remove import delete_documents, delete_where
+    from hybrid_search.engine.layout import DOC_ID
+    from hybrid_search.ingest.maintain.remove import Limit, delete_where, matching_documents
+    from hybrid_search.ingest.patience import patient
 
     if bool(ids) == (query is not None):
         raise SettingsError("give either ids or --query", where="delete")
-    with connect(settings_of(settings_file, url).engine) as connection:
+    if any(character in index for character in "*?,"):
+        raise SettingsError("a pattern may stand for several indices", where=index, remedy="Name one index")
+    limit = Limit.parse(max_removed)
+    matching = {"terms": {DOC_ID: ids}} if query is None else _parsed(query)
+    with connect(settings_of(settings_file, url).engine) as connected:
+        connection = patient(connected)
         name = indices.open_index(connection, index).name
-        if query is None:
-            removed = delete_documents(connection, name, ids or ())
-        else:
-            removed = delete_where(connection, name, _parsed(query))
+        found = matching_documents(connection, name, matching)
+        if dry_run:
+            typer.echo(json.dumps(asdict(found)) if as_json else f"{found} would be deleted; nothing is changed now")
+            return
+        if query is not None and not limit.allows(found.count, found.of):
+            raise IngestError(
+                f"the query matches {found}, more than {limit}: none was deleted",
+                where=index,
+                remedy=f"If they are to go: --max-removed {found.count}",
+            )
+        removed = delete_where(connection, name, matching)
     typer.echo(json.dumps({"passages": removed}) if as_json else f"{removed:,} passages deleted")
 
 

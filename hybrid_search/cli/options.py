@@ -19,6 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Index = Annotated[str, typer.Argument(help="The index, or an alias of one.")]
 Source = Annotated[str, typer.Argument(help="A file, a folder, or - for standard input.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
+MaxRemoved = Annotated[str, typer.Option(help="The most documents that may go: 10%, 500 or all.")]
 
 
 def settings_of(path: Path | None, url: str | None, overrides: list[str] | None = None) -> Settings:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hybrid_search.cli.options import Json, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.cli.options import Format, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
 from hybrid_search.errors import IngestError, SettingsError
 
 Alias = Annotated[str, typer.Argument(help="The alias that readers search.")]
@@ -28,6 +28,10 @@ def reindex(
     queries: Annotated[Path | None, typer.Option(help="Compare on these: JSON lines, TSV, or a BEIR folder.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Move the alias even if the new index is worse.")] = False,
+    max_removed: MaxRemoved = "10%",
+    keep: Annotated[int | None, typer.Option(min=0, help="Remove older indices but so many (default: none).")] = None,
+    skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
+    format: Format = None,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
@@ -40,6 +44,8 @@ def reindex(
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.maintain.remove import Limit
+    from hybrid_search.ingest.source import LoadFiles, SourceOptions
 
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
@@ -50,13 +56,28 @@ def reindex(
         judged = blue_green.Judged(read.queries(queries), read.qrels(qrels))
     with connect(settings.engine) as connection, progress_bar(alias, expected_documents(Path(source))) as progress:
         encoders = blue_green.Encoders(load_encoder(settings))
+        what = SourceOptions(format=format, max_removed=Limit.parse(max_removed))
         done = blue_green.reindex(
-            source, alias, connection, encoders, settings, judged=judged, force=force, progress=progress
+            source,
+            alias,
+            connection,
+            encoders,
+            settings,
+            judged=judged,
+            force=force,
+            keep=keep,
+            files=LoadFiles(skip_bad=skip_bad),
+            what=what,
+            progress=progress,
         )
     if as_json:
         typer.echo(json.dumps(done.as_json(), indent=2))
     else:
         typer.echo(f"{done.after}: {done.load.documents:,} documents; {done.reason}")
+        if done.removed:
+            typer.echo(f"Removed: {', '.join(done.removed)}")
+        if done.left:
+            typer.echo(f"Older indices that are still there: {', '.join(done.left)} (--keep N removes all but N)")
     if not done.moved:
         raise IngestError(
             f"{alias} still stands for {done.before}: {done.reason}",

@@ -1,46 +1,53 @@
-"""The stages of a load, composed; each knows only the records that it takes and gives.
+"""The stages of a load, composed; each is a function from batch to batch and knows only the records that it takes.
 
-read -> chunk -> (compare with the index) -> encode -> serialise -> send
+read -> check -> compare with the index -> cut -> encode -> write -> send -> book
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from threading import Event
 from typing import TypeVar
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
-from hybrid_search.engine.bulk import BULK_TIMEOUT, delete_action, index_action
+from hybrid_search.engine.bulk import BULK_TIMEOUT
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import RecordError
-from hybrid_search.ingest.backoff import RetryPolicy, patiently
-from hybrid_search.ingest.maintain.remove import delete_missing
+from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
+from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages import body_size
 from hybrid_search.ingest.stages.bodies import Demand, bodies
 from hybrid_search.ingest.stages.body_size import BodySize
-from hybrid_search.ingest.stages.compare import changed
+from hybrid_search.ingest.stages.chunking import Chunking, portions
+from hybrid_search.ingest.stages.compare import Comparison
 from hybrid_search.ingest.stages.encode import Encoding
-from hybrid_search.ingest.stages.overlap import Overlap
-from hybrid_search.ingest.stages.prepare import Preparation, numbered, prepared
+from hybrid_search.ingest.stages.overlap import Overlap, side_by_side
+from hybrid_search.ingest.stages.prepare import Checking, Numbers, numbered
 from hybrid_search.ingest.stages.read_back import VectorReadBack
 from hybrid_search.ingest.stages.send import Sender
+from hybrid_search.ingest.stages.write import Writing
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
 from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.lease import Lease
 from hybrid_search.ingest.state.ledger import Ledger
 from hybrid_search.ingest.state.seen import SeenIds
-from hybrid_search.ingest.work import Action, Body, EncodedDocument
-from hybrid_search.records import Document, Provenance
+from hybrid_search.ingest.work import Batch, Body, NumberedDocument
+from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 
 T = TypeVar("T")
+Checked = Batch[NumberedDocument]
+R = TypeVar("R")
 
 SENDERS = 2
+COMPARING = 4
+"""Batches that are compared with the index at once: each is waiting for an answer."""
+
+RESTORED = "the index settings that a killed load had left are restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,113 +69,165 @@ class LoadOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is loaded.
+
+    Attributes:
+        name: kept with every passage.
+        takes_over: whether its documents replace those of other sources with the same ids.
+        sync: the most documents that may go because the source does not have them; None to remove none.
+        expected: how many documents the source must have before anything is removed; None for any number.
+    """
+
+    name: str
+    takes_over: bool = False
+    sync: Limit | None = None
+    expected: int | None = None
+
+
 @dataclass(slots=True)
 class Load:
-    """One run of the pipeline into ``opened``, which is there and has the encoder's models."""
+    """One run of the pipeline into an index, which is there and has the encoder's models."""
 
-    opened: indices.OpenedIndex
+    index: OpenedIndex
     connection: Connection
     encoder: TextEncoder
     chunking: ChunkingSettings
     ledger: Ledger
     cache: VectorCache | None
+    source: Source
     options: LoadOptions
-    number: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    documents: int = 0
     _resumed: int = 0
     _encoded: int = 0
     _wall: float = 0.0
+    _withheld: str | None = None
     _busy: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def index(self) -> str:
-        """The name of the index itself, not of an alias."""
-        return self.opened.name
-
-    def run(self, documents: Iterable[Document], done: Intervals, *, sync: bool) -> None:
-        """Settle every document that is not ``done``; with ``sync`` remove those that the source does not have."""
+    def run(self, documents: Iterable[Document], done: Intervals, lease: Lease) -> None:
+        """Settle every document that is not ``done``; then remove those that the source does not have, if asked."""
         began = time.perf_counter()
         self._resumed = len(done)
+        connection = patient(self.connection, self.options.retry, self.ledger.waiting)
         with SeenIds() as seen:
-            self._pass_through_stages(documents, done, seen)
-            if sync:
-                self.ledger.removed(delete_missing(self.connection, self.index, seen.missing))
-        self.patiently(partial(indices.refresh, self.connection, self.index))
+            self._pass_through_stages(self._counted(documents), done, lease, seen)
+            indices.refresh(connection, self.index.name)
+            if self.source.sync is not None:
+                self._remove_missing(connection, self.source.sync, seen)
         self._wall = time.perf_counter() - began
 
-    def patiently(self, call: Callable[[], T], stopped: Event | None = None) -> T:
-        """The result of ``call``, tried again as the options say while the engine is overloaded or unreachable."""
-        return patiently(call, self.options.retry, stopped or Event(), self.ledger.waiting)
-
-    def report(self, notes: Sequence[str]) -> IngestReport:
+    def report(self, lease: Lease, notes: Sequence[str] = ()) -> IngestReport:
         """What became of every document."""
         totals = self.ledger.totals()
         return IngestReport(
-            index=self.index,
+            index=self.index.name,
             resumed=self._resumed,
             encoded=self._encoded,
             wall=self._wall,
             busy=self._busy,
-            notes=tuple(notes),
+            notes=(*notes, *([RESTORED] if lease.mended else [])),
+            withheld=self._withheld,
+            source=self.source.name,
+            load=lease.load,
             **{**totals, "documents": totals["documents"] - self._resumed},
         )
 
-    def _pass_through_stages(self, documents: Iterable[Document], done: Intervals, seen: SeenIds) -> None:
+    def _pass_through_stages(self, documents: Iterable[Document], done: Numbers, lease: Lease, seen: SeenIds) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
-        preparation = Preparation(self.encoder, self.chunking, self.opened.schema, seen.add)
+        keeps_bad = self.ledger.keeps_bad
         encoding = Encoding(self.encoder, self.cache)
-        self.patiently(partial(indices.refresh, self.connection, self.index))
-        is_empty = self.patiently(partial(indices.count, self.connection, self.index)) == 0
         with Overlap() as overlap:
-            read_back = VectorReadBack(self.connection, self.index)
-            sender, demand = self._sender(size, overlap.stopped), Demand(self.options.senders)
+            connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
+            read_back = VectorReadBack(connection, self.index.name)
+            check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
+            chunk = Chunking(self.encoder, self.chunking)
+            write = self._writing(lease, read_back, keeps_bad=keeps_bad)
+            sender, demand = self._sender(size, overlap), Demand(self.options.senders)
 
             def settle(body: Body) -> None:
-                sender(body)
+                lease.check()
+                settled = sender(body)
+                if settled is not None:
+                    self.ledger.settle(body, settled)
                 demand.settled()
-                self.patiently(read_back.check, overlap.stopped)
+                read_back.check()
 
-            read = overlap.ahead("read", numbered(documents, done, seen.add))
-            work = overlap.ahead("chunk", prepared(read, preparation, self.ledger.skip))
-            if not is_empty:
-                held = partial(self._held, overlap.stopped)
-                work = overlap.ahead("compare", changed(work, held, self.ledger.unchanged))
-            encoded = overlap.ahead("encode", encoding(work))
-            ready = overlap.ahead("serialise", bodies(encoded, partial(self._actions, read_back), size, demand))
+            read = overlap.ahead("read", through(numbered(documents, done, seen.add), check))
+            compared = overlap.ahead("compare", self._compared(connection, read))
+            cut = (portion for batch in through(compared, chunk) for portion in portions(batch))
+            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
+            ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
         self._busy = {**overlap.busy, "send": sender.in_flight}
         self._encoded = encoding.encoded
 
-    def _held(self, stopped: Event, ids: Sequence[str]) -> dict[str, IndexedDocument]:
-        return self.patiently(partial(indexed_documents, self.connection, self.index, ids), stopped)
+    def _compared(self, connection: Connection, batches: Iterator[Checked]) -> Iterator[Checked]:
+        """Left as they are where the index was empty: there is nothing to compare with."""
+        indices.refresh(connection, self.index.name)
+        if indices.count(connection, self.index.name) == 0:
+            return batches
 
-    def _sender(self, size: BodySize, stopped: Event) -> Sender:
+        def held(ids: Sequence[str]) -> dict[str, IndexedDocument]:
+            return indexed_documents(connection, self.index.name, ids)
+
+        compare = Comparison(held, self.source.name, take_over=self.source.takes_over, where=self.index.where)
+        return until_broken(side_by_side(batches, compare, COMPARING))
+
+    def _writing(self, lease: Lease, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:
+        return Writing(
+            index=self.index.name,
+            dialect=self.connection.dialect,
+            schema=self.index.schema,
+            source=self.source.name,
+            load=lease.load,
+            sends=read_back.sends,
+            keeps_bad=keeps_bad,
+        )
+
+    def _sender(self, size: BodySize, overlap: Overlap) -> Sender:
         return Sender(
             self.connection.transport,
-            self.index,
-            self.ledger,
+            self.index.name,
+            self.ledger.waiting,
             size=size,
             policy=self.options.retry,
             timeout=self.options.timeout,
-            stopped=stopped,
+            stopped=overlap.stopped,
         )
 
-    def _actions(self, read_back: VectorReadBack, item: EncodedDocument) -> list[Action]:
-        """A document's passages, and the removal of those that it no longer has; nothing for a document that is bad."""
-        document, dialect = item.document, self.connection.dialect
-        origin = Provenance("", self.number, item.digest, len(item.passages))
-        try:
-            written = [
-                Action(
-                    encoded.passage.id, index_action(self.index, encoded, dialect, self.opened.schema, origin), document
-                )
-                for encoded in item.passages
-            ]
-        except RecordError as error:
-            if not self.ledger.skip(error, document):
-                raise
-            return []
-        for encoded in item.passages[:1]:
-            read_back.sends(encoded)
-        return written + [
-            Action(id_, delete_action(self.index, id_, self.number), document, removes=True) for id_ in item.stale
-        ]
+    def _counted(self, documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            self.documents += 1
+            yield document
+
+    def _remove_missing(self, connection: Connection, limit: Limit, seen: SeenIds) -> None:
+        """Remove what the source does not have, unless that is more than was allowed."""
+        source, index = self.source, self.index.name
+        missing = missing_documents(connection, index, source.name, seen.missing)
+        if missing.count == 0:
+            return
+        if source.expected is not None and source.expected != self.documents:
+            self._withheld = (
+                f"the source has {self.documents:,} documents, {source.expected:,} were expected:"
+                f" {missing} are not in it, and none of them was removed"
+            )
+        elif not limit.allows(missing.count, missing.of):
+            self._withheld = (
+                f"{missing} of the source {source.name!r} are not in it any more, more than {limit}: none was removed"
+            )
+        else:
+            self.ledger.removed(delete_missing(connection, index, source.name, seen.missing))
+
+
+def through(batches: Iterable[Batch[T]], stage: Callable[[Batch[T]], Batch[R]]) -> Iterator[Batch[R]]:
+    """The batches of a stage, up to and with the first that is broken."""
+    return until_broken(map(stage, batches))
+
+
+def until_broken(batches: Iterable[Batch[T]]) -> Iterator[Batch[T]]:
+    """The batches up to and with the first that is broken."""
+    for batch in batches:
+        yield batch
+        if batch.broken is not None:
+            return

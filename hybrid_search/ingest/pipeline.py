@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.errors import IngestError
-from hybrid_search.ingest.load import Load, LoadOptions
+from hybrid_search.ingest.load import Load, LoadOptions, Source
+from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import Journal
-from hybrid_search.ingest.state.lease import load_settings
+from hybrid_search.ingest.state.lease import Lease, leased
 from hybrid_search.ingest.state.ledger import Ledger, OnBad, OnProgress
 from hybrid_search.ingest.state.letters import DeadLetters
 from hybrid_search.ingest.target import opened_or_created
 from hybrid_search.records import Document
 from hybrid_search.settings import Settings
+
+PROGRAM = "documents"
+"""The name of the source where a program gives none."""
 
 
 def index_documents(
@@ -27,10 +35,13 @@ def index_documents(
     encoder: TextEncoder,
     settings: Settings,
     *,
+    source: str = PROGRAM,
     journal: Journal | None = None,
     dead_letters: DeadLetters | None = None,
     cache: VectorCache | None = None,
     sync: bool = False,
+    max_removed: Limit | None = None,
+    take_over: bool = False,
     on_bad: OnBad | None = None,
     progress: OnProgress | None = None,
     options: LoadOptions | None = None,
@@ -38,7 +49,8 @@ def index_documents(
     """Load documents into an index, which is made if it is not there.
 
     All that precedes an error is loaded; with a journal the same call goes on from there. What the index holds as it
-    is is left alone; a document that has changed replaces all of its passages.
+    is is left alone; a document that has changed replaces all of its passages. Nothing is made or changed before the
+    first document was read.
 
     Args:
         documents: the source, iterated once, in a thread of its own.
@@ -46,36 +58,62 @@ def index_documents(
         connection: the cluster.
         encoder: gives vectors to documents that do not carry them; its models must be those of the index.
         settings: how documents are chunked, and how an index is laid out that has to be made.
+        source: the name of the source; it is kept with every passage.
         journal: records what is settled; its ``done`` documents are not loaded again.
         dead_letters: takes the documents that are refused.
         cache: vectors of texts that were encoded before.
-        sync: afterwards remove the documents that are in the index and not in the source.
+        sync: afterwards remove the documents of this source that are in the index and not in ``documents``.
+        max_removed: the most documents that ``sync`` may remove; None for a tenth of those of the source.
+        take_over: replace documents of other sources that have the same ids, which is an error otherwise.
         on_bad: takes documents that no index can hold; without it the first one raises.
         progress: called after every body and before every wait, by a sender.
         options: concurrency, sizes and patience.
 
     Raises:
         RecordError: a bad document, without ``on_bad``.
-        IngestError: documents were refused and there is no ``dead_letters``; a file that cannot be written.
+        IngestError: documents were refused and there is no ``dead_letters``; more would be removed than may be; an id
+            belongs to another source; the source is being loaded by somebody else; a file that cannot be written.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
-    opened = opened_or_created(connection, index, encoder, settings)
+    remaining = iter(documents)
+    first = list(islice(remaining, 1))
+    opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
+    what = Source(source, take_over, (max_removed or Limit()) if sync else None)
     ledger = Ledger(dead_letters, journal, progress, on_bad)
-    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, options or LoadOptions())
-    with load_settings(connection, opened.name, load.patiently) as interrupted:
-        load.run(documents, Intervals() if journal is None else journal.done, sync=sync)
+    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options or LoadOptions())
+    with running(load, exclusive=sync or journal is not None) as lease:
+        load.run(chain(first, remaining), Intervals() if journal is None else journal.done, lease)
     if journal is not None:
         journal.finish()
-    report = load.report(["the index settings that a killed load had left are restored"] if interrupted else [])
+    report = load.report(lease)
     if report.refused and dead_letters is None:
-        raise _refused(report, opened.where)
+        raise _refused(report, opened)
+    if report.withheld:
+        raise withheld(report)
     return report
 
 
-def _refused(report: IngestReport, where: str) -> IngestError:
+@contextmanager
+def running(load: Load, *, exclusive: bool) -> Iterator[Lease]:
+    """The lease of a load, from its begin to its end."""
+    waiting = patient(load.connection, load.options.retry, load.ledger.waiting)
+    with leased(waiting, load.connection, load.index.name, load.source.name, exclusive=exclusive) as lease:
+        yield lease
+
+
+def withheld(report: IngestReport) -> IngestError:
+    """The error of a sync that would have removed too much; what was loaded stands."""
+    return IngestError(
+        str(report.withheld),
+        where=report.index,
+        remedy="Check that the source is whole; to remove them, run it again with --max-removed N, or all",
+    )
+
+
+def _refused(report: IngestReport, opened: OpenedIndex) -> IngestError:
     first = report.refusals[0]
     return IngestError(
         f"{report.refused} of {report.documents} documents were refused, the first: {first.item}: {first.reason}",
-        where=where,
+        where=opened.where,
         remedy="Give a dead-letter file to keep them",
     )

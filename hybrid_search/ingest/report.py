@@ -36,7 +36,8 @@ class IngestReport:
         skipped: bad records that never became documents (``--skip-bad``).
         refused: documents of which at least one passage was refused.
         passages: passages that the engine took.
-        removed: stale passages that were deleted.
+        removed: stale passages that were deleted, and those that the source no longer has.
+        superseded: passages that a newer load has written meanwhile, and that were left as they are.
         bytes: size of all bodies that were sent, in bytes, repetitions included.
         retried: passages that were sent again.
         encoded: passages whose vectors were computed; the others carried them or came from the cache.
@@ -45,6 +46,9 @@ class IngestReport:
         refusals: the first refusals; all of them are in the dead-letter file.
         dead_letters: that file, where there is one.
         notes: what the user should know: a load that was started over, settings that were restored.
+        withheld: why documents that the source does not have were not removed, a sentence; None where none were kept.
+        source: the name of the source.
+        load: the number of the load.
     """
 
     index: str
@@ -56,6 +60,7 @@ class IngestReport:
     refused: int
     passages: int
     removed: int
+    superseded: int
     bytes: int
     retried: int
     encoded: int
@@ -64,6 +69,9 @@ class IngestReport:
     refusals: Sequence[Refusal] = ()
     dead_letters: Path | None = None
     notes: Sequence[str] = ()
+    withheld: str | None = None
+    source: str = ""
+    load: int = 0
 
     @property
     def documents_per_second(self) -> float:

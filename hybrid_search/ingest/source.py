@@ -1,34 +1,49 @@
-"""Loading a file or folder: the pipeline together with the files that make it continue, and keep what was refused."""
+"""Loading a file or folder: looked at first, guarded, then loaded, with the files that make it continue.
+
+Nothing is made, changed or deleted before the first documents of the source were read and encoded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from platformdirs import user_state_path
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import SettingsError
-from hybrid_search.ingest.load import LoadOptions
-from hybrid_search.ingest.pipeline import index_documents
+from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index
+from hybrid_search.errors import RecordError, SettingsError
+from hybrid_search.ingest.load import Load, LoadOptions, Source
+from hybrid_search.ingest.maintain.plan import Plan, planned
+from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.pipeline import running
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.stages.chunking import Chunking
+from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.identity import journal_name, load_identity
+from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import Journal
-from hybrid_search.ingest.state.ledger import OnProgress
+from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import DeadLetters
 from hybrid_search.ingest.target import opened_or_created
+from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
+from hybrid_search.records import Document
 from hybrid_search.settings import Settings
 
 STDIN = "-"
+
+LOOKED_AT = 8
+"""Documents that are read and encoded before anything is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +60,61 @@ class LoadFiles:
     cache: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What of a source is loaded, under which name, and what it may remove.
+
+    Attributes:
+        name: the name of the source, None for that of the file or folder; it is kept with every passage.
+        format: the format where the file's name does not tell.
+        limit: load only the first so many documents.
+        sync: afterwards remove the documents of this source that it no longer has.
+        max_removed: the most documents that ``sync`` may remove.
+        expected: how many documents the source must have before ``sync`` removes anything.
+        take_over: replace documents of other sources that have the same ids, which is an error otherwise.
+    """
+
+    name: str | None = None
+    format: str | None = None
+    limit: int | None = None
+    sync: bool = False
+    max_removed: Limit = field(default_factory=Limit)
+    expected: int | None = None
+    take_over: bool = False
+
+    def check(self, source: str | Path) -> None:
+        """Raise SettingsError for options that contradict each other."""
+        if self.sync and self.limit is not None:
+            raise SettingsError(
+                "a source that is not read whole cannot tell what to remove",
+                where="--sync",
+                remedy="Leave out --limit",
+            )
+        if self.sync and self.expected is None and str(source) == STDIN:
+            raise SettingsError(
+                "the end of a pipe does not tell whether its producer came to an end",
+                where="--sync",
+                remedy="Say how many documents there must be: --expect N; or load from a file",
+            )
+        if self.name is not None and not self.name.strip():
+            raise SettingsError("is empty", where="--source", remedy="Give the source a name")
+
+
 def state_folder() -> Path:
     """Where journals and dead letters are by default."""
     return user_state_path("hybrid-search") / "loads"
+
+
+def source_name(source: str | Path) -> str:
+    """The name of a source where none is given: that of the file or folder, or of the data set."""
+    if str(source) == STDIN:
+        return "stdin"
+    return str(source) if str(source).startswith(HUB) else Path(source).resolve().name
+
+
+def place_of(source: str | Path) -> str:
+    """Where a source is read from."""
+    return str(Path(source).resolve()) if can_be_continued(source) else str(source)
 
 
 def index_source(
@@ -58,61 +125,173 @@ def index_source(
     settings: Settings,
     *,
     files: LoadFiles | None = None,
-    format: str | None = None,
-    limit: int | None = None,
-    sync: bool = False,
+    what: SourceOptions | None = None,
     progress: OnProgress | None = None,
     options: LoadOptions | None = None,
 ) -> IngestReport:
     """Load a source, going on where an earlier load of the same source, settings and models stopped.
 
     See :func:`hybrid_search.ingest.pipeline.index_documents` for what is not said here, and for what is raised besides
-    SourceError and SettingsError.
+    SourceError and SettingsError. A report with ``withheld`` says that ``sync`` would have removed too much.
 
     ``source`` is a file, a folder, ``-`` for standard input or ``hf:NAME`` for a data set of the hub; the last two
-    cannot be continued. ``format`` names its format where its name does not. ``files`` says where the journal, dead
-    letters and bad records go. With ``limit`` only so many documents are loaded; ``sync`` needs the whole source.
+    cannot be continued. ``files`` says where the journal, dead letters and bad records go.
     """
-    files = files or LoadFiles()
-    _check_is_whole(files, limit, sync=sync)
-    opened = opened_or_created(connection, index, encoder, settings)
-    identity = None
-    if _can_be_continued(source):
-        identity = {"limit": limit, **load_identity(Path(source), settings, encoder, connection, opened)}
-    default = state_folder() / journal_name(Path(source), connection.where, opened.name)
-    with _open_files(files, default, identity) as (journal, letters, cache, bad):
-        notes = _notes(journal)
-        keep = None if bad is None else bad.record
-        found = documents(source, settings.documents, on_bad=keep, format=format, unique_ids=False)
-        report = index_documents(
-            islice(found, limit),
-            opened.name,
-            connection,
-            encoder,
-            settings,
-            journal=journal,
-            dead_letters=letters,
-            cache=cache,
-            sync=sync,
-            on_bad=None if bad is None else bad.document,
-            progress=progress,
-            options=options,
+    files, what = files or LoadFiles(), what or SourceOptions()
+    what.check(source)
+    with Opened(source, encoder, settings, files, what) as looked_at:
+        opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
+        _check_place(source, what, connection, opened)
+        return replace(looked_at.load(opened, connection, progress, options), index=index)
+
+
+def plan_source(
+    source: str | Path,
+    index: str,
+    connection: Connection,
+    encoder: TextEncoder,
+    settings: Settings,
+    *,
+    files: LoadFiles | None = None,
+    what: SourceOptions | None = None,
+) -> Plan:
+    """What :func:`index_source` would do with the same arguments; nothing is made, written or removed.
+
+    Raises what that raises before it changes anything.
+    """
+    files, what = files or LoadFiles(), what or SourceOptions()
+    what.check(source)
+    with Opened(source, encoder, settings, files, what) as looked_at:
+        opened = open_index(connection, index) if exists(connection, index) else None
+        if opened is not None:
+            check_models(opened, encoder)
+            _check_place(source, what, connection, opened)
+        return looked_at.plan(opened, connection)
+
+
+class Opened:
+    """A source whose first documents were read and encoded, before anything is changed.
+
+    Raises:
+        SourceError, RecordError: it cannot be read, or is empty, or its first record is bad and is not to be skipped.
+        ModelError: the models do not encode them.
+    """
+
+    def __init__(
+        self, source: str | Path, encoder: TextEncoder, settings: Settings, files: LoadFiles, what: SourceOptions
+    ) -> None:
+        self._source = source
+        self._encoder = encoder
+        self._settings = settings
+        self._files = files
+        self._what = what
+        self._bad: BadRecords | None = None
+        self._early: list[tuple[RecordError, bytes]] = []
+        found = islice(self._documents(), what.limit)
+        self._first = list(islice(found, LOOKED_AT))
+        self._rest = found
+        try_out(self._first, encoder, settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        close = getattr(self._rest, "close", None)
+        if close is not None:
+            close()
+
+    def load(
+        self,
+        opened: OpenedIndex,
+        connection: Connection,
+        progress: OnProgress | None,
+        options: LoadOptions | None,
+    ) -> IngestReport:
+        """Load it into an index that is there."""
+        what, source = self._what, self._source
+        name = what.name or source_name(source)
+        identity = None
+        if can_be_continued(source):
+            known = load_identity(Path(source), self._settings, self._encoder, connection, opened)
+            removals = read_state(connection, opened.name).removals
+            identity = {"limit": what.limit, "name": name, "removals": removals, **known}
+        default = state_folder() / journal_name(Path(source), connection.where, opened.name)
+        with _open_files(self._files, default, identity) as (journal, letters, cache, bad):
+            self._keep_bad(bad)
+            ledger = Ledger(letters, journal, progress, None if bad is None else bad.document)
+            of = Source(name, what.take_over, what.max_removed if what.sync else None, what.expected)
+            load = Load(
+                opened, connection, self._encoder, self._settings.chunking, ledger, cache, of, options or LoadOptions()
+            )
+            with running(load, exclusive=True) as lease:
+                load.run(chain(self._first, self._rest), Intervals() if journal is None else journal.done, lease)
+                if what.limit is None:
+                    lease.read_whole(place_of(source), load.documents)
+            if journal is not None:
+                journal.finish()
+            report = load.report(lease, _notes(journal))
+            return replace(report, skipped=0 if bad is None else len(bad))
+
+    def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
+        """What loading it into an index (None: into a new one) would do; nothing is changed."""
+        name = self._what.name or source_name(self._source)
+        return planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, name)
+
+    def again(self) -> Iterator[Document]:
+        """The documents once more, from the start; bad records are passed over where they were skipped."""
+        skip = None if self._files.skip_bad is None else _pass_over
+        return documents(
+            self._source, self._settings.documents, on_bad=skip, format=self._what.format, unique_ids=False
         )
-        skipped = 0 if bad is None else len(bad)
-    return replace(report, index=index, skipped=skipped, notes=(*notes, *report.notes))
+
+    def _documents(self) -> Iterator[Document]:
+        keep = None if self._files.skip_bad is None else self._on_bad
+        return documents(
+            self._source, self._settings.documents, on_bad=keep, format=self._what.format, unique_ids=False
+        )
+
+    def _on_bad(self, error: RecordError, data: bytes) -> None:
+        """Bad records among the first are kept in memory until it is sure that there will be a load."""
+        if self._bad is None:
+            self._early.append((error, data))
+        else:
+            self._bad.record(error, data)
+
+    def _keep_bad(self, bad: BadRecords | None) -> None:
+        self._bad = bad
+        early, self._early = self._early, []
+        for error, data in early:
+            self._on_bad(error, data)
 
 
-def _can_be_continued(source: str | Path) -> bool:
+def _pass_over(_error: RecordError, _data: bytes) -> None:
+    """They were counted and kept when the source was loaded."""
+
+
+def try_out(first: Sequence[Document], encoder: TextEncoder, settings: Settings) -> None:
+    """Cut and encode the first passage of some documents, to see that the models work; nothing is kept."""
+    numbered = [NumberedDocument(number, document, "") for number, document in enumerate(first)]
+    cut = Chunking(encoder, settings.chunking)(Batch(0, len(numbered), numbered))
+    short = [replace(item, passages=item.passages[:1]) for item in cut.items]
+    Encoding(encoder)(replace(cut, items=short))
+
+
+def can_be_continued(source: str | Path) -> bool:
     """Whether it can be told later that it is the same source: of a file, not of a stream."""
     return str(source) != STDIN and not str(source).startswith(HUB)
 
 
-def _check_is_whole(files: LoadFiles, limit: int | None, *, sync: bool) -> None:
-    if sync and (limit is not None or files.skip_bad is not None):
+def _check_place(source: str | Path, what: SourceOptions, connection: Connection, opened: OpenedIndex) -> None:
+    """A source of the same name at another place is another source, unless its name is said."""
+    if not what.sync or what.name is not None:
+        return
+    name = source_name(source)
+    before = read_state(connection, opened.name).sources.get(name)
+    if before is not None and before.place != place_of(source):
         raise SettingsError(
-            "a source that is not read whole cannot tell what to remove",
-            where="sync",
-            remedy="Leave out the limit and the skipping of bad records",
+            f"the source {name!r} was loaded from {before.place}, this one is {place_of(source)}",
+            where="--sync",
+            remedy=f"If it has only moved, say --source {name}; else give this one a name of its own",
         )
 
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
+from hybrid_search.errors import RequestRefusedError
+from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.records import IndexSchema
 from hybrid_search.settings import Settings
 
 
 def opened_or_created(
-    connection: Connection, index: str, encoder: TextEncoder, settings: Settings
+    connection: Connection, index: str, encoder: TextEncoder, settings: Settings, retry: RetryPolicy | None = None
 ) -> indices.OpenedIndex:
-    """The index, made if it is not there. Raises IndexMismatchError if the encoder's models are not those of it."""
+    """The index, made if it is not there.
+
+    Raises:
+        IndexMismatchError: it was made with other models, or with settings that only a new index can have.
+    """
+    connection = patient(connection, retry)
     if not indices.exists(connection, index):
-        indices.create_index(connection, index, schema_of(encoder, settings))
+        try:
+            indices.create_index(connection, index, schema_of(encoder, settings))
+        except RequestRefusedError:
+            if not indices.exists(connection, index):
+                raise  # else somebody, or an attempt whose answer was lost, has made it
     opened = indices.open_index(connection, index)
     indices.check_models(opened, encoder)
     indices.migrate(connection, opened)

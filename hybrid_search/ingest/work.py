@@ -6,46 +6,86 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from hybrid_search.errors import RecordError
+from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.records import Document, EncodedPassage, Passage
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class BadDocument:
+    """A document that no index can hold, and why."""
+
+    error: RecordError
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
     """What is to be done for the documents ``first`` to ``end - 1`` of the source, counted from 0.
 
-    Documents that need nothing (they are loaded already) are counted but not among ``items``.
+    Attributes:
+        first: number of the first document.
+        end: number after the last one.
+        items: what is left to do; documents that need nothing are counted but not among them.
+        unchanged: how many of the documents the index holds as they are.
+        bad: those that no index can hold.
+        broken: what ends the load after this batch; the items before it are still loaded.
     """
 
     first: int
     end: int
     items: Sequence[T]
+    unchanged: int = 0
+    bad: Sequence[BadDocument] = ()
+    broken: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedDocument:
+    """A document, its place in the source counted from 0, its content hash, and what the index holds of it."""
+
+    number: int
+    document: Document
+    digest: str
+    held: IndexedDocument | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkedDocument:
-    """A document cut into passages; ``number`` counts from 0 in the source, ``digest`` is its content hash.
+    """A document, or a part of a long one, cut into passages.
 
-    ``stale`` names passages that an earlier version of the document left in the index.
+    Attributes:
+        number: its place in the source, counted from 0.
+        document: the whole document.
+        digest: its content hash.
+        passages: those of this part.
+        total: how many passages the document has.
+        stale: ids of passages that an earlier version of the document left in the index.
+        is_end: whether no part follows.
     """
 
     number: int
     document: Document
     digest: str
     passages: Sequence[Passage]
+    total: int
     stale: Sequence[str] = ()
+    is_end: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedDocument:
-    """A document whose passages have their vectors."""
+    """The same, its passages with their vectors."""
 
     number: int
     document: Document
     digest: str
     passages: Sequence[EncodedPassage]
+    total: int
     stale: Sequence[str] = ()
+    is_end: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +102,40 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """Actions that are sent together, covering the source's documents ``first`` to ``end - 1`` completely."""
+class WrittenDocument:
+    """The actions of a document, or of a part of it; ``is_end`` says whether no part follows."""
 
+    number: int
+    document: Document
+    actions: Sequence[Action]
+    is_end: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Actions that are sent together, covering the source's documents ``first`` to ``end - 1`` completely.
+
+    Attributes:
+        number: counts the bodies of a load from 0.
+        first: number of the first document that ends in it.
+        end: number after the last one.
+        actions: what is sent.
+        size: bytes of all actions.
+        since: number of the first body with a part of a document that ends here; they are settled together.
+        documents: ids of those that end here.
+        unchanged: documents that needed nothing.
+        bad: documents that no index can hold.
+    """
+
+    number: int
     first: int
     end: int
     actions: Sequence[Action]
     size: int
+    since: int
+    documents: frozenset[str]
+    unchanged: int = 0
+    bad: Sequence[BadDocument] = ()
 
 
 @dataclass(frozen=True, slots=True)

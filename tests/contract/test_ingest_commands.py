@@ -60,13 +60,17 @@ def test_index_verify_and_delete(command):
 
 
 def test_sync_and_recreate(command):
-    """--sync removes what the source does not have, --recreate begins anew."""
+    """--sync removes what the source does not have, --recreate begins anew; both only what they may."""
     command("index", command.source, command.index)
     command.source.write_text("".join(record_line(document) for document in documents(5, vectors=True)))
-    assert command("index", command.source, command.index, "--sync")[0] == 0
+    status, output = command("index", command.source, command.index, "--sync")
+    assert status == 1
+    assert "15 of 20 documents" in output.replace("\n", " ")
+    assert command("index", command.source, command.index, "--sync", "--max-removed", 15)[0] == 0
     assert command("verify", command.index, command.source)[0] == 0
     status, output = command("index", command.source, command.index, "--recreate", "--json")
     assert (status, json.loads(output[output.index("{") :])["indexed"]) == (0, 5)
+    assert command("verify", command.index, command.source)[0] == 0
 
 
 def test_a_broken_line_ends_with_its_number_and_status_2(command):

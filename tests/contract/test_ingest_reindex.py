@@ -10,12 +10,14 @@ from loading import GeneratedEncoder, documents
 from hybrid_search.engine import indices
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError
-from hybrid_search.ingest.source import LoadFiles
+from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.source import LoadFiles, SourceOptions
 from hybrid_search.records import Query
 from hybrid_search.reindex import Encoders, Judged, live_index, reindex, rollback
 from hybrid_search.settings import DocumentSettings, Settings
 
 SETTINGS = Settings(documents=DocumentSettings(text=("text",)))
+FEWER = SourceOptions(max_removed=Limit(most=5))
 JUDGED = Judged([Query("w3x0 w3x1", id="q")], {"q": {"d3": 1}})
 
 
@@ -56,10 +58,10 @@ def test_the_alias_moves_to_an_index_that_is_not_worse_and_back(connection, buil
 def test_a_worse_index_does_not_take_the_place(connection, build):
     """Without the relevant document nDCG falls from 1 to 0: the alias stays, until it is forced."""
     build(0, judged=JUDGED)
-    worse = build(5, judged=JUDGED)
+    worse = build(5, judged=JUDGED, what=FEWER)
     assert (worse.moved, worse.scores) == (False, (1.0, 0.0))
     assert live_index(connection, build.alias) == f"{build.alias}-1"
-    forced = build(5, judged=JUDGED, force=True)
+    forced = build(5, judged=JUDGED, what=FEWER, force=True)
     assert (forced.after, forced.moved) == (worse.after, True)
     assert live_index(connection, build.alias) == worse.after
 

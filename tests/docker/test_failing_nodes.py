@@ -14,7 +14,7 @@ from hybrid_search.engine import Connection, indices
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
 from hybrid_search.ingest import LoadOptions, index_documents
-from hybrid_search.ingest.backoff import RetryPolicy
+from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.settings import ChunkingSettings, DocumentSettings, EngineSettings, Settings
 
 DOCUMENTS = 3000

@@ -12,7 +12,7 @@ from loading import GeneratedEncoder
 from hybrid_search.engine import connect
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.ingest import LoadOptions
-from hybrid_search.ingest.backoff import RetryPolicy
+from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.source import LoadFiles, index_source
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 

@@ -18,8 +18,8 @@ from hybrid_search.engine import connect, indices
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
-from hybrid_search.ingest.backoff import RetryPolicy
-from hybrid_search.ingest.state.lease import BEFORE_LOAD
+from hybrid_search.ingest.patience import RetryPolicy
+from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.records import Document
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
@@ -90,7 +90,7 @@ def test_the_settings_are_set_and_restored_by_a_busy_engine(meets, connection, i
     assert broken.faults > 1
     assert indices.count(connection, index) == COUNT
     assert indices.read_settings(connection, index)["index.refresh_interval"] == "7s"
-    assert indices.read_meta(connection, index)[BEFORE_LOAD] is None
+    assert read_state(connection, index).before is None
 
 
 def test_a_block_of_the_disk_watermark_is_waited_for(connection, index_name, tally):

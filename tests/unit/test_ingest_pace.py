@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from hybrid_search.errors import EngineUnreachableError, RequestRefusedError
-from hybrid_search.ingest.backoff import Backoff, RetryPolicy, patiently, retry_after
+from hybrid_search.ingest.patience import Backoff, RetryPolicy, patiently, retry_after
 from hybrid_search.ingest.stages.bodies import Demand, bodies
 from hybrid_search.ingest.stages.body_size import FLOOR, BodySize
 from hybrid_search.ingest.work import Action, Batch, EncodedDocument
@@ -49,7 +49,7 @@ def test_a_body_that_is_too_large_sets_the_ceiling():
 def test_waits_double_up_to_the_longest(monkeypatch):
     """The bound of the jitter is first, 2 x first, 4 x first ... and at most the longest; progress starts again."""
     bounds = []
-    monkeypatch.setattr("hybrid_search.ingest.backoff.random.uniform", lambda _, bound: bounds.append(bound) or 0.0)
+    monkeypatch.setattr("hybrid_search.ingest.patience.random.uniform", lambda _, bound: bounds.append(bound) or 0.0)
     backoff = Backoff(RetryPolicy(first=0.5, longest=3.0), Event())
     for _ in range(4):
         assert backoff.wait()

@@ -17,7 +17,7 @@ from hybrid_search.errors import (
     OverloadedError,
     ReadOnlyError,
 )
-from hybrid_search.ingest.backoff import RetryPolicy
+from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.stages.send import MOST_FAILURES, Sender
 from hybrid_search.ingest.state.ledger import Ledger

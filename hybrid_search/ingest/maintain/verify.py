@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import open_index, refresh
+from hybrid_search.engine.indices import OpenedIndex, open_index, refresh
+from hybrid_search.engine.layout import SOURCE
+from hybrid_search.ingest.maintain.stored import spoiled
+from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import content_hash
-from hybrid_search.ingest.state.indexed import document_ids, indexed_documents
+from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents
+from hybrid_search.ingest.state.lease import mend
 from hybrid_search.ingest.state.seen import SeenIds
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 
 BATCH = 500
+ASKED = 4
+"""Batches that the engine is asked about at once."""
+
 SHOWN = 20
 
 
@@ -41,19 +48,28 @@ class VerifyReport:
         missing: in the source, not in the index.
         stale: in the index with another content.
         partial: in the index with the right content, but passages are missing or of two versions.
+        edited: what is stored was changed in the index itself, or a vector is missing; only looked for when ``deep``.
         extra: in the index, not in the source.
+        unknown: documents that release 0.1 wrote: whether their last passages are there cannot be known.
+        deep: whether the stored content was looked at, not only the hash beside it.
+        mended: whether index settings that a killed load had left were restored.
     """
 
     documents: int
     missing: Group
     stale: Group
     partial: Group
+    edited: Group
     extra: Group
+    unknown: int = 0
+    deep: bool = False
+    mended: bool = False
 
     @property
     def faults(self) -> dict[str, Group]:
-        """The four groups by name."""
-        return {"missing": self.missing, "stale": self.stale, "partial": self.partial, "extra": self.extra}
+        """The groups by name."""
+        names = ("missing", "stale", "partial", "edited", "extra")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def is_equal(self) -> bool:
@@ -66,34 +82,94 @@ class VerifyReport:
 
 
 def verify(
-    documents: Iterable[Document], index: str, connection: Connection, chunking: ChunkingSettings
+    documents: Iterable[Document],
+    index: str,
+    connection: Connection,
+    chunking: ChunkingSettings,
+    *,
+    source: str | None = None,
+    deep: bool = False,
 ) -> VerifyReport:
-    """Compare all documents of a source with an index, by content hash; no model is needed.
+    """Compare all documents of a source with an index; no model is needed.
+
+    By default the engine's word is taken for the content: the hash that was written with every passage, how many
+    passages the document has, and how many are there. ``deep`` reads the text and the fields of every passage and
+    looks whether its vectors are there; it costs as much as reading the index whole.
 
     Args:
         documents: the source, as it was loaded.
         index: an index, or an alias of one.
         connection: the cluster.
         chunking: the settings with which the source was loaded; other settings make every document stale.
+        source: its name: documents of other sources are not extra; None if the index holds nothing else.
+        deep: see above.
     """
     refresh(connection, index)
-    schema = open_index(connection, index).schema
-    missing, stale, partial, extra = Group(), Group(), Group(), Group()
-    count = 0
+    opened = open_index(connection, index)
+    comparison = _Comparison(opened, connection, chunking, deep=deep)
+    mended = mend(connection, opened.name)
+    extra = Group()
     with SeenIds() as seen:
-        remaining = iter(documents)
-        while batch := list(islice(remaining, BATCH)):
-            held = indexed_documents(connection, index, [document.id for document in batch])
+
+        def batches() -> Iterator[Sequence[Document]]:
+            remaining = iter(documents)
+            while batch := list(islice(remaining, BATCH)):
+                yield batch
+
+        for batch, held, edited in side_by_side(batches(), comparison.asked, ASKED):
             for document in batch:
-                count += 1
                 seen.add(document.id)
-                there, digest = held.get(document.id), content_hash(document, chunking, schema)
-                if there is None:
-                    missing.add(document.id)
-                elif digest not in there.digests:
-                    stale.add(document.id)
-                elif not there.is_whole(digest):
-                    partial.add(document.id)
-        for id_ in seen.missing(document_ids(connection, index)):
+                comparison.book(document, held.get(document.id), edited)
+        of_source = None if source is None else {"term": {SOURCE: source}}
+        for id_ in seen.missing(document_ids(connection, opened.name, of_source)):
             extra.add(id_)
-    return VerifyReport(count, missing, stale, partial, extra)
+    return comparison.report(extra, mended=mended)
+
+
+Asked = tuple[Sequence[Document], dict[str, IndexedDocument], frozenset[str]]
+"""Documents, what the index holds of them, and the ids of those whose stored content is not what it says."""
+
+
+class _Comparison:
+    """What was found so far."""
+
+    def __init__(self, opened: OpenedIndex, connection: Connection, chunking: ChunkingSettings, *, deep: bool) -> None:
+        self._opened = opened
+        self._connection = connection
+        self._chunking = chunking
+        self._deep = deep
+        self._count = self._unknown = 0
+        self._missing, self._stale, self._partial, self._edited = Group(), Group(), Group(), Group()
+
+    def asked(self, batch: Sequence[Document]) -> Asked:
+        """Ask the engine about a batch."""
+        held = indexed_documents(self._connection, self._opened.name, [document.id for document in batch])
+        edited = frozenset(spoiled(self._connection, self._opened, batch)) if self._deep else frozenset()
+        return batch, held, edited
+
+    def book(self, document: Document, there: IndexedDocument | None, edited: frozenset[str]) -> None:
+        """Judge one document."""
+        self._count += 1
+        digest = content_hash(document, self._chunking, self._opened.schema)
+        if there is None:
+            self._missing.add(document.id)
+        elif digest not in there.digests:
+            self._stale.add(document.id)
+        elif not there.is_whole(digest):
+            self._partial.add(document.id)
+        elif document.id in edited:
+            self._edited.add(document.id)
+        self._unknown += there is not None and there.expected is None
+
+    def report(self, extra: Group, *, mended: bool) -> VerifyReport:
+        return VerifyReport(
+            documents=self._count,
+            missing=self._missing,
+            stale=self._stale,
+            partial=self._partial,
+            edited=self._edited,
+            extra=extra,
+            unknown=self._unknown,
+            deep=self._deep,
+            mended=mended,
+        )

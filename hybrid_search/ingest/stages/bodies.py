@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hybrid_search.ingest.stages.body_size import BodySize
-from hybrid_search.ingest.work import Action, Batch, Body, EncodedDocument
+from hybrid_search.ingest.work import Action, BadDocument, Batch, Body, WrittenDocument
 
 MOST_ACTIONS = 1_000
 """Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
@@ -44,68 +44,119 @@ class Demand:
 
 
 def bodies(
-    work: Iterable[Batch[EncodedDocument]],
-    actions: Callable[[EncodedDocument], list[Action]],
+    work: Iterable[Batch[WrittenDocument]],
     size: BodySize,
     demand: Demand,
     *,
     linger: float = LINGER,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Body]:
-    """Collect the actions of whole documents until the next would pass ``size.limit`` or :data:`MOST_ACTIONS`.
+    """Collect actions until the next would pass ``size.limit`` or :data:`MOST_ACTIONS`.
 
     A body that is not full goes when a sender waits for it and it is worth a request, or when ``linger`` seconds are
-    over: so the senders begin early, and what they work on is large when they are what all wait for.
+    over: so the senders begin early, and what they work on is large when they are what all wait for. A document whose
+    actions are more than a body holds is cut between two of them.
 
-    Together the bodies cover every document number once, those without actions included.
+    Together the bodies cover every document number once, those without actions included. What broke a batch is raised
+    after the body with all that came before it.
     """
-    draft = _Draft(0, clock())
+    draft = _Draft(clock())
     broken: Exception | None = None
     try:
         for batch in work:
             for item in batch.items:
-                more = actions(item)
-                if draft.collected and not draft.has_room(more, size.limit):
-                    demand.made()
-                    yield draft.body()
-                    draft = _Draft(draft.end, clock())
-                draft.add(more, item.number + 1)
-            draft.end = batch.end
+                for actions in _portions(item.actions, size.limit):
+                    if draft.collected and not draft.has_room(actions, size.limit):
+                        yield _made(draft, demand)
+                        draft = draft.next(clock())
+                    draft.add(actions)
+                draft.ends(item)
+            draft.covers(batch)
+            broken = batch.broken
             if clock() - draft.began >= linger or (demand.is_unmet and draft.length >= WORTH_A_REQUEST):
-                demand.made()
-                yield draft.body()
-                draft = _Draft(draft.end, clock())
+                yield _made(draft, demand)
+                draft = draft.next(clock())
     except Exception as error:  # noqa: BLE001  # raised below, after the documents that came before it
         broken = error
-    if draft.end > draft.first:
-        demand.made()
-        yield draft.body()
+    if not draft.is_empty:
+        yield _made(draft, demand)
     if broken is not None:
         raise broken
 
 
-def _length(actions: list[Action]) -> int:
-    return sum(len(action.data) for action in actions)
+def _made(draft: _Draft, demand: Demand) -> Body:
+    demand.made()
+    return draft.body()
+
+
+def _portions(actions: Sequence[Action], limit: int) -> Iterator[Sequence[Action]]:
+    """The actions of one document in portions that each fit into a body."""
+    begin = length = 0
+    for n, action in enumerate(actions):
+        if n > begin and (n - begin >= MOST_ACTIONS or length + len(action.data) > limit):
+            yield actions[begin:n]
+            begin, length = n, 0
+        length += len(action.data)
+    yield actions[begin:]
 
 
 class _Draft:
     """A body that is being filled."""
 
-    def __init__(self, first: int, began: float) -> None:
-        self.first = first
-        self.end = first
+    def __init__(self, began: float, number: int = 0, first: int = 0, since: int | None = None) -> None:
         self.began = began
         self.length = 0
         self.collected: list[Action] = []
+        self._number = number
+        self._first = self._end = first
+        self._since = number if since is None else since
+        self._open_since: int | None = since
+        self._documents: set[str] = set()
+        self._unchanged = 0
+        self._bad: list[BadDocument] = []
 
-    def has_room(self, actions: list[Action], limit: int) -> bool:
+    @property
+    def is_empty(self) -> bool:
+        return not (self.collected or self._unchanged or self._bad or self._end > self._first)
+
+    def has_room(self, actions: Sequence[Action], limit: int) -> bool:
         """Whether the draft is still a body with these actions too."""
-        return len(self.collected) + len(actions) <= MOST_ACTIONS and self.length + _length(actions) <= limit
+        length = sum(len(action.data) for action in actions)
+        return len(self.collected) + len(actions) <= MOST_ACTIONS and self.length + length <= limit
 
-    def add(self, actions: list[Action], end: int) -> None:
+    def add(self, actions: Sequence[Action]) -> None:
+        """Take actions of a document, which stays open until :meth:`ends`."""
         self.collected += actions
-        self.length += _length(actions)
-        self.end = end
+        self.length += sum(len(action.data) for action in actions)
+        if self._open_since is None:
+            self._open_since = self._number
+
+    def ends(self, item: WrittenDocument) -> None:
+        """The actions of a document, or of a part of it, are all taken."""
+        if item.is_end:
+            self._end = item.number + 1
+            self._documents.add(item.document.id)
+            self._open_since = None
+
+    def covers(self, batch: Batch[WrittenDocument]) -> None:
+        """Every document of the batch was looked at; those without actions too."""
+        self._end = max(self._end, batch.end)
+        self._unchanged += batch.unchanged
+        self._bad += batch.bad
+
+    def next(self, now: float) -> _Draft:
+        """The draft after this one."""
+        return _Draft(now, self._number + 1, self._end, self._open_since)
 
     def body(self) -> Body:
-        return Body(self.first, self.end, self.collected, self.length)
+        return Body(
+            number=self._number,
+            first=self._first,
+            end=self._end,
+            actions=self.collected,
+            size=self.length,
+            since=self._since,
+            documents=frozenset(self._documents),
+            unchanged=self._unchanged,
+            bad=self._bad,
+        )

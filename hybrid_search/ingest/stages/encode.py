@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
@@ -22,12 +22,12 @@ class Encoding:
         self._models = models_key(encoder)
         self.encoded = 0
 
-    def __call__(self, work: Iterable[Batch[ChunkedDocument]]) -> Iterator[Batch[EncodedDocument]]:
-        """Batches with vectors, in order; one call of the encoder for all passages of a batch."""
-        for batch in work:
-            texts = [p.text for item in batch.items if self._needs(item.document) for p in item.passages]
-            vectors = iter(self._vectors(texts))
-            yield Batch(batch.first, batch.end, [self._with_vectors(item, vectors) for item in batch.items])
+    def __call__(self, batch: Batch[ChunkedDocument]) -> Batch[EncodedDocument]:
+        """The batch with vectors; one call of the encoder for all of its passages."""
+        texts = [p.text for item in batch.items if self._needs(item.document) for p in item.passages]
+        vectors = iter(self._vectors(texts))
+        items = [self._with_vectors(item, vectors) for item in batch.items]
+        return Batch(batch.first, batch.end, items, batch.unchanged, batch.bad, batch.broken)
 
     def _needs(self, document: Document) -> bool:
         lacks_dense = self._encoder.dense is not None and document.dense is None
@@ -70,4 +70,4 @@ class Encoding:
                     None if self._encoder.sparse is None else sparse,
                 )
             )
-        return EncodedDocument(item.number, document, item.digest, encoded, item.stale)
+        return EncodedDocument(item.number, document, item.digest, encoded, item.total, item.stale, item.is_end)

@@ -11,10 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 CHANNEL_CAPACITY = 2
 
@@ -103,6 +105,18 @@ class Reader(Generic[T]):
 
     def __next__(self) -> T:
         return self._channel.get()
+
+
+def side_by_side(items: Iterable[T], work: Callable[[T], R], threads: int) -> Iterator[R]:
+    """``work`` on every item, in order, on so many at once: for stages that mostly wait for an answer."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="ingest side") as pool:
+        ahead: deque[Future[R]] = deque()
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) >= threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 class Overlap:

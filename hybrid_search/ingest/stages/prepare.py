@@ -1,22 +1,20 @@
-"""The stages before the encoder: number documents, check them and cut them into passages."""
+"""The first stages: number documents, check them, know them by their content."""
 
 from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 import orjson
 
-from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.errors import RecordError
 from hybrid_search.fields import filter_kinds, with_taken_values
 from hybrid_search.ingest.stages.checks import check_document
-from hybrid_search.ingest.stages.chunk import passages_of
-from hybrid_search.ingest.work import Batch, ChunkedDocument
-from hybrid_search.records import Document, IndexSchema, Passage
+from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
+from hybrid_search.records import Document, IndexSchema
 from hybrid_search.settings import ChunkingSettings
 
 BATCH_DOCUMENTS = 128
@@ -32,7 +30,10 @@ class Numbers(Protocol):
 def numbered(
     documents: Iterable[Document], done: Numbers, seen: Callable[[str], object]
 ) -> Iterator[Batch[tuple[int, Document]]]:
-    """Number the documents from 0 and group those that are not ``done``; the ids of the others go to ``seen``."""
+    """Number the documents from 0 and group those that are not ``done``; the ids of the others go to ``seen``.
+
+    An error of the source comes with the batch of the documents before it.
+    """
     first, end, characters = 0, 0, 0
     items: list[tuple[int, Document]] = []
     broken: Exception | None = None
@@ -46,55 +47,39 @@ def numbered(
             if len(items) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
                 yield Batch(first, end, items)
                 first, items, characters = end, [], 0
-    except Exception as error:  # noqa: BLE001  # raised below, after the documents that came before it
+    except Exception as error:  # noqa: BLE001  # it is raised after the documents that came before it are loaded
         broken = error
-    if end > first:
-        yield Batch(first, end, items)
-    if broken is not None:
-        raise broken
+    if end > first or broken is not None:
+        yield Batch(first, end, items, broken=broken)
 
 
-def prepared(
-    work: Iterable[Batch[tuple[int, Document]]],
-    preparation: Preparation,
-    takes_bad: Callable[[RecordError, Document], bool],
-) -> Iterator[Batch[ChunkedDocument]]:
-    """Check and cut documents; the first bad one that ``takes_bad`` does not take is raised, after those before it."""
-    for batch in work:
-        good: list[tuple[int, Document, str]] = []
-        end, broken = batch.end, None
-        for number, document in batch.items:
-            try:
-                good.append((number, document, preparation.check(document)))
-            except RecordError as error:
-                if not takes_bad(error, document):
-                    end, broken = number, error
-                    break
-        cut = preparation.cut([document for _, document, _ in good])
-        yield Batch(
-            batch.first, end, [ChunkedDocument(*known, pieces) for known, pieces in zip(good, cut, strict=True)]
-        )
-        if broken is not None:
-            raise broken
-
-
-class Preparation:
-    """Checks documents and cuts them into passages.
-
-    A document that carries a vector stays whole: the vector stands for all of its text.
-    """
+class Checking:
+    """The stage that checks documents: what is bad is set aside where ``keeps_bad``, else it ends the load."""
 
     def __init__(
-        self, encoder: TextEncoder, chunking: ChunkingSettings, schema: IndexSchema, is_new: Callable[[str], bool]
+        self, schema: IndexSchema, chunking: ChunkingSettings, is_new: Callable[[str], bool], *, keeps_bad: bool
     ) -> None:
-        self._encoder = encoder
-        self._chunking = chunking
         self._schema = schema
+        self._chunking = chunking
         self._is_new = is_new
+        self._keeps_bad = keeps_bad
 
-    def check(self, document: Document) -> str:
-        """The content hash of a document; RecordError for one that no index can hold, or whose id came before."""
-        check_document(document, self._encoder.dense)
+    def __call__(self, batch: Batch[tuple[int, Document]]) -> Batch[NumberedDocument]:
+        """The good documents with their content hashes."""
+        good: list[NumberedDocument] = []
+        bad: list[BadDocument] = []
+        for number, document in batch.items:
+            try:
+                good.append(NumberedDocument(number, document, self._digest(document)))
+            except RecordError as error:
+                if not self._keeps_bad:
+                    return Batch(batch.first, number, good, broken=error)
+                bad.append(BadDocument(error, document))
+        return Batch(batch.first, batch.end, good, bad=bad, broken=batch.broken)
+
+    def _digest(self, document: Document) -> str:
+        """The content hash; RecordError for a document that no index can hold, or whose id came before."""
+        check_document(document, self._schema.dense)
         digest = content_hash(document, self._chunking, self._schema)
         if not self._is_new(document.id):
             raise RecordError(
@@ -103,22 +88,6 @@ class Preparation:
                 remedy="Give every document its own id: the later one would replace the earlier",
             )
         return digest
-
-    def cut(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:
-        """The passages of each document; one without a vector needs the encoder's tokenizer."""
-        texts = [document for document in documents if not document.carries_vectors]
-        pieces = iter(self._cut_texts(texts) if texts else ())
-        return [[whole(document)] if document.carries_vectors else next(pieces) for document in documents]
-
-    def _cut_texts(self, documents: Sequence[Document]) -> list[list[Passage]]:
-        limit = self._encoder.max_tokens if self._chunking.max_tokens is None else self._chunking.max_tokens
-        overlap = min(self._chunking.overlap, limit - 1)
-        return passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
-
-
-def whole(document: Document) -> Passage:
-    """The document as one passage."""
-    return Passage(document, 0, 0, len(document.text))
 
 
 def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSchema) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
@@ -18,9 +18,9 @@ from hybrid_search.engine.answers import Failure, Verdict, error_for, failure, v
 from hybrid_search.engine.bulk import BULK_TIMEOUT, ItemOutcome, bulk_request, outcomes
 from hybrid_search.engine.protocols import Answer, Transport
 from hybrid_search.errors import EngineError, EngineTimeoutError, EngineUnreachableError
-from hybrid_search.ingest.backoff import Backoff, RetryPolicy, retry_after
+from hybrid_search.ingest.patience import Backoff, RetryPolicy, retry_after
 from hybrid_search.ingest.stages.body_size import BodySize
-from hybrid_search.ingest.state.ledger import Ledger, Settled
+from hybrid_search.ingest.state.ledger import Settled
 from hybrid_search.ingest.work import Action, Body, Refusal
 
 DISK_WATERMARK = re.compile("read-only-allow-delete|read-only / allow delete")
@@ -51,7 +51,7 @@ class Sender:
         self,
         transport: Transport,
         index: str,
-        ledger: Ledger,
+        waiting: Callable[[str], None],
         *,
         size: BodySize,
         policy: RetryPolicy,
@@ -61,7 +61,7 @@ class Sender:
         self.in_flight = 0.0
         self._transport = transport
         self._index = index
-        self._ledger = ledger
+        self._waiting = waiting
         self._size = size
         self._policy = policy
         self._stopped = stopped
@@ -70,16 +70,15 @@ class Sender:
         self._requests = 0
         self._since = 0.0
 
-    def __call__(self, body: Body) -> None:
-        """Send ``body`` until it is settled, and book it.
+    def __call__(self, body: Body) -> Settled | None:
+        """Send ``body`` until it is settled; what became of it, None when the pipeline was stopped before.
 
         Raises:
             EngineError: the engine refuses everything (credentials, a missing index, a block), or the patience with
                 an engine that is overloaded, unreachable or read-only is exhausted.
         """
         settled = Settled()
-        if self._settle(list(body.actions), settled):
-            self._ledger.settle(body, settled)
+        return settled if self._settle(list(body.actions), settled) else None
 
     def _settle(self, pending: list[Action], settled: Settled) -> bool:
         """Send until nothing is pending; False when the pipeline was stopped before."""
@@ -102,7 +101,7 @@ class Sender:
     def _wait(self, because: EngineError, at_least: float, backoff: Backoff) -> bool:
         if backoff.exhausted:
             raise because
-        self._ledger.waiting(str(because))
+        self._waiting(str(because))
         return backoff.wait(at_least)
 
     def _attempt(self, piece: Sequence[Action], settled: Settled) -> Attempt:
@@ -161,7 +160,9 @@ class Sender:
 
     def _book(self, action: Action, outcome: ItemOutcome, attempt: Attempt, settled: Settled) -> None:
         cause = outcome.cause
-        if cause is None:
+        if outcome.verdict is Verdict.SUPERSEDED:
+            settled.superseded += 1
+        elif cause is None:
             settled.taken(action)
         elif (
             outcome.verdict in {Verdict.RETRY, Verdict.SPLIT} or _heals(cause) or self._may_pass(action, cause, settled)

@@ -32,16 +32,18 @@ class Counts:
     refused: int = 0
     passages: int = 0
     removed: int = 0
+    superseded: int = 0
     bytes: int = 0
     retried: int = 0
 
 
 @dataclass(slots=True)
 class Settled:
-    """What became of the actions of one body."""
+    """What became of the actions of one body; ``superseded`` by a newer load are those that are not overwritten."""
 
     passages: int = 0
     removed: int = 0
+    superseded: int = 0
     bytes: int = 0
     retried: int = 0
     refusals: list[Refusal] = field(default_factory=list)
@@ -57,7 +59,7 @@ class Settled:
 
 
 class Ledger:
-    """Books bodies in the order that makes a crash harmless: dead letters, then the journal, then the counts."""
+    """Books bodies in the order that makes a crash harmless: what was refused or bad, then the journal, then counts."""
 
     def __init__(
         self,
@@ -73,33 +75,29 @@ class Ledger:
         self._progress = progress
         self._on_bad = on_bad
         self._lock = threading.Lock()
+        self._settled: set[int] = set()
+        self._waiting: list[Body] = []
+        self._refused_parts: set[str] = set()
+
+    @property
+    def keeps_bad(self) -> bool:
+        """Whether documents that no index can hold are kept somewhere, so that they need not end the load."""
+        return self._on_bad is not None
 
     def settle(self, body: Body, settled: Settled) -> None:
-        """Book a body of which every action was taken or refused for good."""
-        documents = {action.document.id for action in body.actions}
-        refused = {refusal.document.id for refusal in settled.refusals}
+        """Book a body of which every action was taken or refused for good.
+
+        A document that ends in it and began in an earlier body is settled with the last of its bodies.
+        """
         with self._lock:
+            for bad in body.bad:
+                if self._on_bad is not None:
+                    self._on_bad(bad.error, bad.document)
             if self._dead_letters is not None and settled.refusals:
                 self._dead_letters.write(_one_per_document(settled.refusals))
-            if self._journal is not None:
-                self._journal.settled(body.first, body.end)
-            self._count(settled, len(documents - refused), len(refused))
-            self._counts.documents += body.end - body.first
+            self._write_journal(body)
+            self._count(body, settled)
             self._report(None)
-
-    def skip(self, error: RecordError, document: Document) -> bool:
-        """Book a document that no index can hold; False where nobody takes bad documents."""
-        if self._on_bad is None:
-            return False
-        with self._lock:
-            self._on_bad(error, document)
-            self._counts.skipped += 1
-        return True
-
-    def unchanged(self, documents: int) -> None:
-        """Book documents that the index already holds as they are."""
-        with self._lock:
-            self._counts.unchanged += documents
 
     def removed(self, passages: int) -> None:
         """Book passages that were deleted because the source does not have them."""
@@ -107,7 +105,7 @@ class Ledger:
             self._counts.removed += passages
 
     def waiting(self, reason: str) -> None:
-        """Say that a sender waits, and why."""
+        """Say that somebody waits for the engine, and why."""
         with self._lock:
             self._report(reason)
 
@@ -116,16 +114,33 @@ class Ledger:
         path = None if self._dead_letters is None else self._dead_letters.path
         return {**asdict(self._counts), "refusals": tuple(self._refusals), "dead_letters": path}
 
-    def _count(self, settled: Settled, indexed: int, refused: int) -> None:
+    def _write_journal(self, body: Body) -> None:
+        self._settled.add(body.number)
+        self._waiting.append(body)
+        ready = [one for one in self._waiting if self._settled.issuperset(range(one.since, one.number))]
+        for one in ready:
+            self._waiting.remove(one)
+            if self._journal is not None and one.end > one.first:
+                self._journal.settled(one.first, one.end)
+
+    def _count(self, body: Body, settled: Settled) -> None:
+        refused = {refusal.document.id for refusal in settled.refusals} - self._refused_parts
         counts = self._counts
-        counts.indexed += indexed
-        counts.refused += refused
+        counts.documents += body.end - body.first
+        counts.indexed += len(body.documents - refused - self._refused_parts)
+        counts.unchanged += body.unchanged
+        counts.skipped += len(body.bad)
+        counts.refused += len(refused)
         counts.passages += settled.passages
         counts.removed += settled.removed
+        counts.superseded += settled.superseded
         counts.bytes += settled.bytes
         counts.retried += settled.retried
+        self._refused_parts = (self._refused_parts | refused) - body.documents
         room = SHOWN_REFUSALS - len(self._refusals)
-        self._refusals += _one_per_document(settled.refusals)[: max(0, room)]
+        self._refusals += [one for one in _one_per_document(settled.refusals) if one.document.id in refused][
+            : max(0, room)
+        ]
 
     def _report(self, waiting: str | None) -> None:
         counts = self._counts

@@ -1,0 +1,97 @@
+"""The stage that cuts documents into passages, and hands on so many of them at a time as memory should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.ingest.stages.chunk import passages_of
+from hybrid_search.ingest.work import Batch, ChunkedDocument, NumberedDocument
+from hybrid_search.records import Document, Passage
+from hybrid_search.settings import ChunkingSettings
+
+PART = 256
+"""Passages of one document that are encoded and written together."""
+
+PORTION = 1024
+"""Passages of a batch that are encoded together: a document of 50 MB has some 50,000, with vectors of 200 MB."""
+
+
+class Chunking:
+    """The stage that cuts documents into passages; of a long document it makes parts of :data:`PART` passages."""
+
+    def __init__(self, encoder: TextEncoder, chunking: ChunkingSettings) -> None:
+        self._encoder = encoder
+        self._chunking = chunking
+
+    def __call__(self, batch: Batch[NumberedDocument]) -> Batch[ChunkedDocument]:
+        """The documents with their passages; without those that release 0.1 loaded just so."""
+        cut = zip(batch.items, self._passages([item.document for item in batch.items]), strict=True)
+        changed = [(item, pieces) for item, pieces in cut if not _is_held(item, pieces)]
+        parts = [part for item, pieces in changed for part in _parts(item, pieces)]
+        return Batch(
+            batch.first,
+            batch.end,
+            parts,
+            unchanged=batch.unchanged + len(batch.items) - len(changed),
+            bad=batch.bad,
+            broken=batch.broken,
+        )
+
+    def _passages(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:
+        """The passages of each document; one that carries vectors needs no tokenizer."""
+        texts = [document for document in documents if not document.carries_vectors]
+        pieces = iter(self._cut(texts) if texts else ())
+        return [[whole(document)] if document.carries_vectors else next(pieces) for document in documents]
+
+    def _cut(self, documents: Sequence[Document]) -> list[list[Passage]]:
+        limit = self._encoder.max_tokens if self._chunking.max_tokens is None else self._chunking.max_tokens
+        overlap = min(self._chunking.overlap, limit - 1)
+        return passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
+
+
+def whole(document: Document) -> Passage:
+    """The document as one passage: a vector that it carries stands for all of its text."""
+    return Passage(document, 0, 0, len(document.text))
+
+
+def _is_held(item: NumberedDocument, pieces: Sequence[Passage]) -> bool:
+    held = item.held
+    return (
+        held is not None
+        and held.expected is None
+        and not held.sources
+        and held.is_whole(item.digest)
+        and held.passages == len(pieces)
+    )
+
+
+def _parts(item: NumberedDocument, pieces: Sequence[Passage]) -> Iterator[ChunkedDocument]:
+    highest = -1 if item.held is None else item.held.highest
+    stale = [f"{item.document.id}#{number}" for number in range(len(pieces), highest + 1)]
+    for begin in range(0, len(pieces), PART):
+        is_end = begin + PART >= len(pieces)
+        yield ChunkedDocument(
+            number=item.number,
+            document=item.document,
+            digest=item.digest,
+            passages=pieces[begin : begin + PART],
+            total=len(pieces),
+            stale=stale if is_end else (),
+            is_end=is_end,
+        )
+
+
+def portions(batch: Batch[ChunkedDocument]) -> Iterator[Batch[ChunkedDocument]]:
+    """The batch in batches of about :data:`PORTION` passages; a document belongs to the one with its last part."""
+    first, size = batch.first, 0
+    items: list[ChunkedDocument] = []
+    for item in batch.items:
+        if items and size + len(item.passages) > PORTION:
+            end = items[-1].number + items[-1].is_end
+            yield Batch(first, max(first, end), items)
+            first, items, size = max(first, end), [], 0
+        items.append(item)
+        size += len(item.passages)
+    yield replace(batch, first=first, items=items)

@@ -1,0 +1,125 @@
+"""What an index itself remembers of its loads: one document in it, changed by compare-and-set.
+
+It is read by its id, in real time, and written only over the version that was read (``if_seq_no`` and
+``if_primary_term`` of both engines), so that several processes and machines can share an index: numbers of loads are
+given once, and settings that a load changed are restored by whoever ends last. The document has none of the fields of
+a passage: no leg finds it, and it goes where the index goes, also into a snapshot.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.layout import STATE
+from hybrid_search.engine.protocols import Answer, Request
+from hybrid_search.errors import IngestError
+
+STATE_ID = "hybrid-search-state"
+"""No id of a passage: those end with ``#`` and a number."""
+
+MOST_CONFLICTS = 100
+"""How often another process may come first before it is an error."""
+
+
+class RunningLoad(msgspec.Struct, frozen=True):
+    """A load that has begun and not ended. ``born`` is when its process started; ``seen`` its last sign of life."""
+
+    source: str
+    host: str
+    pid: int
+    born: float
+    begun: float
+    seen: float
+    exclusive: bool = True
+
+
+class LoadedSource(msgspec.Struct, frozen=True):
+    """The last load of a source that was read whole: its number, where it was read from, and how many documents."""
+
+    load: int
+    place: str
+    documents: int
+
+
+class IndexState(msgspec.Struct, frozen=True):
+    """All that is remembered.
+
+    Attributes:
+        last_load: the highest number of a load; the next is higher.
+        removals: raised before every removal, which ends the word of journals that were begun before.
+        loads: running loads by their numbers.
+        before: index settings from before the running loads, None while none runs.
+        sources: what was loaded whole, by the name of the source.
+    """
+
+    last_load: int = 0
+    removals: int = 0
+    loads: dict[str, RunningLoad] = {}
+    before: dict[str, str | None] | None = None
+    sources: dict[str, LoadedSource] = {}
+
+
+Change = Callable[[IndexState], IndexState]
+
+
+def read_state(connection: Connection, index: str) -> IndexState:
+    """The state of an index; an empty one where no load has written any."""
+    return _read(connection, index)[0]
+
+
+def update_state(connection: Connection, index: str, change: Change) -> IndexState:
+    """Replace the state by ``change`` of it, in one step that no other process comes between; the new state.
+
+    ``change`` is called again with what another process has written meanwhile, so it must be a pure function.
+
+    Raises:
+        IngestError: others come first again and again.
+        EngineError: the engine refuses.
+    """
+    for _ in range(MOST_CONFLICTS):
+        state, version = _read(connection, index)
+        changed = change(state)
+        if changed == state or _written(connection, index, changed, version):
+            return changed
+        time.sleep(random.uniform(0.0, 0.05))  # noqa: S311  # no secret
+    raise IngestError("other processes change the state of the index all the time", where=f"{connection.where}/{index}")
+
+
+def _read(connection: Connection, index: str) -> tuple[IndexState, Mapping[str, str]]:
+    """The state, and the parameters that let it be written only over what was read."""
+    request = Request.json("GET", _path(index, "_doc"))
+    answer = connection.transport.send(request)
+    if answer.status == 404 and isinstance(answer.body, Mapping) and answer.body.get("found") is False:
+        return IndexState(), {"op_type": "create"}
+    found = _checked(answer, connection.where, request)
+    state = msgspec.convert(found["_source"][STATE], IndexState)
+    return state, {"if_seq_no": str(found["_seq_no"]), "if_primary_term": str(found["_primary_term"])}
+
+
+def _written(connection: Connection, index: str, state: IndexState, version: Mapping[str, str]) -> bool:
+    """Whether nobody came first."""
+    body = msgspec.json.encode({STATE: state})
+    request = Request("PUT", _path(index, "_doc"), version, body)
+    answer = connection.transport.send(request)
+    if answer.status == 409:
+        return False
+    _checked(answer, connection.where, request)
+    return True
+
+
+def _checked(answer: Answer, where: str, request: Request) -> Any:
+    if answer.status >= 400:
+        raise error_for(failure(answer.status, answer.body), f"{where} {request.method} {request.path}")
+    return answer.body
+
+
+def _path(index: str, kind: str) -> str:
+    return f"/{quote(index, safe='')}/{kind}/{STATE_ID}"
