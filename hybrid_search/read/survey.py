@@ -186,6 +186,7 @@ def _judged(column: _Column, is_identifier: bool) -> tuple[str, Role, str]:
         "boolean": (Role.KEYWORD, "yes or no"),
         "date": (Role.DATE, "dates"),
         "number": (Role.NUMBER, "numbers"),
+        "numeric label": (Role.KEYWORD, "leading zeros or plus signs"),
         "dense vector": (Role.DENSE, f"{_dimension(column)} numbers in each"),
         "sparse vector": (Role.SPARSE, "positive weights of terms"),
     }
@@ -216,11 +217,17 @@ def _kind(column: _Column) -> str:
         "dense vector": lambda: _dimension(column) >= _LEAST_DIMENSION,
         "sparse vector": lambda: _is_sparse(column),
         "date": lambda: column.all(_is_date),
+        "numeric label": lambda: column.all_read(number) and any(map(_is_label, column.values)),
         "number": lambda: column.all_read(number),
         "text": lambda: column.all(lambda value: isinstance(value, str)),
         "list of text": lambda: column.all(_is_list_of_text),
     }
     return next((kind for kind, holds in tests.items() if holds()), "mixed")
+
+
+def _is_label(value: Any) -> bool:
+    """Digits that would not come back from a number: ``01730`` and ``+49`` are a post code and a telephone number."""
+    return isinstance(value, str) and re.match(r"\s*(\+|-?0\d)", value) is not None
 
 
 def _is_date(value: Any) -> bool:

@@ -127,3 +127,15 @@ def test_a_value_that_fits_no_role_is_refused_by_the_engine(connection, index_na
         (outcome,) = outcomes(connection.send(bulk_request(line)))
         assert (outcome.verdict, outcome.cause.status) == (Verdict.REFUSED, 400)
         assert f"filter.meta%2E{next(iter(bad))}" in outcome.cause.reason
+
+
+def test_a_post_code_is_found_with_its_zero(connection, index_name, tmp_path):
+    """As what it is, and not as the number that it looks like."""
+    source = tmp_path / "shops.csv"
+    source.write_text("sku,name,zip\n00123,Corner bakery with rye bread,01730\n123,Harbour bakery,10730\n")
+    settings = DocumentSettings(id="sku", text=("name",), keyword=("zip",))
+    name, schema = index_name(), IndexSchema(None, None, keyword_fields=("zip",))
+    create_index(connection, name, schema)
+    write(connection, name, map(passage, documents(source, settings)), schema)
+    counts = [count(connection, name, clause(parse(f"zip={code}"), schema)) for code in ("01730", "1730", "10730")]
+    assert counts == [1, 0, 1]

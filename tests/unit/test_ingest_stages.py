@@ -127,6 +127,22 @@ def test_a_document_with_a_vector_stays_whole():
     assert [(passage.start, passage.end) for passage in whole.passages] == [(0, len(carrying.text))]
 
 
+@pytest.mark.parametrize("bad", [float("nan"), {"a": [1, -float("inf")]}, [[float("inf")]]])
+def test_numbers_that_json_cannot_say_are_refused(bad):
+    """They would be stored as null; the readers refuse them too."""
+    with pytest.raises(RecordError, match="is no number that can be stored"):
+        prepare([Document("d", "text", {"f": bad})])
+
+
+def test_fields_nested_too_deep_are_refused():
+    """By the writer of JSON, not by a limit of Python's."""
+    deep = [1]
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(RecordError, match="cannot be written as JSON"):
+        prepare([Document("d", "text", {"f": deep})])
+
+
 def test_the_content_hash_changes_with_everything_that_is_indexed():
     """Text, fields, each vector and the chunking; not the order of fields, nor where the document came from."""
     base = Document("d", "text", {"a": 1, "b": 2}, np.ones(2, np.float32), {"7": 1.0}, "f:1")

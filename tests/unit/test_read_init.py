@@ -188,6 +188,37 @@ def test_text_of_numbers_dates_and_vectors_is_recognised(tmp_path):
     assert "dimension = 16" in text
 
 
+def test_digits_with_leading_zeros_or_plus_signs_are_labels(tmp_path):
+    """In any of the values: post codes and telephone numbers; a zero before a point is a number's."""
+    path = tmp_path / "shops.csv"
+    path.write_text(
+        "sku,name,zip,price,share,phone\n"
+        "00123,Corner bakery with rye bread,01730,4.50,0.5,+4912345\n"
+        "123,Harbour bakery with fish rolls,10730,12,-0.25,0049123\n"
+        "0x1F,Hill bakery,99501,1e3,0,12.0\n"
+    )
+    seen = survey(path)
+    roles = {view.name: view.role.value for view in seen.fields}
+    assert roles == {
+        "sku": "id",
+        "name": "text",
+        "zip": "keyword",
+        "price": "number",
+        "share": "number",
+        "phone": "keyword",
+    }
+    settings = load_settings_of(seen, tmp_path)
+    first = next(documents(path, settings.documents))
+    assert first.fields == {"zip": "01730", "price": "4.50", "share": "0.5", "phone": "+4912345"}
+
+
+def load_settings_of(seen, folder):
+    """The settings that are written for a survey, read back."""
+    target = folder / "settings.toml"
+    target.write_text(settings_text(seen), encoding="utf-8")
+    return load_settings(target, {}, {})
+
+
 def test_standard_input_can_be_looked_at(monkeypatch, products):
     """The sample is taken from the pipe."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(products.read_bytes()))))

@@ -6,12 +6,19 @@ are looked at once more, value by value, where they are written (:func:`hybrid_s
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from hybrid_search.errors import RecordError
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, Document, Fingerprint
 
+DEEPEST = 254
+"""Levels of objects and lists that are written as JSON; deeper ones are refused there."""
+
 
 def check_document(document: Document, dense: Fingerprint | None) -> None:
-    """Raise RecordError for an id, a text or a vector's shape that the index could not hold.
+    """Raise RecordError for an id, a text, a number or a vector's shape that the index could not hold.
 
     Args:
         document: the document.
@@ -21,12 +28,25 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
     _check_id(document.id, where)
     if not document.text.strip():
         raise RecordError("the text is empty", where=where, remedy="Leave the document out or name its text fields")
+    if (bad := _unsayable(document.fields)) is not None:
+        remedy = "Leave the field out, or write the number as text"
+        raise RecordError(f"a field holds {bad!r}, which is no number that can be stored", where=where, remedy=remedy)
     if document.dense is not None and dense is not None and document.dense.shape != (dense.dimension,):
         raise RecordError(
             f"the dense vector has shape {document.dense.shape}, the index takes ({dense.dimension},)",
             where=where,
             remedy="Encode with the index's model, or make an index for this one",
         )
+
+
+def _unsayable(value: Any, depth: int = 0) -> float | None:
+    """The first number among the values that JSON cannot say, NaN or infinite, and that would be written as null."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    if not isinstance(value, Mapping | list | tuple) or depth > DEEPEST:
+        return None
+    inner = value.values() if isinstance(value, Mapping) else value
+    return next((bad for one in inner if (bad := _unsayable(one, depth + 1)) is not None), None)
 
 
 def _check_id(id_: str, where: str) -> None:
