@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
-from hybrid_search.engine.connection import AsyncConnection, Connection, checked
+from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
 from hybrid_search.engine.layout import DENSE, DOC_ID, LOAD, PASSAGES, SOURCE, SPARSE, STATE, escape, filter_root
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
@@ -50,10 +50,14 @@ class OpenedIndex:
 def create_index(connection: Connection, name: str, schema: IndexSchema) -> None:
     """Creates the index with its mapping and the fingerprints of its models.
 
+    Where the schema names no number of replicas a local node makes none, any other cluster what is its default.
+
     Raises:
         UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
         RequestRefusedError: the name is taken or not allowed.
     """
+    if schema.replicas is None and is_local(connection):
+        schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
     connection.send(Request.json("PUT", _path(name), body, timeout=ADMIN_TIMEOUT))
 
@@ -161,6 +165,23 @@ def read_settings(connection: Connection, name: str) -> dict[str, str]:
     answer = connection.send(Request.json("GET", f"{_path(name)}/_settings", flat_settings="true"))
     settings: dict[str, str] = next(iter(answer.values()))["settings"]
     return settings
+
+
+def replica_warning(connection: Connection, name: str) -> str | None:
+    """A sentence where a cluster of several data nodes keeps no second copy of the index; None where all is well.
+
+    Not to be asked during a load, which does without replicas; None too where the user may not ask the cluster.
+    """
+    answer = connection.transport.send(Request.json("GET", "/_cluster/health", filter_path="number_of_data_nodes"))
+    nodes = answer.body.get("number_of_data_nodes", 1) if answer.status == 200 else 1
+    settings = read_settings(connection, name)
+    expands = settings.get("index.auto_expand_replicas", "false") != "false"
+    if nodes < 2 or expands or settings["index.number_of_replicas"] != "0":
+        return None
+    return (
+        f"{name} has no replica on a cluster of {nodes} data nodes: with one of them its documents are lost. "
+        "Set engine.replicas = 1 for new indices, and index.number_of_replicas of this one"
+    )
 
 
 def delete_index(connection: Connection, name: str) -> None:

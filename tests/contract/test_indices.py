@@ -271,3 +271,11 @@ def test_load_settings_can_be_set_and_taken_back(connection, index_name):
     assert indices.read_settings(connection, name)["index.refresh_interval"] == "-1"
     indices.update_settings(connection, name, {"index": {"refresh_interval": "1s"}})
     assert indices.read_settings(connection, name)["index.refresh_interval"] == "1s"
+
+
+def test_one_node_needs_no_replica(connection, index_name):
+    """Nor is its index without one warned of."""
+    name = index_name()
+    indices.create_index(connection, name, replace(SCHEMA, replicas=0))
+    nodes = connection.send(Request.json("GET", "/_cluster/health"))["number_of_data_nodes"]
+    assert (indices.replica_warning(connection, name) is None) == (nodes == 1)
