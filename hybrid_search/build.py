@@ -75,7 +75,7 @@ def live_index(connection: Connection, alias: str) -> str | None:
         raise IndexMismatchError(
             "this is an index and no alias, so nothing can take its place unnoticed",
             where=f"{connection.where}/{alias}",
-            remedy="Reindex to a new name and let readers search that; or replace it by: hybrid-search index --recreate",
+            remedy="Let readers search a new name, reindexed; or replace this one: hybrid-search index --recreate",
         )
     return behind[0] if behind else None
 
@@ -112,6 +112,7 @@ def begin(
     connection: Connection,
     name: str,
     live: str | None,
+    *,
     source: str | Path,
     encoder: TextEncoder,
     settings: Settings,
@@ -152,8 +153,8 @@ def check_count(connection: Connection, live: str, new: str, limit: Limit) -> No
     before, after = _documents(connection, live), document_count(connection, new)
     if not limit.allows(max(0, before - after), before):
         raise IngestError(
-            f"the new index has {after:,} documents, {live} has {before:,}: {before - after:,} fewer, more than {limit}."
-            f" {live} goes on serving",
+            f"the new index has {after:,} documents, {live} has {before:,}: {before - after:,} fewer, more than"
+            f" {limit}. {live} goes on serving",
             where=f"{connection.where}/{new}",
             remedy="Check that the source is whole; to take its place all the same: --max-removed N, or all",
         )

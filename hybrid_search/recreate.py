@@ -61,7 +61,15 @@ def recreate(
     live = build.live_index(connection, index) if behind else index
     _check_ours(connection, live or index, index, confirm)
     with Opened(source, encoder, settings, files, what) as looked_at:
-        new = build.begin(connection, index, live, source, encoder, settings, (options or LoadOptions()).retry)
+        new = build.begin(
+            connection,
+            index,
+            live,
+            source=source,
+            encoder=encoder,
+            settings=settings,
+            retry=(options or LoadOptions()).retry,
+        )
         report = looked_at.load(new, connection, progress, options)
     if report.refused:
         raise IngestError(

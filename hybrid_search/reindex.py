@@ -138,7 +138,9 @@ def reindex(
     before = live_index(waiting, alias)
     live = _live_client(before, connection, encoders, settings, judged)
     with Opened(source, encoders.new, settings, files, what) as looked_at:
-        opened = build.begin(waiting, alias, before, source, encoders.new, settings, retry)
+        opened = build.begin(
+            waiting, alias, before, source=source, encoder=encoders.new, settings=settings, retry=retry
+        )
         load = looked_at.load(opened, connection, progress, options)
     build.mark(waiting, opened.name, Stage.LOADED)
     reason = _fault(waiting, before, load, what.max_removed)

@@ -265,6 +265,7 @@ class EngineSettings(Section, frozen=True):
 
     ``url`` holds one address or several separated by commas; None means the local node. ``sparse_index`` is
     ``rank_features``, which both engines have, or ``sparse_vector`` (Elasticsearch 8.15+), searched without pruning.
+    ``replicas`` None is the engine's own number, but none where the cluster is a local node.
     """
 
     url: str | None = None
@@ -291,7 +292,7 @@ class EngineSettings(Section, frozen=True):
     hnsw_m: int = 16
     hnsw_ef_construction: int = 128
     shards: int = 1
-    replicas: int = 0
+    replicas: int | None = None
 
     def __post_init__(self) -> None:
         self._require_address()

@@ -90,8 +90,12 @@ def action_ids(body: bytes | None) -> list[str]:
     return [head[name]["_id"] for head in heads for name in ("index", "delete") if isinstance(head.get(name), dict)]
 
 
-def bulk_answer(request: Request, refused: Callable[[str], tuple[int, str] | None] = lambda _: None) -> Answer:
-    """200 with an item per action; ``refused`` gives status and reason of those that fail."""
+def bulk_answer(
+    request: Request,
+    refused: Callable[[str], tuple[int, str] | None] = lambda _: None,
+    kind: str = "mapper_parsing_exception",
+) -> Answer:
+    """200 with an item per action; ``refused`` gives status and reason of those that fail, ``kind`` their type."""
     items = []
     for id_ in action_ids(request.body):
         failed = refused(id_)
@@ -100,7 +104,7 @@ def bulk_answer(request: Request, refused: Callable[[str], tuple[int, str] | Non
             result = {
                 "_id": id_,
                 "status": failed[0],
-                "error": {"type": "mapper_parsing_exception", "reason": failed[1]},
+                "error": {"type": kind, "reason": failed[1]},
             }
         items.append({"index": result})
     return Answer(200, {"errors": True, "items": items})

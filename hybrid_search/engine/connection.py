@@ -195,6 +195,13 @@ def has_painless(answer: Answer) -> bool:
     return any(module["name"] == "lang-painless" for node in nodes for module in node.get("modules", ()))
 
 
+def is_local(connection: Connection) -> bool:
+    """Whether the cluster is a node that this package runs on this machine."""
+    from hybrid_search.engine.local import runs_at
+
+    return runs_at(connection.where.split(","))
+
+
 def _resolved(settings: EngineSettings | None) -> tuple[EngineSettings, Access]:
     settings = settings or EngineSettings()
     if settings.kind not in {None, *KINDS}:

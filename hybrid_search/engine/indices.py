@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
-from hybrid_search.engine.connection import AsyncConnection, Connection
+from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
 from hybrid_search.engine.layout import DENSE, DOC_ID, LOAD, PASSAGES, SOURCE, SPARSE, STATE, escape, filter_root
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
@@ -23,6 +23,8 @@ from hybrid_search.records import Fingerprint, IndexSchema, Leg
 
 ADMIN_TIMEOUT = 120.0
 """Seconds for requests that change an index or the cluster: they wait for nodes and disks, not for a search."""
+
+ALIAS_PROPERTIES = frozenset({"filter", "index_routing", "search_routing", "is_write_index", "is_hidden"})
 
 READABLE = (1, SCHEMA_VERSION)
 """Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
@@ -48,10 +50,14 @@ class OpenedIndex:
 def create_index(connection: Connection, name: str, schema: IndexSchema) -> None:
     """Creates the index with its mapping and the fingerprints of its models.
 
+    Where the schema names no number of replicas a local node makes none, any other cluster what is its default.
+
     Raises:
         UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
         RequestRefusedError: the name is taken or not allowed.
     """
+    if schema.replicas is None and is_local(connection):
+        schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
     connection.send(Request.json("PUT", _path(name), body, timeout=ADMIN_TIMEOUT))
 
@@ -161,14 +167,30 @@ def read_settings(connection: Connection, name: str) -> dict[str, str]:
     return settings
 
 
+def replica_warning(connection: Connection, name: str) -> str | None:
+    """A sentence where a cluster of several data nodes keeps no second copy of the index; None where all is well.
+
+    Not to be asked during a load, which does without replicas; None too where the user may not ask the cluster.
+    """
+    answer = connection.transport.send(Request.json("GET", "/_cluster/health", filter_path="number_of_data_nodes"))
+    nodes = answer.body.get("number_of_data_nodes", 1) if answer.status == 200 else 1
+    settings = read_settings(connection, name)
+    expands = settings.get("index.auto_expand_replicas", "false") != "false"
+    if nodes < 2 or expands or settings["index.number_of_replicas"] != "0":
+        return None
+    return (
+        f"{name} has no replica on a cluster of {nodes} data nodes: with one of them its documents are lost. "
+        "Set engine.replicas = 1 for new indices, and index.number_of_replicas of this one"
+    )
+
+
 def delete_index(connection: Connection, name: str) -> None:
     """Deletes one index; an alias or a pattern is refused, by the engine and here.
 
     Raises:
         IndexMissingError: no such index.
     """
-    if any(character in name for character in "*?,") or name == "_all":
-        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Delete them one by one")
+    _refuse_patterns(name)
     connection.send(Request.json("DELETE", _path(name), timeout=ADMIN_TIMEOUT))
 
 
@@ -194,21 +216,68 @@ def count(connection: Connection, name: str, query: Mapping[str, Any] | None = N
 
 
 def aliased(connection: Connection, alias: str) -> list[str]:
-    """The indices behind an alias, sorted; none where there is no such alias."""
-    answer = connection.transport.send(Request.json("GET", f"/_alias/{quote(alias, safe='')}"))
-    return sorted(answer.body) if answer.status == 200 else []
+    """The indices behind an alias, sorted; none where there is no such alias.
+
+    Raises:
+        EngineError: the engine does not say; that it is busy is no answer.
+    """
+    return sorted(_behind(connection, alias))
 
 
 def point_alias(connection: Connection, alias: str, index: str) -> list[str]:
     """Lets ``alias`` stand for ``index`` and nothing else, in one step that no search falls between.
 
-    Returns the indices that it stood for before.
+    The alias keeps its filter, its routing and its write flag. Repeating it changes nothing. Returns the indices that
+    it stood for before.
+
+    Raises:
+        EngineError: the engine does not say what the alias stands for, or refuses; the alias is as it was.
     """
-    before = aliased(connection, alias)
-    actions = [{"remove": {"index": old, "alias": alias}} for old in before if old != index]
-    actions.append({"add": {"index": index, "alias": alias}})
+    before = _behind(connection, alias)
+    actions: list[dict[str, Any]] = [
+        {"remove": {"index": old, "alias": alias, "must_exist": False}} for old in before if old != index
+    ]
+    actions.append({"add": {"index": index, "alias": alias, **_kept(before, index)}})
     connection.send(Request.json("POST", "/_aliases", {"actions": actions}, timeout=ADMIN_TIMEOUT))
-    return before
+    return sorted(before)
+
+
+def swap_index_for_alias(connection: Connection, name: str, index: str) -> None:
+    """Deletes the index ``name`` and lets an alias of this name stand for ``index``, in one step.
+
+    Repeating it changes nothing.
+
+    Raises:
+        IndexMissingError: there is no index of either name.
+        RequestRefusedError: ``name`` is a pattern, an alias of another index, or ``index`` itself.
+    """
+    _refuse_patterns(name)
+    if aliased(connection, name) == [index]:
+        return
+    actions = [{"add": {"index": index, "alias": name}}, {"remove_index": {"index": name}}]
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}, timeout=ADMIN_TIMEOUT))
+
+
+def _behind(connection: Connection, alias: str) -> dict[str, Any]:
+    """The properties of an alias by the name of each index that it stands for."""
+    request = Request.json("GET", f"/_alias/{quote(alias, safe='')}")
+    answer = connection.transport.send(request)
+    if answer.status == 404:
+        return {}
+    found = checked(answer, request, connection.where)
+    return {index: content["aliases"][alias] for index, content in found.items()}
+
+
+def _kept(before: Mapping[str, Mapping[str, Any]], index: str) -> dict[str, Any]:
+    """What an alias keeps when it moves: of ``index`` where it stood for that, else of the index it wrote to."""
+    ordered = sorted(before, key=lambda name: (name != index, not before[name].get("is_write_index"), name))
+    properties = before[ordered[0]] if ordered else {}
+    return {name: value for name, value in properties.items() if name in ALIAS_PROPERTIES}
+
+
+def _refuse_patterns(name: str) -> None:
+    if any(character in name for character in "*?,") or name == "_all":
+        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Delete them one by one")
 
 
 def _path(name: str) -> str:

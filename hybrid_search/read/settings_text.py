@@ -74,7 +74,7 @@ _REST = """
 # user = "elastic"
 # analyzer = {engine[analyzer]}   # the language of the text, for BM25
 # shards = {engine[shards]}
-# replicas = {engine[replicas]}
+# replicas = 1         # copies on other nodes; without it as many as the engine makes, on the local node none
 """
 
 

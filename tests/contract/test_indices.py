@@ -167,6 +167,54 @@ def test_an_alias_moves_in_one_step(connection, index_name):
     assert indices.count(connection, alias) == 5
 
 
+def properties(connection, alias):
+    """Of an alias, by index."""
+    found = connection.send(Request.json("GET", f"/_alias/{alias}"))
+    return {index: content["aliases"][alias] for index, content in found.items()}
+
+
+def test_an_alias_keeps_its_filter_routing_and_write_flag(connection, index_name):
+    """Wherever it moves, and when the move is repeated; of two indices, those of the one that is written to."""
+    alias, old, other, new = (index_name() for _ in range(4))
+    for name in (old, other, new):
+        indices.create_index(connection, name, SCHEMA)
+    kept = {
+        "filter": {"term": {"filter.brand": {"value": "Sony"}}},
+        "index_routing": "1",
+        "search_routing": "1,2",
+        "is_write_index": True,
+    }
+    first = {"add": {"index": old, "alias": alias, **kept}}
+    second = {"add": {"index": other, "alias": alias, "is_write_index": False}}
+    connection.send(Request.json("POST", "/_aliases", {"actions": [first, second]}))
+    kept = properties(connection, alias)[old]
+    assert indices.point_alias(connection, alias, new) == sorted([old, other])
+    assert indices.point_alias(connection, alias, new) == [new]
+    assert properties(connection, alias) == {new: kept}
+    assert len(kept) == 4
+
+
+def test_an_alias_takes_the_place_of_an_index(connection, index_name):
+    """The index goes as the alias comes; again is no error; what stands for something else is not touched."""
+    name, new, third = index_name(), index_name(), index_name()
+    filled(connection, name, passages(2))
+    filled(connection, new, passages(5))
+    filled(connection, third, passages(1))
+    for _ in range(2):
+        indices.swap_index_for_alias(connection, name, new)
+        assert indices.aliased(connection, name) == [new]
+        assert indices.count(connection, name) == 5
+    with pytest.raises(RequestRefusedError):
+        indices.swap_index_for_alias(connection, name, third)
+    with pytest.raises(RequestRefusedError, match="several indices"):
+        indices.swap_index_for_alias(connection, "*", third)
+    with pytest.raises(IndexMissingError):
+        indices.swap_index_for_alias(connection, index_name(), third)
+    with pytest.raises((RequestRefusedError, IndexMissingError)):
+        indices.swap_index_for_alias(connection, third, third)
+    assert (indices.count(connection, name), indices.count(connection, third)) == (5, 1)
+
+
 def test_an_alias_of_two_indices_does_not_open(connection, index_name):
     """Two indices may hold two models; there is no one schema to check against."""
     alias, one, two = index_name(), index_name(), index_name()
@@ -223,3 +271,11 @@ def test_load_settings_can_be_set_and_taken_back(connection, index_name):
     assert indices.read_settings(connection, name)["index.refresh_interval"] == "-1"
     indices.update_settings(connection, name, {"index": {"refresh_interval": "1s"}})
     assert indices.read_settings(connection, name)["index.refresh_interval"] == "1s"
+
+
+def test_one_node_needs_no_replica(connection, index_name):
+    """Nor is its index without one warned of."""
+    name = index_name()
+    indices.create_index(connection, name, replace(SCHEMA, replicas=0))
+    nodes = connection.send(Request.json("GET", "/_cluster/health"))["number_of_data_nodes"]
+    assert (indices.replica_warning(connection, name) is None) == (nodes == 1)

@@ -73,7 +73,7 @@ def source(connection, index_name, tmp_path):
 class Unloadable(GeneratedEncoder):
     """A model that fails at the first text."""
 
-    def encode_documents(self, texts):
+    def encode_documents(self, texts):  # noqa: ARG002  # the protocol's
         raise ModelError("the weights are cut short", where="model")
 
 
@@ -109,7 +109,7 @@ def test_recreate_takes_the_place_in_one_step_and_needs_all_documents(connection
     source.write(30)
     source.load()
     source.write(2)
-    with pytest.raises(IngestError, match="has 2 documents, .* has 30: 28 fewer"):
+    with pytest.raises(IngestError, match=r"has 2 documents, .* has 30: 28 fewer"):
         source.rebuild()
     assert source.ids() == 30
     source.write(31)

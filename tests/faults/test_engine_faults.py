@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import proxy as faults
 import pytest
@@ -16,11 +17,11 @@ from tally import is_clean
 
 from hybrid_search.engine import connect, indices
 from hybrid_search.engine.protocols import Request
-from hybrid_search.errors import IngestError
+from hybrid_search.errors import IngestError, OverloadedError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
 from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.state.cluster import read_state
-from hybrid_search.records import Document
+from hybrid_search.records import Document, IndexSchema
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
 pytestmark = pytest.mark.faults
@@ -194,3 +195,22 @@ def test_a_clock_that_is_set_back_changes_nothing(connection, index_name, tally,
         load(documents(COUNT, vectors=True), index, through)
     row = tally.check("clock set back", 1, connection, index, source=documents(COUNT, vectors=True))
     assert is_clean(row)
+
+
+def test_an_alias_is_not_moved_on_a_guess(connection, index_name):
+    """A busy engine that does not say what an alias stands for is an error: the alias stays where it was, alone."""
+    alias, old, new = index_name(), index_name(), index_name()
+    for name in (old, new):
+        indices.create_index(connection, name, IndexSchema(None, None))
+    indices.point_alias(connection, alias, old)
+    with (
+        proxy(connection.where, faults.unavailable_503, meets="/_alias/") as broken,
+        connect(EngineSettings(url=broken.url)) as through,
+    ):
+        for call in (partial(indices.point_alias, through, alias, new), partial(indices.aliased, through, alias)):
+            with pytest.raises(OverloadedError):
+                call()
+        assert indices.aliased(connection, alias) == [old]
+        assert indices.point_alias(through, alias, new) == [old]
+    assert broken.faults == 2
+    assert indices.aliased(connection, alias) == [new]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from threading import Event
 
 import pytest
+from loading import FunctionTransport
 
-from hybrid_search.errors import EngineUnreachableError, RequestRefusedError
-from hybrid_search.ingest.patience import Backoff, RetryPolicy, patiently, retry_after
+from hybrid_search.engine.protocols import Answer, Request
+from hybrid_search.errors import EngineUnreachableError
+from hybrid_search.ingest.patience import Backoff, PatientTransport, RetryPolicy, retry_after
 from hybrid_search.ingest.stages.bodies import Demand, bodies
 from hybrid_search.ingest.stages.body_size import FLOOR, BodySize
-from hybrid_search.ingest.work import Action, Batch, EncodedDocument
+from hybrid_search.ingest.state.journal import Journal
+from hybrid_search.ingest.state.ledger import Ledger, Settled
+from hybrid_search.ingest.work import Action, Batch, WrittenDocument
 from hybrid_search.records import Document
 
 
@@ -75,58 +80,63 @@ def test_retry_after_is_seconds_or_a_date(value, seconds):
 
 
 def test_patience_repeats_only_what_may_pass():
-    """An unreachable engine is asked again, a refusal is raised at once, and patience has an end."""
-    answers = iter([EngineUnreachableError("down"), EngineUnreachableError("down"), 42])
+    """An unreachable or busy engine is asked again, a refusal is handed on at once, and patience has an end."""
+    script = [EngineUnreachableError("down"), Answer(503, "no healthy upstream"), Answer(200, {"ok": 1})]
     waits = []
 
-    def call():
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def answer(_):
+        reply = script.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
-    policy = RetryPolicy(first=0.0)
-    assert patiently(call, policy, Event(), waits.append) == 42
-    assert waits == ["down", "down"]
-    answers = iter([RequestRefusedError("no"), 42])
-    with pytest.raises(RequestRefusedError):
-        patiently(call, policy, Event(), waits.append)
-    answers = iter([EngineUnreachableError("down"), 42])
+    def send(policy):
+        transport = PatientTransport(FunctionTransport(answer), policy, waits.append)
+        return transport.send(Request.json("GET", "/i/_count"))
+
+    assert send(RetryPolicy(first=0.0)).body == {"ok": 1}
+    assert waits == ["down", "http://fake GET /i/_count: 503: no healthy upstream"]
+    script[:] = [Answer(404, {"error": "no"}), Answer(200, None)]
+    assert send(RetryPolicy(first=0.0)).status == 404
+    script[:] = [EngineUnreachableError("down")]
     with pytest.raises(EngineUnreachableError):
-        patiently(call, RetryPolicy(patience=0.0), Event(), waits.append)
+        send(RetryPolicy(patience=0.0))
+    script[:] = [Answer(429, None)]
+    assert send(RetryPolicy(patience=0.0)).status == 429
 
 
 def batch(first, *numbers, end=None):
     """A batch of documents, each with one action of 100 bytes."""
-    items = [EncodedDocument(number, Document(f"d{number}", "text"), "digest", ()) for number in numbers]
-    return Batch(first, end or numbers[-1] + 1, items)
+    return Batch(first, end or numbers[-1] + 1, [written(number) for number in numbers])
 
 
-def actions(item):
-    return [Action(f"{item.document.id}#0", b"x" * 100, item.document)]
+def written(number, passages=1, size=100, **more):
+    document = Document(f"d{number}", "text")
+    actions = [Action(f"d{number}#{place}", b"x" * size, document) for place in range(passages)]
+    return WrittenDocument(number, document, actions, **more)
 
 
 def test_bodies_hold_whole_documents_up_to_the_limit():
     """Limit 250: two documents of 100 bytes fit, a third does not; the ranges join without a gap."""
-    made = list(bodies([batch(0, 0, 1, 2), batch(3, 3, 4)], actions, BodySize(250), Demand(0), linger=1e9))
+    made = list(bodies([batch(0, 0, 1, 2), batch(3, 3, 4)], BodySize(250), Demand(0), linger=1e9))
     assert [(body.first, body.end, body.size) for body in made] == [(0, 2, 200), (2, 4, 200), (4, 5, 100)]
 
 
 def test_small_documents_are_counted():
     """A body has at most 1,000 passages, however few bytes they are."""
-    made = list(bodies([batch(0, *range(1_100))], actions, BodySize(10_000_000), Demand(0), linger=1e9))
+    made = list(bodies([batch(0, *range(1_100))], BodySize(10_000_000), Demand(0), linger=1e9))
     assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 1_000, 1_000), (1_000, 1_100, 100)]
 
 
 def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
     """Nothing is cut and nothing is lost when a single document passes the limit."""
-    made = list(bodies([batch(0, 0, 1)], actions, BodySize(50), Demand(0), linger=1e9))
+    made = list(bodies([batch(0, 0, 1)], BodySize(50), Demand(0), linger=1e9))
     assert [len(body.actions) for body in made] == [1, 1]
 
 
 def test_documents_without_actions_are_covered():
     """Numbers 1 to 4 were skipped or unchanged: the range of a body still covers them."""
-    made = list(bodies([batch(0, 0, end=5), Batch(5, 9, [])], actions, BodySize(1000), Demand(0), linger=1e9))
+    made = list(bodies([batch(0, 0, end=5), Batch(5, 9, [])], BodySize(1000), Demand(0), linger=1e9))
     assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 9, 1)]
 
 
@@ -134,18 +144,15 @@ def test_a_slow_encoder_does_not_keep_documents_back():
     """Once the linger is over the body goes as it is."""
     now = iter([0.0, 3.0, 3.0, 3.5, 3.5])
     work = [batch(0, 0), batch(1, 1)]
-    made = list(bodies(work, actions, BodySize(10_000), Demand(0), linger=2.0, clock=lambda: next(now)))
+    made = list(bodies(work, BodySize(10_000), Demand(0), linger=2.0, clock=lambda: next(now)))
     assert [(body.first, body.end) for body in made] == [(0, 1), (1, 2)]
 
 
 def test_a_sender_without_work_gets_what_is_worth_a_request():
     """Two senders: two bodies of 1 MB go at once, then the body fills to its limit until one of them is settled."""
-
-    def large(item):
-        return [Action(f"{item.document.id}#0", b"x" * 500_000, item.document)]
-
     demand = Demand(2)
-    made = bodies([batch(n, n) for n in range(12)], large, BodySize(2_000_000), demand, linger=1e9)
+    work = [Batch(n, n + 1, [written(n, size=500_000)]) for n in range(12)]
+    made = bodies(work, BodySize(2_000_000), demand, linger=1e9)
     assert [next(made).size for _ in range(3)] == [1_000_000, 1_000_000, 2_000_000]
     for _ in range(2):
         demand.settled()
@@ -159,7 +166,39 @@ def test_what_precedes_an_error_is_sent_first():
         yield batch(0, 0, 1, 2)
         raise ValueError("line 4")
 
-    made = bodies(broken(), actions, BodySize(10_000), Demand(0), linger=1e9)
+    made = bodies(broken(), BodySize(10_000), Demand(0), linger=1e9)
     assert [(body.first, body.end) for body in [next(made)]] == [(0, 3)]
     with pytest.raises(ValueError, match="line 4"):
         next(made)
+
+
+def test_a_long_document_is_cut_between_bodies():
+    """Five passages of 100 bytes and a limit of 250: three bodies, of which only the last covers the document.
+
+    The neighbours before and behind it are covered by the bodies that hold them; ``since`` names the first of the
+    bodies that must be settled before a document is.
+    """
+    work = [Batch(0, 3, [written(0), written(1, passages=5), written(2)])]
+    made = list(bodies(work, BodySize(250), Demand(0), linger=1e9))
+    assert [[action.id for action in body.actions] for body in made] == [
+        ["d0#0"],
+        ["d1#0", "d1#1"],
+        ["d1#2", "d1#3"],
+        ["d1#4", "d2#0"],
+    ]
+    assert [(body.first, body.end, body.since) for body in made] == [(0, 1, 0), (1, 1, 1), (1, 1, 1), (1, 3, 1)]
+    assert [sorted(body.documents) for body in made] == [["d0"], [], [], ["d1", "d2"]]
+
+
+def test_a_document_is_settled_with_the_last_of_its_bodies(tmp_path):
+    """The last of three bodies is settled first: the journal says nothing before the other two are."""
+    work = [Batch(0, 1, [written(0, passages=5)])]
+    first, second, third = bodies(work, BodySize(250), Demand(0), linger=1e9)
+    with closing(Journal(tmp_path / "journal", {})) as journal:
+        ledger = Ledger(journal=journal)
+        settled = [len(journal.done)]
+        for body in (third, first, second):
+            ledger.settle(body, Settled(passages=len(body.actions)))
+            settled.append(len(journal.done))
+    assert settled == [0, 0, 0, 1]
+    assert (ledger.totals()["indexed"], ledger.totals()["passages"]) == (1, 5)

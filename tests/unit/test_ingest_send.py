@@ -25,6 +25,7 @@ from hybrid_search.ingest.work import Action, Body
 from hybrid_search.records import Document
 
 AT_ONCE = RetryPolicy(first=0.0, longest=0.0, patience=60.0)
+CONFLICT = "version_conflict_engine_exception"
 NO_PATIENCE = RetryPolicy(first=0.0, longest=0.0, patience=0.0)
 BLOCKED = {
     "type": "cluster_block_exception",
@@ -38,15 +39,19 @@ def body(count=4):
     for number in range(count):
         head = b'{"index":{"_index":"i","_id":"d%d#0"}}\n{"text":"x"}\n' % number
         made.append(Action(f"d{number}#0", head, Document(f"d{number}", "x")))
-    return Body(0, count, made, sum(len(action.data) for action in made))
+    size = sum(len(action.data) for action in made)
+    return Body(0, 0, count, made, size, since=0, documents=frozenset(action.document.id for action in made))
 
 
 def send(answer, *, count=4, policy=AT_ONCE, size=None, stopped=None):
     """Send one body to a transport that answers by ``answer``; the ledger's totals and the transport."""
     transport = FunctionTransport(answer)
     ledger = Ledger()
-    sender = Sender(transport, "i", ledger, size=size or BodySize(), policy=policy, stopped=stopped or Event())
-    sender(body(count))
+    sender = Sender(transport, "i", ledger.waiting, size=size or BodySize(), policy=policy, stopped=stopped or Event())
+    sent = body(count)
+    settled = sender(sent)
+    if settled is not None:
+        ledger.settle(sent, settled)
     return ledger.totals(), transport
 
 
@@ -181,7 +186,7 @@ def test_what_will_not_pass_stops_at_once(answer, error):
     """Credentials, a missing index and a block by hand raise after one request, and nothing is booked."""
     transport = FunctionTransport(lambda _: answer)
     ledger = Ledger()
-    sender = Sender(transport, "i", ledger, size=BodySize(), policy=AT_ONCE, stopped=Event())
+    sender = Sender(transport, "i", ledger.waiting, size=BodySize(), policy=AT_ONCE, stopped=Event())
     with pytest.raises(error):
         sender(body())
     assert len(transport.requests) == 1
@@ -222,3 +227,14 @@ def test_a_stopped_pipeline_books_nothing():
     stopped.set()
     totals, _ = send(lambda _: Answer(429, None), stopped=stopped)
     assert totals["documents"] == 0
+
+
+def test_what_a_newer_load_has_written_is_left_alone():
+    """409 for a version that is older than what is there: settled, not refused, not sent again."""
+
+    def answer(request):
+        return bulk_answer(request, lambda id_: (409, "version conflict") if id_ == "d1#0" else None, CONFLICT)
+
+    totals, transport = send(answer)
+    assert len(transport.requests) == 1
+    assert (totals["passages"], totals["superseded"], totals["refused"]) == (3, 1, 0)

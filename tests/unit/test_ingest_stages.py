@@ -9,9 +9,11 @@ import pytest
 from loading import DENSE, DIMENSION, GeneratedEncoder, documents
 
 from hybrid_search.errors import RecordError
-from hybrid_search.ingest.stages.compare import changed
+from hybrid_search.ingest.load import through
+from hybrid_search.ingest.stages.chunking import PART, Chunking, portions
+from hybrid_search.ingest.stages.compare import Comparison
 from hybrid_search.ingest.stages.encode import Encoding
-from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Preparation, content_hash, numbered, prepared
+from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Checking, content_hash, numbered
 from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
 from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.state.intervals import Intervals
@@ -24,12 +26,23 @@ CHUNKING = ChunkingSettings(overlap=2)
 SCHEMA = IndexSchema(DENSE, None)
 
 
-def prepare(found, encoder=None, takes_bad=lambda *_: False):
-    """All documents through the first two stages."""
+def check(found, bad=None):
+    """All documents through the first stages; what is bad goes to the list ``bad``, or is raised without one."""
     with SeenIds() as seen:
-        preparation = Preparation(encoder or GeneratedEncoder(), CHUNKING, SCHEMA, seen.add)
-        batches = numbered(found, Intervals(), seen.add)
-        return [item for batch in prepared(batches, preparation, takes_bad) for item in batch.items]
+        checking = Checking(SCHEMA, CHUNKING, seen.add, keeps_bad=bad is not None)
+        batches = list(through(numbered(found, Intervals(), seen.add), checking))
+    for batch in batches:
+        if bad is not None:
+            bad += batch.bad
+        if batch.broken is not None:
+            raise batch.broken
+    return [item for batch in batches for item in batch.items]
+
+
+def prepare(found, encoder=None):
+    """The same, cut into passages."""
+    items = check(found)
+    return list(Chunking(encoder or GeneratedEncoder(), CHUNKING)(Batch(0, len(items), items)).items)
 
 
 def test_documents_are_numbered_and_those_done_left_out():
@@ -79,44 +92,40 @@ def test_long_documents_make_small_batches():
 def test_a_document_that_no_index_can_hold_is_refused(document, what):
     """The error names the document and the fault; where bad ones are taken the others go on."""
     with pytest.raises(RecordError, match=what):
-        prepare([document])
+        check([document])
     bad = []
-    good = prepare(
-        [Document("a", "text"), document, Document("b", "text")], takes_bad=lambda *pair: bad.append(pair) or True
-    )
+    good = check([Document("a", "text"), document, Document("b", "text")], bad)
     assert [item.document.id for item in good] == ["a", "b"]
-    assert [told.id for _, told in bad] == [document.id]
+    assert [told.document.id for told in bad] == [document.id]
 
 
 def test_an_error_of_the_source_comes_after_the_documents_before_it():
-    """Five documents and a broken line: the five are handed on, then the error is raised."""
+    """Five documents and a broken line: the five are handed on, and the error with them."""
 
     def broken():
         yield from documents(5)
         raise RecordError("expected a comma")
 
-    batches = numbered(broken(), Intervals(), print)
-    assert len(next(batches).items) == 5
-    with pytest.raises(RecordError, match="expected a comma"):
-        next(batches)
+    (batch,) = numbered(broken(), Intervals(), print)
+    assert len(batch.items) == 5
+    assert str(batch.broken) == "expected a comma"
 
 
 def test_what_precedes_a_bad_document_is_handed_on():
-    """The third of four documents is bad: the range of the first two is covered, then the error is raised."""
+    """The third of four documents is bad: the range of the first two is covered, and the error comes with them."""
     found = list(enumerate(documents(4)))
     found[2] = (2, Document("d2", " "))
-    preparation = Preparation(GeneratedEncoder(), CHUNKING, SCHEMA, lambda _: True)
-    batches = prepared([Batch(0, 4, found)], preparation, lambda *_: False)
-    first = next(batches)
+    checking = Checking(SCHEMA, CHUNKING, lambda _: True, keeps_bad=False)
+    first, *more = through([Batch(0, 4, found), Batch(4, 5, [])], checking)
     assert (first.first, first.end, [item.document.id for item in first.items]) == (0, 2, ["d0", "d1"])
-    with pytest.raises(RecordError, match="the text is empty"):
-        next(batches)
+    assert "the text is empty" in str(first.broken)
+    assert more == []
 
 
 def test_an_id_that_came_before_is_refused():
     """Loading both would silently keep only the later one."""
     with pytest.raises(RecordError, match="'d0' has come before"):
-        prepare([*documents(2), *documents(1)])
+        check([*documents(2), *documents(1)])
 
 
 def test_a_document_with_a_vector_stays_whole():
@@ -131,7 +140,7 @@ def test_a_document_with_a_vector_stays_whole():
 def test_numbers_that_json_cannot_say_are_refused(bad):
     """They would be stored as null; the readers refuse them too."""
     with pytest.raises(RecordError, match="is no number that can be stored"):
-        prepare([Document("d", "text", {"f": bad})])
+        check([Document("d", "text", {"f": bad})])
 
 
 def test_fields_nested_too_deep_are_refused():
@@ -140,7 +149,7 @@ def test_fields_nested_too_deep_are_refused():
     for _ in range(5_000):
         deep = [deep]
     with pytest.raises(RecordError, match="cannot be written as JSON"):
-        prepare([Document("d", "text", {"f": deep})])
+        check([Document("d", "text", {"f": deep})])
 
 
 def test_the_content_hash_changes_with_everything_that_is_indexed():
@@ -183,36 +192,92 @@ def test_the_content_hash_changes_with_what_is_filtered_on():
     )
 
 
-def compare(items, held):
-    """The documents that a comparison passes on, and how many it leaves out."""
-    left = []
-    batches = changed([Batch(0, len(items), items)], lambda ids: {i: held[i] for i in ids if i in held}, left.append)
-    return [item for batch in batches for item in batch.items], sum(left)
+def held(passages, highest, *digests, expected=None, source="s"):
+    return IndexedDocument(passages, highest, frozenset(digests), expected, frozenset({source} - {None}))
+
+
+def compare(items, known, *, take_over=False):
+    """What a comparison of the source "s" with what is ``known`` of the index gives."""
+    comparison = Comparison(lambda ids: {i: known[i] for i in ids if i in known}, "s", take_over=take_over, where="i")
+    return comparison(Batch(0, len(items), items))
 
 
 def test_what_the_index_holds_whole_is_left_out():
-    """The same content in all passages is left out; other content, a missing passage or two versions are not."""
-    items = prepare(documents(5))
+    """The same content in all passages is left out; other content, missing passages or two versions are not."""
+    items = check(documents(6))
     digests = [item.digest for item in items]
-    held = {
-        "d0": IndexedDocument(1, 0, frozenset({digests[0]})),
-        "d1": IndexedDocument(1, 0, frozenset({"other"})),
-        "d2": IndexedDocument(1, 1, frozenset({digests[2]})),
-        "d3": IndexedDocument(2, 1, frozenset({digests[3], "other"})),
+    found = compare(
+        items,
+        {
+            "d0": held(1, 0, digests[0], expected=1),
+            "d1": held(1, 0, "other", expected=1),
+            "d2": held(1, 1, digests[2], expected=2),
+            "d3": held(2, 1, digests[3], "other", expected=2),
+            "d4": held(2, 1, digests[4], expected=3),  # the last passage never came
+        },
+    )
+    assert [item.document.id for item in found.items] == ["d1", "d2", "d3", "d4", "d5"]
+    assert found.unchanged == 1
+
+
+def test_documents_of_another_source_break_the_load_unless_they_are_taken_over():
+    """d1 is of "t": nothing of the batch goes on, or all of it does."""
+    items = check(documents(3))
+    known = {item.document.id: held(1, 0, item.digest, expected=1) for item in items}
+    known["d1"] = held(1, 0, items[1].digest, expected=1, source="t")
+    refused = compare(items, known)
+    assert (refused.items, "1 of the next documents belong to the source 't' (d1)" in str(refused.broken)) == ([], True)
+    taken = compare(items, known, take_over=True)
+    assert ([item.document.id for item in taken.items], taken.unchanged, taken.broken) == (["d1"], 2, None)
+
+
+def test_what_release_0_1_wrote_is_known_by_its_number_of_passages():
+    """It says no source and no number of passages: left alone where the new cut has as many, else loaded again."""
+    whole, cut = check([*documents(1, words=20), *documents(1, first=1, words=20)])
+    count = len(Chunking(GeneratedEncoder(), CHUNKING)(Batch(0, 1, [whole])).items[0].passages)
+    known = {
+        "d0": held(count, count - 1, whole.digest, source=None),
+        "d1": held(count - 1, count - 2, cut.digest, source=None),
     }
-    kept, left = compare(items, held)
-    assert ([item.document.id for item in kept], left) == (["d1", "d2", "d3", "d4"], 1)
+    chunked = Chunking(GeneratedEncoder(), CHUNKING)(compare([whole, cut], known))
+    assert ([item.document.id for item in chunked.items], chunked.unchanged) == (["d1"], 1)
 
 
 def test_passages_beyond_the_new_ones_are_stale():
     """Three passages before, one now: the second and third are to be deleted."""
-    kept, _ = compare(prepare(documents(1)), {"d0": IndexedDocument(3, 2, frozenset({"other"}))})
-    assert kept[0].stale == ("d0#1", "d0#2")
+    compared = compare(check(documents(1)), {"d0": held(3, 2, "other", expected=3)})
+    (item,) = Chunking(GeneratedEncoder(), CHUNKING)(compared).items
+    assert list(item.stale) == ["d0#1", "d0#2"]
+
+
+def test_a_long_document_is_handed_on_in_parts():
+    """2,000 words and 8 a passage: parts of 256 passages, of which the last one ends the document."""
+    items = check([*documents(1, words=2_000), *documents(1, first=1)])
+    chunked = Chunking(GeneratedEncoder(), CHUNKING)(Batch(0, 2, items))
+    *parts, last, short = chunked.items
+    total = sum(len(part.passages) for part in [*parts, last])
+    assert {part.total for part in [*parts, last]} == {total}
+    assert [len(part.passages) for part in parts] == [PART] * (total // PART)
+    assert [part.is_end for part in chunked.items] == [False] * len(parts) + [True, True]
+    numbers = [passage.number for part in [*parts, last] for passage in part.passages]
+    assert (numbers, short.total) == (list(range(total)), 1)
+
+
+def test_portions_cover_a_document_with_its_last_part(monkeypatch):
+    """Three parts of one document and a portion of one part each: only the last covers document 0."""
+    monkeypatch.setattr("hybrid_search.ingest.stages.chunking.PORTION", 4)
+    monkeypatch.setattr("hybrid_search.ingest.stages.chunking.PART", 4)
+    items = check([*documents(1, words=60), *documents(1, first=1)])
+    batch = Chunking(GeneratedEncoder(), CHUNKING)(Batch(0, 2, items, unchanged=3))
+    made = list(portions(batch))
+    assert [(portion.first, portion.end) for portion in made][-2:] in ([(0, 1), (1, 2)], [(0, 0), (0, 2)])
+    assert [portion.end for portion in made[:-2]] == [0] * (len(made) - 2)
+    assert sum(portion.unchanged for portion in made) == 3
 
 
 def encode(items, encoder, cache=None):
     encoding = Encoding(encoder, cache)
-    made = [item for batch in encoding([Batch(0, len(items), items)]) for item in batch.items]
+    made = encoding(Batch(0, len(items), items)).items
     return [encoded for item in made for encoded in item.passages], encoding.encoded
 
 

@@ -120,7 +120,7 @@ def test_commented_lines_show_the_defaults(products, tmp_path):
         line.removeprefix("# ") if line.startswith("# ") and " = " in line and "example" not in line else line
         for line in lines
         if not line.startswith(("model = ", "dimension = ", "# query_prompt", "# document_prompt", "# max_tokens"))
-        and not line.startswith(("# url", "# user", "# weights"))
+        and not line.startswith(("# url", "# user", "# weights", "# replicas"))
     ]
     path = tmp_path / "all.toml"
     path.write_text("\n".join(shown))

@@ -7,7 +7,18 @@
 from __future__ import annotations
 
 from hybrid_search.engine.local.ephemeral import ephemeral
-from hybrid_search.engine.local.node import NodeStatus, down, running_url, status, up
+from hybrid_search.engine.local.node import NodeStatus, down, running_url, runs_at, status, up
 from hybrid_search.engine.local.state import DEFAULT_NAME, LocalNode, Member
 
-__all__ = ["DEFAULT_NAME", "LocalNode", "Member", "NodeStatus", "down", "ephemeral", "running_url", "status", "up"]
+__all__ = [
+    "DEFAULT_NAME",
+    "LocalNode",
+    "Member",
+    "NodeStatus",
+    "down",
+    "ephemeral",
+    "running_url",
+    "runs_at",
+    "status",
+    "up",
+]

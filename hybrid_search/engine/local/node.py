@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hybrid_search.engine.local.plan import plan_node
 from hybrid_search.engine.local.resources import check_disk, check_memory
 from hybrid_search.engine.local.state import (
     DEFAULT_NAME,
+    HOST,
     LocalNode,
     Member,
     all_nodes,
@@ -87,6 +89,12 @@ def running_url(name: str = DEFAULT_NAME) -> str | None:
     """Where the node answers, None where it does not run."""
     node = read_node(name)
     return node.url if node and node.state in {"running", "degraded"} else None
+
+
+def runs_at(urls: Collection[str]) -> bool:
+    """Whether a server of any local node runs at one of these addresses."""
+    there = {re.sub(r"//(localhost|\[::1\]):", f"//{HOST}:", url.rstrip("/")) for url in urls}
+    return any(member.url in there and member.running() for node in all_nodes() for member in node.members)
 
 
 @dataclass(frozen=True, slots=True)
