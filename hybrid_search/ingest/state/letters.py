@@ -7,6 +7,7 @@ document itself, as it came from the source; a document that is refused again af
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +16,22 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.errors import SourceError
-from hybrid_search.ingest.state.lines import LineFile
+from hybrid_search.ingest.state.lines import JSON_STRING, Kind, LineFile, header_record, own_lines
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
+
+_RELEASED = re.compile(
+    rf'\{{\s*"id":\s*{JSON_STRING},\s*"item":\s*{JSON_STRING},\s*"status":\s*\d+,\s*"type":\s*{JSON_STRING},\s*"reason":'.encode()
+)
+LETTERS = Kind("dead letters", header_record("dead letters") + b"\n", lambda head: bool(_RELEASED.match(head)))
 
 
 class DeadLetters:
     """An open dead-letter file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = LineFile(path)
+        """Open or begin the file; see :class:`hybrid_search.ingest.state.lines.LineFile` for what is raised."""
+        self._file = LineFile(path, LETTERS)
         self._file.cut_torn_line()
 
     @property
@@ -37,17 +44,25 @@ class DeadLetters:
 
     def close(self) -> None:
         """Close the file, and remove it when nothing was ever refused."""
-        if self.path.exists() and self.path.stat().st_size == 0:
-            self.path.unlink()
+        if self._file.is_empty:
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
 
 def read_dead_letters(path: Path) -> Iterator[Document]:
-    """The documents of a dead-letter file, each once, the last line of each id."""
+    """The documents of a dead-letter file, each once, the last line of each id.
+
+    Raises:
+        SettingsError: the file is no dead-letter file.
+        SourceError: it is missing, or a line of it is broken.
+    """
     lines = {}
-    for number, line in enumerate(_open(path), 1):
-        document = _document(line, f"{path}:{number}")
-        lines[document.id] = document
+    try:
+        for where, line in own_lines(path, LETTERS):
+            document = _document(line, where)
+            lines[document.id] = document
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", where=str(path)) from error
     yield from lines.values()
 
 
@@ -90,15 +105,7 @@ def _line(refusal: Refusal) -> str:
     return json.dumps(letter, default=str) + "\n"
 
 
-def _open(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from file
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _document(line: str, where: str) -> Document:
+def _document(line: bytes, where: str) -> Document:
     try:
         return document_from_json(json.loads(line)["document"])
     except (ValueError, KeyError, TypeError) as error:
