@@ -7,6 +7,7 @@ import os
 import stat
 import zlib
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from hybrid_search.errors import IngestError, RecordError, SettingsError, Source
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import UNREADABLE, Journal
-from hybrid_search.ingest.state.letters import DeadLetters, read_dead_letters
+from hybrid_search.ingest.state.letters import DeadLetters, LetterOrigin, read_letters
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
 
@@ -163,8 +164,9 @@ def test_dead_letters_give_the_documents_back(tmp_path):
     with closing(DeadLetters(path)) as letters:
         letters.write([refusal(Document("a", "old")), refusal(Document("b", "text"))])
         letters.write([refusal(whole)])
-    found = list(read_dead_letters(path))
-    assert [document.id for document in found] == ["a", "b"]
+    found = [letter.document for letter in read_letters(path)]
+    assert [document.id for document in found] == ["b", "a"]
+    found.reverse()
     np.testing.assert_array_equal(found[0].dense, whole.dense)
     assert (found[0].text, found[0].fields, found[0].sparse, found[0].origin) == (
         whole.text,
@@ -178,6 +180,33 @@ def test_dead_letters_give_the_documents_back(tmp_path):
     )  # fmt: skip
 
 
+def test_a_letter_says_where_it_belongs(tmp_path):
+    """Index, its uuid, cluster, source and load are in each line; a letter of another index stands beside it."""
+    path = tmp_path / "letters.jsonl"
+    first = LetterOrigin("a.jsonl", 3, "live-1", "u1", "http://127.0.0.1:9200")
+    other = LetterOrigin("a.jsonl", 1, "spare", "u2", "http://127.0.0.1:9200")
+    later = replace(first, load=4)
+    for origin, reason in ((None, "released"), (first, "old"), (other, "other"), (later, "new")):
+        with closing(DeadLetters(path, origin)) as letters:
+            letters.write([refusal(Document("a", "text"), reason)])
+    assert [(letter.origin, letter.reason) for letter in read_letters(path)] == [(other, "other"), (later, "new")]
+    line = json.loads(path.read_text().splitlines()[-1])
+    assert {name: line[name] for name in asdict(later)} == asdict(later)
+
+
+def test_a_letter_of_the_released_version_has_no_origin(tmp_path):
+    """It did not say where it belongs; all else of it is read."""
+    path = tmp_path / "letters.jsonl"
+    path.write_text(
+        '{"id": "a", "item": "a#0", "status": 400, "type": "t", "reason": "r", "time": "2025-01-01T00:00:00+00:00", '
+        '"document": {"id": "a", "text": "x", "fields": {}, "dense": null, "sparse": null, "origin": "s:1"}}\n'
+    )
+    (letter,) = read_letters(path)
+    assert (letter.document.id, letter.origin, letter.item, letter.status, letter.reason, letter.time) == (
+        "a", None, "a#0", 400, "r", "2025-01-01T00:00:00+00:00",
+    )  # fmt: skip
+
+
 def test_a_torn_dead_letter_is_cut_off(tmp_path):
     """A crash in the middle of a line loses that line, whose document the journal does not hold settled."""
     path = tmp_path / "letters.jsonl"
@@ -187,7 +216,7 @@ def test_a_torn_dead_letter_is_cut_off(tmp_path):
         file.write(b'{"id": "b", "docum')
     with closing(DeadLetters(path)) as letters:
         letters.write([refusal(Document("c", "text"))])
-    assert [document.id for document in read_dead_letters(path)] == ["a", "c"]
+    assert [letter.document.id for letter in read_letters(path)] == ["a", "c"]
 
 
 def test_no_refusal_leaves_no_file(tmp_path):
@@ -204,12 +233,12 @@ def test_broken_dead_letters_are_named(tmp_path):
         letters.write([refusal(Document("a", "text"))])
     path.write_text(path.read_text() + '{"id": "a"}\n')
     with pytest.raises(SourceError, match=r"letters.jsonl:3: not a line of a dead-letter file"):
-        list(read_dead_letters(path))
+        list(read_letters(path))
     with pytest.raises(SourceError, match="cannot be read"):
-        list(read_dead_letters(tmp_path / "none.jsonl"))
+        list(read_letters(tmp_path / "none.jsonl"))
     path.write_text('{"id": "a"}\n')
     with pytest.raises(SettingsError, match="is not a file that hybrid-search has made"):
-        list(read_dead_letters(path))
+        list(read_letters(path))
 
 
 OPENINGS = {
@@ -290,7 +319,7 @@ def test_dead_letters_and_bad_records_of_the_released_version_are_ours(tmp_path)
     path.write_bytes(path.read_bytes().partition(b"\n")[2])
     with closing(DeadLetters(path)) as letters:
         letters.write([refusal(Document("b", "text"))])
-    assert [document.id for document in read_dead_letters(path)] == ["a", "b"]
+    assert [letter.document.id for letter in read_letters(path)] == ["a", "b"]
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"where": null, "what": "broken", "remedy": "Mend it", "record": "x"}\n')
     with closing(BadRecords(bad, resumes=True)) as opened:
