@@ -63,13 +63,16 @@ def down(*, name: Name = DEFAULT_NAME) -> None:
 def status(*, as_json: Json = False) -> None:
     """Show every local node: whether it runs, where, and what it holds."""
     from hybrid_search.engine import local
+    from hybrid_search.engine.local.state import broken_records
 
-    found = local.status()
+    found, broken = local.status(), broken_records()
+    for error in broken:
+        typer.echo(str(error), err=True)
     if as_json:
         typer.echo(json.dumps([_row(row) for row in found], indent=2))
-    elif not found:
+    elif not found and not broken:
         typer.echo("No local node was ever started here. Start one with: hybrid-search up")
-    else:
+    elif found:
         _print_table(found)
 
 

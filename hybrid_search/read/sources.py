@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +12,7 @@ from hybrid_search.read.columns import read_parquet
 from hybrid_search.read.compose import compose
 from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.jsonl import read_jsonl
+from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.raw import OnBad, RawRecords, refuse
 from hybrid_search.read.streams import STDIN, opened, shown
 from hybrid_search.read.tables import read_csv, read_tsv
@@ -47,6 +48,7 @@ def documents(
     on_bad: OnBad | None = None,
     format: str | None = None,
     unique_ids: bool = True,
+    exclude: Collection[Path] = (),
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
@@ -57,19 +59,25 @@ def documents(
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.
         unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
+        exclude: files that the load writes to, which are no part of a folder.
 
     Raises:
-        SourceError: the source is missing, broken, of an unknown format, or holds no document.
+        SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
         MissingExtraError: a data set of the hub without the library for it.
     """
     report = on_bad or refuse
-    found = records(source, format=format, dense=settings.dense, on_bad=report)
+    found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude)
     return compose(found, settings, shown(source), report, unique_ids=unique_ids)
 
 
 def records(
-    source: str | Path, *, format: str | None = None, dense: str | None = None, on_bad: OnBad = refuse
+    source: str | Path,
+    *,
+    format: str | None = None,
+    dense: str | None = None,
+    on_bad: OnBad = refuse,
+    exclude: Collection[Path] = (),
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
 
@@ -81,8 +89,9 @@ def records(
         yield from read_hub(str(source))
         return
     path = Path(source)
-    is_folder = path.is_dir()
-    kind, files = _parts(path, format) if is_folder else (format or format_of(path), [path])
+    is_folder, own = path.is_dir(), OwnFiles(exclude)
+    own.check_source(path)
+    kind, files = _parts(path, format, own) if is_folder else (format or format_of(path), [path])
     if kind == "text":
         yield from read_texts(files, path if is_folder else path.parent, on_bad)
         return
@@ -117,17 +126,17 @@ def format_of(path: Path) -> str:
     return SUFFIXES[suffix]
 
 
-def _parts(folder: Path, format: str | None) -> tuple[str, list[Path]]:
+def _parts(folder: Path, format: str | None, own: OwnFiles) -> tuple[str, list[Path]]:
     """The format of a folder and the files to read: a BEIR corpus, parts of one format, or texts at any depth."""
     corpus = packed_variant(folder, "corpus.jsonl")
-    if corpus is not None and format in {None, "jsonl"}:
+    if corpus is not None and corpus not in own and format in {None, "jsonl"}:
         return "jsonl", [corpus]
     parts: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         kind = SUFFIXES.get(suffix_of(path)) if path.is_file() and not path.name.startswith(".") else None
-        if kind not in {None, "text"}:
+        if kind not in {None, "text"} and path not in own:
             parts.setdefault(str(kind), []).append(path)
-    if texts := text_files(folder):
+    if texts := [path for path in text_files(folder) if path not in own]:
         parts["text"] = texts
     wanted = {kind: files for kind, files in parts.items() if format in {None, kind}}
     if len(wanted) != 1:

@@ -53,7 +53,7 @@ def load(found, index, connection, **options):
 
 def refusals(path):
     """Ids and reasons of a dead-letter file."""
-    letters = (json.loads(line) for line in path.read_text().splitlines()) if path.exists() else ()
+    letters = (json.loads(line) for line in path.read_text().splitlines()[1:]) if path.exists() else ()
     return [(letter["id"], letter["reason"]) for letter in letters]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -12,13 +13,17 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from hybrid_search.cli import node as commands
 from hybrid_search.engine.local.launch import stop
 from hybrid_search.engine.local.node import down, running_url
 from hybrid_search.engine.local.state import (
     LocalNode,
     Member,
     all_nodes,
+    broken_records,
     node_folder,
     path_argument,
     read_node,
@@ -88,6 +93,32 @@ def test_a_broken_record_names_its_file():
     with pytest.raises(LocalNodeError, match="cannot be read") as caught:
         read_node("a")
     assert caught.value.where.endswith("a/node.json")
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", "\0", '{"name": 7}'])
+def test_a_broken_record_hides_no_other_node(content):
+    """`status` lists the nodes whose records are whole, and says one line about each of the others."""
+    for name in ("a", "b", "c"):
+        write_node(node(member(name), name=name))
+    (node_folder("b") / "node.json").write_text(content)
+    assert [found.name for found in all_nodes()] == ["a", "c"]
+    (broken,) = broken_records()
+    assert broken.where is not None
+    assert broken.where.endswith("b/node.json")
+    app = typer.Typer()
+    commands.register(app)
+    shown = CliRunner().invoke(app, ["status", "--json"])
+    assert shown.exit_code == 0
+    assert [row["name"] for row in json.loads(shown.stdout)] == ["a", "c"]
+    assert len(shown.stderr.splitlines()) == 1
+    assert "b/node.json: The record of the node cannot be read" in shown.stderr
+
+
+def test_a_record_without_a_server_is_broken():
+    """Nothing could be said of such a node, not even its address."""
+    write_node(node(name="a"))
+    with pytest.raises(LocalNodeError, match="it names no server"):
+        read_node("a")
 
 
 @pytest.mark.parametrize("name", ["", "A", "-a", "a/b", "..", "a" * 42, "ä"])

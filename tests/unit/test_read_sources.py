@@ -1,11 +1,13 @@
 """Which reader a source gets: suffixes, folders, texts, the hub."""
 
 import gzip
+import os
 import sys
 
 import pytest
 
 from hybrid_search.errors import MissingExtraError, RecordError, SourceError
+from hybrid_search.ingest.state.identity import source_identity
 from hybrid_search.read import documents, records
 from hybrid_search.read.hub import named
 from hybrid_search.read.sources import format_of
@@ -173,3 +175,52 @@ def test_a_data_set_is_streamed_by_the_real_library(tmp_path, monkeypatch):
     assert found == [({"_id": "a", "text": "x"}, f"{source}:1"), ({"_id": "b", "text": "y", "n": 1}, f"{source}:2")]
     with pytest.raises(SourceError, match="the data set cannot be read"):
         list(records(f"{source}:nosuchsplit"))
+
+
+def test_the_files_that_a_load_writes_are_no_part_of_a_folder(tmp_path):
+    """Neither by their path, though they are made later, nor through a link, nor by their first line."""
+    bad, letters, linked = tmp_path / "bad.jsonl", tmp_path / "letters.jsonl", tmp_path.parent / "elsewhere.jsonl"
+    write(tmp_path, {"a.jsonl": LINE, "letters.jsonl": LINE.replace(b"a", b"b")})
+    linked.write_bytes(LINE)
+    (tmp_path / "link.jsonl").symlink_to(linked)
+    os.link(letters, tmp_path / "second.jsonl")
+    (tmp_path / "earlier.jsonl").write_text('{"hybrid_search": "bad records", "version": 2}\n{"where": "x"}\n')
+    found = documents(tmp_path, DocumentSettings(), exclude=[bad, letters, linked])
+    bad.write_bytes(LINE)
+    assert [document.id for document in found] == ["a"]
+
+
+def test_a_file_that_grows_with_the_reading_does_not_make_it_endless(tmp_path):
+    """As --skip-bad inside the source's folder did: each record that is read adds one to the file."""
+    bad = tmp_path / "bad.jsonl"
+    write(tmp_path, {"a.jsonl": b"{broken\n" + LINE})
+    bad.write_bytes(b"")
+
+    def keep(_error, data):
+        with bad.open("ab") as file:
+            file.write(data + b"{broken\n")
+
+    assert [document.id for document in documents(tmp_path, DocumentSettings(), on_bad=keep, exclude=[bad])] == ["a"]
+
+
+def test_texts_and_folders_of_a_load_are_left_out(tmp_path):
+    """A state folder inside the source with all that is in it, and SQLite's files beside the cache."""
+    write(tmp_path, {"a.txt": b"x", "state/b.txt": b"y", "cache.txt-wal": b"z", "notes.md": b"n"})
+    assert read(tmp_path, exclude=[tmp_path / "state", tmp_path / "notes.md"]) == [("a.txt", "a\nx")]
+    before = source_identity(tmp_path, exclude=[tmp_path / "cache.txt"])
+    (tmp_path / "cache.txt").write_text("grown")
+    (tmp_path / "cache.txt-wal").write_text("grown")
+    assert source_identity(tmp_path, exclude=[tmp_path / "cache.txt"]) == before
+    assert source_identity(tmp_path) != before
+
+
+def test_a_source_that_the_load_writes_to_is_refused(tmp_path):
+    """By its name, through a link, or because it is a file of another load."""
+    path, link, letters = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "c.jsonl"
+    path.write_bytes(LINE)
+    link.symlink_to(path)
+    letters.write_text('{"hybrid_search": "dead letters", "version": 2}\n')
+    for source, exclude in ((path, [path]), (path, [link]), (link, [path]), (letters, [])):
+        assert "is a file that hybrid-search itself writes" in refusal(source, exclude=exclude)
+        with pytest.raises(SourceError, match="itself writes"):
+            source_identity(source, exclude=exclude)

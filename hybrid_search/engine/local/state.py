@@ -7,6 +7,7 @@ crash, a reboot, an id given to another program) is never taken for a running se
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -146,7 +147,9 @@ def read_record(folder: Path) -> LocalNode | None:
     """
     record = folder / RECORD
     try:
-        return msgspec.json.decode(record.read_bytes(), type=LocalNode)
+        node = msgspec.json.decode(record.read_bytes(), type=LocalNode)
+        if not node.members:
+            raise msgspec.ValidationError("it names no server")
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -155,6 +158,7 @@ def read_record(folder: Path) -> LocalNode | None:
             where=str(record),
             remedy="See with ps whether its server still runs, then remove this file",
         ) from error
+    return node
 
 
 def write_record(folder: Path, node: LocalNode) -> None:
@@ -176,6 +180,18 @@ def write_node(node: LocalNode) -> None:
 
 
 def all_nodes() -> list[LocalNode]:
-    """Every node that has a record, by name."""
-    records = (read_record(place.parent) for place in sorted(nodes_folder().glob(f"*/{RECORD}")))
-    return [node for node in records if node]
+    """Every node that has a record that can be read, by name; for the others see :func:`broken_records`."""
+    return [found for found in _found_records() if isinstance(found, LocalNode)]
+
+
+def broken_records() -> list[LocalNodeError]:
+    """One error for each record that cannot be read: it says which file, and what to do."""
+    return [found for found in _found_records() if isinstance(found, LocalNodeError)]
+
+
+def _found_records() -> Iterator[LocalNode | LocalNodeError | None]:
+    for place in sorted(nodes_folder().glob(f"*/{RECORD}")):
+        try:
+            yield read_record(place.parent)
+        except LocalNodeError as error:
+            yield error

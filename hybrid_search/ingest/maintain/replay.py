@@ -13,7 +13,7 @@ from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.pipeline import index_documents
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.ledger import OnProgress
-from hybrid_search.ingest.state.letters import DeadLetters, read_dead_letters
+from hybrid_search.ingest.state.letters import DeadLetters, read_letters
 from hybrid_search.settings import Settings
 
 
@@ -42,7 +42,7 @@ def replay(
     again.unlink(missing_ok=True)
     with closing(DeadLetters(letters)), closing(DeadLetters(again)) as refused:
         report = index_documents(
-            read_dead_letters(letters),
+            (letter.document for letter in read_letters(letters)),
             index,
             connection,
             encoder,

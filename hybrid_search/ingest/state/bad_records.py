@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.state.letters import document_as_json
-from hybrid_search.ingest.state.lines import LineFile
+from hybrid_search.ingest.state.lines import JSON_STRING, Kind, LineFile, header_record
 from hybrid_search.records import Document
 
 SHOWN = 5
+_TEXT = rf"(?:null|{JSON_STRING})"
+_RELEASED = re.compile(
+    rf'\{{\s*"where":\s*{_TEXT},\s*"what":\s*{_TEXT},\s*"remedy":\s*{_TEXT},\s*"(?:record|document)":'.encode()
+)
+BAD_RECORDS = Kind("bad records", header_record("bad records") + b"\n", lambda head: bool(_RELEASED.match(head)))
 
 
 class BadRecords:
@@ -25,10 +31,10 @@ class BadRecords:
     def __init__(self, path: Path, *, resumes: bool) -> None:
         """Open the file; a load that ``resumes`` another adds to it, and does not repeat what it already holds."""
         self.first: list[str] = []
-        self._file = LineFile(path)
+        self._file = LineFile(path, BAD_RECORDS)
         self._file.cut_torn_line()
         if not resumes:
-            self._file.truncate(0)
+            self._file.clear()
         self._lines = set(self._file.lines())
         self._lock = threading.Lock()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,20 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, read_settings
 from hybrid_search.errors import SourceError
+from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.settings import Settings
 
 HEAD_BYTES = 65_536
 
 
 def load_identity(
-    source: Path, settings: Settings, encoder: TextEncoder, connection: Connection, index: OpenedIndex
+    source: Path,
+    settings: Settings,
+    encoder: TextEncoder,
+    connection: Connection,
+    index: OpenedIndex,
+    *,
+    exclude: Collection[Path] = (),
 ) -> Mapping[str, Any]:
     """JSON values by name; a load with any other value starts from the beginning.
 
@@ -27,17 +34,23 @@ def load_identity(
     same name does not share. Settings that cannot change what is indexed are left out.
     """
     return {
-        "source": source_identity(source),
+        "source": source_identity(source, exclude=exclude),
         "settings": msgspec.to_builtins({"documents": settings.documents, "chunking": settings.chunking}),
         "models": msgspec.to_builtins({"dense": encoder.dense, "sparse": encoder.sparse}),
         "index": {"name": index.name, "uuid": read_settings(connection, index.name)["index.uuid"]},
     }
 
 
-def source_identity(source: Path) -> dict[str, Any]:
-    """Path, size, time of change and a hash of the first 64 KiB of a file; for a folder a hash over its files'."""
+def source_identity(source: Path, *, exclude: Collection[Path] = ()) -> dict[str, Any]:
+    """Path, size, time of change and a hash of the first 64 KiB of a file; for a folder a hash over its files'.
+
+    ``exclude`` names files that the load writes to, which are no part of a folder. Raises SourceError for a source that
+    is one of them, or cannot be read.
+    """
+    own = OwnFiles(exclude)
+    own.check_source(source)
     try:
-        files = [_file_identity(path) for path in _files(source)]
+        files = [_file_identity(path) for path in _files(source) if path not in own]
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", where=str(source)) from error
     digest = hashlib.blake2b(msgspec.json.encode(files), digest_size=16).hexdigest()

@@ -1,8 +1,9 @@
 """The append-only record of which documents of a source are settled, so that a load can go on where it stopped.
 
-One text line per record: eight hexadecimal digits of CRC-32, a space, a JSON object. The first record says what is
-loaded where (``begin``); each body that is settled adds its range of document numbers (``done``); a load that came to
-its end says so (``finished``). A line whose checksum is wrong ends the journal: it and what follows are cut off.
+One text line per record: eight hexadecimal digits of CRC-32, a space, a JSON object. The first record says that the
+file is a journal, the next what is loaded where (``begin``); each body that is settled adds its range of document
+numbers (``done``); a load that came to its end says so (``finished``). A line whose checksum is wrong is passed over,
+and so are records that this version does not know: what they said is loaded again.
 
 Durability: a record is handed to the operating system before the next body of its sender, which is enough for
 ``kill -9``; it is forced to the disk when the journal is begun and closed. Losing the last records to a power
@@ -12,15 +13,17 @@ failure costs only a repetition, because ids are deterministic and every action 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.lines import LineFile
+from hybrid_search.ingest.state.lines import Kind, LineFile, checksum, header_record
 
 Identity = Mapping[str, Any]
+
+UNREADABLE = "the journal, whose beginning was broken"
+"""Among the ``changes`` of a journal that does not say which load it was of."""
 
 
 class Journal:
@@ -39,7 +42,7 @@ class Journal:
         """
         self.done = Intervals()
         self.changes: list[str] = []
-        self._file = LineFile(path)
+        self._file = LineFile(path, JOURNAL)
         try:
             self._resume_or_begin(json.loads(json.dumps(identity)))
         except BaseException:
@@ -69,34 +72,46 @@ class Journal:
         self._file.close()
 
     def _resume_or_begin(self, identity: Identity) -> None:
-        records = _valid_records(self._file)
-        begun = records[0].get("begin") if records else None
+        self._file.cut_torn_line()
+        lines = self._file.lines()
+        records = [record for line in lines if (record := _record(line)) is not None]
+        begun = next((record["begin"] for record in records if "begin" in record), None)
         finished = any("finished" in record for record in records)
         if begun is not None and not finished:
             self.changes = _differences(begun, identity)
+        elif begun is None and lines:
+            self.changes = [UNREADABLE]
         if begun is None or finished or self.changes:
-            self._file.truncate(0)
+            self._file.clear()
             self._append({"begin": identity}, sync=True)
             return
-        for record in records[1:]:
-            self.done.add(*record["done"])
+        for record in records:
+            if "done" in record:
+                self.done.add(*record["done"])
 
     def _append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
-        data = json.dumps(record).encode()
-        self._file.append(b"%08x %s\n" % (zlib.crc32(data), data), sync=sync)
+        self._file.append(_line(json.dumps(record).encode()), sync=sync)
 
 
-def _valid_records(file: LineFile) -> list[dict[str, Any]]:
-    """The records up to the first broken line; the file is cut there."""
-    records, whole = [], 0
-    for line in file.lines():
-        checksum, _, data = line.rstrip(b"\n").partition(b" ")
-        if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(data):
-            file.truncate(whole)
-            break
-        records.append(json.loads(data))
-        whole += len(line)
-    return records
+def _line(data: bytes) -> bytes:
+    return b"%s %s\n" % (checksum(data), data)
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, None for one that is broken."""
+    expected, _, data = line.rstrip(b"\n").partition(b" ")
+    if not data.startswith(b"{") or checksum(data) != expected:
+        return None
+    found: dict[str, Any] = json.loads(data)
+    return found
+
+
+def _is_journal(head: bytes) -> bool:
+    """Whether any line is a record: one flipped bit at the beginning does not make a journal a foreign file."""
+    return any(_record(line) is not None for line in head.split(b"\n"))
+
+
+JOURNAL = Kind("journal", _line(header_record("journal")), _is_journal)
 
 
 def _differences(begun: Identity, identity: Identity) -> list[str]:

@@ -1,13 +1,16 @@
 """The file of documents that were refused, one JSON object a line, for people to read and ``replay`` to send again.
 
 A line is on the disk before the journal says that its document is settled, so a crash cannot lose it. It holds the
-document itself, as it came from the source; a document that is refused again after a replay is written again.
+document itself, as it came from the source, and says for which index and cluster it was, of which source and load;
+a document that is refused again after a replay is written again.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,16 +18,60 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.errors import SourceError
-from hybrid_search.ingest.state.lines import LineFile
+from hybrid_search.ingest.state.lines import JSON_STRING, Kind, LineFile, header_record, own_lines
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
 
+_RELEASED = re.compile(
+    rf'\{{\s*"id":\s*{JSON_STRING},\s*"item":\s*{JSON_STRING},\s*"status":\s*\d+,\s*"type":\s*{JSON_STRING},\s*"reason":'.encode()
+)
+_ORIGIN = ("source", "load", "index", "uuid", "cluster")
+LETTERS = Kind("dead letters", header_record("dead letters") + b"\n", lambda head: bool(_RELEASED.match(head)))
+
+
+@dataclass(frozen=True, slots=True)
+class LetterOrigin:
+    """Where a letter belongs.
+
+    Attributes:
+        source: the source's name.
+        load: the number of the load that wrote the letter; a later load may have settled its document.
+        index: the index's name, no alias.
+        uuid: the index's uuid, which a new index of the same name does not share.
+        cluster: the cluster's address, without credentials.
+    """
+
+    source: str
+    load: int
+    index: str
+    uuid: str
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A line of a dead-letter file: the document, why it was refused, and where it belongs.
+
+    ``origin`` is None in lines of the first release, which did not say. ``time`` is ISO-8601 in UTC; the rest is as in
+    :class:`hybrid_search.ingest.work.Refusal`.
+    """
+
+    document: Document
+    origin: LetterOrigin | None
+    item: str
+    status: int
+    type: str
+    reason: str
+    time: str
+
 
 class DeadLetters:
-    """An open dead-letter file."""
+    """An open dead-letter file; ``origin`` is written into each of its new lines."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = LineFile(path)
+    def __init__(self, path: Path, origin: LetterOrigin | None = None) -> None:
+        """Open or begin the file; see :class:`hybrid_search.ingest.state.lines.LineFile` for what is raised."""
+        self._origin = {} if origin is None else asdict(origin)
+        self._file = LineFile(path, LETTERS)
         self._file.cut_torn_line()
 
     @property
@@ -33,22 +80,43 @@ class DeadLetters:
 
     def write(self, refusals: Iterable[Refusal]) -> None:
         """Append refusals and wait until they are on the disk."""
-        self._file.append("".join(_line(refusal) for refusal in refusals).encode(), sync=True)
+        self._file.append("".join(self._line(refusal) for refusal in refusals).encode(), sync=True)
 
     def close(self) -> None:
         """Close the file, and remove it when nothing was ever refused."""
-        if self.path.exists() and self.path.stat().st_size == 0:
-            self.path.unlink()
+        if self._file.is_empty:
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
+    def _line(self, refusal: Refusal) -> str:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        letter = {
+            **refusal.as_json(),
+            "time": now,
+            **self._origin,
+            "document": document_as_json(refusal.document),
+        }
+        # The standard library's writer: it escapes lone surrogates, which may be the very reason of the refusal.
+        return json.dumps(letter, default=str) + "\n"
 
-def read_dead_letters(path: Path) -> Iterator[Document]:
-    """The documents of a dead-letter file, each once, the last line of each id."""
-    lines = {}
-    for number, line in enumerate(_open(path), 1):
-        document = _document(line, f"{path}:{number}")
-        lines[document.id] = document
-    yield from lines.values()
+
+def read_letters(path: Path) -> Iterator[Letter]:
+    """The letters of a file, one for each document and index: the last one, in the order of the file.
+
+    The file is read twice, so that memory holds the ids and not the documents. A letter of the first release gives
+    way to any later one of its document.
+
+    Raises:
+        SettingsError: the file is no dead-letter file.
+        SourceError: it is missing, or a line of it is broken.
+    """
+    last: dict[tuple[str, str | None], str] = {}
+    for where, letter in _letters(path):
+        id_ = letter.document.id
+        last.pop((id_, None), None)
+        last[id_, None if letter.origin is None else letter.origin.uuid] = where
+    wanted = set(last.values())
+    yield from (letter for where, letter in _letters(path) if where in wanted)
 
 
 def document_as_json(document: Document) -> dict[str, Any]:
@@ -76,30 +144,19 @@ def document_from_json(value: Mapping[str, Any]) -> Document:
     )
 
 
-def _line(refusal: Refusal) -> str:
-    letter = {
-        "id": refusal.document.id,
-        "item": refusal.item,
-        "status": refusal.status,
-        "type": refusal.type,
-        "reason": refusal.reason,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "document": document_as_json(refusal.document),
-    }
-    # The standard library's writer: it escapes lone surrogates, which may be the very reason of the refusal.
-    return json.dumps(letter, default=str) + "\n"
-
-
-def _open(path: Path) -> Iterator[str]:
+def _letters(path: Path) -> Iterator[tuple[str, Letter]]:
     try:
-        with path.open(encoding="utf-8") as file:
-            yield from file
+        for where, line in own_lines(path, LETTERS):
+            yield where, _letter(line, where)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _document(line: str, where: str) -> Document:
+def _letter(line: bytes, where: str) -> Letter:
     try:
-        return document_from_json(json.loads(line)["document"])
+        values = json.loads(line)
+        origin = LetterOrigin(*(values[name] for name in _ORIGIN)) if "uuid" in values else None
+        told = (values[name] for name in ("item", "status", "type", "reason", "time"))
+        return Letter(document_from_json(values["document"]), origin, *told)
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"not a line of a dead-letter file: {error!r}", where=where) from error
