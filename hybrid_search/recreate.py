@@ -11,9 +11,10 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import IndexMismatchError, IngestError, SettingsError
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.ingest.source import LoadFiles, Opened, SourceOptions, index_source
+from hybrid_search.ingest.source import Opened, SourceOptions, index_source
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.settings import Settings
 
@@ -36,17 +37,9 @@ def recreate(
     ``index`` is an alias of it afterwards. Until then the old one serves; whatever fails leaves it as it was. Where
     there is no ``index`` yet, this is an ordinary load.
 
-    Args:
-        source: as for :func:`hybrid_search.ingest.source.index_source`, as for what is not said here.
-        index: an index, or an alias of one.
-        connection: the cluster.
-        encoder: the models of the new index.
-        settings: its settings.
-        files: where the load keeps its files.
-        what: the name of the source; ``max_removed`` is how many documents the new index may lack.
-        confirm: the name of the index again, to replace one that this package did not make.
-        progress: see there.
-        options: see there.
+    See :func:`hybrid_search.ingest.source.index_source` for what is not said here. ``what.max_removed`` is how many
+    documents of the old index the new one may lack; ``confirm`` repeats the name of an index that this package did not
+    make.
 
     Raises:
         IndexMismatchError: the index was not made by this package and is not confirmed.
@@ -58,29 +51,27 @@ def recreate(
             source, index, connection, encoder, settings, files=files, what=what, progress=progress, options=options
         )
     behind = indices.aliased(connection, index)
-    live = build.live_index(connection, index) if behind else index
-    _check_ours(connection, live or index, index, confirm)
+    live = (build.live_index(connection, index) if behind else None) or index
+    _check_ours(connection, live, index, confirm)
     with Opened(source, encoder, settings, files, what) as looked_at:
-        new = build.begin(
-            connection,
-            index,
-            live,
-            source=source,
-            encoder=encoder,
-            settings=settings,
-            retry=(options or LoadOptions()).retry,
-        )
+        retry = (options or LoadOptions()).retry
+        new = build.begin(connection, index, live, source=source, encoder=encoder, settings=settings, retry=retry)
         report = looked_at.load(new, connection, progress, options)
+    _check_whole(connection, report, index, live, what)
+    _swap(connection, index, live, new.name, is_alias=bool(behind))
+    return replace(report, index=index)
+
+
+def _check_whole(connection: Connection, report: IngestReport, index: str, live: str, what: SourceOptions) -> None:
+    """Refuse a new index that lacks documents."""
     if report.refused:
         raise IngestError(
             f"{report.refused:,} documents were refused, {index} goes on serving as it was",
             where=str(report.dead_letters),
             remedy="Remove the cause, then run it again",
         )
-    build.mark(connection, new.name, Stage.LOADED)
-    build.check_count(connection, live or index, new.name, what.max_removed)
-    _swap(connection, index, live, new.name, is_alias=bool(behind))
-    return replace(report, index=index)
+    build.mark(connection, report.index, Stage.LOADED)
+    build.check_count(connection, live, report.index, what.max_removed)
 
 
 def _check_ours(connection: Connection, live: str, index: str, confirm: str | None) -> None:
@@ -94,11 +85,10 @@ def _check_ours(connection: Connection, live: str, index: str, confirm: str | No
         )
 
 
-def _swap(connection: Connection, index: str, live: str | None, new: str, *, is_alias: bool) -> None:
+def _swap(connection: Connection, index: str, live: str, new: str, *, is_alias: bool) -> None:
     if is_alias:
         build.take_place(connection, index, live, new)
-        if live is not None:
-            indices.delete_index(connection, live)
+        indices.delete_index(connection, live)
         return
     indices.update_meta(connection, new, {build.WAS_LIVE: True, build.REPLACED: None})
     indices.swap_index_for_alias(connection, index, new)

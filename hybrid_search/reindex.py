@@ -8,7 +8,7 @@ back. No search ever falls between the two or on a mixture. All that can be chec
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError
 from hybrid_search.evaluate import measure, randomisation_p
 from hybrid_search.evaluate.measures import NDCG, Scores
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.ingest.source import LoadFiles, Opened, SourceOptions, can_be_continued
+from hybrid_search.ingest.source import Opened, SourceOptions, can_be_continued
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.read import Qrels
 from hybrid_search.records import Document, Query
@@ -112,54 +113,52 @@ def reindex(
 
     Interrupted, it goes on with the same index when it is called again with the same source, settings and models.
 
-    Args:
-        source: all documents, as for :func:`hybrid_search.ingest.source.index_source`.
-        alias: what readers search; where it does not exist it is made.
-        connection: the cluster.
-        encoders: of the new index, and of the live one.
-        settings: of the new index; both are searched as its ``search`` section says.
-        judged: queries to compare both indices on.
-        force: move the alias even if documents were refused or are fewer, or the new index is worse.
-        keep: how many indices of the alias that are not live to keep, newest first; None removes none.
-        files: where the load keeps its files.
-        what: the source's name and format; ``max_removed`` is how many documents of the live index may be missing.
-        progress: see :func:`hybrid_search.ingest.pipeline.index_documents`, as for ``options``.
-        options: see there.
+    See :func:`hybrid_search.ingest.source.index_source` for what is not said here. Both indices are searched as the
+    ``search`` section of ``settings`` says. ``judged`` are queries to compare them on; ``what.max_removed`` is how many
+    documents of the live index the new one may lack; ``force`` moves the alias even if it lacks more, or is worse.
+    ``keep`` is how many older indices of the alias stay, newest first; None removes none.
 
     Raises:
         IndexMismatchError: the name is an index and no alias.
         SettingsError, QueryError: the judged queries cannot be compared as asked.
         EngineError, IngestError, RecordError, SourceError: as for a load.
     """
-    files, what = files or LoadFiles(), what or SourceOptions()
+    files, what, options = files or LoadFiles(), what or SourceOptions(), options or LoadOptions()
     _check(judged, settings, what)
-    retry = (options or LoadOptions()).retry
-    waiting = patient(connection, retry)
+    waiting = patient(connection, options.retry)
     before = live_index(waiting, alias)
     live = _live_client(before, connection, encoders, settings, judged)
     with Opened(source, encoders.new, settings, files, what) as looked_at:
-        opened = build.begin(
-            waiting, alias, before, source=source, encoder=encoders.new, settings=settings, retry=retry
+        new = build.begin(
+            waiting, alias, before, source=source, encoder=encoders.new, settings=settings, retry=options.retry
         )
-        load = looked_at.load(opened, connection, progress, options)
-    build.mark(waiting, opened.name, Stage.LOADED)
-    reason = _fault(waiting, before, load, what.max_removed)
-    if reason is None and can_be_continued(source):
-        reason = _difference(waiting, load, looked_at.again(), settings)
+        load = looked_at.load(new, connection, progress, options)
+    again = looked_at.again() if can_be_continued(source) else None
+    fault = _fault(waiting, before, load, what.max_removed) or _difference(waiting, load, again, settings)
+    build.mark(waiting, new.name, Stage.LOADED if fault else Stage.VERIFIED)
     compared = None
-    if reason is None:
-        build.mark(waiting, opened.name, Stage.VERIFIED)
-        if live is not None and judged is not None:
-            new = SearchClient(opened.name, settings=settings, encoder=encoders.new, connection=connection)
-            compared = _measured(live, judged), _measured(new, judged)
-            build.mark(waiting, opened.name, Stage.MEASURED)
-    is_good, verdict = _verdict(compared) if reason is None else (False, reason)
-    if is_good or force:
-        build.take_place(waiting, alias, before, opened.name)
-    left, removed = _tidied(waiting, alias, opened.name, keep) if is_good or force else ((), ())
-    means = None if compared is None else (compared[0].mean[NDCG], compared[1].mean[NDCG])
-    p_value = None if compared is None else _p(compared)
-    return Reindexed(alias, before, opened.name, load, is_good or force, verdict, means, p_value, left, removed)
+    if fault is None and live is not None and judged is not None:
+        client = SearchClient(new.name, settings=settings, encoder=encoders.new, connection=connection)
+        compared = _measured(live, judged), _measured(client, judged)
+        build.mark(waiting, new.name, Stage.MEASURED)
+    return _decided(
+        waiting, Reindexed(alias, before, new.name, load, False, fault or ""), compared, force=force, keep=keep
+    )
+
+
+def _decided(
+    connection: Connection, done: Reindexed, compared: tuple[Scores, Scores] | None, *, force: bool, keep: int | None
+) -> Reindexed:
+    """Move the alias, or not, and say why."""
+    is_good, reason = (False, done.reason) if done.reason else _verdict(compared)
+    if compared is not None:
+        means = compared[0].mean[NDCG], compared[1].mean[NDCG]
+        done = replace(done, scores=means, p_value=_p(compared))
+    if not (is_good or force):
+        return replace(done, reason=reason)
+    build.take_place(connection, done.alias, done.before, done.after)
+    left, removed = _tidied(connection, done.alias, done.after, keep)
+    return replace(done, reason=reason, moved=True, left=left, removed=removed)
 
 
 def rollback(connection: Connection, alias: str) -> tuple[str, str]:
@@ -220,9 +219,11 @@ def _fault(connection: Connection, before: str | None, load: IngestReport, limit
 
 
 def _difference(
-    connection: Connection, load: IngestReport, found: Iterable[Document], settings: Settings
+    connection: Connection, load: IngestReport, found: Iterable[Document] | None, settings: Settings
 ) -> str | None:
-    """How the new index differs from its source, a sentence; None if it does not."""
+    """How the new index differs from its source, a sentence; None if it does not, or where a stream cannot tell."""
+    if found is None:
+        return None
     report = verify(found, load.index, connection, settings.chunking)
     counts = ", ".join(f"{group.count:,} {name}" for name, group in report.faults.items() if group.count)
     return None if report.is_equal else f"the new index differs from the source: {counts}"

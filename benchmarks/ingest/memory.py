@@ -25,7 +25,8 @@ from corpus import OneToken
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine import connect, indices
 from hybrid_search.engine.local import ephemeral
-from hybrid_search.ingest.source import LoadFiles, index_source
+from hybrid_search.ingest.files import LoadFiles
+from hybrid_search.ingest.source import index_source
 from hybrid_search.records import Fingerprint
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 

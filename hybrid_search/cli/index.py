@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import signal
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
 
 if TYPE_CHECKING:
+    from hybrid_search.ingest.files import LoadFiles
     from hybrid_search.ingest.maintain.plan import Plan
     from hybrid_search.ingest.report import IngestReport
     from hybrid_search.ingest.source import SourceOptions
+    from hybrid_search.settings import Settings
 
 COUNTS = (
     "documents",
@@ -33,9 +34,6 @@ COUNTS = (
     "superseded",
     "retried",
 )
-
-ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What ends a service, and what a closed terminal or laptop sends."""
 
 
 def register(app: typer.Typer) -> None:
@@ -74,34 +72,57 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
-    from hybrid_search.cli.estimate import expected_documents
-    from hybrid_search.cli.progress import progress_bar
-    from hybrid_search.encode import load_encoder
-    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.files import LoadFiles
     from hybrid_search.ingest.maintain.remove import Limit
-    from hybrid_search.ingest.source import LoadFiles, SourceOptions, index_source, plan_source
+    from hybrid_search.ingest.source import SourceOptions
     from hybrid_search.ingest.state.cache import default_path
-    from hybrid_search.recreate import recreate as rebuilt
 
     what = SourceOptions(source_name, format, limit, sync, Limit.parse(max_removed), expect, take_over)
     what.check(source)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
     files = LoadFiles(journal, dead_letters, skip_bad, default_path() if cache and not dry_run else None)
+    files.check()
     settings = settings_of(settings_file, url, overrides)
-    with ExitStack() as stack:
-        connection = stack.enter_context(connect(settings.engine))
-        encoder = load_encoder(settings)
-        if dry_run:
-            print_plan(
-                plan_source(source, index, connection, encoder, settings, files=files, what=what), as_json=as_json
-            )
-            return
-        stop_cleanly()
-        progress = stack.enter_context(progress_bar(index, limit or expected_documents(Path(source))))
-        load = partial(rebuilt, confirm=confirm) if recreate else index_source
-        report = load(source, index, connection, encoder, settings, files=files, what=what, progress=progress)
+    if dry_run:
+        print_plan(_plan(source, index, settings, files, what), as_json=as_json)
+        return
+    stop_cleanly()
+    report = _load(source, index, settings, files, what, recreate=recreate, confirm=confirm)
     print_report(report, as_json=as_json)
     raise_if_incomplete(report)
+
+
+def _plan(source: str, index: str, settings: Settings, files: LoadFiles, what: SourceOptions) -> Plan:
+    from hybrid_search.encode import load_encoder
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.source import plan_source
+
+    with connect(settings.engine) as connection:
+        return plan_source(source, index, connection, load_encoder(settings), settings, files=files, what=what)
+
+
+def _load(
+    source: str,
+    index: str,
+    settings: Settings,
+    files: LoadFiles,
+    what: SourceOptions,
+    *,
+    recreate: bool,
+    confirm: str | None,
+) -> IngestReport:
+    from hybrid_search.cli.estimate import expected_documents
+    from hybrid_search.cli.progress import progress_bar
+    from hybrid_search.encode import load_encoder
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.source import index_source
+    from hybrid_search.recreate import recreate as rebuilt
+
+    with connect(settings.engine) as connection:
+        encoder = load_encoder(settings)
+        load = partial(rebuilt, confirm=confirm) if recreate else index_source
+        with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
+            return load(source, index, connection, encoder, settings, files=files, what=what, progress=progress)
 
 
 def replay(
@@ -125,17 +146,6 @@ def replay(
         report = replaying.replay(file, index, connection, load_encoder(settings), settings, progress=progress)
     print_report(report, as_json=as_json)
     raise_if_incomplete(report)
-
-
-def stop_cleanly() -> None:
-    """Let SIGTERM, or a terminal that closes, end a load as Ctrl-C does: senders finish, settings are restored."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    for ending in ENDING_SIGNALS:
-        if signal.getsignal(ending) is not signal.SIG_IGN:  # nohup asks for it to be ignored
-            signal.signal(ending, interrupt)
 
 
 def raise_if_incomplete(report: IngestReport) -> None:

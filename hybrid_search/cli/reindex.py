@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hybrid_search.cli.options import Format, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
+
+if TYPE_CHECKING:
+    from hybrid_search.ingest.source import SourceOptions
+    from hybrid_search.reindex import Judged, Reindexed
+    from hybrid_search.settings import Settings
 
 Alias = Annotated[str, typer.Argument(help="The alias that readers search.")]
 
@@ -38,38 +44,17 @@ def reindex(
     as_json: Json = False,
 ) -> None:
     """Build a new index beside the live one and move the alias to it if it is not worse."""
-    from hybrid_search import read
-    from hybrid_search import reindex as blue_green
-    from hybrid_search.cli.estimate import expected_documents
-    from hybrid_search.cli.progress import progress_bar
-    from hybrid_search.encode import load_encoder
-    from hybrid_search.engine.connection import connect
     from hybrid_search.ingest.maintain.remove import Limit
-    from hybrid_search.ingest.source import LoadFiles, SourceOptions
+    from hybrid_search.ingest.source import SourceOptions
 
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
+    stop_cleanly()
     given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
     settings = settings_of(settings_file, url, given)
-    judged = None
-    if queries is not None and qrels is not None:
-        judged = blue_green.Judged(read.queries(queries), read.qrels(qrels))
-    with connect(settings.engine) as connection, progress_bar(alias, expected_documents(Path(source))) as progress:
-        encoders = blue_green.Encoders(load_encoder(settings))
-        what = SourceOptions(format=format, max_removed=Limit.parse(max_removed))
-        done = blue_green.reindex(
-            source,
-            alias,
-            connection,
-            encoders,
-            settings,
-            judged=judged,
-            force=force,
-            keep=keep,
-            files=LoadFiles(skip_bad=skip_bad),
-            what=what,
-            progress=progress,
-        )
+    what = SourceOptions(format=format, max_removed=Limit.parse(max_removed))
+    judged = _judged(queries, qrels)
+    done = _reindexed(source, alias, settings, judged, what, skip_bad=skip_bad, force=force, keep=keep)
     if as_json:
         typer.echo(json.dumps(done.as_json(), indent=2))
     else:
@@ -95,3 +80,46 @@ def rollback(alias: Alias, *, settings_file: SettingsFile = None, url: Url = Non
     with connect(settings_of(settings_file, url).engine) as connection:
         left, back = blue_green.rollback(connection, alias)
     typer.echo(json.dumps({"left": left, "index": back}) if as_json else f"{alias} stands for {back} again, not {left}")
+
+
+def _judged(queries: Path | None, qrels: Path | None) -> Judged | None:
+    from hybrid_search import read
+    from hybrid_search import reindex as blue_green
+
+    if queries is None or qrels is None:
+        return None
+    return blue_green.Judged(read.queries(queries), read.qrels(qrels))
+
+
+def _reindexed(
+    source: str,
+    alias: str,
+    settings: Settings,
+    judged: Judged | None,
+    what: SourceOptions,
+    *,
+    skip_bad: Path | None,
+    force: bool,
+    keep: int | None,
+) -> Reindexed:
+    from hybrid_search import reindex as blue_green
+    from hybrid_search.cli.estimate import expected_documents
+    from hybrid_search.cli.progress import progress_bar
+    from hybrid_search.encode import load_encoder
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.files import LoadFiles
+
+    with connect(settings.engine) as connection, progress_bar(alias, expected_documents(Path(source))) as progress:
+        return blue_green.reindex(
+            source,
+            alias,
+            connection,
+            blue_green.Encoders(load_encoder(settings)),
+            settings,
+            judged=judged,
+            force=force,
+            keep=keep,
+            files=LoadFiles(skip_bad=skip_bad),
+            what=what,
+            progress=progress,
+        )

@@ -78,12 +78,14 @@ class Source:
         takes_over: whether its documents replace those of other sources with the same ids.
         sync: the most documents that may go because the source does not have them; None to remove none.
         expected: how many documents the source must have before anything is removed; None for any number.
+        load: the number that its documents are written with, where it is not that of this load.
     """
 
     name: str
     takes_over: bool = False
     sync: Limit | None = None
     expected: int | None = None
+    load: int | None = None
 
 
 @dataclass(slots=True)
@@ -180,7 +182,7 @@ class Load:
             dialect=self.connection.dialect,
             schema=self.index.schema,
             source=self.source.name,
-            load=lease.load,
+            load=lease.load if self.source.load is None else self.source.load,
             sends=read_back.sends,
             keeps_bad=keeps_bad,
         )

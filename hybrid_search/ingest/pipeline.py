@@ -46,51 +46,60 @@ def index_documents(
     progress: OnProgress | None = None,
     options: LoadOptions | None = None,
 ) -> IngestReport:
-    """Load documents into an index, which is made if it is not there.
-
-    All that precedes an error is loaded; with a journal the same call goes on from there. What the index holds as it
-    is is left alone; a document that has changed replaces all of its passages. Nothing is made or changed before the
-    first document was read.
+    """Load documents into an index, which is made once the first document was read, if it is not there.
 
     Args:
-        documents: the source, iterated once, in a thread of its own.
+        documents: iterated once, in a thread of its own.
         index: an index, or an alias of one.
         connection: the cluster.
         encoder: gives vectors to documents that do not carry them; its models must be those of the index.
         settings: how documents are chunked, and how an index is laid out that has to be made.
-        source: the name of the source; it is kept with every passage.
+        source: the source's name, kept with every passage.
         journal: records what is settled; its ``done`` documents are not loaded again.
         dead_letters: takes the documents that are refused.
         cache: vectors of texts that were encoded before.
-        sync: afterwards remove the documents of this source that are in the index and not in ``documents``.
-        max_removed: the most documents that ``sync`` may remove; None for a tenth of those of the source.
-        take_over: replace documents of other sources that have the same ids, which is an error otherwise.
+        sync: afterwards remove what the index has of this source and ``documents`` have not.
+        max_removed: the most documents that ``sync`` may remove; None for a tenth of the source's.
+        take_over: replace documents of other sources with the same ids, which is an error otherwise.
         on_bad: takes documents that no index can hold; without it the first one raises.
-        progress: called after every body and before every wait, by a sender.
+        progress: called after every body and before every wait.
         options: concurrency, sizes and patience.
 
     Raises:
         RecordError: a bad document, without ``on_bad``.
-        IngestError: documents were refused and there is no ``dead_letters``; more would be removed than may be; an id
-            belongs to another source; the source is being loaded by somebody else; a file that cannot be written.
+        IngestError: refused documents without ``dead_letters``; more to remove than may be; an id of another source;
+            somebody else is loading the source; a file cannot be written.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
-    remaining = iter(documents)
-    first = list(islice(remaining, 1))
+    looked_at = _looked_at(documents)
     opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
     what = Source(source, take_over, (max_removed or Limit()) if sync else None)
     ledger = Ledger(dead_letters, journal, progress, on_bad)
     load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options or LoadOptions())
-    with running(load, exclusive=sync or journal is not None) as lease:
-        load.run(chain(first, remaining), Intervals() if journal is None else journal.done, lease)
-    if journal is not None:
-        journal.finish()
-    report = load.report(lease)
-    if report.refused and dead_letters is None:
+    return _complete(_run(load, looked_at, journal), opened, keeps_refused=dead_letters is not None)
+
+
+def _looked_at(documents: Iterable[Document]) -> Iterator[Document]:
+    """The documents, of which the first was read: what cannot be read leaves no empty index behind."""
+    remaining = iter(documents)
+    return chain(list(islice(remaining, 1)), remaining)
+
+
+def _complete(report: IngestReport, opened: OpenedIndex, *, keeps_refused: bool) -> IngestReport:
+    if report.refused and not keeps_refused:
         raise _refused(report, opened)
     if report.withheld:
         raise withheld(report)
     return report
+
+
+def _run(load: Load, documents: Iterable[Document], journal: Journal | None) -> IngestReport:
+    exclusive = load.source.sync is not None or journal is not None
+    with running(load, exclusive=exclusive) as lease:
+        load.run(documents, Intervals() if journal is None else journal.done, lease)
+    if journal is not None:
+        journal.finish()
+    return load.report(lease)
 
 
 @contextmanager

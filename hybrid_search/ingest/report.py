@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +52,20 @@ class IngestReport:
     """
 
     index: str
-    documents: int
-    indexed: int
-    unchanged: int
-    resumed: int
-    skipped: int
-    refused: int
-    passages: int
-    removed: int
-    superseded: int
-    bytes: int
-    retried: int
-    encoded: int
-    wall: float
-    busy: Mapping[str, float]
+    documents: int = 0
+    indexed: int = 0
+    unchanged: int = 0
+    resumed: int = 0
+    skipped: int = 0
+    refused: int = 0
+    passages: int = 0
+    removed: int = 0
+    superseded: int = 0
+    bytes: int = 0
+    retried: int = 0
+    encoded: int = 0
+    wall: float = 0.0
+    busy: Mapping[str, float] = field(default_factory=dict)
     refusals: Sequence[Refusal] = ()
     dead_letters: Path | None = None
     notes: Sequence[str] = ()

@@ -5,19 +5,17 @@ Nothing is made, changed or deleted before the first documents of the source wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
-
-from platformdirs import user_state_path
+from typing import Self
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index
+from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index, read_settings
 from hybrid_search.errors import RecordError, SettingsError
+from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files, state_folder
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.maintain.remove import Limit
@@ -26,17 +24,16 @@ from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.chunking import Chunking
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.bad_records import BadRecords
-from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.identity import journal_name, load_identity
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
-from hybrid_search.ingest.state.letters import DeadLetters
+from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.target import opened_or_created
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
+from hybrid_search.read.raw import OnBad as OnBadRecord
 from hybrid_search.records import Document
 from hybrid_search.settings import Settings
 
@@ -44,20 +41,6 @@ STDIN = "-"
 
 LOOKED_AT = 8
 """Documents that are read and encoded before anything is changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadFiles:
-    """Where a load keeps what must outlive it; None for the default place, in the user's state folder.
-
-    ``skip_bad`` and ``cache`` have no default: without the one the first bad record ends the load, without the other
-    every vector is computed.
-    """
-
-    journal: Path | None = None
-    dead_letters: Path | None = None
-    skip_bad: Path | None = None
-    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +81,6 @@ class SourceOptions:
             )
         if self.name is not None and not self.name.strip():
             raise SettingsError("is empty", where="--source", remedy="Give the source a name")
-
-
-def state_folder() -> Path:
-    """Where journals and dead letters are by default."""
-    return user_state_path("hybrid-search") / "loads"
 
 
 def source_name(source: str | Path) -> str:
@@ -185,9 +163,11 @@ class Opened:
         self._settings = settings
         self._files = files
         self._what = what
+        self._name = what.name or source_name(source)
         self._bad: BadRecords | None = None
         self._early: list[tuple[RecordError, bytes]] = []
-        found = islice(self._documents(), what.limit)
+        files.check()
+        found = islice(self._documents(self._on_bad), what.limit)
         self._first = list(islice(found, LOOKED_AT))
         self._rest = found
         try_out(self._first, encoder, settings)
@@ -208,46 +188,61 @@ class Opened:
         options: LoadOptions | None,
     ) -> IngestReport:
         """Load it into an index that is there."""
-        what, source = self._what, self._source
-        name = what.name or source_name(source)
+        what, source, name = self._what, self._source, self._name
         identity = None
         if can_be_continued(source):
-            known = load_identity(Path(source), self._settings, self._encoder, connection, opened)
+            known = load_identity(
+                Path(source), self._settings, self._encoder, connection, opened, exclude=self._files.own
+            )
             removals = read_state(connection, opened.name).removals
             identity = {"limit": what.limit, "name": name, "removals": removals, **known}
         default = state_folder() / journal_name(Path(source), connection.where, opened.name)
-        with _open_files(self._files, default, identity) as (journal, letters, cache, bad):
-            self._keep_bad(bad)
-            ledger = Ledger(letters, journal, progress, None if bad is None else bad.document)
-            of = Source(name, what.take_over, what.max_removed if what.sync else None, what.expected)
-            load = Load(
-                opened, connection, self._encoder, self._settings.chunking, ledger, cache, of, options or LoadOptions()
-            )
+        with open_files(self._files, default, identity) as files:
+            self._keep_bad(files.bad)
+            load = self._load(opened, connection, files, progress, options)
             with running(load, exclusive=True) as lease:
-                load.run(chain(self._first, self._rest), Intervals() if journal is None else journal.done, lease)
+                uuid = read_settings(connection, opened.name)["index.uuid"]
+                files.letters.belong_to(LetterOrigin(name, lease.load, opened.name, uuid, connection.where))
+                load.run(
+                    chain(self._first, self._rest), Intervals() if files.journal is None else files.journal.done, lease
+                )
                 if what.limit is None:
                     lease.read_whole(place_of(source), load.documents)
-            if journal is not None:
-                journal.finish()
-            report = load.report(lease, _notes(journal))
-            return replace(report, skipped=0 if bad is None else len(bad))
+            if files.journal is not None:
+                files.journal.finish()
+            return replace(load.report(lease, files.notes()), skipped=files.skipped)
+
+    def _load(
+        self,
+        opened: OpenedIndex,
+        connection: Connection,
+        files: OpenFiles,
+        progress: OnProgress | None,
+        options: LoadOptions | None,
+    ) -> Load:
+        what = self._what
+        ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
+        source = Source(self._name, what.take_over, what.max_removed if what.sync else None, what.expected)
+        chunking = self._settings.chunking
+        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
-        name = self._what.name or source_name(self._source)
+        name = self._name
         return planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, name)
 
     def again(self) -> Iterator[Document]:
         """The documents once more, from the start; bad records are passed over where they were skipped."""
-        skip = None if self._files.skip_bad is None else _pass_over
-        return documents(
-            self._source, self._settings.documents, on_bad=skip, format=self._what.format, unique_ids=False
-        )
+        return self._documents(_pass_over)
 
-    def _documents(self) -> Iterator[Document]:
-        keep = None if self._files.skip_bad is None else self._on_bad
+    def _documents(self, on_bad: OnBadRecord) -> Iterator[Document]:
         return documents(
-            self._source, self._settings.documents, on_bad=keep, format=self._what.format, unique_ids=False
+            self._source,
+            self._settings.documents,
+            on_bad=None if self._files.skip_bad is None else on_bad,
+            format=self._what.format,
+            unique_ids=False,
+            exclude=self._files.own,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:
@@ -293,35 +288,3 @@ def _check_place(source: str | Path, what: SourceOptions, connection: Connection
             where="--sync",
             remedy=f"If it has only moved, say --source {name}; else give this one a name of its own",
         )
-
-
-@contextmanager
-def _open_files(
-    files: LoadFiles, default: Path, identity: Mapping[str, Any] | None
-) -> Iterator[tuple[Journal | None, DeadLetters, VectorCache | None, BadRecords | None]]:
-    """The files of a load, closed afterwards; no journal without an ``identity``."""
-    with ExitStack() as stack:
-        journal = bad = cache = None
-        if identity is not None:
-            journal = stack.enter_context(closing(Journal(files.journal or default, identity)))
-        letters = stack.enter_context(
-            closing(DeadLetters(files.dead_letters or default.with_suffix(".dead-letters.jsonl")))
-        )
-        if files.cache is not None:
-            cache = stack.enter_context(VectorCache(files.cache))
-        if files.skip_bad is not None:
-            resumes = journal is not None and journal.resumes
-            bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
-        yield journal, letters, cache, bad
-
-
-def _notes(journal: Journal | None) -> list[str]:
-    if journal is None:
-        return [
-            "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
-        ]
-    if journal.changes:
-        return [f"changed since an unfinished load, which starts over: {', '.join(journal.changes)}"]
-    if journal.resumes:
-        return [f"continues an unfinished load: {len(journal.done):,} documents are settled already"]
-    return []

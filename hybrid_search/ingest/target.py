@@ -26,6 +26,14 @@ def opened_or_created(
         except RequestRefusedError:
             if not indices.exists(connection, index):
                 raise  # else somebody, or an attempt whose answer was lost, has made it
+    return opened_as_it_is(connection, index, encoder, retry)
+
+
+def opened_as_it_is(
+    connection: Connection, index: str, encoder: TextEncoder, retry: RetryPolicy | None = None
+) -> indices.OpenedIndex:
+    """The index, which must be there. Raises IndexMismatchError where it was made with other models."""
+    connection = patient(connection, retry)
     opened = indices.open_index(connection, index)
     indices.check_models(opened, encoder)
     indices.migrate(connection, opened)

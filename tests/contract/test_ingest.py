@@ -19,11 +19,12 @@ from hybrid_search.engine.elasticsearch import ElasticsearchDialect
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError, IngestError, RecordError
 from hybrid_search.ingest import DeadLetters, Journal, LoadOptions, index_documents
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import Limit, delete_documents, delete_where
 from hybrid_search.ingest.maintain.replay import replay
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.patience import RetryPolicy
-from hybrid_search.ingest.source import LoadFiles, index_source
+from hybrid_search.ingest.source import index_source
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.lease import BEFORE_LOAD
 from hybrid_search.records import Document

@@ -11,9 +11,10 @@ from hybrid_search.engine import indices
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IngestError, ModelError, RecordError, SettingsError, SourceError
 from hybrid_search.ingest import LoadOptions, index_documents
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
 from hybrid_search.ingest.patience import RetryPolicy
-from hybrid_search.ingest.source import LoadFiles, SourceOptions, index_source, plan_source
+from hybrid_search.ingest.source import SourceOptions, index_source, plan_source
 from hybrid_search.ingest.state.indexed import document_count
 from hybrid_search.recreate import recreate
 from hybrid_search.settings import ChunkingSettings, DocumentSettings, Settings

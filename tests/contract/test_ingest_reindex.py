@@ -10,8 +10,9 @@ from loading import GeneratedEncoder, documents
 from hybrid_search.engine import indices
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import Limit
-from hybrid_search.ingest.source import LoadFiles, SourceOptions
+from hybrid_search.ingest.source import SourceOptions
 from hybrid_search.records import Query
 from hybrid_search.reindex import Encoders, Judged, live_index, reindex, rollback
 from hybrid_search.settings import DocumentSettings, Settings

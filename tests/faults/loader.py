@@ -12,8 +12,9 @@ from loading import GeneratedEncoder
 from hybrid_search.engine import connect
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.ingest import LoadOptions
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.patience import RetryPolicy
-from hybrid_search.ingest.source import LoadFiles, index_source
+from hybrid_search.ingest.source import index_source
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
 

@@ -78,6 +78,10 @@ class DeadLetters:
     def path(self) -> Path:
         return self._file.path
 
+    def belong_to(self, origin: LetterOrigin) -> None:
+        """Say where the letters that follow belong: the number of a load is known after its files are open."""
+        self._origin = asdict(origin)
+
     def write(self, refusals: Iterable[Refusal]) -> None:
         """Append refusals and wait until they are on the disk."""
         self._file.append("".join(self._line(refusal) for refusal in refusals).encode(), sync=True)

@@ -1,0 +1,97 @@
+"""The files of a load: where they are, whether they are ours, and open for the time of the load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_path
+
+from hybrid_search.ingest.state.bad_records import BAD_RECORDS, BadRecords
+from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.journal import JOURNAL, Journal
+from hybrid_search.ingest.state.letters import LETTERS, DeadLetters
+from hybrid_search.ingest.state.lines import check_own
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFiles:
+    """Where a load keeps what must outlive it; None for the default place, in the user's state folder.
+
+    ``skip_bad`` and ``cache`` have no default: without the one the first bad record ends the load, without the other
+    every vector is computed.
+    """
+
+    journal: Path | None = None
+    dead_letters: Path | None = None
+    skip_bad: Path | None = None
+    cache: Path | None = None
+
+    @property
+    def own(self) -> list[Path]:
+        """Those that are named: they are no part of a source."""
+        return [path for path in (self.journal, self.dead_letters, self.skip_bad, self.cache) if path is not None]
+
+    def check(self) -> None:
+        """Raise SettingsError for a file that is there and was not made for its purpose; none is touched."""
+        for path, kind in ((self.journal, JOURNAL), (self.dead_letters, LETTERS), (self.skip_bad, BAD_RECORDS)):
+            if path is not None:
+                check_own(path, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFiles:
+    """The files of a running load; None for those that it does without."""
+
+    journal: Journal | None
+    letters: DeadLetters
+    cache: VectorCache | None
+    bad: BadRecords | None
+
+    @property
+    def done(self) -> Intervals:
+        """The documents that are settled already."""
+        return Intervals() if self.journal is None else self.journal.done
+
+    @property
+    def skipped(self) -> int:
+        """Bad records so far."""
+        return 0 if self.bad is None else len(self.bad)
+
+    def notes(self) -> list[str]:
+        """What the user should know of how the load begins."""
+        if self.journal is None:
+            return [
+                "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
+            ]
+        if self.journal.changes:
+            return [f"changed since an unfinished load, which starts over: {', '.join(self.journal.changes)}"]
+        if self.journal.resumes:
+            return [f"continues an unfinished load: {len(self.journal.done):,} documents are settled already"]
+        return []
+
+
+def state_folder() -> Path:
+    """Where journals and dead letters are by default."""
+    return user_state_path("hybrid-search") / "loads"
+
+
+@contextmanager
+def open_files(files: LoadFiles, default: Path, identity: Mapping[str, Any] | None) -> Iterator[OpenFiles]:
+    """The files of a load, closed afterwards; no journal without an ``identity``."""
+    with ExitStack() as stack:
+        journal = bad = cache = None
+        if identity is not None:
+            journal = stack.enter_context(closing(Journal(files.journal or default, identity)))
+        path = files.dead_letters or default.with_suffix(".dead-letters.jsonl")
+        letters = stack.enter_context(closing(DeadLetters(path)))
+        if files.cache is not None:
+            cache = stack.enter_context(VectorCache(files.cache))
+        if files.skip_bad is not None:
+            resumes = journal is not None and journal.resumes
+            bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
+        yield OpenFiles(journal, letters, cache, bad)
