@@ -12,7 +12,7 @@ from hybrid_search.errors import RecordError
 from hybrid_search.ingest.stages.compare import changed
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Preparation, content_hash, numbered, prepared
-from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
+from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.seen import SeenIds
@@ -222,17 +222,3 @@ def test_other_models_find_nothing_in_the_cache(tmp_path):
         encode(prepare(documents(3)), GeneratedEncoder(), cache)
         _, count = encode(prepare(documents(3)), prompted, cache)
     assert count == 3
-
-
-def test_pruning_forgets_what_was_not_used(tmp_path, monkeypatch):
-    """Of two texts one is used again 40 days later: pruning at 30 days leaves that one."""
-    models = models_key(GeneratedEncoder())
-    vectors = CachedVectors(np.ones(2, np.float32), {"7": 1.5})
-    with VectorCache(tmp_path / "vectors.sqlite") as cache:
-        monkeypatch.setattr("hybrid_search.ingest.state.cache._today", lambda: 100)
-        cache.put(models, ["old", "used"], [vectors, vectors])
-        monkeypatch.setattr("hybrid_search.ingest.state.cache._today", lambda: 140)
-        assert cache.get(models, ["used"])[0].sparse == {"7": 1.5}
-        assert cache.prune(unused_days=30) == 1
-        assert [found is None for found in cache.get(models, ["old", "used"])] == [True, False]
-        assert (cache.info().texts, cache.info().models) == (1, 1)
