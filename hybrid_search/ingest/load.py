@@ -33,7 +33,7 @@ from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.ledger import Ledger
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Action, Body, EncodedDocument
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
@@ -82,7 +82,7 @@ class Load:
         """Settle every document that is not ``done``; with ``sync`` remove those that the source does not have."""
         began = time.perf_counter()
         self._resumed = len(done)
-        with SeenIds() as seen:
+        with SourceIds() as seen:
             self._pass_through_stages(documents, done, seen)
             if sync:
                 self.ledger.removed(delete_missing(self.connection, self.index, seen.missing))
@@ -106,7 +106,7 @@ class Load:
             **{**totals, "documents": totals["documents"] - self._resumed},
         )
 
-    def _pass_through_stages(self, documents: Iterable[Document], done: Intervals, seen: SeenIds) -> None:
+    def _pass_through_stages(self, documents: Iterable[Document], done: Intervals, seen: SourceIds) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         preparation = Preparation(self.encoder, self.chunking, seen.add)
         encoding = Encoding(self.encoder, self.cache)

@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_state_path
-
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import SettingsError
@@ -19,6 +17,7 @@ from hybrid_search.ingest.pipeline import index_documents
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.folder import state_folder
 from hybrid_search.ingest.state.identity import journal_name, load_identity
 from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.ledger import OnProgress
@@ -43,11 +42,6 @@ class LoadFiles:
     dead_letters: Path | None = None
     skip_bad: Path | None = None
     cache: Path | None = None
-
-
-def state_folder() -> Path:
-    """Where journals and dead letters are by default."""
-    return user_state_path("hybrid-search") / "loads"
 
 
 def index_source(

@@ -15,7 +15,7 @@ from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Preparation, co
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
@@ -25,7 +25,7 @@ CHUNKING = ChunkingSettings(overlap=2)
 
 def prepare(found, encoder=None, takes_bad=lambda *_: False):
     """All documents through the first two stages."""
-    with SeenIds() as seen:
+    with SourceIds() as seen:
         preparation = Preparation(encoder or GeneratedEncoder(), CHUNKING, seen.add)
         batches = numbered(found, Intervals(), seen.add)
         return [item for batch in prepared(batches, preparation, takes_bad) for item in batch.items]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hybrid_search.errors import RecordError, SourceError
 from hybrid_search.read import documents
-from hybrid_search.read.identity import MAX_ID_BYTES, SeenIds
+from hybrid_search.read.identity import MAX_ID_BYTES, IdHashes
 from hybrid_search.settings import DocumentSettings
 
 
@@ -301,7 +301,7 @@ def test_reading_is_lazy(tmp_path):
 @given(st.lists(st.text(max_size=3)))
 def test_seen_ids_behave_like_a_set(ids):
     """An id is new exactly once."""
-    seen, known = SeenIds(), set()
+    seen, known = IdHashes(), set()
     for one in ids:
         assert seen.add(one) == (one not in known)
         known.add(one)
@@ -309,7 +309,7 @@ def test_seen_ids_behave_like_a_set(ids):
 
 def test_seen_ids_grow():
     """20,000 ids outgrow the first table several times, and none is forgotten."""
-    seen = SeenIds()
+    seen = IdHashes()
     ids = [f"document-{number}" for number in range(20_000)]
     assert all(seen.add(one) for one in ids)
     assert not any(seen.add(one) for one in ids)

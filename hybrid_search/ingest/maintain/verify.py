@@ -11,7 +11,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import refresh
 from hybrid_search.ingest.stages.prepare import content_hash
 from hybrid_search.ingest.state.indexed import document_ids, indexed_documents
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 
@@ -79,7 +79,7 @@ def verify(
     refresh(connection, index)
     missing, stale, partial, extra = Group(), Group(), Group(), Group()
     count = 0
-    with SeenIds() as seen:
+    with SourceIds() as seen:
         remaining = iter(documents)
         while batch := list(islice(remaining, BATCH)):
             held = indexed_documents(connection, index, [document.id for document in batch])
