@@ -127,10 +127,17 @@ def info(*, as_json: Json = False) -> None:
     with VectorCache(default_path()) as kept:
         found = kept.info()
     if as_json:
-        facts = {"path": str(found.path), "texts": found.texts, "models": found.models, "bytes": found.bytes}
+        facts = {
+            "path": str(found.path),
+            "texts": found.texts,
+            "models": found.models,
+            "bytes": found.bytes,
+            "max_bytes": found.max_bytes,
+        }
         typer.echo(json.dumps(facts, indent=2))
     else:
-        typer.echo(f"{found.texts:,} texts, {found.models} pairs of models, {decimal(found.bytes)} in {found.path}")
+        size = f"{decimal(found.bytes)} of at most {decimal(found.max_bytes)}"
+        typer.echo(f"{found.texts:,} texts, {found.models} pairs of models, {size} in {found.path}")
 
 
 @cache.command()

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_state_path
-
 from hybrid_search.ingest.state.bad_records import BAD_RECORDS, BadRecords
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.intervals import Intervals
@@ -63,21 +61,8 @@ class OpenFiles:
         return 0 if self.bad is None else len(self.bad)
 
     def notes(self) -> list[str]:
-        """What the user should know of how the load begins."""
-        if self.journal is None:
-            return [
-                "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
-            ]
-        if self.journal.changes:
-            return [f"changed since an unfinished load, which starts over: {', '.join(self.journal.changes)}"]
-        if self.journal.resumes:
-            return [f"continues an unfinished load: {len(self.journal.done):,} documents are settled already"]
-        return []
-
-
-def state_folder() -> Path:
-    """Where journals and dead letters are by default."""
-    return user_state_path("hybrid-search") / "loads"
+        """What the user should know of how the load begins, and of its cache."""
+        return [*_beginning(self.journal), *(() if self.cache is None else self.cache.notes)]
 
 
 @contextmanager
@@ -95,3 +80,15 @@ def open_files(files: LoadFiles, default: Path, identity: Mapping[str, Any] | No
             resumes = journal is not None and journal.resumes
             bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
         yield OpenFiles(journal, letters, cache, bad)
+
+
+def _beginning(journal: Journal | None) -> list[str]:
+    if journal is None:
+        return [
+            "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
+        ]
+    if journal.changes:
+        return [f"changed since an unfinished load, which starts over: {', '.join(journal.changes)}"]
+    if journal.resumes:
+        return [f"continues an unfinished load: {len(journal.done):,} documents are settled already"]
+    return []

@@ -34,7 +34,7 @@ from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_document
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.lease import Lease
 from hybrid_search.ingest.state.ledger import Ledger
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch, Body, NumberedDocument
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
@@ -112,7 +112,7 @@ class Load:
         began = time.perf_counter()
         self._resumed = len(done)
         connection = patient(self.connection, self.options.retry, self.ledger.waiting)
-        with SeenIds() as seen:
+        with SourceIds() as seen:
             self._pass_through_stages(self._counted(documents), done, lease, seen)
             indices.refresh(connection, self.index.name)
             if self.source.sync is not None:
@@ -135,7 +135,7 @@ class Load:
             **{**totals, "documents": totals["documents"] - self._resumed},
         )
 
-    def _pass_through_stages(self, documents: Iterable[Document], done: Numbers, lease: Lease, seen: SeenIds) -> None:
+    def _pass_through_stages(self, documents: Iterable[Document], done: Numbers, lease: Lease, seen: SourceIds) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
         encoding = Encoding(self.encoder, self.cache)
@@ -203,7 +203,7 @@ class Load:
             self.documents += 1
             yield document
 
-    def _remove_missing(self, connection: Connection, limit: Limit, seen: SeenIds) -> None:
+    def _remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:
         """Remove what the source does not have, unless that is more than was allowed."""
         source, index = self.source, self.index.name
         missing = missing_documents(connection, index, source.name, seen.missing)

@@ -15,7 +15,7 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index, read_settings
 from hybrid_search.errors import RecordError, SettingsError
-from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files, state_folder
+from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.maintain.remove import Limit
@@ -25,6 +25,7 @@ from hybrid_search.ingest.stages.chunking import Chunking
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cluster import read_state
+from hybrid_search.ingest.state.folder import state_folder
 from hybrid_search.ingest.state.identity import journal_name, load_identity
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress

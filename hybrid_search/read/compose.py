@@ -8,7 +8,7 @@ from typing import Any
 from hybrid_search.errors import RecordError, SourceError
 from hybrid_search.fields import check, value_at, values_at
 from hybrid_search.read.fields import text_of, without
-from hybrid_search.read.identity import SeenIds, document_id
+from hybrid_search.read.identity import IdHashes, document_id
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.vectors import dense_vector, sparse_vector
 from hybrid_search.records import Document, SparseVector, Vector
@@ -26,7 +26,7 @@ class Composer:
 
     def __init__(self, settings: DocumentSettings, *, unique_ids: bool = True) -> None:
         self._settings = settings
-        self._ids = SeenIds() if unique_ids else None
+        self._ids = IdHashes() if unique_ids else None
         self._dimension: int | None = None
         self._roles = [(name, role) for role in ("keyword", "number", "date") for name in getattr(settings, role)]
         self._dropped = _not_stored(settings)

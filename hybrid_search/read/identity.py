@@ -36,7 +36,7 @@ def _utf8_size(value: str, field: str) -> int:
         raise RecordError(f"the id in {field!r} is not valid text: {value[:40]!r}") from None
 
 
-class SeenIds:
+class IdHashes:
     """A set of ids as their 64-bit hashes, in 11 to 23 bytes for each (23 to 46 while it grows).
 
     An open-addressing table rather than a set of integers, which would need about 70. Two different ids of n have

@@ -14,10 +14,10 @@ from hybrid_search.ingest.stages.chunking import PART, Chunking, portions
 from hybrid_search.ingest.stages.compare import Comparison
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Checking, content_hash, numbered
-from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
+from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch
 from hybrid_search.records import Document, IndexSchema
 from hybrid_search.settings import ChunkingSettings
@@ -28,7 +28,7 @@ SCHEMA = IndexSchema(DENSE, None)
 
 def check(found, bad=None):
     """All documents through the first stages; what is bad goes to the list ``bad``, or is raised without one."""
-    with SeenIds() as seen:
+    with SourceIds() as seen:
         checking = Checking(SCHEMA, CHUNKING, seen.add, keeps_bad=bad is not None)
         batches = list(through(numbered(found, Intervals(), seen.add), checking))
     for batch in batches:
@@ -328,17 +328,3 @@ def test_other_models_find_nothing_in_the_cache(tmp_path):
         encode(prepare(documents(3)), GeneratedEncoder(), cache)
         _, count = encode(prepare(documents(3)), prompted, cache)
     assert count == 3
-
-
-def test_pruning_forgets_what_was_not_used(tmp_path, monkeypatch):
-    """Of two texts one is used again 40 days later: pruning at 30 days leaves that one."""
-    models = models_key(GeneratedEncoder())
-    vectors = CachedVectors(np.ones(2, np.float32), {"7": 1.5})
-    with VectorCache(tmp_path / "vectors.sqlite") as cache:
-        monkeypatch.setattr("hybrid_search.ingest.state.cache._today", lambda: 100)
-        cache.put(models, ["old", "used"], [vectors, vectors])
-        monkeypatch.setattr("hybrid_search.ingest.state.cache._today", lambda: 140)
-        assert cache.get(models, ["used"])[0].sparse == {"7": 1.5}
-        assert cache.prune(unused_days=30) == 1
-        assert [found is None for found in cache.get(models, ["old", "used"])] == [True, False]
-        assert (cache.info().texts, cache.info().models) == (1, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hybrid_search.errors import RecordError, SourceError
 from hybrid_search.fields import filter_values
 from hybrid_search.read import documents
-from hybrid_search.read.identity import SeenIds
+from hybrid_search.read.identity import IdHashes
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
 from hybrid_search.settings import DocumentSettings
 
@@ -306,7 +306,7 @@ def test_reading_is_lazy(tmp_path):
 @given(st.lists(st.text(max_size=3)))
 def test_seen_ids_behave_like_a_set(ids):
     """An id is new exactly once."""
-    seen, known = SeenIds(), set()
+    seen, known = IdHashes(), set()
     for one in ids:
         assert seen.add(one) == (one not in known)
         known.add(one)
@@ -314,7 +314,7 @@ def test_seen_ids_behave_like_a_set(ids):
 
 def test_seen_ids_grow():
     """20,000 ids outgrow the first table several times, and none is forgotten."""
-    seen = SeenIds()
+    seen = IdHashes()
     ids = [f"document-{number}" for number in range(20_000)]
     assert all(seen.add(one) for one in ids)
     assert not any(seen.add(one) for one in ids)

@@ -13,7 +13,7 @@ from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import Checking, numbered
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
@@ -54,7 +54,7 @@ def planned(
     if opened is None:
         counts["new"] = sum(1 for _ in documents)
         return Plan(source, missing=Missing(0, 0, ()), **counts)
-    with SeenIds() as seen:
+    with SourceIds() as seen:
         check = Checking(opened.schema, chunking, seen.add, keeps_bad=True)
         for batch, held in side_by_side(_checked(documents, check, seen), _asking(connection, opened.name), ASKED):
             counts["bad"] += len(batch.bad)
@@ -69,7 +69,7 @@ def planned(
 Checked = Batch[NumberedDocument]
 
 
-def _checked(documents: Iterable[Document], check: Checking, seen: SeenIds) -> Iterator[Checked]:
+def _checked(documents: Iterable[Document], check: Checking, seen: SourceIds) -> Iterator[Checked]:
     return (check(batch) for batch in numbered(documents, Intervals(), seen.add))
 
 

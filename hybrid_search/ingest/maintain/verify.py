@@ -15,7 +15,7 @@ from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import content_hash
 from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents
 from hybrid_search.ingest.state.lease import mend
-from hybrid_search.ingest.state.seen import SeenIds
+from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 
@@ -109,7 +109,7 @@ def verify(
     comparison = _Comparison(opened, connection, chunking, deep=deep)
     mended = mend(connection, opened.name)
     extra = Group()
-    with SeenIds() as seen:
+    with SourceIds() as seen:
 
         def batches() -> Iterator[Sequence[Document]]:
             remaining = iter(documents)

@@ -1,7 +1,7 @@
 """Vectors that were computed before, by content and models: loading unchanged text again encodes nothing.
 
 One SQLite file. The key of a row is a hash over the fingerprints of both models and the text, so another model, prompt
-or length limit finds nothing. Rows carry the day of their last use, for ``prune``.
+or length limit finds nothing. Rows carry a checksum, and the day of their last use, for eviction and ``prune``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,18 +21,18 @@ from platformdirs import user_cache_path
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.errors import IngestError
+from hybrid_search.ingest.state.cache_file import FAULTS, CacheFile, is_broken
 from hybrid_search.records import SparseVector, Vector
 
 SECONDS_PER_DAY = 86_400
-BUSY_SECONDS = 30.0
 LOOKUP = 500
 """Keys per query, below SQLite's limit of variables."""
-
-TABLE = """
-CREATE TABLE IF NOT EXISTS vectors (
-    key BLOB PRIMARY KEY, models BLOB NOT NULL, dense BLOB, sparse BLOB, day INTEGER NOT NULL
-)
-"""
+MAX_BYTES = 10_000_000_000
+"""Two to three million texts: a row with 384 dimensions and 250 terms takes about 4.1 kB."""
+KEPT = 0.9
+"""Share of the limit that is left after an eviction, so that not every batch evicts."""
+EVICTED = 1_000
+"""Rows of one deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,79 +45,148 @@ class CachedVectors:
 
 @dataclass(frozen=True, slots=True)
 class CacheInfo:
-    """What is in the cache: texts, different pairs of models, and the file's size in bytes."""
+    """What is in the cache: texts, different pairs of models, the files' size and its limit in bytes."""
 
     path: Path
     texts: int
     models: int
     bytes: int
+    max_bytes: int
 
 
 class VectorCache:
-    """An open cache. Errors of its file are IngestErrors that say what to do."""
+    """An open cache.
 
-    def __init__(self, path: Path) -> None:
+    It never stops a load by what is in it: a row whose checksum is wrong counts as unknown and is removed, a broken
+    file is set aside and begun anew; ``notes`` says so. Only a disk that is full or fails raises IngestError.
+
+    Attributes:
+        wrong: rows whose checksum was wrong.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+        """Open or begin a cache.
+
+        Args:
+            path: its file.
+            max_bytes: where it stops growing: the texts that were not used for longest are then forgotten.
+
+        Raises:
+            SettingsError: the file is there and is no vector cache.
+            IngestError: it cannot be opened or written.
+        """
         self.path = path
+        self.max_bytes = max_bytes
+        self.wrong = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute(TABLE)
+            self._file = CacheFile(path, is_own_place=path == default_path())
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of this opening, a sentence each."""
+        wrong = f"{self.wrong:,} vectors of the cache were broken, and are computed anew"
+        return [*self._file.notes, *([wrong] if self.wrong else [])]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        self._file.database.close()
 
     def get(self, models: bytes, texts: Sequence[str]) -> list[CachedVectors | None]:
         """The vectors of each text, None where they are not known."""
         keys = [_key(models, text) for text in texts]
         found: dict[bytes, CachedVectors] = {}
-        try:
+        with self._mending():
             for start in range(0, len(keys), LOOKUP):
                 found |= self._rows(keys[start : start + LOOKUP])
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
         return [found.get(key) for key in keys]
 
     def put(self, models: bytes, texts: Sequence[str], vectors: Sequence[CachedVectors]) -> None:
-        """Remember the vectors of texts."""
+        """Remember the vectors of texts; over the limit those that were not used for longest are forgotten."""
         day = _today()
-        rows = [
-            (_key(models, text), models, _dense_bytes(one.dense), _sparse_bytes(one.sparse), day)
-            for text, one in zip(texts, vectors, strict=True)
-        ]
-        try:
-            with self._database:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+        rows = []
+        for text, one in zip(texts, vectors, strict=True):
+            key, dense, sparse = _key(models, text), _dense_bytes(one.dense), _sparse_bytes(one.sparse)
+            rows.append((key, models, dense, sparse, day, _checksum(key, dense, sparse)))
+        with self._mending(), self._transaction() as database:
+            database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", rows)
+        with self._mending():
+            self._evict()
 
     def info(self) -> CacheInfo:
         """What is in the cache."""
-        texts, models = self._database.execute("SELECT count(*), count(DISTINCT models) FROM vectors").fetchone()
-        return CacheInfo(self.path, texts, models, self.path.stat().st_size)
+        texts = models = 0
+        with self._mending():
+            query = "SELECT count(*), count(DISTINCT models) FROM vectors"
+            texts, models = self._file.database.execute(query).fetchone()
+        return CacheInfo(self.path, texts, models, sum(map(_size, self._files())), self.max_bytes)
 
     def prune(self, *, unused_days: int) -> int:
         """Forget what was not used for so many days (0: everything) and give the room back; how many texts went."""
-        gone = self._database.execute("DELETE FROM vectors WHERE day <= ?", (_today() - unused_days,)).rowcount
-        self._database.execute("VACUUM")
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        gone = 0
+        with self._mending():
+            database = self._file.database
+            gone = database.execute("DELETE FROM vectors WHERE day <= ?", (_today() - unused_days,)).rowcount
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
 
     def _rows(self, keys: Sequence[bytes]) -> dict[bytes, CachedVectors]:
         # The marks are question marks only; the keys are bound.
-        marks = ",".join("?" * len(keys))
-        rows = self._database.execute(f"SELECT key, dense, sparse FROM vectors WHERE key IN ({marks})", keys).fetchall()  # noqa: S608
-        used = f"UPDATE vectors SET day = ? WHERE day <> ? AND key IN ({marks})"  # noqa: S608
-        if rows:
-            self._database.execute(used, (_today(), _today(), *keys))
-        return {key: CachedVectors(_dense(dense), _sparse(sparse)) for key, dense, sparse in rows}
+        marks, database = ",".join("?" * len(keys)), self._file.database
+        wanted = f"SELECT key, dense, sparse, checksum FROM vectors WHERE key IN ({marks})"  # noqa: S608
+        rows = database.execute(wanted, keys).fetchall()
+        right = [row for row in rows if _is_right(*row)]
+        if len(right) < len(rows):
+            self.wrong += len(rows) - len(right)
+            broken = [(row[0],) for row in rows if not _is_right(*row)]
+            with self._transaction():
+                database.executemany("DELETE FROM vectors WHERE key = ?", broken)
+        if right:
+            used = f"UPDATE vectors SET day = ? WHERE day <> ? AND key IN ({marks})"  # noqa: S608
+            database.execute(used, (_today(), _today(), *keys))
+        return {key: CachedVectors(_dense(dense), _sparse(sparse)) for key, dense, sparse, _ in right}
+
+    def _evict(self) -> None:
+        """Forget the rows of the earliest days, of one day the ones written first, until there is room again."""
+        if self._used() <= self.max_bytes:
+            return
+        oldest = "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY day, rowid LIMIT ?)"
+        while self._used() > KEPT * self.max_bytes and self._file.database.execute(oldest, (EVICTED,)).rowcount > 0:
+            pass
+
+    def _used(self) -> int:
+        """The bytes of the pages that hold something; the others are written again before the file grows."""
+        pages, free, size = (
+            self._file.database.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def _files(self) -> list[Path]:
+        return [self.path, self.path.with_name(f"{self.path.name}-wal")]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._file.database as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+    @contextmanager
+    def _mending(self) -> Iterator[None]:
+        """Set a broken file aside, as if it had held nothing."""
+        try:
+            try:
+                yield
+            except FAULTS as error:
+                if not is_broken(error):
+                    raise
+                self._file.set_aside()
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> IngestError:
         return IngestError(
@@ -139,6 +209,23 @@ def models_key(encoder: TextEncoder) -> bytes:
 
 def _key(models: bytes, text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=models).digest()
+
+
+def _checksum(key: bytes, dense: bytes | None, sparse: bytes | None) -> bytes:
+    """8 bytes over all that a row is read for; ``None`` differs from no bytes."""
+    lengths = repr([None if part is None else len(part) for part in (dense, sparse)])
+    return hashlib.blake2b(b"".join((key, lengths.encode(), dense or b"", sparse or b"")), digest_size=8).digest()
+
+
+def _is_right(key: object, dense: object, sparse: object, checksum: object) -> bool:
+    """Whether a row is as it was written; SQLite gives any type back if a bit of its own is flipped."""
+    if not isinstance(key, bytes) or not all(isinstance(part, bytes | None) for part in (dense, sparse)):
+        return False
+    return _checksum(key, dense, sparse) == checksum  # type: ignore[arg-type]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _today() -> int:
