@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -100,7 +99,6 @@ def test_a_block_of_the_disk_watermark_is_waited_for(connection, index_name, tal
     def blocking():
         yield from documents(COUNT // 2, vectors=True)
         indices.update_settings(connection, index, {"index.blocks.read_only_allow_delete": True})
-        threading.Timer(1.5, unblock).start()
         yield from documents(COUNT // 2, first=COUNT // 2, vectors=True)
 
     def unblock():
@@ -109,6 +107,7 @@ def test_a_block_of_the_disk_watermark_is_waited_for(connection, index_name, tal
     def follow(progress):
         if progress.waiting:
             waits.append(progress.waiting)
+            unblock()
 
     load(blocking(), index, connection, progress=follow)
     assert any("block" in wait for wait in waits)
