@@ -58,7 +58,9 @@ def main() -> int:
         documents=DocumentSettings(text=("text",), number=("place",), dense="dense", sparse="sparse"),
         engine=EngineSettings(url=given["url"]),
     )
-    options = LoadOptions(body_bytes=given["body_bytes"], most_body_bytes=given["body_bytes"], retry=RetryPolicy(0.05))
+    options = LoadOptions(
+        body_bytes=given["body_bytes"], most_body_bytes=given["body_bytes"], retry=RetryPolicy(first=0.05, longest=0.5)
+    )
     try:
         with connect(settings.engine) as connection:
             encoder = GeneratedEncoder(max_tokens=64)

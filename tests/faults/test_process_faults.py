@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,8 @@ from proxy import Gate, pass_on, proxy
 from tally import RUNS, is_clean
 
 from hybrid_search.engine import connect, indices
-from hybrid_search.engine.local import down, up
+from hybrid_search.engine.local import down, node, up
+from hybrid_search.engine.local.launch import Runtime
 from hybrid_search.engine.local.state import node_folder
 from hybrid_search.ingest.state.lease import BEFORE_LOAD
 from hybrid_search.settings import DocumentSettings, EngineSettings
@@ -157,11 +159,11 @@ def test_a_full_disk_before_the_dead_letters(folder, opensearch, new_names, tall
 
 
 @pytest.fixture
-def own_node():
-    """An OpenSearch of this test's own, to be killed."""
+def own_node(monkeypatch):
+    """An OpenSearch of this test's own, to be killed; as a short-lived one it starts with half the processor time."""
+    monkeypatch.setattr(node, "Runtime", partial(Runtime, short_lived=True))
     name = f"faults-{uuid4().hex[:8]}"
-    node = up(name, heap="512m")
-    yield node
+    yield up(name, heap="512m")
     down(name)
     shutil.rmtree(node_folder(name))
 
