@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from uuid import uuid4
 
 import pytest
 from generated import SCHEMA, filled, passages
@@ -20,8 +21,7 @@ ROWS = [one.passage.document.fields for one in BATCH] + [{}]
 @pytest.fixture(scope="module")
 def index(connection):
     """120 documents with fields and one without."""
-    name = "test-filters-shared"
-    connection.transport.send(Request.json("DELETE", f"/{name}"))
+    name = f"test-filters-shared-{uuid4().hex[:8]}"
     yield filled(connection, name, [*BATCH, BARE])
     connection.transport.send(Request.json("DELETE", f"/{name}"))
 
