@@ -29,6 +29,8 @@ $(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.package
 	@echo "Installing the tools for tests"
 	@$(INSTALL) --group dev
+	@# Where Python may not keep bytecode, every process that a test starts would compile PyTorch anew (11 s).
+	@test -z "$$PYTHONDONTWRITEBYTECODE" || $(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 demo: $(VENV)/.package ## Start a real OpenSearch, index Python's documentation, answer five questions
