@@ -2,6 +2,8 @@
 # uv does the installing: the one on PATH, else one that pip puts into .venv.
 
 VENV   := .venv
+# How many tests run at once: each also keeps the engines busy.
+WORKERS ?= 2
 # The first that runs and is new enough: a name on PATH may be a shim that leads nowhere.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
@@ -27,13 +29,16 @@ $(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.package
 	@echo "Installing the tools for tests"
 	@$(INSTALL) --group dev
+	@# Where Python may not keep bytecode, every process that a test starts would compile PyTorch anew (11 s).
+	@test -z "$$PYTHONDONTWRITEBYTECODE" || $(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 demo: $(VENV)/.package ## Start a real OpenSearch, index Python's documentation, answer five questions
 	@$(VENV)/bin/hybrid-search demo
 
+# A test file is one worker's, so that what a module starts is started once; the workers share the engines.
 test: $(VENV)/.dev ## Every test: unit, contract on real engines, faults, examples, README
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.dev ## Tests that need no server
 	@$(VENV)/bin/python -m pytest tests/unit

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import hypothesis
 import pytest
 from elasticsearch_node import CannotRunError, elasticsearch_node
+from sharing import folder_of_the_run, shared
 
 from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.local import ephemeral
@@ -31,23 +33,30 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
-def opensearch_url() -> Iterator[str]:
-    """A real OpenSearch: the one of the environment, or a node of this run."""
+def opensearch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real OpenSearch: the one of the environment, or a node of this run, which its workers share."""
     if given := os.environ.get("HYBRID_SEARCH_TEST_OPENSEARCH"):
         yield given
         return
+    with shared(folder_of_the_run(tmp_path_factory), OPENSEARCH, opensearch_node) as url:
+        yield url
+
+
+@contextmanager
+def opensearch_node() -> Iterator[str]:
+    """The URL of a node that ends with the block."""
     with ephemeral(heap="1g") as node:
         yield node.url
 
 
 @pytest.fixture(scope="session")
-def elasticsearch_url() -> Iterator[str]:
-    """A real Elasticsearch: the one of the environment, or the node that Maven builds."""
+def elasticsearch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Elasticsearch: the one of the environment, or the node that Maven builds, which the workers share."""
     if given := os.environ.get("HYBRID_SEARCH_TEST_ELASTICSEARCH"):
         yield given
         return
     try:
-        with elasticsearch_node() as url:
+        with shared(folder_of_the_run(tmp_path_factory), ELASTICSEARCH, elasticsearch_node) as url:
             yield url
     except CannotRunError as error:
         pytest.skip(f"no Elasticsearch: {error}")

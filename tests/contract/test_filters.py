@@ -30,7 +30,7 @@ def schema(request):
 @pytest.fixture(scope="module")
 def index(connection, schema):
     """120 documents with fields and one without."""
-    name = f"test-filters-{uuid4().hex[:8]}"
+    name = f"test-filters-shared-{uuid4().hex[:8]}"
     yield filled(connection, name, [*BATCH, BARE], schema)
     connection.transport.send(Request.json("DELETE", f"/{name}"))
 

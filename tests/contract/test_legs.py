@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -24,8 +25,7 @@ CANON = {one.passage.id for one in BATCH if one.passage.document.fields["brand"]
 @pytest.fixture(scope="module")
 def index(connection):
     """One index of generated passages for the whole file."""
-    name = "test-legs-shared"
-    connection.transport.send(Request.json("DELETE", f"/{name}"))
+    name = f"test-legs-shared-{uuid4().hex[:8]}"
     yield filled(connection, name, BATCH)
     connection.transport.send(Request.json("DELETE", f"/{name}"))
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import orjson
@@ -62,7 +63,6 @@ class Pair:
 
 def open_pair(connections: Sequence[Connection], name: str, batch: Sequence[EncodedPassage], schema) -> Pair:
     for connection in connections:
-        connection.transport.send(Request.json("DELETE", f"/{name}"))
         filled(connection, name, batch[:1000], schema)
         for begin in range(1000, len(batch), 1000):
             write(connection, name, batch[begin : begin + 1000])
@@ -72,7 +72,7 @@ def open_pair(connections: Sequence[Connection], name: str, batch: Sequence[Enco
 @pytest.fixture(scope="module")
 def generated(opensearch, elasticsearch) -> Iterator[Pair]:
     """500 generated documents and their index on both engines."""
-    name = "test-parity-generated"
+    name = f"test-parity-generated-{uuid4().hex[:8]}"
     yield open_pair((opensearch, elasticsearch), name, passages(500), PRECOMPUTED_SCHEMA)
     for connection in (opensearch, elasticsearch):
         connection.transport.send(Request.json("DELETE", f"/{name}"))
@@ -83,7 +83,7 @@ def scifact(opensearch, elasticsearch, data_folder) -> Iterator[tuple[Pair, list
     """All of SciFact on both engines, and its test queries."""
     weigh = Weigher(data_folder / "scifact")
     schema = replace(PRECOMPUTED_SCHEMA, dense=replace(PRECOMPUTED_SCHEMA.dense, dimension=DIMENSION))
-    name = "test-parity-scifact"
+    name = f"test-parity-scifact-{uuid4().hex[:8]}"
     yield open_pair((opensearch, elasticsearch), name, weigh.passages(), schema), weigh.queries()
     for connection in (opensearch, elasticsearch):
         connection.transport.send(Request.json("DELETE", f"/{name}"))

@@ -1,14 +1,20 @@
-"""A program that loads a source, for tests that kill it or take its disk away; its arguments are one JSON object."""
+"""A program that loads a source, for tests that kill it or take its disk away; its arguments are one JSON object.
+
+The signals of ``told`` (numbers) are handled as by the command ``index``, and said on standard output when they come.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
 from loading import GeneratedEncoder
 
+from hybrid_search.cli.index import stop_cleanly_on_sigterm
 from hybrid_search.engine import connect
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.ingest import LoadOptions
@@ -17,12 +23,32 @@ from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.source import index_source
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
+TOLD = "told"
+"""The line that says that a signal has come."""
+
+
+def tell(number: int) -> None:
+    """Say when the signal comes, before it is handled; one that would end the program at once does so unsaid."""
+    handle = signal.getsignal(number)
+    if not callable(handle):
+        return
+
+    def told(*arguments: object) -> None:
+        os.write(sys.stdout.fileno(), f"{TOLD}\n".encode())
+        handle(*arguments)
+
+    signal.signal(number, told)
+
 
 def main() -> int:
     """Load; 0 when it is finished, 1 with one line on stderr when not."""
     given = json.loads(sys.argv[1])
     if limit := given.get("largest_file"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands begin with it ignored
+    stop_cleanly_on_sigterm()
+    for number in given.get("told", ()):
+        tell(number)
     folder = Path(given["folder"])
     files = LoadFiles(
         journal=folder / "journal",
@@ -33,7 +59,9 @@ def main() -> int:
         documents=DocumentSettings(text=("text",), number=("place",), dense="dense", sparse="sparse"),
         engine=EngineSettings(url=given["url"]),
     )
-    options = LoadOptions(body_bytes=given["body_bytes"], most_body_bytes=given["body_bytes"], retry=RetryPolicy(0.05))
+    options = LoadOptions(
+        body_bytes=given["body_bytes"], most_body_bytes=given["body_bytes"], retry=RetryPolicy(first=0.05, longest=0.5)
+    )
     try:
         with connect(settings.engine) as connection:
             encoder = GeneratedEncoder(max_tokens=64)

@@ -6,9 +6,9 @@ import http.client
 import itertools
 import socket
 import struct
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One client connection; a fault has the request's body and may forward it, answer, or break the connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer's body waits 40 ms for the client to acknowledge its head
     server: Proxy
     body: bytes
 
@@ -123,9 +124,9 @@ def reset_after(exchange: Exchange) -> None:
 
 
 def timeout_after(exchange: Exchange) -> None:
-    """The engine has applied the body, and no answer comes until the client gives up."""
+    """The engine has applied the body, and no answer comes until the client gives up, which ends the connection."""
     exchange.forward()
-    time.sleep(exchange.server.silence)
+    exchange.connection.recv(1)
     exchange.reset()
 
 
@@ -165,32 +166,81 @@ def items_429(exchange: Exchange) -> None:
     exchange.answer(status, headers, orjson.dumps({"errors": True, "items": items}))
 
 
+class Gate:
+    """A fault that holds a load at a known point: ``passing`` requests go through, and all that follow are held.
+
+    With ``applied`` the engine has applied what is held and only its answer is kept back; else it has not seen it.
+    """
+
+    def __init__(self, passing: int, *, applied: bool = False) -> None:
+        self._passing = passing
+        self._applied = applied
+        self._drops = False
+        self._lock = threading.Lock()
+        self._reached = threading.Event()
+        self._open = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> None:
+        if not self._open.is_set() and self._is_held():
+            answer = exchange.forward() if self._applied else None
+            self._reached.set()
+            self._open.wait()
+            if self._drops:
+                exchange.reset()
+                return
+            exchange.answer(*(answer or exchange.forward()))
+        else:
+            pass_on(exchange)
+
+    def holds(self, process: subprocess.Popen[str]) -> bool:
+        """Wait until a request of ``process`` is held; False when the process has ended without one."""
+        while not self._reached.wait(0.02):
+            if process.poll() is not None:
+                return self._reached.is_set()
+        return True
+
+    def open(self) -> None:
+        """Let everything through."""
+        self._open.set()
+
+    def drop(self) -> None:
+        """Break the connections of all that is held, and let what follows through."""
+        self._drops = True
+        self._open.set()
+
+    def _is_held(self) -> bool:
+        with self._lock:
+            self._passing -= 1
+            return self._passing < 0
+
+
 class Proxy(ThreadingHTTPServer):
-    """Forwards to ``target``; ``fault`` meets the first two of every three requests whose path holds ``meets``.
+    """Forwards to ``target``; ``fault`` meets requests whose path holds ``meets``.
+
+    A :class:`Gate` meets all of them, any other fault the first two of every three.
 
     Attributes:
+        fault: what the next requests meet.
         faults: how many requests met it.
-        silence: seconds that :func:`timeout_after` keeps still.
     """
 
     daemon_threads = True
 
-    def __init__(self, target: str, fault: Fault, silence: float, meets: str) -> None:
+    def __init__(self, target: str, fault: Fault, meets: str) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
         self.target = target
+        self.fault = fault
         self.faults = 0
-        self.silence = silence
         self.meets = meets
-        self._fault = fault
         self._requests = itertools.count()
         self._lock = threading.Lock()
 
     def next_fault(self) -> Fault | None:
         with self._lock:
-            if next(self._requests) % 3 == 2:
+            if next(self._requests) % 3 == 2 and not isinstance(self.fault, Gate):
                 return None
             self.faults += 1
-            return self._fault
+            return self.fault
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that gave up is what some faults are about; anything else is shown."""
@@ -203,9 +253,9 @@ class Proxy(ThreadingHTTPServer):
 
 
 @contextmanager
-def proxy(target: str, fault: Fault, *, silence: float = 2.0, meets: str = "/_bulk") -> Iterator[Proxy]:
-    """A running proxy; its threads end with the block."""
-    with Proxy(target, fault, silence, meets) as server:
+def proxy(target: str, fault: Fault, *, meets: str = "/_bulk") -> Iterator[Proxy]:
+    """A running proxy; it takes no connections after the block."""
+    with Proxy(target, fault, meets) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

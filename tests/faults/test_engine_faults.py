@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -101,7 +100,6 @@ def test_a_block_of_the_disk_watermark_is_waited_for(connection, index_name, tal
     def blocking():
         yield from documents(COUNT // 2, vectors=True)
         indices.update_settings(connection, index, {"index.blocks.read_only_allow_delete": True})
-        threading.Timer(1.5, unblock).start()
         yield from documents(COUNT // 2, first=COUNT // 2, vectors=True)
 
     def unblock():
@@ -110,6 +108,7 @@ def test_a_block_of_the_disk_watermark_is_waited_for(connection, index_name, tal
     def follow(progress):
         if progress.waiting:
             waits.append(progress.waiting)
+            unblock()
 
     load(blocking(), index, connection, progress=follow)
     assert any("block" in wait for wait in waits)

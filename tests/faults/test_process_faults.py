@@ -9,19 +9,22 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
+from loader import TOLD
 from loading import documents, record_line
+from proxy import Gate, pass_on, proxy
 from tally import RUNS, is_clean
 
 from hybrid_search.engine import connect, indices
-from hybrid_search.engine.local import down, up
+from hybrid_search.engine.local import down, node, up
+from hybrid_search.engine.local.launch import Runtime
 from hybrid_search.engine.local.state import node_folder
-from hybrid_search.ingest.state.lease import BEFORE_LOAD
+from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.settings import DocumentSettings, EngineSettings
 
 pytestmark = pytest.mark.faults
@@ -30,6 +33,8 @@ COUNT = 2000
 SEED = 20_250_101
 LOADER = Path(__file__).with_name("loader.py")
 TESTS = str(LOADER.parents[1])
+SIGNALS = {signal.SIGINT: "interrupt (Ctrl-C)", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+"""Their rows in the table."""
 SOURCE = DocumentSettings(text=("text",), number=("place",), dense="dense", sparse="sparse")
 
 
@@ -47,74 +52,79 @@ def source(folder):
     return read(folder / "source.jsonl", SOURCE)
 
 
-def start(folder, connection, index, **options):
+def start(folder, url, index, **options):
     """The loading program, running."""
-    given = {"folder": str(folder), "url": connection.where, "index": index, "body_bytes": 20_000, **options}
+    given = {"folder": str(folder), "url": url, "index": index, "body_bytes": 20_000, **options}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, str(Path(TESTS).parent)])}
     command = [sys.executable, str(LOADER), json.dumps(given)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def finish(folder, connection, index, **options):
+def finish(folder, url, index, **options):
     """Run the loading program to its end; its report."""
-    process = start(folder, connection, index, **options)
-    output, error = process.communicate(timeout=300)
+    process = start(folder, url, index, **options)
+    output, error = process.communicate()
     assert process.returncode == 0, error
     return json.loads(output)
 
 
-def journal_size(folder):
-    path = folder / "journal"
-    return path.stat().st_size if path.exists() else 0
-
-
-def kill_at(process, folder, size, deadline=120.0):
-    """Kill the program when its journal has grown to ``size`` bytes; whether it was still running."""
-    until = time.monotonic() + deadline
-    while journal_size(folder) < size and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.001)
-    alive = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return alive
-
-
 def test_kill_9_at_random_points(folder, opensearch, new_names, tally):
-    """Killed again and again at random sizes of its journal, the load ends with every document there once.
+    """Killed again and again after a random number of bodies, the load ends with every document there once.
 
-    The journal grows by a line for every body, so its size says how far a load has come; at most the bodies in
-    flight are sent again. The index settings from before the first load are back at the end.
+    One body is held when the kill comes, before or after the engine has applied it; at most the bodies in flight are
+    sent again. The index settings from before the first load are back at the end.
     """
     draw, killed = random.Random(SEED), 0
-    while killed < RUNS:
-        index, before = new_names(opensearch), killed
-        (folder / "journal").unlink(missing_ok=True)
-        while killed < RUNS and kill_at(
-            start(folder, opensearch, index, body_bytes=3_000), folder, journal_size(folder) + draw.randint(0, 1500)
-        ):
-            killed += 1
-        report = finish(folder, opensearch, index)
-        assert report["refused"] == 0
-        settings = indices.read_settings(opensearch, index)
-        assert (settings["index.refresh_interval"], indices.read_meta(opensearch, index)[BEFORE_LOAD]) == ("1s", None)
-        row = tally.check("kill -9 of the load", killed - before, opensearch, index, source=source(folder))
-        assert is_clean(row)
+    with proxy(opensearch.where, pass_on) as between:
+        while killed < RUNS:
+            index, before = new_names(opensearch), killed
+            (folder / "journal").unlink(missing_ok=True)
+            while killed < RUNS and kill_while_held(start(folder, between.url, index, body_bytes=3_000), between, draw):
+                killed += 1
+            between.fault = pass_on
+            report = finish(folder, between.url, index)
+            assert report["refused"] == 0
+            settings = indices.read_settings(opensearch, index)
+            assert settings["index.refresh_interval"] == "1s"
+            assert indices.read_meta(opensearch, index)[BEFORE_LOAD] is None
+            row = tally.check("kill -9 of the load", killed - before, opensearch, index, source=source(folder))
+            assert is_clean(row)
     assert killed == RUNS
 
 
-def test_sigterm_and_an_interrupt_end_in_order(folder, opensearch, new_names, tally):
-    """Ctrl-C: the senders finish what they sent, settings are restored, and the next run goes on from there."""
-    index = new_names(opensearch)
-    process = start(folder, opensearch, index)
-    while journal_size(folder) < 1500 and process.poll() is None:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert indices.read_settings(opensearch, index)["index.refresh_interval"] == "1s"
-    report = finish(folder, opensearch, index)
+def kill_while_held(process, between, draw):
+    """Kill the program while a body is held after a random number of them; False when it has sent no more than that."""
+    between.fault = gate = Gate(draw.randint(0, 40), applied=draw.random() < 0.5)
+    held = gate.holds(process)
+    process.kill()
+    process.communicate()
+    gate.drop()
+    return held
+
+
+NOT_YET = pytest.mark.xfail(strict=True, reason="the commands leave SIGHUP to the system, which ends them at once")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=NOT_YET)],
+    ids=lambda number: number.name,
+)
+def test_a_signal_ends_a_load_in_order(number, folder, opensearch, new_names, tally):
+    """Ctrl-C and its like: the senders finish what they sent, settings are restored, and the next run goes on there."""
+    index, gate = new_names(opensearch), Gate(passing=20)
+    with proxy(opensearch.where, gate) as between:
+        process = start(folder, between.url, index, body_bytes=3_000, told=[number])
+        assert gate.holds(process)
+        process.send_signal(number)
+        told = process.stdout.readline()
+        gate.open()
+        _, error = process.communicate()
+        assert (told, process.returncode == 0) == (f"{TOLD}\n", False), error
+        assert indices.read_settings(opensearch, index)["index.refresh_interval"] == "1s"
+        report = finish(folder, between.url, index, body_bytes=3_000)
     assert report["resumed"] > 0
-    assert is_clean(tally.check("interrupt (Ctrl-C)", 1, opensearch, index, source=source(folder)))
+    assert is_clean(tally.check(SIGNALS[number], 1, opensearch, index, source=source(folder)))
 
 
 @pytest.mark.parametrize("victim", ["journal", "cache"])
@@ -122,12 +132,12 @@ def test_a_full_disk_stops_with_a_sentence_and_the_load_goes_on_later(victim, fo
     """No file may grow beyond a limit: the load says which one cannot be written; with room again it is finished."""
     index = new_names(opensearch)
     limit = {"journal": 1000, "cache": 20_000}[victim]
-    process = start(folder, opensearch, index, largest_file=limit, cache=victim == "cache")
-    _, error = process.communicate(timeout=300)
+    process = start(folder, opensearch.where, index, body_bytes=3_000, largest_file=limit, cache=victim == "cache")
+    _, error = process.communicate()
     assert process.returncode == 1
     assert victim in error
     assert "Traceback" not in error
-    finish(folder, opensearch, index)
+    finish(folder, opensearch.where, index)
     assert is_clean(tally.check(f"full disk ({victim})", 1, opensearch, index, source=source(folder)))
 
 
@@ -138,9 +148,9 @@ def test_a_full_disk_before_the_dead_letters(folder, opensearch, new_names, tall
     too_long = {"x" * 40_000: 1.0}  # for a term in Lucene, as the engine says
     wrong = [json.dumps({**json.loads(line), "sparse": too_long}) + "\n" for line in lines[:3]]
     path.write_text("".join(wrong + lines[3:]))
-    _, error = start(folder, opensearch, index, largest_file=60_000).communicate(timeout=300)
+    _, error = start(folder, opensearch.where, index, largest_file=60_000).communicate()
     assert "letters.jsonl: cannot be written" in error
-    finish(folder, opensearch, index)
+    finish(folder, opensearch.where, index)
     letters = map(json.loads, (folder / "letters.jsonl").read_text().splitlines()[1:])
     refused = [(letter["id"], letter["reason"]) for letter in letters]
     row = tally.check("full disk (dead letters)", 1, opensearch, index, source=source(folder), refused=refused)
@@ -149,26 +159,27 @@ def test_a_full_disk_before_the_dead_letters(folder, opensearch, new_names, tall
 
 
 @pytest.fixture
-def own_node():
-    """An OpenSearch of this test's own, to be killed."""
+def own_node(monkeypatch):
+    """An OpenSearch of this test's own, to be killed; as a short-lived one it starts with half the processor time."""
+    monkeypatch.setattr(node, "Runtime", partial(Runtime, short_lived=True))
     name = f"faults-{uuid4().hex[:8]}"
-    node = up(name, heap="512m")
-    yield node
+    yield up(name, heap="512m")
     down(name)
     shutil.rmtree(node_folder(name))
 
 
 def test_an_engine_that_is_killed_and_restarted(folder, own_node, tally):
-    """kill -9 of the server in the middle of a load: the load waits, the server comes back, nothing is lost."""
-    with connect(EngineSettings(url=own_node.url)) as connection:
-        process = start(folder, connection, "killed", body_bytes=3_000)
-        while journal_size(folder) < 2_500 and process.poll() is None:
-            time.sleep(0.001)
-        os.kill(own_node.pid, signal.SIGKILL)
-        restart = threading.Timer(1.0, up, [own_node.name])
-        restart.start()
-        output, error = process.communicate(timeout=300)
-        restart.join()
+    """kill -9 of the server while it owes answers: the load waits, the server comes back, nothing is lost."""
+    gate = Gate(passing=20, applied=True)
+    with connect(EngineSettings(url=own_node.url)) as connection, proxy(own_node.url, gate) as between:
+        process = start(folder, between.url, "killed", body_bytes=3_000)
+        assert gate.holds(process)
+        server = psutil.Process(own_node.pid)
+        server.kill()
+        server.wait()
+        gate.drop()
+        up(own_node.name)
+        output, error = process.communicate()
         assert process.returncode == 0, error
         assert json.loads(output)["retried"] > 0
         assert is_clean(tally.check("kill -9 of the engine", 1, connection, "killed", source=source(folder)))

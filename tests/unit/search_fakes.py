@@ -42,22 +42,34 @@ class FunctionTransport:
 
 
 class AsyncFunctionTransport:
-    """The same, after a moment in which other tasks run; ``most`` is how many were waiting at once."""
+    """The same, after a step in which other tasks run; searches are held until ``together`` of them wait at once.
+
+    ``arrived`` is set when a search has come, ``released`` when they are held no longer.
+    """
 
     where = "http://fake"
 
-    def __init__(self, respond: Responder) -> None:
+    def __init__(self, respond: Responder, together: int = 0) -> None:
         self._respond = respond
-        self.waiting = self.most = 0
+        self._together = together
+        self._waiting = 0
+        self.arrived, self.released = asyncio.Event(), asyncio.Event()
 
     async def send(self, request: Request) -> Answer:
-        self.waiting += 1
-        self.most = max(self.most, self.waiting)
-        try:
-            await asyncio.sleep(0.01)
-        finally:
-            self.waiting -= 1
+        await asyncio.sleep(0)
+        if request.path.endswith("search"):
+            await self._meet()
         return self._respond(request)
+
+    async def _meet(self) -> None:
+        self._waiting += 1
+        self.arrived.set()
+        if self._waiting >= self._together:
+            self.released.set()
+        try:
+            await self.released.wait()
+        finally:
+            self._waiting -= 1
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -68,9 +80,9 @@ def connection(respond: Responder) -> Connection:
     return Connection(FunctionTransport(respond), DIALECT)
 
 
-def async_connection(respond: Responder) -> AsyncConnection:
-    """The same with awaitables."""
-    return AsyncConnection(AsyncFunctionTransport(respond), DIALECT)
+def async_connection(respond: Responder, together: int = 0) -> AsyncConnection:
+    """The same with awaitables; searches are held until ``together`` of them wait at once."""
+    return AsyncConnection(AsyncFunctionTransport(respond, together), DIALECT)
 
 
 class PlaneEncoder:

@@ -20,25 +20,25 @@ def test_items_arrive_in_order():
 
 def test_a_stage_runs_no_further_ahead_than_its_channel():
     """With a reader that takes nothing, a stage makes its capacity and the one item that does not fit."""
-    made = []
+    made, making = [], threading.Semaphore(0)
 
     def numbers():
         for number in range(100):
             made.append(number)
+            making.release()
             yield number
 
     with Overlap() as overlap:
         overlap.ahead("count", numbers())
-        deadline = time.monotonic() + 10
-        while len(made) < CHANNEL_CAPACITY + 1 and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(0.05)
+        for _ in range(CHANNEL_CAPACITY + 1):
+            making.acquire()
+        assert not making.acquire(timeout=0.05)
         assert len(made) == CHANNEL_CAPACITY + 1
 
 
 def test_stages_work_at_the_same_time():
     """A stage and its reader meet at a barrier, which they could not one after the other."""
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2)
 
     def numbers():
         yield 0

@@ -77,7 +77,7 @@ def repository(monkeypatch, tmp_path) -> Iterator[Repository]:
     served.url = f"http://127.0.0.1:{server.server_port}/"
     monkeypatch.setenv("HYBRID_SEARCH_MAVEN_URL", served.url)
     monkeypatch.setenv("M2_REPO", str(tmp_path / "no-m2"))
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield served
     server.shutdown()

@@ -60,8 +60,8 @@ def node(*members: Member, name: str = "a", stopped: bool = False) -> LocalNode:
 @contextmanager
 def stand_in(name: str = "a") -> Iterator[Member]:
     """A harmless process with a server's argument on its command line, and the member that it stands for."""
-    command = [sys.executable, "-c", "import time; time.sleep(60)", path_argument(member(name).config)]
-    with subprocess.Popen(command) as process:
+    command = [sys.executable, "-c", "input()", path_argument(member(name).config)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:
             started = member(name, pid=process.pid, created=psutil.Process(process.pid).create_time())
             wait_until(lambda: started.running() is not None)
@@ -71,8 +71,8 @@ def stand_in(name: str = "a") -> Iterator[Member]:
 
 
 def wait_until(condition) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
+    """Wait as long as it takes: how soon a process starts or ends is not what is tested."""
+    while not condition():
         time.sleep(0.01)
 
 
@@ -175,9 +175,9 @@ def test_stopping_ends_exactly_the_recorded_process():
 
 def test_a_process_that_ignores_the_request_is_killed():
     """After the patience is over nothing is asked any more."""
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
     command = [sys.executable, "-c", code, path_argument(member().config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         started = member(pid=process.pid, created=psutil.Process(process.pid).create_time())
         stop([started], patience=0.2)
