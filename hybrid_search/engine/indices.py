@@ -195,7 +195,7 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
 
 
 def _with_fields(schema: IndexSchema, additions: Mapping[str, str]) -> IndexSchema:
-    kinds = filter_kinds(schema) | dict(additions)
+    kinds = {**filter_kinds(schema), **additions}
     fields = {f"{kind}_fields": tuple(n for n, k in kinds.items() if k == kind) for kind in ROLES}
     return replace(schema, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
 
