@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from hybrid_search.errors import RecordError
@@ -35,31 +37,35 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
     return None
 
 
-def values_at(record: Mapping[str, Any], path: str) -> Iterator[Any]:
+def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
     """Every value of a field that is not null: of names with dots, of objects, and of all items of lists on the way."""
-    if path in record:
-        yield from _flat(record[path])
+    values = _flat(record[path]) if path in record else []
     for head, rest in _splits(path):
         for inner in _flat(record.get(head)):
-            if isinstance(inner, Mapping):
-                yield from values_at(inner, rest)
+            if isinstance(inner, dict):
+                values += values_at(inner, rest)
+    return values
 
 
-def _splits(path: str) -> Iterator[tuple[str, str]]:
+@cache
+def _splits(path: str) -> tuple[tuple[str, str], ...]:
     """``a.b.c`` as ``(a, b.c)`` and ``(a.b, c)``."""
-    for dot in re.finditer(r"\.", path):
-        yield path[: dot.start()], path[dot.end() :]
+    return tuple((path[: dot.start()], path[dot.end() :]) for dot in re.finditer(r"\.", path))
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def _flat(value: Any) -> list[Any]:
     """All that is in a list and the lists within, but nulls, in order; a value that is no list is itself."""
+    if not isinstance(value, list | tuple):
+        return [] if value is None else [value]
+    found: list[Any] = []
     pending = [value]
     while pending:
         item = pending.pop()
         if isinstance(item, list | tuple):
             pending.extend(reversed(item))
         elif item is not None:
-            yield item
+            found.append(item)
+    return found
 
 
 def put(record: dict[str, Any], path: str, value: Any) -> None:
@@ -140,10 +146,15 @@ def check(value: Any, field: str, role: str) -> None:
         raise RecordError(what, remedy=remedy) from None
 
 
-def filter_kinds(schema: IndexSchema) -> dict[str, str]:
+def filter_kinds(schema: IndexSchema) -> Mapping[str, str]:
     """Which fields can be filtered on, and as what: ``keyword``, ``number`` or ``date`` by the user's name."""
-    named = {"keyword": schema.keyword_fields, "number": schema.number_fields, "date": schema.date_fields}
-    return {name: kind for kind, names in named.items() for name in names}
+    return _kinds(schema.keyword_fields, schema.number_fields, schema.date_fields)
+
+
+@cache
+def _kinds(keyword: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...]) -> Mapping[str, str]:
+    named = {"keyword": keyword, "number": number, "date": date}
+    return MappingProxyType({name: kind for kind, names in named.items() for name in names})
 
 
 def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
@@ -158,7 +169,7 @@ def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, A
 def _written(value: Any, kind: str) -> Any:
     value = taken(value, kind)
     if kind == "keyword" and isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
     if isinstance(value, float) and kind == "number" and 2**53 <= abs(value) < 2**63:
         return int(value)  # a whole number, which the engine is to keep as one
     return value

@@ -47,6 +47,8 @@ _ESCAPES = {"%": "%25", ".": "%2E"}
 
 def escape(name: str) -> str:
     """A name without dots that :func:`unescape` turns back; the name itself where it has neither ``.`` nor ``%``."""
+    if "." not in name and "%" not in name:
+        return name
     for character, escaped in _ESCAPES.items():
         name = name.replace(character, escaped)
     return name

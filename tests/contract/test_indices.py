@@ -12,7 +12,8 @@ from hybrid_search.engine.answers import Verdict
 from hybrid_search.engine.bulk import bulk_request, delete_action, index_action, outcomes
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError, RequestRefusedError, UnsupportedError
-from hybrid_search.records import IndexSchema, Leg, Provenance
+from hybrid_search.filters import Eq, clause
+from hybrid_search.records import Document, IndexSchema, Leg, Passage, Provenance
 
 
 class Models:
@@ -279,3 +280,38 @@ def test_one_node_needs_no_replica(connection, index_name):
     indices.create_index(connection, name, replace(SCHEMA, replicas=0))
     nodes = connection.send(Request.json("GET", "/_cluster/health"))["number_of_data_nodes"]
     assert (indices.replica_warning(connection, name) is None) == (nodes == 1)
+
+
+def test_fields_are_added_to_an_index_that_lacks_them(connection, index_name):
+    """To mapping and _meta at once, beside what others keep there; what is loaded then can be filtered on."""
+    name = index_name()
+    filled(connection, name, passages(2))
+    indices.update_meta(connection, name, {"note": 1})
+    opened = indices.open_index(connection, name)
+    wanted = replace(SCHEMA, keyword_fields=("brand", "maker.name"), number_fields=("price", "rating"), replicas=5)
+    assert indices.schema_difference(opened.schema, wanted).additions == {"maker.name": "keyword", "rating": "number"}
+    changed = indices.add_fields(connection, opened, wanted)
+    assert changed.schema == replace(
+        SCHEMA, keyword_fields=("brand", "size.eu", "maker.name"), number_fields=("price", "rating")
+    )
+    assert indices.open_index(connection, name) == changed
+    assert indices.add_fields(connection, changed, wanted) == changed
+    assert indices.read_meta(connection, name)["note"] == 1
+    document = Document("new", "stone", {"maker": {"name": "Sol"}, "rating": 2**53 + 1})
+    one = replace(passages(1)[0], passage=Passage(document, 0, 0, 5))
+    write(connection, name, [one], changed.schema)
+    for found in (Eq("maker.name", "Sol"), Eq("rating", 2**53 + 1)):
+        assert indices.count(connection, name, clause(found, changed.schema)) == 1
+
+
+def test_what_cannot_be_changed_is_a_conflict(connection, index_name):
+    """Named with both values and the way out; nothing is added then."""
+    name = index_name()
+    indices.create_index(connection, name, SCHEMA)
+    opened = indices.open_index(connection, name)
+    wanted = replace(SCHEMA, analyzer="german", keyword_fields=("price", "new"), number_fields=())
+    with pytest.raises(IndexMismatchError) as caught:
+        indices.add_fields(connection, opened, wanted)
+    for part in ("analyzer: english / german", "field price: number / keyword", "hybrid-search reindex"):
+        assert part in str(caught.value)
+    assert indices.open_index(connection, name) == opened

@@ -7,7 +7,7 @@ are looked at once more, value by value, where they are written (:func:`hybrid_s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from hybrid_search.errors import RecordError
@@ -28,7 +28,7 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
     _check_id(document.id, where)
     if not document.text.strip():
         raise RecordError("the text is empty", where=where, remedy="Leave the document out or name its text fields")
-    if (bad := _unsayable(document.fields)) is not None:
+    if (bad := _unsayable(document.fields.values())) is not None:
         remedy = "Leave the field out, or write the number as text"
         raise RecordError(f"a field holds {bad!r}, which is no number that can be stored", where=where, remedy=remedy)
     if document.dense is not None and dense is not None and document.dense.shape != (dense.dimension,):
@@ -39,14 +39,19 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
         )
 
 
-def _unsayable(value: Any, depth: int = 0) -> float | None:
+def _unsayable(values: Iterable[Any], depth: int = 0) -> float | None:
     """The first number among the values that JSON cannot say, NaN or infinite, and that would be written as null."""
-    if isinstance(value, float):
-        return None if math.isfinite(value) else value
-    if not isinstance(value, Mapping | list | tuple) or depth > DEEPEST:
-        return None
-    inner = value.values() if isinstance(value, Mapping) else value
-    return next((bad for one in inner if (bad := _unsayable(one, depth + 1)) is not None), None)
+    for value in values:
+        if isinstance(value, str):
+            continue
+        bad = None
+        if isinstance(value, float):
+            bad = None if math.isfinite(value) else value
+        elif isinstance(value, dict | list | tuple) and depth < DEEPEST:
+            bad = _unsayable(value.values() if isinstance(value, dict) else value, depth + 1)
+        if bad is not None:
+            return bad
+    return None
 
 
 def _check_id(id_: str, where: str) -> None:
