@@ -67,12 +67,16 @@ def z_score(scores: Sequence[float], missing: float | None = None) -> list[float
     Bruch, Gai, Ingber (see :func:`min_max`) use ``(s - mean) / deviation``. Moving all scores of a leg, the missing
     ones too, by the same amount changes no ranking, and keeps contributions from being negative. A missing hit has
     the lowest score, as in :func:`min_max`, not the mean.
+
+    Mean, deviation and lowest are of one population: the scores, and ``missing`` as one more where it is known. So no
+    score is further than ``sqrt(n - 1)`` deviations from the mean of n, however close to each other the found ones are.
     """
-    if not scores:
+    population = [*scores, *([] if missing is None else [missing])]
+    if not population:
         return []
-    mean = math.fsum(scores) / len(scores)
-    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in scores) / len(scores))
-    return _scaled(scores, lowest=_lowest(scores, missing), span=deviation)
+    mean = math.fsum(population) / len(population)
+    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in population) / len(population))
+    return _scaled(scores, lowest=min(population), span=deviation)
 
 
 def theoretical_minimum(scores: Sequence[float], missing: float | None = None, *, lowest: float = 0.0) -> list[float]:
@@ -80,9 +84,11 @@ def theoretical_minimum(scores: Sequence[float], missing: float | None = None, *
 
     The normalisation that Bruch, Gai, Ingber (see :func:`min_max`) recommend. ``lowest`` is 0 for all three legs:
     BM25 and dot products of positive weights are 0 without a common term, and both engines report a cosine as
-    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum, known or not.
+    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum, known or not. A score below
+    ``lowest`` shows that the minimum lies there: no hit is worth less than one that was not found.
     """
     del missing
+    lowest = min(lowest, *scores) if scores else lowest
     return _scaled(scores, lowest=lowest, span=max(scores, default=lowest) - lowest)
 
 
