@@ -112,6 +112,7 @@ def run_experiment(
     if rerank and client.searcher.reranker is None:
         raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
     named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
+    named = _weighing(named, compared)
     told = progress or (lambda *_: None)
     found = {False: _retrieve(client, judged, told, legs=named, window=window, candidates=candidates)}
     if exact and Leg.DENSE in named:
@@ -125,6 +126,14 @@ def run_experiment(
         rows.append(Row(system, measure(relevant, rankings), rankings))
         told("measure", done, len(wanted))
     return Experiment(rows, len(judged), len(queries) - len(judged), client.searcher.reranker_name if rerank else None)
+
+
+def _weighing(legs: Sequence[Leg], fusions: Sequence[Fusion]) -> tuple[Leg, ...]:
+    """The legs that weigh something in one of the fusions at least; the others are left out, as in a search."""
+    heard = {leg for fusion in fusions for leg in fusion.having_a_say(legs)}
+    if not heard:
+        raise QueryError("all weights are 0", remedy="Give at least one leg a positive weight.")
+    return tuple(leg for leg in legs if leg in heard)
 
 
 def _on_legs(fusions: Sequence[Fusion]) -> Sequence[Fusion]:
@@ -146,20 +155,24 @@ def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:
 
 
 def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
-    """Single legs first, then fusions of two, then of three; reranked ones after all others."""
-    plain = [System((leg,), fusions[0]) for leg in legs]
+    """Single legs first, then fusions of two, then of three; reranked ones after all others.
+
+    A fusion in which one of its legs weighs 0 is that of the others, which is there already.
+    """
+    alone = replace(fusions[0], weights={})
+    plain = [System((leg,), alone) for leg in legs]
     if exact and Leg.DENSE in legs:
-        plain.append(System((Leg.DENSE,), fusions[0], exact=True))
+        plain.append(System((Leg.DENSE,), alone, exact=True))
     for size in range(2, len(legs) + 1):
-        plain += [System(some, _among(some, fusion)) for some in combinations(legs, size) for fusion in fusions]
+        plain += [
+            System(some, fusion.among(some))
+            for some in combinations(legs, size)
+            for fusion in fusions
+            if fusion.having_a_say(some) == some
+        ]
     yield from plain
     if rerank:
         yield from (System(one.legs, one.fusion, reranked=True) for one in plain if not one.exact)
-
-
-def _among(legs: Sequence[Leg], fusion: Fusion) -> Fusion:
-    """The fusion with the weights of these legs only: those of others are no part of a system's name."""
-    return replace(fusion, weights={leg: weight for leg, weight in fusion.weights.items() if leg in legs})
 
 
 class _Pairs:

@@ -70,7 +70,8 @@ def plan_search(
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was.
 
-    Legs that are named must be in the index; the legs of the settings are those of them that the index has.
+    Legs that are named must be in the index; the legs of the settings are those of them that the index has. A leg that
+    weighs 0 is left out.
 
     Raises:
         QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
@@ -92,7 +93,7 @@ def plan_search(
     )
     _check_ranges(plan)
     plan.fusion.shares(plan.legs)
-    return plan
+    return replace(plan, legs=plan.fusion.having_a_say(plan.legs))
 
 
 def fusion_of(schema: IndexSchema, settings: SearchSettings, method: str | None = None) -> Fusion:

@@ -61,7 +61,7 @@ def search(
             query=one.query,
             hits=_page(one, hits, stored, plan),
             legs=one.reports,
-            fusion=plan.fusion.label,
+            fusion=plan.fusion.among(set(plan.legs) - set(one.errors)).label,
             reranker=None if plan.reranking is None else reranker,
             took_ms=took,
             warnings=one.warnings,

@@ -99,8 +99,8 @@ class Searcher:
         return results
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> Steps[list[Retrieved]]:
-        """The procedure of the legs alone: what each found, before fusion."""
-        plan, asked = self._checked(queries, None, options)
+        """The procedure of the legs alone: what each found, before fusion, whatever it weighs."""
+        plan, asked = self._checked(queries, None, {**options, "fusion": Fusion()})
         results: list[Retrieved] = []
         for batch in _batches(asked):
             retrieved = yield from encode(batch, plan)
@@ -224,7 +224,10 @@ def has_models(settings: Settings) -> bool:
 
 def needs_encoder(settings: Settings) -> bool:
     """Whether anything but BM25 is asked for: without, the query client needs neither torch nor a model."""
-    return settings.rerank.model == LATE or any(leg != Leg.BM25 for leg in settings.search.legs)
+    search = settings.search
+    return settings.rerank.model == LATE or any(
+        leg != Leg.BM25 and search.weights.get(leg, 1.0) > 0 for leg in search.legs
+    )
 
 
 def _query(query: str | Query, matching: Filter | str | None) -> Query:

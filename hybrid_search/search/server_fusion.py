@@ -35,10 +35,10 @@ def retrieve_fused(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -
 
 
 def _body(one: Retrieved, plan: Plan, target: Target) -> legs.Body | None:
-    """The legs that have a say, as one search; None where the query leaves nothing to search for."""
-    shares = plan.fusion.shares(plan.legs)
-    searches = {ask.leg: ask.query(plan.window) for ask in leg_searches(one, plan, target) if shares[ask.leg] > 0}
+    """The legs as one search; None where the query leaves nothing to search for."""
+    searches = {ask.leg: ask.query(plan.window) for ask in leg_searches(one, plan, target)}
     if len(searches) > 1:
+        shares = plan.fusion.shares(plan.legs)
         weights: dict[Leg, float] | None = shares if plan.fusion.weights else None
         return target.dialect.server_fusion(
             searches, window=plan.window, rank_constant=plan.fusion.rank_constant, weights=weights

@@ -162,6 +162,19 @@ def test_three_legs_give_all_their_combinations() -> None:
     ]
 
 
+def test_a_leg_of_weight_zero_is_not_measured() -> None:
+    """As in a search: it is not retrieved; a fusion that silences one of its legs is no row of its own."""
+    searching = client()
+    silent = Fusion("rrf", {Leg.BM25: 1, Leg.DENSE: 1, Leg.SPARSE: 0})
+    experiment = run_experiment(searching, QUERIES, QRELS, fusions=[silent])
+    assert [row.system.name for row in experiment.rows] == ["bm25", "dense", "bm25+dense rrf"]
+    other = Fusion("min-max", {Leg.BM25: 1, Leg.DENSE: 0, Leg.SPARSE: 1})
+    both = run_experiment(searching, QUERIES, QRELS, fusions=[silent, other])
+    assert [row.system.name for row in both.rows][3:] == ["bm25+dense rrf", "bm25+sparse min-max"]
+    with pytest.raises(QueryError, match="all weights are 0"):
+        run_experiment(searching, QUERIES, QRELS, legs=["sparse"], fusions=[silent])
+
+
 def test_reranked_systems_score_every_pair_once() -> None:
     """Three systems rerank the same passages of two queries; the reranker sees each once."""
     asked = []

@@ -170,6 +170,14 @@ def test_a_failed_leg_leaves_its_weight_to_the_others() -> None:
     assert scores(fuse(RUNS, Fusion("min-max", weights))) == scores(fuse(RUNS, Fusion("min-max")))
 
 
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_leg_of_weight_zero_finds_nothing(method) -> None:
+    """The ranking is that of the other legs, and no hit of the silent leg is at its end."""
+    silent = Fusion(method, {Leg.BM25: 1, Leg.DENSE: 1, Leg.SPARSE: 0})
+    extra = {**RUNS, Leg.SPARSE: [("z", 9.0), ("a", 1.0)]}
+    assert fuse(extra, silent) == fuse(RUNS, Fusion(method, {Leg.BM25: 1, Leg.DENSE: 1}))
+
+
 @given(runs, methods)
 def test_contributions_sum_to_the_fused_score(found, method) -> None:
     """What the legs gave is all there is to a score."""

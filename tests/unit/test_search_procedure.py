@@ -187,6 +187,25 @@ def test_reranking_can_replace_or_be_left_out() -> None:
     assert [hit.id for hit in asked.search(rerank=False)] == ["b", "a", "d", "c"]
 
 
+def test_a_leg_of_weight_zero_is_neither_encoded_nor_sent() -> None:
+    """BM25 alone has a say: no vector is made, one search goes out, and the label names no other leg."""
+    asked = Asked(engine(RUNS))
+    result = asked.search(fusion=Fusion("rrf", {Leg.BM25: 2, Leg.DENSE: 0, Leg.SPARSE: 0}))
+    assert asked.encoder.texts == []
+    assert [leg_of(body) for body in asked.sent[0]] == [Leg.BM25]
+    assert [hit.id for hit in result] == ["a", "b", "c"]
+    assert (result.fusion, set(result.legs)) == ("rrf bm25=2", {Leg.BM25})
+
+
+def test_the_label_names_the_legs_that_searched() -> None:
+    """The weight of a leg that did not search, or failed, is no part of how the hits were ranked."""
+    settings = Settings(search=SearchSettings(weights={"sparse": 0.6}))
+    assert Asked(engine(RUNS), settings=settings).search().fusion == "min-max sparse=0.6"
+    assert Asked(engine(RUNS), settings=settings).search(legs=["bm25"]).fusion == "min-max"
+    failing = Asked(engine(RUNS, {Leg.SPARSE: REFUSED}), settings=settings)
+    assert failing.search().fusion == "min-max"
+
+
 REFUSED = {"error": {"type": "parse_exception", "reason": "no such thing"}, "status": 400}
 
 
