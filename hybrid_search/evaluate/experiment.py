@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import Unpack
 
 from hybrid_search.errors import InputError, QueryError
-from hybrid_search.evaluate.measures import NDCG, Scores, measure
+from hybrid_search.evaluate.comparison import Comparison, comparisons
+from hybrid_search.evaluate.measures import MEASURES, Scores, measure, measures_within
 from hybrid_search.evaluate.runs import Ranking
-from hybrid_search.evaluate.significance import randomisation_p
 from hybrid_search.read import Qrels
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import Fusion, Reranking, SearchClient
@@ -34,6 +34,11 @@ class System:
     exact: bool = False
 
     @property
+    def is_leg(self) -> bool:
+        """Whether this is one leg as it is: what the others are compared with."""
+        return len(self.legs) == 1 and not self.reranked
+
+    @property
     def name(self) -> str:
         """Unique among the systems of an experiment: ``bm25+dense rrf, reranked``."""
         name = "+".join(self.legs)
@@ -55,24 +60,32 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """All rows, and on what they were measured: ``queries`` judged ones; ``unjudged`` ones were left out."""
+    """All rows, and on what they were measured.
+
+    ``queries`` counts the judged ones; ``unjudged`` ones were left out, ``empty`` ones (without text) count 0.
+    ``identical`` counts the rankings from which the document with the query's own id was left out, None where none was
+    to be. The first of ``measures`` is the one that systems are compared by.
+    """
 
     rows: Sequence[Row]
     queries: int
     unjudged: int
     reranker: str | None
+    measures: Sequence[str] = MEASURES
+    empty: int = 0
+    identical: int | None = None
 
     @property
     def best_leg(self) -> Row:
         """The best single leg by nDCG@10: what a fusion must beat."""
-        legs = [row for row in self.rows if len(row.system.legs) == 1 and not row.system.reranked]
-        return max(legs, key=lambda row: row.scores.mean[NDCG])
+        return max((row for row in self.rows if row.system.is_leg), key=lambda row: row.scores.mean[self.measures[0]])
 
-    def p_value(self, row: Row) -> float | None:
-        """How likely chance makes such a difference in nDCG@10 to the best leg; None for a leg as it is."""
-        if len(row.system.legs) == 1 and not row.system.reranked:
-            return None
-        return randomisation_p(row.scores.by_query[NDCG], self.best_leg.scores.by_query[NDCG])
+    def comparisons(self) -> dict[str, Comparison]:
+        """Every fusion and every reranking against the best leg by nDCG@10, by the name of the system."""
+        rows = [row for row in self.rows if not row.system.is_leg]
+        values = [row.scores.by_query[self.measures[0]] for row in rows]
+        found = comparisons(values, self.best_leg.scores.by_query[self.measures[0]])
+        return {row.system.name: one for row, one in zip(rows, found, strict=True)}
 
 
 def run_experiment(
@@ -86,9 +99,13 @@ def run_experiment(
     candidates: int | None = None,
     rerank: bool = False,
     exact: bool = False,
+    ignore_identical: bool = False,
     progress: OnProgress | None = None,
 ) -> Experiment:
     """Measure every leg and every fusion of two or more legs.
+
+    A judged query without a text cannot be searched and counts 0. No measure is cut below where the window ends: a
+    window of 20 gives R@20.
 
     Args:
         client: of the index.
@@ -100,6 +117,8 @@ def run_experiment(
         candidates: passages that each leg fetches, and the width of the graph search.
         rerank: also measure every system reranked, with the client's reranker.
         exact: also compare with every vector, to say what the graph costs.
+        ignore_identical: leave the document with the id of the query out of its ranking: BEIR's convention for sets
+            whose queries are documents of the corpus (ArguAna, Quora).
         progress: told about every step.
 
     Raises:
@@ -114,18 +133,30 @@ def run_experiment(
     named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
     named = _weighing(named, compared)
     told = progress or (lambda *_: None)
-    found = {False: _retrieve(client, judged, told, legs=named, window=window, candidates=candidates)}
+    asked = [query for query in judged if _can_be_searched(query)]
+    found = {False: _retrieve(client, asked, told, legs=named, window=window, candidates=candidates)}
     if exact and Leg.DENSE in named:
-        found[True] = _retrieve(client, judged, told, legs=[Leg.DENSE], window=window, exact=True)
+        found[True] = _retrieve(client, asked, told, legs=[Leg.DENSE], window=window, exact=True)
     pairs, reranking = _Pairs(client), client.searcher.default_reranking(window)
     relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
     wanted = list(systems(named, compared, exact=exact, rerank=rerank))
+    measures = measures_within(client.searcher.settings.search.window if window is None else window)
     rows: list[Row] = []
     for done, system in enumerate(wanted, start=1):
         rankings = {str(one.query.id): _ranking(system, one, pairs, reranking) for one in found[system.exact]}
-        rows.append(Row(system, measure(relevant, rankings), rankings))
+        if ignore_identical:
+            rankings = {id_: [hit for hit in ranking if hit[0] != id_] for id_, ranking in rankings.items()}
+        rows.append(Row(system, measure(relevant, rankings, measures), rankings))
         told("measure", done, len(wanted))
-    return Experiment(rows, len(judged), len(queries) - len(judged), client.searcher.reranker_name if rerank else None)
+    return Experiment(
+        rows,
+        queries=len(judged),
+        unjudged=len(queries) - len(judged),
+        reranker=client.searcher.reranker_name if rerank else None,
+        measures=measures,
+        empty=len(judged) - len(asked),
+        identical=sum(_finds_itself(one) for one in found[False]) if ignore_identical else None,
+    )
 
 
 def _weighing(legs: Sequence[Leg], fusions: Sequence[Fusion]) -> tuple[Leg, ...]:
@@ -152,6 +183,14 @@ def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:
             f"none of the {len(queries):,} queries has judgements", remedy="Give queries and qrels of the same set"
         )
     return judged
+
+
+def _can_be_searched(query: Query) -> bool:
+    return bool(query.text.strip()) or query.dense is not None or query.sparse is not None
+
+
+def _finds_itself(one: Retrieved) -> bool:
+    return any(one.query.id in run for run in one.runs.values())
 
 
 def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
