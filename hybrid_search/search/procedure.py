@@ -20,6 +20,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.collapse import Best, document_id
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
+from hybrid_search.search.reasons import why_nothing
 from hybrid_search.search.rerank import Reranked, combine
 from hybrid_search.search.retrieve import Retrieved, Target, encode, patience, retrieve
 from hybrid_search.search.server_fusion import retrieve_fused
@@ -49,6 +50,9 @@ def search(
         yield from (retrieve_fused if plan.fusion.by_server else retrieve)(retrieved, plan, target)
     with clock("fuse"):
         fused = [one.fused(plan.fusion) for one in retrieved]
+    for one, hits in zip(retrieved, fused, strict=True):
+        if not hits:
+            yield from _say_why(one, plan, target)
     with clock("fetch"):
         stored = yield from _fetch(retrieved, fused, plan, target)
     with clock("rerank"):
@@ -68,6 +72,14 @@ def search(
         )
         for one, hits in zip(retrieved, ranked, strict=True)
     ]
+
+
+def _say_why(one: Retrieved, plan: Plan, target: Target) -> Generator[Step, Any, None]:
+    """Name the reason for an empty page: that of the leg which would find most."""
+    searched = [leg for leg in (Leg.DENSE, Leg.BM25) if leg in plan.legs and leg not in one.errors]
+    leg = searched[0] if searched else None
+    if reason := (yield from why_nothing(one.query, leg, target, timeout=plan.timeout)):
+        one.warnings.append(f"nothing found: {reason}")
 
 
 class Stopwatch:

@@ -22,7 +22,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.collapse import Best, best_passages
 from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.steps import Encode, Send, Step
+from hybrid_search.search.steps import Encode, Encoded, Send, Step
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
@@ -103,14 +103,18 @@ def encode(queries: Sequence[Query], plan: Plan) -> Generator[Step, Any, list[Re
     if not texts:
         return retrieved
     try:
-        encoded: EncodedTexts = yield Encode(list(texts.values()))
+        encoded: Encoded = yield Encode(list(texts.values()))
     except HybridSearchError as error:
         for n in texts:
             for leg in missing[n]:
                 retrieved[n].failed(leg, error)
         return retrieved
     for row, n in enumerate(texts):
-        retrieved[n].query = _with_vectors(queries[n], encoded, row, missing[n])
+        retrieved[n].query = _with_vectors(queries[n], encoded.vectors, row, missing[n])
+        if row in encoded.too_long and Leg.DENSE in missing[n]:
+            retrieved[n].warnings.append(
+                f"the dense leg read the first {encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
+            )
     return retrieved
 
 

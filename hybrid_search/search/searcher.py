@@ -25,7 +25,7 @@ from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.plan import Plan, check_query, fusion_of, plan_search
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import Retrieved, Target, encode, retrieve
-from hybrid_search.search.steps import Encode, Score, Steps
+from hybrid_search.search.steps import Encode, Encoded, Score, Steps
 from hybrid_search.settings import NO_MODEL, Settings
 
 LATE = "late"
@@ -125,7 +125,7 @@ class Searcher:
             ModelError: there is none.
         """
         if isinstance(step, Encode) and self.encoder is not None:
-            return self.encoder.encode_queries(step.texts)
+            return _encoded(self.encoder, step.texts)
         if isinstance(step, Score) and self.reranker is not None:
             return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
@@ -228,6 +228,17 @@ def needs_encoder(settings: Settings) -> bool:
     return settings.rerank.model == LATE or any(
         leg != Leg.BM25 and search.weights.get(leg, 1.0) > 0 for leg in search.legs
     )
+
+
+def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> Encoded:
+    """The vectors of ``texts``; tokens are counted only of those that could have more than the model reads."""
+    limit, tokenizer = encoder.max_tokens, encoder.tokenizer
+    long = {n: text for n, text in enumerate(texts) if len(text.encode()) > limit} if tokenizer is not None else {}
+    counts = {
+        n: len(spans) for n, spans in zip(long, tokenizer.spans(list(long.values())) if long else (), strict=True)
+    }
+    too_long = {n: count for n, count in counts.items() if count > limit}
+    return Encoded(encoder.encode_queries(texts), limit, too_long)
 
 
 def _query(query: str | Query, matching: Filter | str | None) -> Query:

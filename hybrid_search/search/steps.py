@@ -6,10 +6,11 @@ knows neither sockets nor models nor threads. The synchronous and the asynchrono
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import HybridSearchError
 
@@ -18,9 +19,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """Vectors of query texts, please; answered with :class:`~hybrid_search.encode.protocols.EncodedTexts`."""
+    """Vectors of query texts, please; answered with :class:`Encoded`."""
 
     texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Vectors of n texts, and how many tokens each text has that is longer than the ``limit`` of the model."""
+
+    vectors: EncodedTexts
+    limit: int = 0
+    too_long: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

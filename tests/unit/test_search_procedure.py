@@ -6,16 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from search_fakes import DIALECT, SCHEMA, PlaneEncoder, bodies, connection, engine, found, leg_of
+from search_fakes import DIALECT, PlaneEncoder, bodies, connection, engine, found, leg_of
+from search_fakes import SCHEMA as PLAIN
 
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.errors import EngineTimeoutError, ModelError, QueryError, RequestRefusedError
+from hybrid_search.filters import Eq
 from hybrid_search.records import Leg, LegReport, LegScore, Query, RerankScore
 from hybrid_search.search import Fusion, Reranking
 from hybrid_search.search.retrieve import Target
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.steps import Send, run
 from hybrid_search.settings import RerankSettings, SearchSettings, Settings
+
+SCHEMA = replace(PLAIN, keyword_fields=("kind",))
 
 RUNS = {
     Leg.BM25: [("a#0", 12.0), ("b#1", 8.0), ("c#0", 4.0)],
@@ -313,16 +317,43 @@ def test_queries_beyond_the_clause_limit_are_cut_and_say_so() -> None:
     assert len(sparse["query"]["bool"]["should"]) == 1000
     assert "sparse.0" not in str(sparse)
     assert result.warnings == [
+        "the dense leg read the first 100 of the query's 1,001 tokens",
         "the bm25 leg searched for the first 1,000 words of the query",
         "the sparse leg searched for the 1,000 heaviest of 1,001 terms",
     ]
 
 
 def test_nothing_found_is_an_empty_result() -> None:
-    """No fetch, no rerank, no hits."""
+    """No fetch, no rerank, no hits, and the reason: every passage has a vector, so there is none."""
     asked = Asked(engine({}), reranker=Lengths())
-    assert list(asked.search()) == []
+    result = asked.search()
+    assert list(result) == []
     assert len(asked.sent) == 1
+    assert result.warnings == ["nothing found: the index is empty"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("?!", "the query holds no word to search for: punctuation and stop words alone find nothing"),
+        ("the", "the query holds no word to search for: punctuation and stop words alone find nothing"),
+        ("zebra", "no passage holds a word of the query"),
+    ],
+)
+def test_bm25_says_why_it_found_nothing(text, reason) -> None:
+    """The analyzer of the index knows whether there was a word to look for."""
+    asked = Asked(engine({}))
+    assert asked.search(text, legs=["bm25"]).warnings == [f"nothing found: {reason}"]
+    filtered = asked.search(Query("q", filter=Eq("kind", "x")), legs=["bm25", "dense"])
+    assert filtered.warnings == ["nothing found: no passage passes the filter"]
+
+
+def test_a_query_longer_than_the_dense_model_reads_says_so() -> None:
+    """Tokens are counted only where the text has more bytes than the model reads tokens."""
+    texts = ["word " * 101, "word " * 100, "short"]
+    first, second, third = Asked(engine(RUNS)).search_many(texts)
+    assert first.warnings == ["the dense leg read the first 100 of the query's 101 tokens"]
+    assert (second.warnings, third.warnings) == ([], [])
 
 
 def test_exact_search_compares_with_every_vector() -> None:
