@@ -233,11 +233,9 @@ def needs_encoder(settings: Settings) -> bool:
 def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> Encoded:
     """The vectors of ``texts``; tokens are counted only of those that could have more than the model reads."""
     limit, tokenizer = encoder.max_tokens, encoder.tokenizer
-    long = {n: text for n, text in enumerate(texts) if len(text.encode()) > limit} if tokenizer is not None else {}
-    counts = {
-        n: len(spans) for n, spans in zip(long, tokenizer.spans(list(long.values())) if long else (), strict=True)
-    }
-    too_long = {n: count for n, count in counts.items() if count > limit}
+    long = [n for n, text in enumerate(texts) if len(text.encode()) > limit and tokenizer is not None]
+    spans = tokenizer.spans([texts[n] for n in long]) if long else []
+    too_long = {n: len(found) for n, found in zip(long, spans, strict=True) if len(found) > limit}
     return Encoded(encoder.encode_queries(texts), limit, too_long)
 
 
