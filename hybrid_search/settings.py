@@ -198,6 +198,9 @@ class RerankSettings(Section, frozen=True):
 class SearchSettings(Section, frozen=True):
     """How legs are fused.
 
+    ``timeout`` is how many seconds a search, or a batch of 32, may wait for the engine in all, and for a model that is
+    busy with others.
+
     ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
     passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
 

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from hybrid_search.evaluate.experiment import OnProgress
 
 
+IgnoreIdentical = Annotated[
+    bool | None,
+    typer.Option(
+        "--ignore-identical/--keep-identical",
+        help="Leave out the document with the query's own id (default: for a BEIR folder).",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(evaluate)
@@ -35,13 +44,7 @@ def evaluate(
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
     rerank: Annotated[str | None, typer.Option(help="Also rerank all: late, or the name of a cross-encoder.")] = None,
     exact_dense: Annotated[bool, typer.Option("--exact-dense", help="Say what the graph search costs.")] = False,
-    ignore_identical: Annotated[
-        bool | None,
-        typer.Option(
-            "--ignore-identical/--keep-identical",
-            help="Leave out the document with the query's own id (default: for a BEIR folder).",
-        ),
-    ] = None,
+    ignore_identical: IgnoreIdentical = None,
     timing: Annotated[bool, typer.Option("--timing", help="Also time every leg and the whole search.")] = False,
     runs: Annotated[Path | None, typer.Option(help="A folder for TREC runs, one file per system.")] = None,
     as_json: Json = False,

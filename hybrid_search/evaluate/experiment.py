@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -16,9 +17,10 @@ from hybrid_search.records import Leg, Query
 from hybrid_search.search import Fusion, Reranking, SearchClient
 from hybrid_search.search.fusion import METHODS
 from hybrid_search.search.plan import indexed_legs, named_legs
-from hybrid_search.search.rerank import combine
+from hybrid_search.search.rerank import checked_scores, combine
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import BATCH, SearchOptions
+from hybrid_search.search.steps import Score
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
@@ -104,8 +106,7 @@ def run_experiment(
 ) -> Experiment:
     """Measure every leg and every fusion of two or more legs.
 
-    A judged query without a text cannot be searched and counts 0. No measure is cut below where the window ends: a
-    window of 20 gives R@20.
+    A judged query without a text counts 0. No measure is cut below where the window ends: 20 hits give R@20.
 
     Args:
         client: of the index.
@@ -117,8 +118,7 @@ def run_experiment(
         candidates: passages that each leg fetches, and the width of the graph search.
         rerank: also measure every system reranked, with the client's reranker.
         exact: also compare with every vector, to say what the graph costs.
-        ignore_identical: leave the document with the id of the query out of its ranking: BEIR's convention for sets
-            whose queries are documents of the corpus (ArguAna, Quora).
+        ignore_identical: leave the document with the id of the query out of its ranking, as BEIR does.
         progress: told about every step.
 
     Raises:
@@ -126,37 +126,29 @@ def run_experiment(
         QueryError: legs that the index lacks, reranking without a reranker, fusion by the server.
         EngineError: a query could not be searched.
     """
-    judged = _judged(queries, qrels)
-    compared = _on_legs([client.searcher.fusion(fusion) for fusion in fusions or METHODS])
-    if rerank and client.searcher.reranker is None:
-        raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
+    judged, told = _judged(queries, qrels), progress or (lambda *_: None)
+    compared = _comparable([client.searcher.fusion(fusion) for fusion in fusions or METHODS], client, rerank=rerank)
     named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
     named = _weighing(named, compared)
-    told = progress or (lambda *_: None)
-    asked = [query for query in judged if _can_be_searched(query)]
+    asked = [query for query in judged if query.text.strip() or query.dense is not None or query.sparse is not None]
     found = {False: _retrieve(client, asked, told, legs=named, window=window, candidates=candidates)}
     if exact and Leg.DENSE in named:
         found[True] = _retrieve(client, asked, told, legs=[Leg.DENSE], window=window, exact=True)
-    pairs, reranking = _Pairs(client), client.searcher.default_reranking(window)
-    relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
-    wanted = list(systems(named, compared, exact=exact, rerank=rerank))
+    ranked = _Ranked(client, found, client.searcher.default_reranking(window), ignore_identical=ignore_identical)
     measures = measures_within(client.searcher.settings.search.window if window is None else window)
-    rows: list[Row] = []
+    wanted = list(systems(named, compared, exact=exact, rerank=rerank))
+    rows = list(_rows(wanted, ranked, {str(query.id): qrels[str(query.id)] for query in judged}, measures, told))
+    reranker, unjudged = client.searcher.reranker_name if rerank else None, len(queries) - len(judged)
+    return Experiment(rows, len(judged), unjudged, reranker, measures, len(judged) - len(asked), ranked.identical)
+
+
+def _rows(
+    wanted: Sequence[System], ranked: _Ranked, qrels: Qrels, measures: Sequence[str], progress: OnProgress
+) -> Iterator[Row]:
     for done, system in enumerate(wanted, start=1):
-        rankings = {str(one.query.id): _ranking(system, one, pairs, reranking) for one in found[system.exact]}
-        if ignore_identical:
-            rankings = {id_: [hit for hit in ranking if hit[0] != id_] for id_, ranking in rankings.items()}
-        rows.append(Row(system, measure(relevant, rankings, measures), rankings))
-        told("measure", done, len(wanted))
-    return Experiment(
-        rows,
-        queries=len(judged),
-        unjudged=len(queries) - len(judged),
-        reranker=client.searcher.reranker_name if rerank else None,
-        measures=measures,
-        empty=len(judged) - len(asked),
-        identical=sum(_finds_itself(one) for one in found[False]) if ignore_identical else None,
-    )
+        rankings = ranked.by(system)
+        yield Row(system, measure(qrels, rankings, measures), rankings)
+        progress("measure", done, len(wanted))
 
 
 def _weighing(legs: Sequence[Leg], fusions: Sequence[Fusion]) -> tuple[Leg, ...]:
@@ -167,7 +159,9 @@ def _weighing(legs: Sequence[Leg], fusions: Sequence[Fusion]) -> tuple[Leg, ...]
     return tuple(leg for leg in legs if leg in heard)
 
 
-def _on_legs(fusions: Sequence[Fusion]) -> Sequence[Fusion]:
+def _comparable(fusions: Sequence[Fusion], client: SearchClient, *, rerank: bool) -> Sequence[Fusion]:
+    if rerank and client.searcher.reranker is None:
+        raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
     if any(fusion.by_server for fusion in fusions):
         raise QueryError(
             "every fusion is measured on the same retrieved legs, which the server's own cannot be",
@@ -183,14 +177,6 @@ def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:
             f"none of the {len(queries):,} queries has judgements", remedy="Give queries and qrels of the same set"
         )
     return judged
-
-
-def _can_be_searched(query: Query) -> bool:
-    return bool(query.text.strip()) or query.dense is not None or query.sparse is not None
-
-
-def _finds_itself(one: Retrieved) -> bool:
-    return any(one.query.id in run for run in one.runs.values())
 
 
 def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
@@ -226,27 +212,58 @@ class _Pairs:
 
         Raises:
             InputError: a passage that was found is gone: the index changes while it is measured.
+            ModelError: the reranker failed, or its scores are ill-formed.
         """
         missing = [id_ for id_ in passage_ids if (query.text, id_) not in self._scores]
         texts = self._client.passages(missing) if missing else {}
         if gone := sorted(set(missing) - set(texts)):
             raise InputError(f"the passage {gone[0]} was deleted", remedy="Evaluate while nothing is being indexed")
-        reranker = self._client.searcher.reranker
-        if texts and reranker is not None:
-            found = reranker.score(query.text, list(texts.values()))
-            self._scores |= {(query.text, id_): float(score) for id_, score in zip(texts, found, strict=True)}
+        if texts:
+            step = Score(query.text, list(texts.values()), math.inf)
+            found = checked_scores(self._client.searcher.ask_model(step), len(texts))
+            self._scores |= {(query.text, id_): score for id_, score in zip(texts, found, strict=True)}
         return [self._scores[query.text, id_] for id_ in passage_ids]
 
 
-def _ranking(system: System, one: Retrieved, pairs: _Pairs, reranking: Reranking) -> Ranking:
-    fused = one.fused(system.fusion, system.legs)
-    if system.reranked:
-        window = fused[: reranking.window]
-        scores = pairs.scores(one.query, [one.best(hit).passage_id for hit in window])
-        return [(hit.hit.id, hit.score) for hit in combine(fused, scores, reranking.weight)]
-    if len(system.legs) == 1:
-        return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
-    return [(hit.id, hit.score) for hit in fused]
+class _Ranked:
+    """What was found, as each system ranks it; ``found`` holds the graph's runs and the exact ones."""
+
+    def __init__(
+        self,
+        client: SearchClient,
+        found: Mapping[bool, Sequence[Retrieved]],
+        reranking: Reranking,
+        *,
+        ignore_identical: bool,
+    ) -> None:
+        self._found = found
+        self._pairs = _Pairs(client)
+        self._reranking = reranking
+        self._ignore_identical = ignore_identical
+
+    @property
+    def identical(self) -> int | None:
+        """How many queries find the document of their own id; None where it is not ignored."""
+        if not self._ignore_identical:
+            return None
+        return sum(any(one.query.id in run for run in one.runs.values()) for one in self._found[False])
+
+    def by(self, system: System) -> dict[str, Ranking]:
+        """Rankings by query id; without the document of the same id where that is to be ignored."""
+        rankings = {str(one.query.id): self._ranking(system, one) for one in self._found[system.exact]}
+        if not self._ignore_identical:
+            return rankings
+        return {id_: [hit for hit in ranking if hit[0] != id_] for id_, ranking in rankings.items()}
+
+    def _ranking(self, system: System, one: Retrieved) -> Ranking:
+        fused = one.fused(system.fusion, system.legs)
+        if system.reranked:
+            window = fused[: self._reranking.window]
+            scores = self._pairs.scores(one.query, [one.best(hit).passage_id for hit in window])
+            return [(hit.hit.id, hit.score) for hit in combine(fused, scores, self._reranking.weight)]
+        if len(system.legs) == 1:
+            return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
+        return [(hit.id, hit.score) for hit in fused]
 
 
 def _retrieve(

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
 from hybrid_search.engine.indices import open_index_async
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.client import engine_settings
+from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, SearchOptions, open_searcher
 from hybrid_search.search.steps import Send, Step, Steps, T, run_async
@@ -54,12 +55,38 @@ class AsyncSearchClient:
         results = await self.search_many([query], k, **options)
         return results[0]
 
+    @overload
     async def search_many(
-        self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
-    ) -> list[SearchResult]:
-        """The same for many queries, encoded together and sent together, 32 at a time; results in order."""
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[False] = False,
+        **options: Unpack[SearchOptions],
+    ) -> list[SearchResult]: ...
+
+    @overload
+    async def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[True],
+        **options: Unpack[SearchOptions],
+    ) -> list[Outcome]: ...
+
+    async def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Sequence[Outcome]:
+        """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
         searcher, connection = await self._opened()
-        return await self._run(searcher.search(queries, k, **options), searcher, connection)
+        steps = searcher.search(queries, k, return_errors=return_errors, **options)
+        return await self._run(steps, searcher, connection)
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""

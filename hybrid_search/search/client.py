@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 import msgspec
 
@@ -14,6 +14,7 @@ from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.indices import open_index
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
+from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, SearchOptions, open_searcher
 from hybrid_search.search.steps import Send, Step, run
@@ -82,11 +83,41 @@ class SearchClient:
         """
         return self.search_many([query], k, **options)[0]
 
+    @overload
     def search_many(
-        self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
-    ) -> list[SearchResult]:
-        """The same for many queries, encoded together and sent together, 32 at a time; results in order."""
-        return run(self._searcher.search(queries, k, **options), self._carry_out)
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[False] = False,
+        **options: Unpack[SearchOptions],
+    ) -> list[SearchResult]: ...
+
+    @overload
+    def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[True],
+        **options: Unpack[SearchOptions],
+    ) -> list[Outcome]: ...
+
+    def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Sequence[Outcome]:
+        """The same for many queries, encoded together and sent together, 32 at a time; results in order.
+
+        With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
+        and the others are answered; without, the first error is raised.
+        """
+        steps = self._searcher.search(queries, k, return_errors=return_errors, **options)
+        return run(steps, self._carry_out)
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
+import orjson
 
 from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
@@ -33,7 +35,8 @@ class Plan:
 
     Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
     the dense leg is at least as wide. ``exact`` compares with every vector instead. The page is ``k`` hits after
-    the first ``offset``. ``timeout`` is in seconds, for each request.
+    the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how long a
+    busy model is waited for.
     """
 
     legs: tuple[Leg, ...]
@@ -134,12 +137,13 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozense
         encoded: the legs whose vectors can be made from text here.
 
     Raises:
-        QueryError: an empty text where a leg or the reranker needs it, a leg without a vector and without an
-            encoder, a vector with another dimension, or one that is zero, not finite or not positive, a filter on
-            what the index cannot filter on.
+        QueryError: an empty text where a leg or the reranker needs it, text that is no Unicode, a leg without a vector
+            and without an encoder, a vector with another dimension, or one that is zero, not finite or not positive,
+            a filter on what the index cannot filter on.
     """
+    _check_characters(query)
     if query.filter is not None:
-        clause(query.filter, schema)
+        _check_json(clause(query.filter, schema), query)
     given = {Leg.DENSE: query.dense is not None, Leg.SPARSE: query.sparse is not None}
     needs_text = [leg for leg in plan.legs if not given.get(leg, False)]
     if (needs_text or plan.reranking) and not query.text.strip():
@@ -152,6 +156,27 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozense
                 remedy=f"Load a {leg} model, give the vector, or name other legs.",
             )
     _check_vectors(query, schema)
+
+
+def _check_characters(query: Query) -> None:
+    try:
+        query.text.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(
+            f"character {error.start + 1} of the query is half a surrogate pair, which is no text",
+            where=_where(query),
+            remedy="A byte that is not UTF-8 was read as one: write the query in UTF-8.",
+        ) from error
+    _check_json(list(query.sparse or ()), query)
+
+
+def _check_json(value: Any, query: Query) -> None:
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise QueryError(
+            f"the query holds what JSON cannot say: {error}", where=_where(query), remedy="Write it in UTF-8."
+        ) from error
 
 
 def _check_vectors(query: Query, schema: IndexSchema) -> None:

@@ -10,7 +10,7 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
 from hybrid_search.records import Leg, Query
-from hybrid_search.search.retrieve import Target
+from hybrid_search.search.asking import Target
 from hybrid_search.search.steps import Send, Step
 
 LOOKED_AT = 1000

@@ -9,9 +9,7 @@ import pytest
 from search_fakes import DIALECT, PlaneEncoder, bodies, connection, engine, found, leg_of
 from search_fakes import SCHEMA as PLAIN
 
-from hybrid_search.engine.protocols import Answer
 from hybrid_search.errors import EngineTimeoutError, ModelError, QueryError, RequestRefusedError
-from hybrid_search.filters import Eq
 from hybrid_search.records import Leg, LegReport, LegScore, Query, RerankScore
 from hybrid_search.search import Fusion, Reranking
 from hybrid_search.search.retrieve import Target
@@ -283,21 +281,6 @@ def test_an_unfilled_window_is_better_than_none() -> None:
     assert result.warnings == ["the window of the bm25 leg was not filled: no answer in 12 s"]
 
 
-def test_a_passage_that_was_deleted_meanwhile_is_left_out() -> None:
-    """Found and then gone: the hit is missing, and the result says so."""
-
-    def respond(request):
-        answer = engine(RUNS)(request).body
-        if leg_of(bodies(request)[0]) is None:
-            hits = answer["responses"][0]["hits"]
-            hits["hits"] = [hit for hit in hits["hits"] if hit["_id"] != "a#0"]
-        return Answer(200, answer)
-
-    result = Asked(respond).search()
-    assert [hit.id for hit in result] == ["b", "d", "c"]
-    assert result.warnings == ["passages found but not fetched: 1 (deleted meanwhile, or late)"]
-
-
 def test_a_query_of_unknown_terms_searches_no_sparse_leg() -> None:
     """No clause at all would match everything."""
     asked = Asked(engine(RUNS))
@@ -330,30 +313,6 @@ def test_nothing_found_is_an_empty_result() -> None:
     assert list(result) == []
     assert len(asked.sent) == 1
     assert result.warnings == ["nothing found: the index is empty"]
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("?!", "the query holds no word to search for: punctuation and stop words alone find nothing"),
-        ("the", "the query holds no word to search for: punctuation and stop words alone find nothing"),
-        ("zebra", "no passage holds a word of the query"),
-    ],
-)
-def test_bm25_says_why_it_found_nothing(text, reason) -> None:
-    """The analyzer of the index knows whether there was a word to look for."""
-    asked = Asked(engine({}))
-    assert asked.search(text, legs=["bm25"]).warnings == [f"nothing found: {reason}"]
-    filtered = asked.search(Query("q", filter=Eq("kind", "x")), legs=["bm25", "dense"])
-    assert filtered.warnings == ["nothing found: no passage passes the filter"]
-
-
-def test_a_query_longer_than_the_dense_model_reads_says_so() -> None:
-    """Tokens are counted only where the text has more bytes than the model reads tokens."""
-    texts = ["word " * 101, "word " * 100, "short"]
-    first, second, third = Asked(engine(RUNS)).search_many(texts)
-    assert first.warnings == ["the dense leg read the first 100 of the query's 101 tokens"]
-    assert (second.warnings, third.warnings) == ([], [])
 
 
 def test_exact_search_compares_with_every_vector() -> None:

@@ -1,0 +1,131 @@
+"""Searches sent together and their answers read: within the time that is left, and nothing taken on trust.
+
+What answers may be a proxy's page, or an engine that gave up half way: an answer that is not what was asked for is an
+error of the package, with its beginning in the message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.engine.protocols import Dialect
+from hybrid_search.errors import EngineError, EngineTimeoutError, RequestRefusedError
+from hybrid_search.records import IndexSchema
+from hybrid_search.search import legs
+from hybrid_search.search.steps import Send, Step
+
+GRACE = 0.5
+"""Seconds, at most a tenth of what is left, in which an engine that was stopped may still send what it has."""
+
+SHOWN = 80
+"""Characters of an unreadable answer that go into the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a search goes: an index, how its engine is spoken to, what it holds, and its place for messages."""
+
+    index: str
+    dialect: Dialect
+    schema: IndexSchema
+
+    @property
+    def where(self) -> str:
+        return f"index {self.index}"
+
+
+@dataclass(slots=True)
+class Budget:
+    """The seconds that all requests of a search may take together, and how many they took."""
+
+    seconds: float
+    spent: float = 0.0
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.seconds - self.spent)
+
+    @property
+    def for_the_engine(self) -> float:
+        """What the engine itself is given, so that its answer is here in time."""
+        return self.left - min(GRACE, self.left / 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out."""
+
+    hits: Sequence[Mapping[str, Any]]
+    took: float
+    timed_out: bool
+    shards: int
+    failed_shards: int
+
+
+def ask(
+    bodies: Sequence[Callable[[float], legs.Body]], target: Target, budget: Budget
+) -> Generator[Step, Any, list[Found | EngineError]]:
+    """The answers to searches that are sent together, each found or refused.
+
+    Args:
+        bodies: for each search its body, given the seconds that the engine may take.
+        target: where.
+        budget: what is left of the caller's time; the request is charged to it.
+
+    Raises:
+        EngineTimeoutError: no time is left, or no answer came in what was.
+        EngineError: no answer, or one that is not that of a search engine.
+    """
+    if budget.left <= 0:
+        raise EngineTimeoutError(
+            f"the search took its {budget.seconds:g} s", where=target.where, remedy="Give it more: search.timeout"
+        )
+    within = budget.for_the_engine
+    request = legs.multi_search(target.index, [body(within) for body in bodies], timeout=budget.left)
+    begin = time.perf_counter()
+    try:
+        answer = yield Send(request)
+    finally:
+        budget.spent += time.perf_counter() - begin
+    return [_found(response, target.where) for response in _responses(answer, len(bodies), target.where)]
+
+
+def _responses(answer: Any, count: int, where: str) -> Sequence[Any]:
+    responses = answer.get("responses") if isinstance(answer, Mapping) else None
+    if not isinstance(responses, list):
+        raise _unreadable(answer, where)
+    if len(responses) != count:
+        raise RequestRefusedError(
+            f"{len(responses)} answers to {count} searches",
+            where=where,
+            remedy="Check any proxy on the way",
+        )
+    return responses
+
+
+def _found(response: Any, where: str) -> Found | EngineError:
+    try:
+        if "error" in response:
+            return error_for(failure(int(response["status"]), response), where)
+        shards, hits = response["_shards"], response["hits"]["hits"]
+        for hit in hits:
+            _ = hit["_id"]
+        return Found(
+            hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        unreadable = _unreadable(response, where)
+        unreadable.__cause__ = error
+        return unreadable
+
+
+def _unreadable(answer: Any, where: str) -> EngineError:
+    return RequestRefusedError(
+        f"the answer is not that of a search engine: {str(answer)[:SHOWN]!r}",
+        where=where,
+        remedy="Check the address, and any proxy before it",
+    )
