@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from hybrid_search.engine.answers import error_for, failure
-from hybrid_search.engine.protocols import Dialect
-from hybrid_search.errors import EngineError, EngineTimeoutError, RequestRefusedError
+from hybrid_search.engine.protocols import Dialect, Request
+from hybrid_search.errors import EngineError, EngineTimeoutError, HybridSearchError, RequestRefusedError
 from hybrid_search.records import IndexSchema
 from hybrid_search.search import legs
 from hybrid_search.search.steps import Send, Step
@@ -27,15 +28,32 @@ SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a search goes: an index, how its engine is spoken to, what it holds, and its place for messages."""
+    """Where a search goes: an index or alias by its name, how its engine is spoken to, and what it holds.
+
+    ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
+    models were not checked. ``within`` is the filter of the alias, which the engine applies too.
+    """
 
     index: str
     dialect: Dialect
     schema: IndexSchema
+    behind: str | None = None
+    within: Mapping[str, Any] | None = None
 
     @property
     def where(self) -> str:
         return f"index {self.index}"
+
+
+class AliasMovedError(HybridSearchError):
+    """Another index answered than the one that was opened; clients open again, so it does not leave them."""
+
+    def __init__(self, target: Target, found: str) -> None:
+        super().__init__(
+            f"{target.index} stood for {target.behind} and now stands for {found}",
+            where=target.where,
+            remedy="Open it again",
+        )
 
 
 @dataclass(slots=True)
@@ -79,6 +97,7 @@ def ask(
     Raises:
         EngineTimeoutError: no time is left, or no answer came in what was.
         EngineError: no answer, or one that is not that of a search engine.
+        AliasMovedError: another index answered.
     """
     if budget.left <= 0:
         raise EngineTimeoutError(
@@ -91,7 +110,22 @@ def ask(
         answer = yield Send(request)
     finally:
         budget.spent += time.perf_counter() - begin
-    return [_found(response, target.where) for response in _responses(answer, len(bodies), target.where)]
+    return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
+
+
+def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
+    """Look whether the name still stands for the index that was opened, after an engine refused a search.
+
+    Raises:
+        AliasMovedError: it stands for another.
+    """
+    request = Request.json("GET", f"/{quote(target.index, safe='')}/_alias", timeout=max(budget.left, GRACE))
+    try:
+        answer = yield Send(request)
+    except EngineError:
+        return
+    if target.behind is not None and isinstance(answer, Mapping) and answer and target.behind not in answer:
+        raise AliasMovedError(target, ", ".join(sorted(answer)))
 
 
 def _responses(answer: Any, count: int, where: str) -> Sequence[Any]:
@@ -107,18 +141,19 @@ def _responses(answer: Any, count: int, where: str) -> Sequence[Any]:
     return responses
 
 
-def _found(response: Any, where: str) -> Found | EngineError:
+def _found(response: Any, target: Target) -> Found | EngineError:
     try:
         if "error" in response:
-            return error_for(failure(int(response["status"]), response), where)
+            return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
         for hit in hits:
-            _ = hit["_id"]
+            if hit["_id"] and hit.get("_index", target.behind) != target.behind and target.behind is not None:
+                raise AliasMovedError(target, hit["_index"])
         return Found(
             hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
         )
     except (KeyError, TypeError, ValueError) as error:
-        unreadable = _unreadable(response, where)
+        unreadable = _unreadable(response, target.where)
         unreadable.__cause__ = error
         return unreadable
 

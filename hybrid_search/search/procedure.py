@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from hybrid_search.engine import layout
-from hybrid_search.errors import HybridSearchError
+from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
 from hybrid_search.records import Hit, Leg, Query, SearchResult
-from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.collapse import Best, document_id
 from hybrid_search.search.fetch import Stored, fetch_hits
 from hybrid_search.search.fusion import Fused
@@ -29,6 +29,10 @@ from hybrid_search.search.steps import Score, Step
 
 Outcome = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""
+
+
+_OF_ANOTHER = (IndexMissingError, RequestRefusedError)
+"""What an engine answers where the index is gone, or an alias stands for one of other models."""
 
 
 def search(
@@ -51,6 +55,8 @@ def search(
         retrieved = yield from encode(queries, plan)
     with clock("retrieve"):
         yield from (retrieve_fused if plan.fusion.by_server else retrieve)(retrieved, plan, target, budget)
+        if any(isinstance(error, _OF_ANOTHER) for one in retrieved for error in (one.error, *one.errors.values())):
+            yield from check_alias(target, budget)
     with clock("fuse"):
         fused = [[] if one.error else one.fused(plan.fusion) for one in retrieved]
     with clock("fetch"):

@@ -174,7 +174,8 @@ def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSear
         bm25 = legs.bm25(words, filter=matching)
         yield LegSearch(one, Leg.BM25, lambda _: bm25, plan.candidates)
     if Leg.DENSE in plan.legs and (vector := query.dense) is not None:
-        yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, matching), plan.candidates)
+        within = both(matching, target.within)
+        yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, within), plan.candidates)
     if Leg.SPARSE in plan.legs and query.sparse is not None:
         terms = legs.heaviest(query.sparse)
         if len(terms) < len(query.sparse):
@@ -187,6 +188,12 @@ def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSear
         else:  # no clause at all would match every passage
             one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
             one.warnings.append("the sparse leg knows no term of the query")
+
+
+def both(first: legs.Filter, second: legs.Filter) -> legs.Filter:
+    """A filter that passes what both pass; None passes everything."""
+    given = [one for one in (first, second) if one is not None]
+    return {"bool": {"filter": given}} if len(given) > 1 else next(iter(given), None)
 
 
 def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, size: int) -> legs.Body:

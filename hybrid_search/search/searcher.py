@@ -17,7 +17,6 @@ from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder
 from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
-from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
 from hybrid_search.records import Leg, Query
@@ -76,6 +75,11 @@ class Searcher:
     settings: Settings
     encoder: TextEncoder | None
     reranker: Reranker | None
+
+    @property
+    def is_one_model(self) -> bool:
+        """Whether encoder and reranker are the same object."""
+        return id(self.encoder) == id(self.reranker)
 
     @property
     def reranker_name(self) -> str | None:
@@ -207,32 +211,36 @@ class Searcher:
         return Reranking(max(1, min(settings.window, reach)), settings.weight)
 
 
-def open_searcher(
-    opened: OpenedIndex,
-    dialect: Dialect,
-    *,
-    settings: Settings,
-    encoder: TextEncoder | None = None,
-    reranker: Reranker | None = None,
-) -> Searcher:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client was opened with: the settings, and models that the caller gave instead of theirs."""
+
+    settings: Settings
+    encoder: TextEncoder | None = None
+    reranker: Reranker | None = None
+
+
+def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before: Searcher | None = None) -> Searcher:
     """A searcher of an opened index, its models loaded where they are not given.
 
-    A model that the settings leave at its default is that of the index. The searcher is pinned to the index behind
-    an alias: the models of this one were checked, those of a later one are not. No encoder is loaded where the
-    settings search by BM25 alone.
+    A model that the settings leave at its default is that of the index. No encoder is loaded where the settings search
+    by BM25 alone. Models of the searcher ``before`` are used again where the settings still lead to them.
 
     Raises:
         IndexMismatchError: the index was made with other models than those here.
         ModelError: a model cannot be found, loaded or trusted.
     """
-    settings = with_models_of(opened, settings)
+    settings = with_models_of(opened, wanted.settings)
+    same = before is not None and before.settings == settings
+    encoder = before.encoder if before is not None and same else wanted.encoder
+    reranker = before.reranker if before is not None and same else wanted.reranker
     if encoder is None and has_models(settings) and needs_encoder(settings):
         encoder = load_encoder(settings)
     if encoder is not None:
         check_models(opened, encoder, [leg for leg in encoded_legs(encoder) if leg in opened.models])
     if reranker is None:
         reranker = load_reranker(settings, encoder)
-    return Searcher(Target(opened.name, dialect, opened.schema), settings, encoder, reranker)
+    return Searcher(target, settings, encoder, reranker)
 
 
 def encoded_legs(encoder: TextEncoder | None) -> frozenset[Leg]:
