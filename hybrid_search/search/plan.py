@@ -34,9 +34,10 @@ class Plan:
     """How a batch of queries is searched.
 
     Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
-    the dense leg is at least as wide. ``exact`` compares with every vector instead. The page is ``k`` hits after
-    the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how long a
-    busy model is waited for.
+    the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
+    window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
+    hits after the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how
+    long a busy model is waited for.
     """
 
     legs: tuple[Leg, ...]
@@ -74,17 +75,19 @@ def plan_search(
     """The plan for what was asked, with ``settings`` where nothing was.
 
     Legs that are named must be in the index; the legs of the settings are those of them that the index has. A leg that
-    weighs 0 is left out.
+    weighs 0 is left out. A page beyond the window of the settings widens it, doubling; a window that is named is kept.
 
     Raises:
         QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
             lacks, weights that do not fit the legs.
     """
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
-    window = settings.window if window is None else window
+    if window is None:
+        window = wide_enough(settings.window, offset + (settings.k if k is None else k))
+    k = max(1, min(settings.k, window - offset)) if k is None else k
     plan = Plan(
         legs=searched,
-        k=max(1, min(settings.k, window - offset)) if k is None else k,
+        k=k,
         offset=offset,
         window=window,
         candidates=_usual_candidates(settings, window) if candidates is None else candidates,
@@ -97,6 +100,13 @@ def plan_search(
     _check_ranges(plan)
     plan.fusion.shares(plan.legs)
     return replace(plan, legs=plan.fusion.having_a_say(plan.legs))
+
+
+def wide_enough(window: int, reach: int) -> int:
+    """The window itself, or doubled until it holds ``reach`` hits: not once a page, for every width ranks anew."""
+    while 0 < window < min(reach, RESULT_WINDOW):
+        window = min(2 * window, RESULT_WINDOW)
+    return window
 
 
 def fusion_of(schema: IndexSchema, settings: SearchSettings, method: str | None = None) -> Fusion:
@@ -257,7 +267,7 @@ def _check_ranges(plan: Plan) -> None:
     if plan.offset + plan.k > plan.window:
         raise QueryError(
             f"{plan.k} hits from {plan.offset} reach beyond the window of {plan.window} hits per leg",
-            remedy=f"Ask for fewer, or set a wider window (at most {RESULT_WINDOW:,}).",
+            remedy=f"Ask for fewer, or a wider window (at most {RESULT_WINDOW:,}): it ranks anew what both find.",
         )
     if plan.reranking is not None and plan.reranking.window > plan.window:
         raise QueryError(

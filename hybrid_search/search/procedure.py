@@ -90,7 +90,7 @@ def _result(
         fusion=plan.fusion.among(set(plan.legs) - set(one.errors)).label,
         reranker=None if plan.reranking is None or unranked else reranker,
         took_ms=took,
-        warnings=one.warnings,
+        warnings=[*one.cuts.values(), *one.warnings],
     )
 
 

@@ -6,6 +6,7 @@ others standing; why is in its report.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,9 +24,13 @@ from hybrid_search.search.collapse import Best, best_passages
 from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.steps import Encode, Encoded, Step
+from hybrid_search.search.words import first_words
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
+
+
+_TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -33,8 +38,8 @@ class Retrieved:
     """What the legs found for one query: documents by id in rank order, reports and warnings.
 
     A leg that failed has a report and no run; ``errors`` keeps why. ``error`` is why nothing could be searched at all.
-    The runs of ``complete`` legs hold everything that they matched. Where the server fused, there are no runs but
-    ``fused_by_server``, in its order.
+    ``cuts`` say for which legs the query was too long. The runs of ``complete`` legs hold everything that they
+    matched. Where the server fused, there are no runs but ``fused_by_server``, in its order.
     """
 
     query: Query
@@ -42,6 +47,7 @@ class Retrieved:
     reports: dict[Leg, LegReport] = field(default_factory=dict)
     complete: set[Leg] = field(default_factory=set)
     errors: dict[Leg, HybridSearchError] = field(default_factory=dict)
+    cuts: dict[Leg, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     fused_by_server: dict[str, Best] | None = None
     error: HybridSearchError | None = None
@@ -110,9 +116,8 @@ def _keep_vector(one: Retrieved, leg: Leg, encoded: Encoded, row: int, count: in
     else:
         one.query = replace(one.query, sparse=vectors[row])
     if leg is Leg.DENSE and row in encoded.too_long:
-        one.warnings.append(
-            f"the dense leg read the first {encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
-        )
+        of_all = f"{encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
+        one.cuts[Leg.DENSE] = f"the dense leg read the first {of_all}"
 
 
 def ill_formed(vectors: Any, row: int, count: int) -> str | None:
@@ -132,12 +137,16 @@ def ill_formed(vectors: Any, row: int, count: int) -> str | None:
 
 @dataclass(slots=True)
 class LegSearch:
-    """One leg of one query, still to be sent: ``query(size)`` is its query for ``size`` passages."""
+    """One leg of one query, still to be sent: ``query(size)`` is its query for ``size`` passages.
+
+    ``shorter()`` asks for less where the engine refuses so many clauses.
+    """
 
     one: Retrieved
     leg: Leg
     query: Callable[[int], legs.Body]
     size: int
+    shorter: Callable[[], LegSearch] | None = None
 
     def body(self, within: float) -> legs.Body:
         """The whole search body, for an engine that may take ``within`` seconds."""
@@ -147,7 +156,8 @@ class LegSearch:
 def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget: Budget) -> Generator[Step, Any, None]:
     """Fill in the run and the report of every leg of every query, or the error of a query whose legs all failed.
 
-    A leg whose passages were of too few documents to fill its window is asked again for more of them.
+    A leg whose passages were of too few documents to fill its window is asked again for more of them; BM25 for fewer
+    words where the engine refuses so many clauses (an analyzer of n-grams, a filter of many values).
     """
     asks = [one_ask for one in retrieved for one_ask in leg_searches(one, plan, target)]
     while asks:
@@ -168,26 +178,31 @@ def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSear
     query = one.query
     matching = None if query.filter is None else clause(query.filter, target.schema)
     if Leg.BM25 in plan.legs:
-        words = legs.first_words(query.text)
-        if len(words) < len(query.text.rstrip()):
-            one.warnings.append(f"the bm25 leg searched for the first {legs.MAX_CLAUSES:,} words of the query")
-        bm25 = legs.bm25(words, filter=matching)
-        yield LegSearch(one, Leg.BM25, lambda _: bm25, plan.candidates)
+        yield _bm25(one, matching, plan.candidates, legs.MAX_CLAUSES)
     if Leg.DENSE in plan.legs and (vector := query.dense) is not None:
         within = both(matching, target.within)
         yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, within), plan.candidates)
     if Leg.SPARSE in plan.legs and query.sparse is not None:
         terms = legs.heaviest(query.sparse)
         if len(terms) < len(query.sparse):
-            one.warnings.append(
-                f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
-            )
+            heaviest = f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
+            one.cuts[Leg.SPARSE] = heaviest
         if terms:
             sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
             yield LegSearch(one, Leg.SPARSE, lambda _: sparse, plan.candidates)
         else:  # no clause at all would match every passage
             one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
             one.warnings.append("the sparse leg knows no term of the query")
+
+
+def _bm25(one: Retrieved, matching: legs.Filter, size: int, limit: int) -> LegSearch:
+    """The BM25 leg for the first ``limit`` words; it can be asked again for half as many."""
+    words = first_words(one.query.text, limit)
+    if len(words) < len(one.query.text.rstrip()):
+        one.cuts[Leg.BM25] = f"the bm25 leg searched for the first {limit:,} words of the query"
+    bm25 = legs.bm25(words, filter=matching)
+    shorter = partial(_bm25, one, matching, size, limit // 2) if limit > 1 else None
+    return LegSearch(one, Leg.BM25, lambda _: bm25, size, shorter)
 
 
 def both(first: legs.Filter, second: legs.Filter) -> legs.Filter:
@@ -215,6 +230,8 @@ def _read(one_ask: LegSearch, found: Found | EngineError, plan: Plan) -> LegSear
     """Keep what a leg found; what to ask again when more passages are needed to fill its window."""
     one, leg = one_ask.one, one_ask.leg
     if isinstance(found, EngineError):
+        if one_ask.shorter is not None and _TOO_MANY_CLAUSES.search(found.what):
+            return one_ask.shorter()
         _give_up([one_ask], found)
         return None
     scored = ((hit["_id"], float(hit["_score"])) for hit in found.hits)

@@ -50,7 +50,8 @@ class SearchOptions(TypedDict, total=False):
         filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
         fusion: a method's name (with the usual weights of the index), or a whole :class:`Fusion`.
         rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
-        window: documents that each leg ranks, at most 10,000.
+        window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
+            the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph.

@@ -69,6 +69,15 @@ def test_a_tenant_sees_only_what_is_his(connection, tenants, brand, exact) -> No
     assert (len(dense), {hit.fields["brand"] for hit in dense}) == (100, {brand})
 
 
+def test_a_page_beyond_the_window_is_answered(connection, tenants) -> None:
+    """All hundred documents of the tenant on one page, or on two, of one ranking."""
+    client = opened(connection, tenants["Sony"])
+    whole = [hit.id for hit in client.search("3 coffee", 150, legs=["dense"])]
+    assert len(whole) == 100
+    page = client.search("3 coffee", 50, offset=60, legs=["dense"], window=200)
+    assert [hit.id for hit in page] == whole[60:]
+
+
 def test_a_filter_of_the_query_narrows_that_of_the_alias(connection, tenants) -> None:
     """Asking for another tenant's brand finds nothing."""
     client = opened(connection, tenants["Sony"])

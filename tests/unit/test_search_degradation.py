@@ -286,3 +286,20 @@ def test_a_query_longer_than_the_dense_model_reads_says_so() -> None:
     first, second, third = Asked(engine(RUNS)).search_many(texts)
     assert first.warnings == ["the dense leg read the first 100 of the query's 101 tokens"]
     assert (second.warnings, third.warnings) == ([], [])
+
+
+def test_a_query_of_too_many_clauses_is_asked_again_for_half() -> None:
+    """An analyzer of n-grams, or a long filter: the engine refuses, and takes a quarter of the words."""
+
+    def respond(request):
+        answer = engine(RUNS)(request).body
+        for n, body in enumerate(bodies(request)):
+            if leg_of(body) is Leg.BM25 and len(str(body["query"]).split()) > 300:
+                reason = "Query contains too many nested clauses; maxClauseCount is set to 1024"
+                answer["responses"][n] = {"status": 400, "error": {"type": "too_many_nested_clauses", "reason": reason}}
+        return Answer(200, answer)
+
+    result = Asked(respond).search("w " * 1500)
+    assert [hit.id for hit in result if Leg.BM25 in hit.legs] == ["a", "b", "c"] or Leg.BM25 in result.legs
+    assert result.legs[Leg.BM25].failure is None
+    assert "the bm25 leg searched for the first 250 words of the query" in result.warnings
