@@ -198,10 +198,15 @@ class RerankSettings(Section, frozen=True):
 class SearchSettings(Section, frozen=True):
     """How legs are fused.
 
+    ``timeout`` is how many seconds a search, or a batch of 32, may wait for the engine in all, and for a model that is
+    busy with others.
+
     ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
     passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
 
-    ``window`` counts the documents that each leg ranks, ``candidates`` the passages that it fetches for them (None:
+    ``window`` counts the documents that each leg ranks (a page beyond it doubles it, for that search; a document that a
+    leg finds beyond its window gets nothing from that leg, so another window is another ranking), ``candidates`` the
+    passages that it fetches for them (None:
     twice as many) and the width of the graph search. A leg without a weight in ``weights`` weighs 1; but the starter's
     in min-max, z-score and theoretical-min :data:`~hybrid_search.search.plan.STARTER_WEIGHT`.
 

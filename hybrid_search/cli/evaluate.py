@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from hybrid_search.evaluate.experiment import OnProgress
 
 
+IgnoreIdentical = Annotated[
+    bool | None,
+    typer.Option(
+        "--ignore-identical/--keep-identical",
+        help="Leave out the document with the query's own id (default: for a BEIR folder).",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(evaluate)
@@ -35,6 +44,7 @@ def evaluate(
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
     rerank: Annotated[str | None, typer.Option(help="Also rerank all: late, or the name of a cross-encoder.")] = None,
     exact_dense: Annotated[bool, typer.Option("--exact-dense", help="Say what the graph search costs.")] = False,
+    ignore_identical: IgnoreIdentical = None,
     timing: Annotated[bool, typer.Option("--timing", help="Also time every leg and the whole search.")] = False,
     runs: Annotated[Path | None, typer.Option(help="A folder for TREC runs, one file per system.")] = None,
     as_json: Json = False,
@@ -49,7 +59,7 @@ def evaluate(
     from hybrid_search.search import SearchClient
     from hybrid_search.search.fusion import METHODS
 
-    asked, judged = read.queries(queries), read.qrels(qrels, split=split)
+    asked, judged = read.queries(queries, empty=True), read.qrels(qrels, split=split)
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
     settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     methods = list(METHODS) if fusions is None else [name.strip() for name in fusions.split(",")]
@@ -63,6 +73,7 @@ def evaluate(
             window=window,
             rerank=client.searcher.reranker is not None,
             exact=exact_dense,
+            ignore_identical=qrels.is_dir() if ignore_identical is None else ignore_identical,
             progress=progress,
         )
         timings = time_searches(client, [q for q in asked if q.id in judged]) if timing else []

@@ -10,7 +10,7 @@ import typer
 from msgspec.structs import replace
 
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
-from hybrid_search.errors import QueryError
+from hybrid_search.errors import HybridSearchError, QueryError
 
 if TYPE_CHECKING:
     from hybrid_search.records import SearchResult
@@ -70,7 +70,7 @@ def search(
             )
 
         if query == [STDIN]:
-            _write_lines(answer, (line.strip() for line in sys.stdin if line.strip()))
+            _write_each(answer, (line.strip() for line in sys.stdin.buffer if line.strip()))
         elif as_json:
             _write_lines(answer, [" ".join(query)])
         else:
@@ -115,6 +115,21 @@ def _write_lines(answer: Callable[[str], SearchResult], queries: Iterable[str]) 
 
     for query in queries:
         typer.echo(orjson.dumps(result_json(answer(query)), default=str))
+
+
+def _write_each(answer: Callable[[str], SearchResult], lines: Iterable[bytes]) -> None:
+    """One JSON object per line, of its result or its error; the exit status is that of the last error."""
+    import orjson
+
+    status = 0
+    for line in lines:
+        try:
+            _write_lines(answer, [line.decode("utf-8", "surrogateescape")])
+        except HybridSearchError as error:
+            status = error.exit_status
+            typer.echo(orjson.dumps({"query": line.decode("utf-8", "replace"), "error": str(error)}))
+    if status:
+        raise typer.Exit(status)
 
 
 def _show(result: SearchResult, *, explain: bool) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from hybrid_search.evaluate.comparison import Comparison
 from hybrid_search.evaluate.experiment import Experiment, Row, System, run_experiment
 from hybrid_search.evaluate.measures import MEASURES, Scores, measure
 from hybrid_search.evaluate.runs import Ranking, Rankings, read_run, write_run
-from hybrid_search.evaluate.significance import randomisation_p
+from hybrid_search.evaluate.significance import difference_interval, holm, randomisation_p
 from hybrid_search.evaluate.timing import Timing, time_searches
 
 __all__ = [
     "MEASURES",
+    "Comparison",
     "Experiment",
     "Ranking",
     "Rankings",
@@ -17,6 +19,8 @@ __all__ = [
     "Scores",
     "System",
     "Timing",
+    "difference_interval",
+    "holm",
     "measure",
     "randomisation_p",
     "read_run",

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Unpack
 
 from hybrid_search.errors import InputError, QueryError
-from hybrid_search.evaluate.measures import NDCG, Scores, measure
+from hybrid_search.evaluate.comparison import Comparison, comparisons
+from hybrid_search.evaluate.measures import MEASURES, Scores, measure, measures_within
 from hybrid_search.evaluate.runs import Ranking
-from hybrid_search.evaluate.significance import randomisation_p
 from hybrid_search.read import Qrels
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import Fusion, Reranking, SearchClient
 from hybrid_search.search.fusion import METHODS
 from hybrid_search.search.plan import indexed_legs, named_legs
-from hybrid_search.search.rerank import combine
+from hybrid_search.search.rerank import checked_scores, combine
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import BATCH, SearchOptions
+from hybrid_search.search.steps import Score
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
@@ -32,6 +34,11 @@ class System:
     fusion: Fusion
     reranked: bool = False
     exact: bool = False
+
+    @property
+    def is_leg(self) -> bool:
+        """Whether this is one leg as it is: what the others are compared with."""
+        return len(self.legs) == 1 and not self.reranked
 
     @property
     def name(self) -> str:
@@ -55,24 +62,32 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """All rows, and on what they were measured: ``queries`` judged ones; ``unjudged`` ones were left out."""
+    """All rows, and on what they were measured.
+
+    ``queries`` counts the judged ones; ``unjudged`` ones were left out, ``empty`` ones (without text) count 0.
+    ``identical`` counts the rankings from which the document with the query's own id was left out, None where none was
+    to be. The first of ``measures`` is the one that systems are compared by.
+    """
 
     rows: Sequence[Row]
     queries: int
     unjudged: int
     reranker: str | None
+    measures: Sequence[str] = MEASURES
+    empty: int = 0
+    identical: int | None = None
 
     @property
     def best_leg(self) -> Row:
         """The best single leg by nDCG@10: what a fusion must beat."""
-        legs = [row for row in self.rows if len(row.system.legs) == 1 and not row.system.reranked]
-        return max(legs, key=lambda row: row.scores.mean[NDCG])
+        return max((row for row in self.rows if row.system.is_leg), key=lambda row: row.scores.mean[self.measures[0]])
 
-    def p_value(self, row: Row) -> float | None:
-        """How likely chance makes such a difference in nDCG@10 to the best leg; None for a leg as it is."""
-        if len(row.system.legs) == 1 and not row.system.reranked:
-            return None
-        return randomisation_p(row.scores.by_query[NDCG], self.best_leg.scores.by_query[NDCG])
+    def comparisons(self) -> dict[str, Comparison]:
+        """Every fusion and every reranking against the best leg by nDCG@10, by the name of the system."""
+        rows = [row for row in self.rows if not row.system.is_leg]
+        values = [row.scores.by_query[self.measures[0]] for row in rows]
+        found = comparisons(values, self.best_leg.scores.by_query[self.measures[0]])
+        return {row.system.name: one for row, one in zip(rows, found, strict=True)}
 
 
 def run_experiment(
@@ -86,9 +101,12 @@ def run_experiment(
     candidates: int | None = None,
     rerank: bool = False,
     exact: bool = False,
+    ignore_identical: bool = False,
     progress: OnProgress | None = None,
 ) -> Experiment:
     """Measure every leg and every fusion of two or more legs.
+
+    A judged query without a text counts 0. No measure is cut below where the window ends: 20 hits give R@20.
 
     Args:
         client: of the index.
@@ -100,6 +118,7 @@ def run_experiment(
         candidates: passages that each leg fetches, and the width of the graph search.
         rerank: also measure every system reranked, with the client's reranker.
         exact: also compare with every vector, to say what the graph costs.
+        ignore_identical: leave the document with the id of the query out of its ranking, as BEIR does.
         progress: told about every step.
 
     Raises:
@@ -107,27 +126,42 @@ def run_experiment(
         QueryError: legs that the index lacks, reranking without a reranker, fusion by the server.
         EngineError: a query could not be searched.
     """
-    judged = _judged(queries, qrels)
-    compared = _on_legs([client.searcher.fusion(fusion) for fusion in fusions or METHODS])
+    judged, told = _judged(queries, qrels), progress or (lambda *_: None)
+    compared = _comparable([client.searcher.fusion(fusion) for fusion in fusions or METHODS], client, rerank=rerank)
+    named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
+    named = _weighing(named, compared)
+    asked = [query for query in judged if query.text.strip() or query.dense is not None or query.sparse is not None]
+    found = {False: _retrieve(client, asked, told, legs=named, window=window, candidates=candidates)}
+    if exact and Leg.DENSE in named:
+        found[True] = _retrieve(client, asked, told, legs=[Leg.DENSE], window=window, exact=True)
+    ranked = _Ranked(client, found, client.searcher.default_reranking(window), ignore_identical=ignore_identical)
+    measures = measures_within(client.searcher.settings.search.window if window is None else window)
+    wanted = list(systems(named, compared, exact=exact, rerank=rerank))
+    rows = list(_rows(wanted, ranked, {str(query.id): qrels[str(query.id)] for query in judged}, measures, told))
+    reranker, unjudged = client.searcher.reranker_name if rerank else None, len(queries) - len(judged)
+    return Experiment(rows, len(judged), unjudged, reranker, measures, len(judged) - len(asked), ranked.identical)
+
+
+def _rows(
+    wanted: Sequence[System], ranked: _Ranked, qrels: Qrels, measures: Sequence[str], progress: OnProgress
+) -> Iterator[Row]:
+    for done, system in enumerate(wanted, start=1):
+        rankings = ranked.by(system)
+        yield Row(system, measure(qrels, rankings, measures), rankings)
+        progress("measure", done, len(wanted))
+
+
+def _weighing(legs: Sequence[Leg], fusions: Sequence[Fusion]) -> tuple[Leg, ...]:
+    """The legs that weigh something in one of the fusions at least; the others are left out, as in a search."""
+    heard = {leg for fusion in fusions for leg in fusion.having_a_say(legs)}
+    if not heard:
+        raise QueryError("all weights are 0", remedy="Give at least one leg a positive weight.")
+    return tuple(leg for leg in legs if leg in heard)
+
+
+def _comparable(fusions: Sequence[Fusion], client: SearchClient, *, rerank: bool) -> Sequence[Fusion]:
     if rerank and client.searcher.reranker is None:
         raise QueryError("no reranker is loaded", remedy='Set rerank.model, for example to "late"')
-    named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
-    told = progress or (lambda *_: None)
-    found = {False: _retrieve(client, judged, told, legs=named, window=window, candidates=candidates)}
-    if exact and Leg.DENSE in named:
-        found[True] = _retrieve(client, judged, told, legs=[Leg.DENSE], window=window, exact=True)
-    pairs, reranking = _Pairs(client), client.searcher.default_reranking(window)
-    relevant = {query.id: qrels[query.id] for query in judged if query.id is not None}
-    wanted = list(systems(named, compared, exact=exact, rerank=rerank))
-    rows: list[Row] = []
-    for done, system in enumerate(wanted, start=1):
-        rankings = {str(one.query.id): _ranking(system, one, pairs, reranking) for one in found[system.exact]}
-        rows.append(Row(system, measure(relevant, rankings), rankings))
-        told("measure", done, len(wanted))
-    return Experiment(rows, len(judged), len(queries) - len(judged), client.searcher.reranker_name if rerank else None)
-
-
-def _on_legs(fusions: Sequence[Fusion]) -> Sequence[Fusion]:
     if any(fusion.by_server for fusion in fusions):
         raise QueryError(
             "every fusion is measured on the same retrieved legs, which the server's own cannot be",
@@ -146,20 +180,24 @@ def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:
 
 
 def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
-    """Single legs first, then fusions of two, then of three; reranked ones after all others."""
-    plain = [System((leg,), fusions[0]) for leg in legs]
+    """Single legs first, then fusions of two, then of three; reranked ones after all others.
+
+    A fusion in which one of its legs weighs 0 is that of the others, which is there already.
+    """
+    alone = replace(fusions[0], weights={})
+    plain = [System((leg,), alone) for leg in legs]
     if exact and Leg.DENSE in legs:
-        plain.append(System((Leg.DENSE,), fusions[0], exact=True))
+        plain.append(System((Leg.DENSE,), alone, exact=True))
     for size in range(2, len(legs) + 1):
-        plain += [System(some, _among(some, fusion)) for some in combinations(legs, size) for fusion in fusions]
+        plain += [
+            System(some, fusion.among(some))
+            for some in combinations(legs, size)
+            for fusion in fusions
+            if fusion.having_a_say(some) == some
+        ]
     yield from plain
     if rerank:
         yield from (System(one.legs, one.fusion, reranked=True) for one in plain if not one.exact)
-
-
-def _among(legs: Sequence[Leg], fusion: Fusion) -> Fusion:
-    """The fusion with the weights of these legs only: those of others are no part of a system's name."""
-    return replace(fusion, weights={leg: weight for leg, weight in fusion.weights.items() if leg in legs})
 
 
 class _Pairs:
@@ -174,27 +212,58 @@ class _Pairs:
 
         Raises:
             InputError: a passage that was found is gone: the index changes while it is measured.
+            ModelError: the reranker failed, or its scores are ill-formed.
         """
         missing = [id_ for id_ in passage_ids if (query.text, id_) not in self._scores]
         texts = self._client.passages(missing) if missing else {}
         if gone := sorted(set(missing) - set(texts)):
             raise InputError(f"the passage {gone[0]} was deleted", remedy="Evaluate while nothing is being indexed")
-        reranker = self._client.searcher.reranker
-        if texts and reranker is not None:
-            found = reranker.score(query.text, list(texts.values()))
-            self._scores |= {(query.text, id_): float(score) for id_, score in zip(texts, found, strict=True)}
+        if texts:
+            step = Score(query.text, list(texts.values()), math.inf)
+            found = checked_scores(self._client.searcher.ask_model(step), len(texts))
+            self._scores |= {(query.text, id_): score for id_, score in zip(texts, found, strict=True)}
         return [self._scores[query.text, id_] for id_ in passage_ids]
 
 
-def _ranking(system: System, one: Retrieved, pairs: _Pairs, reranking: Reranking) -> Ranking:
-    fused = one.fused(system.fusion, system.legs)
-    if system.reranked:
-        window = fused[: reranking.window]
-        scores = pairs.scores(one.query, [one.best(hit).passage_id for hit in window])
-        return [(hit.hit.id, hit.score) for hit in combine(fused, scores, reranking.weight)]
-    if len(system.legs) == 1:
-        return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
-    return [(hit.id, hit.score) for hit in fused]
+class _Ranked:
+    """What was found, as each system ranks it; ``found`` holds the graph's runs and the exact ones."""
+
+    def __init__(
+        self,
+        client: SearchClient,
+        found: Mapping[bool, Sequence[Retrieved]],
+        reranking: Reranking,
+        *,
+        ignore_identical: bool,
+    ) -> None:
+        self._found = found
+        self._pairs = _Pairs(client)
+        self._reranking = reranking
+        self._ignore_identical = ignore_identical
+
+    @property
+    def identical(self) -> int | None:
+        """How many queries find the document of their own id; None where it is not ignored."""
+        if not self._ignore_identical:
+            return None
+        return sum(any(one.query.id in run for run in one.runs.values()) for one in self._found[False])
+
+    def by(self, system: System) -> dict[str, Ranking]:
+        """Rankings by query id; without the document of the same id where that is to be ignored."""
+        rankings = {str(one.query.id): self._ranking(system, one) for one in self._found[system.exact]}
+        if not self._ignore_identical:
+            return rankings
+        return {id_: [hit for hit in ranking if hit[0] != id_] for id_, ranking in rankings.items()}
+
+    def _ranking(self, system: System, one: Retrieved) -> Ranking:
+        fused = one.fused(system.fusion, system.legs)
+        if system.reranked:
+            window = fused[: self._reranking.window]
+            scores = self._pairs.scores(one.query, [one.best(hit).passage_id for hit in window])
+            return [(hit.hit.id, hit.score) for hit in combine(fused, scores, self._reranking.weight)]
+        if len(system.legs) == 1:
+            return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
+        return [(hit.id, hit.score) for hit in fused]
 
 
 def _retrieve(

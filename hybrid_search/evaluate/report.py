@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybrid_search.evaluate.comparison import Comparison
 from hybrid_search.evaluate.experiment import Experiment, Row
-from hybrid_search.evaluate.measures import MEASURES
 from hybrid_search.evaluate.runs import write_run
 from hybrid_search.evaluate.timing import Timing
 
@@ -20,9 +20,12 @@ SMALLEST_SHOWN = 0.0001
 
 def experiment_json(experiment: Experiment) -> dict[str, Any]:
     """Everything but the rankings, as plain JSON types."""
+    compared = experiment.comparisons()
     return {
         "queries": experiment.queries,
         "unjudged": experiment.unjudged,
+        "empty": experiment.empty,
+        "identical_ids_left_out": experiment.identical,
         "reranker": experiment.reranker,
         "best_leg": experiment.best_leg.system.name,
         "systems": [
@@ -33,7 +36,7 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
                 "reranked": row.system.reranked,
                 "exact": row.system.exact,
                 **{name: round(value, 5) for name, value in row.scores.mean.items()},
-                "p_value": experiment.p_value(row),
+                **_comparison_json(compared.get(row.system.name)),
             }
             for row in experiment.rows
         ],
@@ -41,28 +44,41 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
 
 
 def experiment_table(experiment: Experiment) -> Table:
-    """One line per system; the best value of each measure is bold, p-values are against the best single leg."""
+    """One line per system; the best value of each measure is bold, differences are to the best single leg."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, title=f"{experiment.queries:,} judged queries", title_justify="left")
     table.add_column("system")
-    for name in (*MEASURES, "p"):
+    measures = experiment.measures
+    for name in (*measures, "difference, 95 %", "p (Holm)"):
         table.add_column(name, justify="right", no_wrap=True)
-    best = {name: max(row.scores.mean[name] for row in experiment.rows) for name in MEASURES}
+    compared = experiment.comparisons()
+    best = {name: max(row.scores.mean[name] for row in experiment.rows) for name in measures}
     group = _group(experiment.rows[0])
     for row in experiment.rows:
         if _group(row) != group:
             table.add_section()
             group = _group(row)
-        cells = [_value(row.scores.mean[name], best=row.scores.mean[name] == best[name]) for name in MEASURES]
-        table.add_row(row.system.name, *cells, _p_value(experiment, row))
+        cells = [_value(row.scores.mean[name], best=row.scores.mean[name] == best[name]) for name in measures]
+        one = compared.get(row.system.name)
+        table.add_row(row.system.name, *cells, _interval(one), _p_value(one))
     return table
 
 
 def notes(experiment: Experiment) -> list[str]:
     """What a reader of the table must know."""
-    lines = [f"p: paired randomisation test of nDCG@10 against {experiment.best_leg.system.name}, not corrected"]
+    name, best = experiment.measures[0], experiment.best_leg.system.name
+    lines = [
+        f"difference: in {name} to {best}, with its 95 % interval (paired bootstrap)",
+        f"p: paired randomisation test of it, corrected for {len(experiment.comparisons())} comparisons (Holm)",
+    ]
+    if experiment.empty:
+        lines.append(f"{experiment.empty:,} queries without a text count 0")
+    if experiment.identical is not None:
+        lines.append(
+            f"the document with the query's own id was left out, as BEIR does: of {experiment.identical:,} queries"
+        )
     if experiment.unjudged:
         lines.append(f"{experiment.unjudged:,} queries without judgements were left out")
     if experiment.reranker is not None:
@@ -122,9 +138,28 @@ def _value(value: float, *, best: bool) -> str:
     return f"[bold green]{shown}[/]" if best else shown
 
 
-def _p_value(experiment: Experiment, row: Row) -> str:
-    p_value = experiment.p_value(row)
-    if p_value is None:
+def _comparison_json(one: Comparison | None) -> dict[str, Any]:
+    if one is None:
+        return {"difference": None, "interval": None, "p_value": None, "p_holm": None}
+    interval = None if one.interval is None else [round(end, 5) for end in one.interval]
+    return {
+        "difference": round(one.difference, 5),
+        "interval": interval,
+        "p_value": one.p_value,
+        "p_holm": one.p_holm,
+    }
+
+
+def _interval(one: Comparison | None) -> str:
+    if one is None or one.interval is None:
+        return "" if one is None else f"{one.difference:+.4f}"
+    low, high = one.interval
+    return f"{one.difference:+.4f} ({low:+.4f} {high:+.4f})"
+
+
+def _p_value(one: Comparison | None) -> str:
+    if one is None:
         return ""
+    p_value = one.p_holm
     shown = f"{p_value:.4f}" if p_value >= SMALLEST_SHOWN else f"<{SMALLEST_SHOWN:.4f}"
     return shown if p_value < SIGNIFICANT else f"[dim]{shown}[/]"

@@ -1,13 +1,17 @@
 """Rankings of many queries, and the files in which the field exchanges them.
 
-A line of a TREC run is ``query Q0 document rank score tag``, split at white space.
+A line of a TREC run is ``query Q0 document rank score tag``, split at white space. trec_eval looks at neither the order
+of lines nor the rank: it reads scores as float32 and orders equal ones by document id, descending. So a file that is
+to give the figures that were reported must hold scores that fall from line to line.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from hybrid_search.errors import RecordError, SourceError
 
@@ -16,9 +20,15 @@ Rankings = Mapping[str, Ranking]
 
 COLUMNS = 6
 
+STEP = np.float32(1e-12)
+"""The least by which a written score falls: float32's own steps near 0 are lost in programs that round them to 0."""
+
 
 def write_run(path: Path, rankings: Rankings, tag: str) -> None:
     """Write a TREC run; the folder is made if need be.
+
+    Scores are written as float32, each at least a little below the one before, so that every program that sorts by
+    them has the ranking as it is: a tie is told apart by its last digit.
 
     Args:
         path: where.
@@ -31,11 +41,23 @@ def write_run(path: Path, rankings: Rankings, tag: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for query_id, ranking in rankings.items():
-            for rank, (document_id, score) in enumerate(ranking, start=1):
+            scores = falling([score for _, score in ranking])
+            for rank, ((document_id, _), score) in enumerate(zip(ranking, scores, strict=True), start=1):
                 for id_ in (query_id, document_id):
                     if len(id_.split()) != 1:
                         raise RecordError(f"the id {id_!r} holds white space", where=str(path), remedy="Use other ids")
-                file.write(f"{query_id} Q0 {document_id} {rank} {score!r} {tag}\n")
+                file.write(f"{query_id} Q0 {document_id} {rank} {score!s} {tag}\n")
+
+
+def falling(scores: Sequence[float]) -> Iterator[np.float32]:
+    """The scores as float32, strictly decreasing: those that are not below the one before are set just below it."""
+    last: np.float32 | None = None
+    for score in scores:
+        value = np.float32(score)
+        if last is not None and not value < last:
+            value = last - max(STEP, np.spacing(abs(last)))
+        last = value
+        yield value
 
 
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:

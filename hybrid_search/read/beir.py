@@ -22,8 +22,8 @@ def packed_variant(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def queries(path: str | Path) -> list[Query]:
-    """Queries in the order of the file, compressed or not.
+def queries(path: str | Path, *, empty: bool = False) -> list[Query]:
+    """Queries in the order of the file, compressed or not; with ``empty`` also those whose text is empty.
 
     ``path`` is a BEIR folder, JSON lines (``_id`` or ``id``, ``text``), or TSV (``id``, tab, text).
 
@@ -36,7 +36,7 @@ def queries(path: str | Path) -> list[Query]:
     found: dict[str, Query] = {}
     with opened(file) as stream:
         for where, identifier, text in _json_queries(stream, file) if is_json else _tsv_queries(stream, file):
-            if not identifier or not text.strip():
+            if not identifier or text is None or not (text.strip() or empty):
                 raise RecordError("a query needs an id and a text", where=where, remedy="Fill in both")
             if identifier in found:
                 raise RecordError(f"the query id {identifier!r} was given before", where=where, remedy="Leave one out")
@@ -81,17 +81,17 @@ def _file(path: Path, name: str) -> Path:
     return file
 
 
-def _json_queries(stream: BinaryIO, file: Path) -> Iterator[tuple[str, str, str]]:
+def _json_queries(stream: BinaryIO, file: Path) -> Iterator[tuple[str, str, str | None]]:
     for record in read_jsonl(stream, str(file), refuse):
         identifier = record.values.get("_id", record.values.get("id"))
         text = record.values.get("text")
-        yield record.where, "" if identifier is None else str(identifier), text if isinstance(text, str) else ""
+        yield record.where, "" if identifier is None else str(identifier), text if isinstance(text, str) else None
 
 
-def _tsv_queries(stream: BinaryIO, file: Path) -> Iterator[tuple[str, str, str]]:
+def _tsv_queries(stream: BinaryIO, file: Path) -> Iterator[tuple[str, str, str | None]]:
     for where, line in _lines(stream, file):
-        identifier, _, text = line.partition("\t")
-        yield where, identifier.strip(), text.strip()
+        identifier, tab, text = line.partition("\t")
+        yield where, identifier.strip(), text.strip() if tab else None
 
 
 def _rows(stream: BinaryIO, file: Path) -> Iterator[tuple[str, list[str]]]:

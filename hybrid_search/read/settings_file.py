@@ -3,7 +3,7 @@
 ``HYBRID_SEARCH_DENSE_MODEL`` is the key ``dense.model``; ``HYBRID_SEARCH_URL`` is ``engine.url``. An empty variable
 counts as not set, and one that names no section (``HYBRID_SEARCH_TEST_...``) belongs to someone else. Strings of the
 environment and of overrides are read by the key's type: ``8``, ``0.5``, ``true``, ``bm25,dense`` for a list,
-``bm25=1,dense=0.5`` for a table.
+``bm25=1,dense=0.5`` for a table; lists and tables also as TOML writes them, ``["a", "b"]``.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ def _parsed(key: str, text: str, place: str) -> Any:
     """A string of the environment or a flag as the key's type."""
     kind = TYPES.get(key)
     value: Any = text
-    if kind == tuple[str, ...]:
+    if kind in (tuple[str, ...], dict[str, float]) and text.strip()[:1] in {"[", "{"}:
+        value = _toml_value(key, text, place)
+    elif kind == tuple[str, ...]:
         value = [part.strip() for part in text.split(",") if part.strip()]
     elif kind == dict[str, float]:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
@@ -148,6 +150,15 @@ def _parsed(key: str, text: str, place: str) -> Any:
     elif kind is float:
         value = _number(text)
     return _converted(key, value, place, strict=False)
+
+
+def _toml_value(key: str, text: str, place: str) -> Any:
+    """A list or table as a settings file writes it: ``["kind"]``, ``{bm25 = 1}``."""
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        what = f"not valid TOML: {text.strip()} ({error})"
+        raise SettingsError(what, where=f"{place}: {key}", remedy="Write a,b or TOML's own form") from None
 
 
 def _number(text: str) -> float | str:

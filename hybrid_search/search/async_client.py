@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.engine.indices import open_index_async
+from hybrid_search.errors import ModelError
 from hybrid_search.records import Query, SearchResult
+from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.client import engine_settings
+from hybrid_search.search.opening import open_target
+from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import Searcher, SearchOptions, open_searcher
-from hybrid_search.search.steps import Send, Step, Steps, T, run_async
+from hybrid_search.search.searcher import Searcher, SearchOptions, Wanted, open_searcher
+from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run_async
+from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
 
 
@@ -24,8 +27,8 @@ class AsyncSearchClient:
     """Searches one index, many searches at a time; an asynchronous context manager.
 
     Takes what :class:`~hybrid_search.search.client.SearchClient` takes and raises what it raises, but opens when it
-    is entered or first searches. Encoding and reranking run one after another in a thread of the client's own, so
-    that the event loop is never held up. A search that is cancelled leaves nothing behind.
+    is entered or first searches. Encoding and reranking have a thread of the client's own each, so that the event loop
+    is never held up. A search that is cancelled leaves nothing behind.
     """
 
     def __init__(
@@ -40,35 +43,56 @@ class AsyncSearchClient:
     ) -> None:
         self._index = index
         self._engine = engine_settings(settings, url)
-        self._open_searcher = partial(
-            open_searcher, settings=settings or Settings(), encoder=encoder, reranker=reranker
-        )
+        self._wanted = Wanted(settings or Settings(), encoder, reranker)
         self._owns_connection = connection is None
         self._connection = connection
         self._searcher: Searcher | None = None
         self._opening = asyncio.Lock()
-        self._models = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hybrid-search-models")
+        self._workers = ModelWorkers()
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
         """The best hits for one query; see :meth:`SearchClient.search`."""
         results = await self.search_many([query], k, **options)
         return results[0]
 
+    @overload
     async def search_many(
-        self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
-    ) -> list[SearchResult]:
-        """The same for many queries, encoded together and sent together, 32 at a time; results in order."""
-        searcher, connection = await self._opened()
-        return await self._run(searcher.search(queries, k, **options), searcher, connection)
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[False] = False,
+        **options: Unpack[SearchOptions],
+    ) -> list[SearchResult]: ...
+
+    @overload
+    async def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[True],
+        **options: Unpack[SearchOptions],
+    ) -> list[Outcome]: ...
+
+    async def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Sequence[Outcome]:
+        """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
+        return await self._run(lambda searcher: searcher.search(queries, k, return_errors=return_errors, **options))
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
-        searcher, connection = await self._opened()
-        return await self._run(searcher.retrieve(queries, **options), searcher, connection)
+        return await self._run(lambda searcher: searcher.retrieve(queries, **options))
 
     async def close(self) -> None:
-        """Close the connection, unless the caller gave it, and end the thread of the models."""
-        self._models.shutdown(wait=False, cancel_futures=True)
+        """Close the connection, unless the caller gave it, and end the threads of the models."""
+        self._workers.close()
         if self._owns_connection and self._connection is not None:
             await self._connection.close()
 
@@ -85,21 +109,33 @@ class AsyncSearchClient:
     ) -> None:
         await self.close()
 
-    async def _opened(self) -> tuple[Searcher, AsyncConnection]:
-        """The searcher and its connection, opened by whoever comes first."""
+    async def _opened(self, stale: Searcher | None = None) -> tuple[Searcher, AsyncConnection]:
+        """The searcher and its connection, opened by whoever comes first; again where the searcher is ``stale``."""
         async with self._opening:
             if self._connection is None:
                 self._connection = await connect_async(self._engine)
-            if self._searcher is None:
-                opened = await open_index_async(self._connection, self._index)
-                load = partial(self._open_searcher, opened, self._connection.dialect)
-                self._searcher = await asyncio.get_running_loop().run_in_executor(self._models, load)
+            if self._searcher is None or self._searcher is stale:
+                self._searcher = await self._open(self._connection, stale)
         return self._searcher, self._connection
 
-    async def _run(self, steps: Steps[T], searcher: Searcher, connection: AsyncConnection) -> T:
-        async def carry_out(step: Step) -> Any:
-            if isinstance(step, Send):
-                return await connection.send(step.request)
-            return await asyncio.get_running_loop().run_in_executor(self._models, searcher.ask_model, step)
+    async def _open(self, connection: AsyncConnection, before: Searcher | None) -> Searcher:
+        steps = open_target(self._index, connection.dialect, connection.where)
+        opened, target = await run_async(steps, partial(self._carry_out, connection, None))
+        with boundary():
+            return await asyncio.to_thread(open_searcher, opened, target, self._wanted, before=before)
 
-        return await run_async(steps, carry_out)
+    async def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
+        """Carry out a procedure; once more where the alias turns out to have moved."""
+        searcher, connection = await self._opened()
+        try:
+            return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
+        except AliasMovedError:
+            searcher, connection = await self._opened(searcher)
+        return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
+
+    async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Step) -> Any:
+        if isinstance(step, Send):
+            return await connection.send(step.request)
+        if searcher is None:
+            raise ModelError("nothing is open that could answer")
+        return await self._workers.answer_async(searcher.ask_model, step, together=searcher.is_one_model)

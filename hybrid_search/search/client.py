@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 import msgspec
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import Connection, connect
-from hybrid_search.engine.indices import open_index
+from hybrid_search.errors import ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
+from hybrid_search.search.asking import AliasMovedError
+from hybrid_search.search.opening import open_target
+from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import Searcher, SearchOptions, open_searcher
-from hybrid_search.search.steps import Send, Step, run
+from hybrid_search.search.searcher import Searcher, SearchOptions, Wanted, open_searcher
+from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run
+from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
 
 
 class SearchClient:
     """Searches one index; safe to share between threads, and a context manager.
 
-    Opening reads what the index holds, loads its models and refuses others. The client stays with the index that an
-    alias stood for when it was opened.
+    Opening reads what the index holds, loads its models and refuses others. An alias is searched by its name: its
+    filter and routing are kept. When it moves to another index, as after a reindex, the next search opens that one
+    and goes on there, or raises why its models do not fit.
 
     Args:
         index: an index or alias that hybrid-search made.
@@ -53,12 +59,12 @@ class SearchClient:
     ) -> None:
         self._owns_connection = connection is None
         self._connection = connect(engine_settings(settings, url)) if connection is None else connection
-        self._models = threading.Lock()
+        self._index = index
+        self._wanted = Wanted(settings or Settings(), encoder, reranker)
+        self._workers = ModelWorkers()
+        self._opening = threading.Lock()
         try:
-            opened = open_index(self._connection, index)
-            self._searcher = open_searcher(
-                opened, self._connection.dialect, settings=settings or Settings(), encoder=encoder, reranker=reranker
-            )
+            self._searcher = self._open()
         except BaseException:
             self.close()
             raise
@@ -82,22 +88,52 @@ class SearchClient:
         """
         return self.search_many([query], k, **options)[0]
 
+    @overload
     def search_many(
-        self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
-    ) -> list[SearchResult]:
-        """The same for many queries, encoded together and sent together, 32 at a time; results in order."""
-        return run(self._searcher.search(queries, k, **options), self._carry_out)
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[False] = False,
+        **options: Unpack[SearchOptions],
+    ) -> list[SearchResult]: ...
+
+    @overload
+    def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: Literal[True],
+        **options: Unpack[SearchOptions],
+    ) -> list[Outcome]: ...
+
+    def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Sequence[Outcome]:
+        """The same for many queries, encoded together and sent together, 32 at a time; results in order.
+
+        With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
+        and the others are answered; without, the first error is raised.
+        """
+        return self._run(lambda searcher: searcher.search(queries, k, return_errors=return_errors, **options))
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
-        return run(self._searcher.retrieve(queries, **options), self._carry_out)
+        return self._run(lambda searcher: searcher.retrieve(queries, **options))
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
-        return run(self._searcher.passages(passage_ids), self._carry_out)
+        return self._run(lambda searcher: searcher.passages(passage_ids))
 
     def close(self) -> None:
-        """Close the connection, unless the caller gave it."""
+        """Close the connection, unless the caller gave it, and end the threads of the models."""
+        self._workers.close()
         if self._owns_connection:
             self._connection.close()
 
@@ -109,12 +145,34 @@ class SearchClient:
     ) -> None:
         self.close()
 
-    def _carry_out(self, step: Step) -> Any:
-        """One step; the models take one thread at a time: tokenizers refuse to be shared, and cores are busy anyway."""
+    def _open(self, before: Searcher | None = None) -> Searcher:
+        steps = open_target(self._index, self._connection.dialect, self._connection.where)
+        opened, target = run(steps, partial(self._carry_out, None))
+        with boundary():
+            return open_searcher(opened, target, self._wanted, before=before)
+
+    def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
+        """Carry out a procedure; once more where the alias turns out to have moved."""
+        searcher = self._searcher
+        try:
+            return run(steps(searcher), partial(self._carry_out, searcher))
+        except AliasMovedError:
+            searcher = self._opened_again(searcher)
+        return run(steps(searcher), partial(self._carry_out, searcher))
+
+    def _opened_again(self, stale: Searcher) -> Searcher:
+        """The searcher of what the name stands for now; opened by whoever comes first."""
+        with self._opening:
+            if self._searcher is stale:
+                self._searcher = self._open(before=stale)
+            return self._searcher
+
+    def _carry_out(self, searcher: Searcher | None, step: Step) -> Any:
         if isinstance(step, Send):
             return self._connection.send(step.request)
-        with self._models:
-            return self._searcher.ask_model(step)
+        if searcher is None:
+            raise ModelError("nothing is open that could answer")
+        return self._workers.answer(searcher.ask_model, step, together=searcher.is_one_model)
 
 
 def engine_settings(settings: Settings | None, url: str | None) -> EngineSettings:

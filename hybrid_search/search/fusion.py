@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
@@ -67,12 +67,16 @@ def z_score(scores: Sequence[float], missing: float | None = None) -> list[float
     Bruch, Gai, Ingber (see :func:`min_max`) use ``(s - mean) / deviation``. Moving all scores of a leg, the missing
     ones too, by the same amount changes no ranking, and keeps contributions from being negative. A missing hit has
     the lowest score, as in :func:`min_max`, not the mean.
+
+    Mean, deviation and lowest are of one population: the scores, and ``missing`` as one more where it is known. So no
+    score is further than ``sqrt(n - 1)`` deviations from the mean of n, however close to each other the found ones are.
     """
-    if not scores:
+    population = [*scores, *([] if missing is None else [missing])]
+    if not population:
         return []
-    mean = math.fsum(scores) / len(scores)
-    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in scores) / len(scores))
-    return _scaled(scores, lowest=_lowest(scores, missing), span=deviation)
+    mean = math.fsum(population) / len(population)
+    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in population) / len(population))
+    return _scaled(scores, lowest=min(population), span=deviation)
 
 
 def theoretical_minimum(scores: Sequence[float], missing: float | None = None, *, lowest: float = 0.0) -> list[float]:
@@ -80,9 +84,11 @@ def theoretical_minimum(scores: Sequence[float], missing: float | None = None, *
 
     The normalisation that Bruch, Gai, Ingber (see :func:`min_max`) recommend. ``lowest`` is 0 for all three legs:
     BM25 and dot products of positive weights are 0 without a common term, and both engines report a cosine as
-    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum, known or not.
+    ``(1 + cosine) / 2``, 0 at -1. A missing hit is taken to score the theoretical minimum, known or not. A score below
+    ``lowest`` shows that the minimum lies there: no hit is worth less than one that was not found.
     """
     del missing
+    lowest = min(lowest, *scores) if scores else lowest
     return _scaled(scores, lowest=lowest, span=max(scores, default=lowest) - lowest)
 
 
@@ -110,7 +116,8 @@ TERM_LEGS = frozenset({Leg.BM25, Leg.SPARSE})
 class Fusion:
     """How runs are fused: a method of :data:`METHODS` or :data:`SERVER`, weights of legs, and RRF's rank constant.
 
-    Without ``weights`` all legs weigh the same. With them, every leg that searches needs one. Reciprocal ranks take
+    Without ``weights`` all legs weigh the same. With them, every leg that searches needs one; 0 leaves a leg out: it is
+    neither encoded nor searched, and finds nothing. Reciprocal ranks take
     weights as they are (1 by default: the published formula); the other methods divide them by their sum, a convex
     combination.
 
@@ -134,7 +141,7 @@ class Fusion:
             if not (math.isfinite(weight) and weight >= 0):
                 raise QueryError(
                     f"the weight {weight} of the {leg} leg is not a finite number of 0 or more",
-                    remedy="Give weights such as bm25=0.3; 0 ignores a leg.",
+                    remedy="Give weights such as bm25=0.3; 0 leaves a leg out.",
                 )
         if self.rank_constant < 0:
             raise QueryError(
@@ -158,6 +165,14 @@ class Fusion:
         weights = [f"{leg}={weight:g}" for leg, weight in self.weights.items() if weight != 1]
         return " ".join([self.method, *constant, *weights])
 
+    def among(self, legs: Collection[Leg]) -> Fusion:
+        """The same with the weights of ``legs`` only: those of others are no part of what is done."""
+        return replace(self, weights={leg: weight for leg, weight in self.weights.items() if leg in legs})
+
+    def having_a_say(self, legs: Iterable[Leg]) -> tuple[Leg, ...]:
+        """Those of ``legs`` that do not weigh 0."""
+        return tuple(leg for leg in legs if self.weights.get(leg, 1.0) > 0)
+
     def worths(self, scores: Sequence[float], missing: float | None = None) -> list[float]:
         """What each of one leg's descending scores is worth, before its weight."""
         if self.by_ranks:
@@ -176,7 +191,7 @@ class Fusion:
         elif missing := [leg for leg in searched if leg not in self.weights]:
             raise QueryError(
                 f"the weights name no {' and no '.join(missing)} leg, which searches too",
-                remedy="Give every leg a weight, 0 to ignore it, or name fewer legs.",
+                remedy="Give every leg a weight, 0 to leave it out, or name fewer legs.",
             )
         else:
             weights = {leg: self.weights[leg] for leg in searched}
@@ -196,7 +211,7 @@ def fuse(runs: Runs, fusion: Fusion, *, complete: Collection[Leg] = ()) -> list[
 
     Args:
         runs: for each leg ``(id, score)`` pairs, ids unique within a leg; a leg that failed is left out, and the
-            others share its weight. The order of legs and of pairs does not matter.
+            others share its weight; so is one that weighs 0. The order of legs and of pairs does not matter.
         fusion: the method, its weights and constants.
         complete: the legs whose run holds everything that they matched.
 
@@ -205,8 +220,8 @@ def fuse(runs: Runs, fusion: Fusion, *, complete: Collection[Leg] = ()) -> list[
     """
     shares = fusion.shares(runs)
     found: dict[str, dict[Leg, LegScore]] = {}
-    for leg, run in runs.items():
-        ranked = in_order(run)
+    for leg in fusion.having_a_say(runs):
+        ranked = in_order(runs[leg])
         missing = 0.0 if leg in complete and leg in TERM_LEGS else None
         worths = fusion.worths([score for _, score in ranked], missing)
         for rank, ((id_, score), worth) in enumerate(zip(ranked, worths, strict=True), start=1):

@@ -7,7 +7,6 @@ by id, some 10 instead of 400. One round trip with everything in it takes 2.1 to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -26,8 +25,6 @@ RANK_FEATURES, SPARSE_VECTOR = "rank_features", "sparse_vector"
 
 MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
-
-_WORD = re.compile(r"\w+")
 
 
 def bm25(text: str, *, filter: Filter = None) -> Body:
@@ -71,14 +68,6 @@ def heaviest(vector: SparseVector, limit: int = MAX_CLAUSES) -> dict[str, float]
     """The ``limit`` heaviest terms as plain floats, heaviest first, ties by term."""
     ordered = sorted(vector.items(), key=lambda term: (-term[1], term[0]))
     return {term: float(weight) for term, weight in ordered[:limit]}
-
-
-def first_words(text: str, limit: int = MAX_CLAUSES) -> str:
-    """``text`` up to its ``limit``-th word: every word becomes a clause."""
-    for count, word in enumerate(_WORD.finditer(text), start=1):
-        if count == limit:
-            return text[: word.end()]
-    return text
 
 
 def passage_search(query: Body, *, size: int, timeout: float) -> Body:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
+import orjson
 
 from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
@@ -32,8 +34,10 @@ class Plan:
     """How a batch of queries is searched.
 
     Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
-    the dense leg is at least as wide. ``exact`` compares with every vector instead. The page is ``k`` hits after
-    the first ``offset``. ``timeout`` is in seconds, for each request.
+    the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
+    window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
+    hits after the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how
+    long a busy model is waited for.
     """
 
     legs: tuple[Leg, ...]
@@ -70,17 +74,20 @@ def plan_search(
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was.
 
-    Legs that are named must be in the index; the legs of the settings are those of them that the index has.
+    Legs that are named must be in the index; the legs of the settings are those of them that the index has. A leg that
+    weighs 0 is left out. A page beyond the window of the settings widens it, doubling; a window that is named is kept.
 
     Raises:
         QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
             lacks, weights that do not fit the legs.
     """
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
-    window = settings.window if window is None else window
+    if window is None:
+        window = wide_enough(settings.window, offset + (settings.k if k is None else k))
+    k = max(1, min(settings.k, window - offset)) if k is None else k
     plan = Plan(
         legs=searched,
-        k=max(1, min(settings.k, window - offset)) if k is None else k,
+        k=k,
         offset=offset,
         window=window,
         candidates=_usual_candidates(settings, window) if candidates is None else candidates,
@@ -92,7 +99,14 @@ def plan_search(
     )
     _check_ranges(plan)
     plan.fusion.shares(plan.legs)
-    return plan
+    return replace(plan, legs=plan.fusion.having_a_say(plan.legs))
+
+
+def wide_enough(window: int, reach: int) -> int:
+    """The window itself, or doubled until it holds ``reach`` hits: not once a page, for every width ranks anew."""
+    while 0 < window < min(reach, RESULT_WINDOW):
+        window = min(2 * window, RESULT_WINDOW)
+    return window
 
 
 def fusion_of(schema: IndexSchema, settings: SearchSettings, method: str | None = None) -> Fusion:
@@ -133,12 +147,13 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozense
         encoded: the legs whose vectors can be made from text here.
 
     Raises:
-        QueryError: an empty text where a leg or the reranker needs it, a leg without a vector and without an
-            encoder, a vector with another dimension, or one that is zero, not finite or not positive, a filter on
-            what the index cannot filter on.
+        QueryError: an empty text where a leg or the reranker needs it, text that is no Unicode, a leg without a vector
+            and without an encoder, a vector with another dimension, or one that is zero, not finite or not positive,
+            a filter on what the index cannot filter on.
     """
+    _check_characters(query)
     if query.filter is not None:
-        clause(query.filter, schema)
+        _check_json(clause(query.filter, schema), query)
     given = {Leg.DENSE: query.dense is not None, Leg.SPARSE: query.sparse is not None}
     needs_text = [leg for leg in plan.legs if not given.get(leg, False)]
     if (needs_text or plan.reranking) and not query.text.strip():
@@ -151,6 +166,27 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozense
                 remedy=f"Load a {leg} model, give the vector, or name other legs.",
             )
     _check_vectors(query, schema)
+
+
+def _check_characters(query: Query) -> None:
+    try:
+        query.text.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(
+            f"character {error.start + 1} of the query is half a surrogate pair, which is no text",
+            where=_where(query),
+            remedy="A byte that is not UTF-8 was read as one: write the query in UTF-8.",
+        ) from error
+    _check_json(list(query.sparse or ()), query)
+
+
+def _check_json(value: Any, query: Query) -> None:
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise QueryError(
+            f"the query holds what JSON cannot say: {error}", where=_where(query), remedy="Write it in UTF-8."
+        ) from error
 
 
 def _check_vectors(query: Query, schema: IndexSchema) -> None:
@@ -231,7 +267,7 @@ def _check_ranges(plan: Plan) -> None:
     if plan.offset + plan.k > plan.window:
         raise QueryError(
             f"{plan.k} hits from {plan.offset} reach beyond the window of {plan.window} hits per leg",
-            remedy=f"Ask for fewer, or set a wider window (at most {RESULT_WINDOW:,}).",
+            remedy=f"Ask for fewer, or a wider window (at most {RESULT_WINDOW:,}): it ranks anew what both find.",
         )
     if plan.reranking is not None and plan.reranking.window > plan.window:
         raise QueryError(

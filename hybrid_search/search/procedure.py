@@ -14,60 +14,95 @@ from contextlib import contextmanager
 from typing import Any
 
 from hybrid_search.engine import layout
-from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
 from hybrid_search.records import Hit, Leg, Query, SearchResult
-from hybrid_search.search import legs
+from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.collapse import Best, document_id
+from hybrid_search.search.fetch import Stored, fetch_hits
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.rerank import Reranked, combine
-from hybrid_search.search.retrieve import Retrieved, Target, encode, patience, retrieve
+from hybrid_search.search.reasons import why_nothing
+from hybrid_search.search.rerank import Reranked, checked_scores, combine
+from hybrid_search.search.retrieve import Retrieved, encode, retrieve
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.steps import Score, Send, Step
+from hybrid_search.search.steps import Score, Step
 
-Stored = Mapping[str, Any]
+Outcome = SearchResult | HybridSearchError
+"""What comes of one query of a batch: its result, or why there is none."""
+
+
+_OF_ANOTHER = (IndexMissingError, RequestRefusedError)
+"""What an engine answers where the index is gone, or an alias stands for one of other models."""
 
 
 def search(
     queries: Sequence[Query], plan: Plan, target: Target, *, reranker: str | None = None
-) -> Generator[Step, Any, list[SearchResult]]:
-    """Search for every query; results in their order.
+) -> Generator[Step, Any, list[Outcome]]:
+    """Search for every query; outcomes in their order.
+
+    A part that fails is left out and named in the result's warnings: a leg whose search or encoder fails, reranking,
+    passages that are gone. A query has an error instead of a result where nothing could be retrieved for it, or its
+    passages could not be fetched; the other queries are answered.
 
     Args:
         queries: checked (:func:`~hybrid_search.search.plan.check_query`).
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
-
-    Raises:
-        EngineError: nothing could be retrieved for a query, or the passages could not be fetched.
     """
-    clock = Stopwatch()
+    clock, budget = Stopwatch(), Budget(plan.timeout)
     with clock("encode"):
         retrieved = yield from encode(queries, plan)
     with clock("retrieve"):
-        yield from (retrieve_fused if plan.fusion.by_server else retrieve)(retrieved, plan, target)
+        yield from (retrieve_fused if plan.fusion.by_server else retrieve)(retrieved, plan, target, budget)
+        if any(isinstance(error, _OF_ANOTHER) for one in retrieved for error in (one.error, *one.errors.values())):
+            yield from check_alias(target, budget)
     with clock("fuse"):
-        fused = [one.fused(plan.fusion) for one in retrieved]
+        fused = [[] if one.error else one.fused(plan.fusion) for one in retrieved]
     with clock("fetch"):
-        stored = yield from _fetch(retrieved, fused, plan, target)
+        stored = yield from fetch_hits(retrieved, fused, plan.reach, target, budget)
+        yield from _say_why_nothing(retrieved, fused, plan, target, budget)
     with clock("rerank"):
         ranked = []
         for one, hits in zip(retrieved, fused, strict=True):
             ranked.append((yield from _rerank(one, hits, stored, plan)))
     took = clock.milliseconds()
     return [
-        SearchResult(
-            query=one.query,
-            hits=_page(one, hits, stored, plan),
-            legs=one.reports,
-            fusion=plan.fusion.label,
-            reranker=None if plan.reranking is None else reranker,
-            took_ms=took,
-            warnings=one.warnings,
-        )
+        one.error or _result(one, hits, stored, plan, reranker=reranker, took=took)
         for one, hits in zip(retrieved, ranked, strict=True)
     ]
+
+
+def _result(
+    one: Retrieved,
+    ranked: Sequence[Reranked],
+    stored: Mapping[str, Stored],
+    plan: Plan,
+    *,
+    reranker: str | None,
+    took: Mapping[str, float],
+) -> SearchResult:
+    unranked = bool(ranked) and all(hit.rerank is None for hit in ranked)
+    return SearchResult(
+        query=one.query,
+        hits=_page(one, ranked, stored, plan),
+        legs=one.reports,
+        fusion=plan.fusion.among(set(plan.legs) - set(one.errors)).label,
+        reranker=None if plan.reranking is None or unranked else reranker,
+        took_ms=took,
+        warnings=[*one.cuts.values(), *one.warnings],
+    )
+
+
+def _say_why_nothing(
+    retrieved: Sequence[Retrieved], fused: Sequence[Sequence[Fused]], plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, None]:
+    """Name the reason for every empty page: that of the leg which would find most."""
+    for one in (one for one, hits in zip(retrieved, fused, strict=True) if not hits and one.error is None):
+        searched = [leg for leg in (Leg.DENSE, Leg.BM25) if leg in plan.legs and leg not in one.errors]
+        leg = searched[0] if searched else None
+        if reason := (yield from why_nothing(one.query, leg, target, timeout=budget.left)):
+            one.warnings.append(f"nothing found: {reason}")
 
 
 class Stopwatch:
@@ -88,49 +123,20 @@ class Stopwatch:
         return {**self._steps, "total": (time.perf_counter() - self._begin) * 1000}
 
 
-def _fetch(
-    retrieved: Sequence[Retrieved], fused: Sequence[list[Fused]], plan: Plan, target: Target
-) -> Generator[Step, Any, dict[str, Stored]]:
-    """The stored passages that will be shown or reranked, by passage id."""
-    wanted = [
-        [one.best(hit).passage_id for hit in hits[: plan.reach]] for one, hits in zip(retrieved, fused, strict=True)
-    ]
-    stored = yield from fetch([ids for ids in wanted if ids], target, timeout=plan.timeout)
-    for one, ids in zip(retrieved, wanted, strict=True):
-        if gone := sum(id_ not in stored for id_ in ids):
-            one.warnings.append(f"passages found but not fetched: {gone} (deleted meanwhile, or late)")
-    return stored
-
-
-def fetch(
-    groups: Sequence[Sequence[str]], target: Target, *, timeout: float
-) -> Generator[Step, Any, dict[str, Stored]]:
-    """The stored passages of groups of ids, in one request, by passage id; those that are gone are left out.
-
-    Raises:
-        EngineError: the engine refuses, or does not answer.
-    """
-    if not groups:
-        return {}
-    bodies = [legs.passage_fetch(ids, timeout=timeout) for ids in groups]
-    answer = yield Send(legs.multi_search(target.index, bodies, timeout=patience(timeout, len(groups))))
-    stored: dict[str, Stored] = {}
-    for response in answer["responses"]:
-        if "error" in response:
-            raise error_for(failure(response["status"], response), target.where)
-        stored.update((hit["_id"], hit["_source"]) for hit in response["hits"]["hits"])
-    return stored
-
-
 def _rerank(
     one: Retrieved, fused: Sequence[Fused], stored: Mapping[str, Stored], plan: Plan
 ) -> Generator[Step, Any, list[Reranked]]:
-    """The first hits reranked where the plan says so; what could not be fetched is left out."""
-    hits = [hit for hit in fused[: plan.reach] if one.best(hit).passage_id in stored]
+    """The first hits reranked where the plan says so and the reranker does; what was not fetched is left out."""
+    hits = [hit for hit in fused if one.best(hit).passage_id in stored][: plan.reach]
+    as_fused = [Reranked(hit, hit.score, None) for hit in hits]
     if plan.reranking is None or not hits:
-        return [Reranked(hit, hit.score, None) for hit in hits]
+        return as_fused
     texts = [stored[one.best(hit).passage_id][layout.TEXT] for hit in hits[: plan.reranking.window]]
-    scores = yield Score(one.query.text, texts)
+    try:
+        scores = checked_scores((yield Score(one.query.text, texts, plan.timeout)), len(texts))
+    except HybridSearchError as error:
+        one.warnings.append(f"not reranked: {error}")
+        return as_fused
     return combine(hits, scores, plan.reranking.weight)
 
 

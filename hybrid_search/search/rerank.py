@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from hybrid_search.errors import QueryError
+import numpy as np
+
+from hybrid_search.errors import ModelError, QueryError
 from hybrid_search.records import RerankScore
 from hybrid_search.search.fusion import Fused
 
 MAX_WINDOW = 1000
+
+_ANOTHER = "Look at the model, or set rerank.model to another or to none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float) -> l
     """
     window = len(scores)
     first = _unit([hit.score for hit in fused], window)
-    scores = [float(score) for score in scores]  # a model's scores are numpy's, which JSON does not know
+    scores = [float(score) for score in scores]  # they may be numpy's, which JSON does not know
     second = _unit(scores, window)
     combined = [(1 - weight) * f + weight * s for f, s in zip(first, second, strict=False)]
     above = [
@@ -72,6 +77,23 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float) -> l
         Reranked(hit, (1 - weight) * value, None) for hit, value in zip(fused[window:], first[window:], strict=True)
     ]
     return sorted(above, key=lambda hit: -hit.score) + below
+
+
+def checked_scores(scores: Any, count: int) -> list[float]:
+    """A reranker's scores of ``count`` passages as plain floats.
+
+    Raises:
+        ModelError: there are more or fewer, in another shape, or one is no finite number.
+    """
+    try:
+        found = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the reranker gave no numbers: {error}", remedy=_ANOTHER) from error
+    if found.shape != (count,):
+        raise ModelError(f"the reranker gave scores of shape {found.shape} for {count} passages", remedy=_ANOTHER)
+    if wrong := int((~np.isfinite(found)).sum()):
+        raise ModelError(f"the reranker gave {wrong} of {count} scores that are not finite", remedy=_ANOTHER)
+    return [float(score) for score in found]
 
 
 def _unit(values: Sequence[float], window: int) -> list[float]:

@@ -6,55 +6,40 @@ others standing; why is in its report.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from hybrid_search.encode.protocols import EncodedTexts
+import numpy as np
+
 from hybrid_search.engine import layout
-from hybrid_search.engine.answers import error_for, failure
-from hybrid_search.engine.protocols import Dialect
-from hybrid_search.errors import EngineError, HybridSearchError
+from hybrid_search.errors import EngineError, HybridSearchError, ModelError
 from hybrid_search.filters import clause
-from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, LegReport, Query, Vector
+from hybrid_search.records import ALL_LEGS, Leg, LegReport, Query, Vector
 from hybrid_search.search import legs
+from hybrid_search.search.asking import Budget, Found, Target, ask
 from hybrid_search.search.collapse import Best, best_passages
 from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.steps import Encode, Send, Step
+from hybrid_search.search.steps import Encode, Encoded, Step
+from hybrid_search.search.words import first_words
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
 
-GRACE = 2.0
-"""Seconds beyond the engine's own time limits before the client gives up on a request."""
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a search goes: an index, how its engine is spoken to, what it holds, and its place for messages."""
-
-    index: str
-    dialect: Dialect
-    schema: IndexSchema
-
-    @property
-    def where(self) -> str:
-        return f"index {self.index}"
-
-
-def patience(timeout: float, queries: int) -> float:
-    """Seconds to wait for an ``_msearch``: an engine that is busy works through a batch one query after another."""
-    return timeout * queries + GRACE
+_TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Retrieved:
     """What the legs found for one query: documents by id in rank order, reports and warnings.
 
-    A leg that failed has a report and no run; ``errors`` keeps why. The runs of ``complete`` legs hold everything
-    that they matched. Where the server fused, there are no runs but ``fused_by_server``, in its order.
+    A leg that failed has a report and no run; ``errors`` keeps why. ``error`` is why nothing could be searched at all.
+    ``cuts`` say for which legs the query was too long. The runs of ``complete`` legs hold everything that they
+    matched. Where the server fused, there are no runs but ``fused_by_server``, in its order.
     """
 
     query: Query
@@ -62,8 +47,10 @@ class Retrieved:
     reports: dict[Leg, LegReport] = field(default_factory=dict)
     complete: set[Leg] = field(default_factory=set)
     errors: dict[Leg, HybridSearchError] = field(default_factory=dict)
+    cuts: dict[Leg, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     fused_by_server: dict[str, Best] | None = None
+    error: HybridSearchError | None = None
 
     def failed(self, leg: Leg, error: HybridSearchError) -> None:
         """Keep the error of a leg, and go on without it."""
@@ -98,19 +85,19 @@ class Retrieved:
 def encode(queries: Sequence[Query], plan: Plan) -> Generator[Step, Any, list[Retrieved]]:
     """Give every query the vectors that its legs need, in one step; where encoding fails, those legs have failed."""
     retrieved = [Retrieved(query) for query in queries]
-    missing = {n: _missing_vectors(query, plan) for n, query in enumerate(queries)}
-    texts = {n: queries[n].text for n, wanted in missing.items() if wanted}
-    if not texts:
+    missing = {n: wanted for n, query in enumerate(queries) if (wanted := _missing_vectors(query, plan))}
+    if not missing:
         return retrieved
     try:
-        encoded: EncodedTexts = yield Encode(list(texts.values()))
+        encoded: Encoded = yield Encode([queries[n].text for n in missing], plan.timeout)
     except HybridSearchError as error:
-        for n in texts:
-            for leg in missing[n]:
+        for n, wanted in missing.items():
+            for leg in wanted:
                 retrieved[n].failed(leg, error)
         return retrieved
-    for row, n in enumerate(texts):
-        retrieved[n].query = _with_vectors(queries[n], encoded, row, missing[n])
+    for row, (n, wanted) in enumerate(missing.items()):
+        for leg in wanted:
+            _keep_vector(retrieved[n], leg, encoded, row, len(missing))
     return retrieved
 
 
@@ -119,43 +106,71 @@ def _missing_vectors(query: Query, plan: Plan) -> list[Leg]:
     return [leg for leg in plan.legs if given[leg] is None]
 
 
-def _with_vectors(query: Query, encoded: EncodedTexts, row: int, wanted: Sequence[Leg]) -> Query:
-    dense = encoded.dense[row] if Leg.DENSE in wanted and encoded.dense is not None else query.dense
-    sparse = encoded.sparse[row] if Leg.SPARSE in wanted and encoded.sparse is not None else query.sparse
-    return replace(query, dense=dense, sparse=sparse)
+def _keep_vector(one: Retrieved, leg: Leg, encoded: Encoded, row: int, count: int) -> None:
+    """One of ``count`` vectors, if it is one: a leg whose vector is ill-formed has failed."""
+    vectors: Any = encoded.vectors.dense if leg is Leg.DENSE else encoded.vectors.sparse
+    if fault := ill_formed(vectors, row, count):
+        one.failed(leg, ModelError(f"the encoder gave {fault}", remedy="Look at the model, or leave the leg out"))
+    elif leg is Leg.DENSE:
+        one.query = replace(one.query, dense=vectors[row])
+    else:
+        one.query = replace(one.query, sparse=vectors[row])
+    if leg is Leg.DENSE and row in encoded.too_long:
+        of_all = f"{encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
+        one.cuts[Leg.DENSE] = f"the dense leg read the first {of_all}"
+
+
+def ill_formed(vectors: Any, row: int, count: int) -> str | None:
+    """What is wrong with the vector of this row among ``count`` dense or sparse ones; None where nothing is."""
+    if vectors is None or len(vectors) != count:
+        return f"{0 if vectors is None else len(vectors)} vectors for {count} texts"
+    vector = vectors[row]
+    if isinstance(vector, Mapping):
+        weights = np.array(list(vector.values()), dtype=np.float64)
+        return (
+            None if np.isfinite(weights).all() and (weights > 0).all() else "a weight that is not positive and finite"
+        )
+    if np.ndim(vector) != 1:
+        return f"a vector of shape {np.shape(vector)}"
+    return None if np.isfinite(vector).all() and np.any(vector) else "a vector that is zero or not finite"
 
 
 @dataclass(slots=True)
 class LegSearch:
-    """One leg of one query, still to be sent: ``query(size)`` is its query for ``size`` passages."""
+    """One leg of one query, still to be sent: ``query(size)`` is its query for ``size`` passages.
+
+    ``shorter()`` asks for less where the engine refuses so many clauses.
+    """
 
     one: Retrieved
     leg: Leg
     query: Callable[[int], legs.Body]
     size: int
+    shorter: Callable[[], LegSearch] | None = None
+
+    def body(self, within: float) -> legs.Body:
+        """The whole search body, for an engine that may take ``within`` seconds."""
+        return legs.passage_search(self.query(self.size), size=self.size, timeout=within)
 
 
-def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -> Generator[Step, Any, None]:
-    """Fill in the run and the report of every leg of every query.
+def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget: Budget) -> Generator[Step, Any, None]:
+    """Fill in the run and the report of every leg of every query, or the error of a query whose legs all failed.
 
-    A leg whose passages were of too few documents to fill its window is asked again for more of them.
-
-    Raises:
-        HybridSearchError: all legs of a query failed; the error of its first leg.
+    A leg whose passages were of too few documents to fill its window is asked again for more of them; BM25 for fewer
+    words where the engine refuses so many clauses (an analyzer of n-grams, a filter of many values).
     """
-    asks = [ask for one in retrieved for ask in leg_searches(one, plan, target)]
+    asks = [one_ask for one in retrieved for one_ask in leg_searches(one, plan, target)]
     while asks:
-        bodies = [legs.passage_search(a.query(a.size), size=a.size, timeout=plan.timeout) for a in asks]
         try:
-            answer = yield Send(legs.multi_search(target.index, bodies, timeout=patience(plan.timeout, len(retrieved))))
+            answers = yield from ask([one_ask.body for one_ask in asks], target, budget)
         except EngineError as error:
             _give_up(asks, error)
             break
-        unfilled = [a for a, found in zip(asks, answer["responses"], strict=True) if not _read(a, found, plan, target)]
-        asks = [replace(a, size=min(a.size * WIDER, layout.RESULT_WINDOW)) for a in unfilled]
+        read = [_read(one_ask, found, plan) for one_ask, found in zip(asks, answers, strict=True)]
+        asks = [again for again in read if again is not None]
     for one in retrieved:
         if len(one.errors) == len(plan.legs):
-            raise one.errors[plan.legs[0]]
+            one.error = one.errors[plan.legs[0]]
 
 
 def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSearch]:
@@ -163,25 +178,37 @@ def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSear
     query = one.query
     matching = None if query.filter is None else clause(query.filter, target.schema)
     if Leg.BM25 in plan.legs:
-        words = legs.first_words(query.text)
-        if len(words) < len(query.text.rstrip()):
-            one.warnings.append(f"the bm25 leg searched for the first {legs.MAX_CLAUSES:,} words of the query")
-        bm25 = legs.bm25(words, filter=matching)
-        yield LegSearch(one, Leg.BM25, lambda _: bm25, plan.candidates)
+        yield _bm25(one, matching, plan.candidates, legs.MAX_CLAUSES)
     if Leg.DENSE in plan.legs and (vector := query.dense) is not None:
-        yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, matching), plan.candidates)
+        within = both(matching, target.within)
+        yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, within), plan.candidates)
     if Leg.SPARSE in plan.legs and query.sparse is not None:
         terms = legs.heaviest(query.sparse)
         if len(terms) < len(query.sparse):
-            one.warnings.append(
-                f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
-            )
+            heaviest = f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
+            one.cuts[Leg.SPARSE] = heaviest
         if terms:
             sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
             yield LegSearch(one, Leg.SPARSE, lambda _: sparse, plan.candidates)
         else:  # no clause at all would match every passage
             one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
             one.warnings.append("the sparse leg knows no term of the query")
+
+
+def _bm25(one: Retrieved, matching: legs.Filter, size: int, limit: int) -> LegSearch:
+    """The BM25 leg for the first ``limit`` words; it can be asked again for half as many."""
+    words = first_words(one.query.text, limit)
+    if len(words) < len(one.query.text.rstrip()):
+        one.cuts[Leg.BM25] = f"the bm25 leg searched for the first {limit:,} words of the query"
+    bm25 = legs.bm25(words, filter=matching)
+    shorter = partial(_bm25, one, matching, size, limit // 2) if limit > 1 else None
+    return LegSearch(one, Leg.BM25, lambda _: bm25, size, shorter)
+
+
+def both(first: legs.Filter, second: legs.Filter) -> legs.Filter:
+    """A filter that passes what both pass; None passes everything."""
+    given = [one for one in (first, second) if one is not None]
+    return {"bool": {"filter": given}} if len(given) > 1 else next(iter(given), None)
 
 
 def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, size: int) -> legs.Body:
@@ -192,28 +219,31 @@ def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, si
 
 def _give_up(asks: Sequence[LegSearch], error: EngineError) -> None:
     """No answer: the legs that have found nothing yet have failed, the others keep what they have."""
-    for ask in asks:
-        if ask.leg in ask.one.runs:
-            ask.one.warnings.append(f"the window of the {ask.leg} leg was not filled: {error}")
+    for failed in asks:
+        if failed.leg in failed.one.runs:
+            failed.one.warnings.append(f"the window of the {failed.leg} leg was not filled: {error}")
         else:
-            ask.one.failed(ask.leg, error)
+            failed.one.failed(failed.leg, error)
 
 
-def _read(ask: LegSearch, answer: Mapping[str, Any], plan: Plan, target: Target) -> bool:
-    """Keep what a leg found; False when more passages are needed to fill its window."""
-    one, leg = ask.one, ask.leg
-    if "error" in answer:
-        _give_up([ask], error_for(failure(answer["status"], answer), target.where))
-        return True
-    hits = answer["hits"]["hits"]
-    run = best_passages(((hit["_id"], hit["_score"]) for hit in hits), collapse=plan.collapse)[: plan.window]
-    late, broken = bool(answer["timed_out"]), answer["_shards"]["failed"]
-    if late:
+def _read(one_ask: LegSearch, found: Found | EngineError, plan: Plan) -> LegSearch | None:
+    """Keep what a leg found; what to ask again when more passages are needed to fill its window."""
+    one, leg = one_ask.one, one_ask.leg
+    if isinstance(found, EngineError):
+        if one_ask.shorter is not None and _TOO_MANY_CLAUSES.search(found.what):
+            return one_ask.shorter()
+        _give_up([one_ask], found)
+        return None
+    scored = ((hit["_id"], float(hit["_score"])) for hit in found.hits)
+    run = best_passages(scored, collapse=plan.collapse)[: plan.window]
+    if found.timed_out:
         one.warnings.append(f"the {leg} leg was stopped after {plan.timeout:g} s with what it had")
-    if broken:
-        one.warnings.append(f"the {leg} leg searched without {broken} of {answer['_shards']['total']} shards")
-    one.found(leg, run, LegReport(len(run), float(answer["took"]), timed_out=late))
-    exhausted = len(hits) < ask.size
-    if exhausted and len(run) < plan.window and not late and not broken:
+    if found.failed_shards:
+        one.warnings.append(f"the {leg} leg searched without {found.failed_shards} of {found.shards} shards")
+    one.found(leg, run, LegReport(len(run), found.took, timed_out=found.timed_out))
+    exhausted = len(found.hits) < one_ask.size
+    if exhausted and len(run) < plan.window and not found.timed_out and not found.failed_shards:
         one.complete.add(leg)
-    return len(run) == plan.window or exhausted or ask.size == layout.RESULT_WINDOW or late
+    if len(run) == plan.window or exhausted or one_ask.size == layout.RESULT_WINDOW or found.timed_out:
+        return None
+    return replace(one_ask, size=min(one_ask.size * WIDER, layout.RESULT_WINDOW))

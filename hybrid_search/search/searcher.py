@@ -5,6 +5,7 @@ Nothing here waits: a searcher turns a call into a generator of steps, which a c
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
@@ -13,19 +14,21 @@ from typing import Any, TypedDict, Unpack
 from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
-from hybrid_search.encode.protocols import Reranker, TextEncoder
+from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder
 from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
-from hybrid_search.engine.protocols import Dialect
-from hybrid_search.errors import ModelError, QueryError
+from hybrid_search.errors import HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
-from hybrid_search.records import Leg, Query, SearchResult
+from hybrid_search.records import Leg, Query
 from hybrid_search.search import procedure
+from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.plan import Plan, check_query, fusion_of, plan_search
+from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.rerank import Reranking
-from hybrid_search.search.retrieve import Retrieved, Target, encode, retrieve
-from hybrid_search.search.steps import Encode, Score, Steps
+from hybrid_search.search.retrieve import Retrieved, encode, retrieve
+from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
 from hybrid_search.settings import NO_MODEL, Settings
 
 LATE = "late"
@@ -47,7 +50,8 @@ class SearchOptions(TypedDict, total=False):
         filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
         fusion: a method's name (with the usual weights of the index), or a whole :class:`Fusion`.
         rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
-        window: documents that each leg ranks, at most 10,000.
+        window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
+            the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph.
@@ -74,6 +78,11 @@ class Searcher:
     reranker: Reranker | None
 
     @property
+    def is_one_model(self) -> bool:
+        """Whether encoder and reranker are the same object."""
+        return id(self.encoder) == id(self.reranker)
+
+    @property
     def reranker_name(self) -> str | None:
         """What results call the reranker; None where there is none."""
         return None if self.reranker is None else self.reranker.name
@@ -85,26 +94,56 @@ class Searcher:
         return fusion_of(self.target.schema, self.settings.search, fusion)
 
     def search(
-        self, queries: Sequence[str | Query], k: int | None = None, **options: Unpack[SearchOptions]
-    ) -> Steps[list[SearchResult]]:
+        self,
+        queries: Sequence[str | Query],
+        k: int | None = None,
+        *,
+        return_errors: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Steps[list[Outcome]]:
         """The procedure that answers ``queries``, in batches of :data:`BATCH`.
+
+        Args:
+            queries: texts or queries.
+            k: hits on the page.
+            return_errors: put the error of a query in the place of its result, and answer the others.
+            options: see :class:`SearchOptions`.
+
+        Raises:
+            QueryError: what :func:`plan_search` refuses, before anything is sent; what :func:`check_query` refuses,
+                unless errors are returned.
+            EngineError: a query could not be searched, unless errors are returned.
+        """
+        plan = self._plan(k, options)
+        asked = [self._checked(query, plan, options) for query in queries]
+        if not return_errors:
+            _raise_first(asked)
+        found: list[Outcome] = []
+        for batch in _batches([query for query in asked if isinstance(query, Query)]):
+            found += yield from procedure.search(batch, plan, self.target, reranker=self.reranker_name)
+            if not return_errors:
+                _raise_first(found)
+        answers = iter(found)
+        return [next(answers) if isinstance(query, Query) else query for query in asked]
+
+    def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> Steps[list[Retrieved]]:
+        """The procedure of the legs alone: what each found, before fusion, whatever it weighs.
+
+        This is for evaluation: every query of a batch is given the time of a search.
 
         Raises:
             QueryError: what :func:`plan_search` and :func:`check_query` refuse, before anything is sent.
+            HybridSearchError: all legs of a query failed.
         """
-        plan, asked = self._checked(queries, k, options)
-        results: list[SearchResult] = []
-        for batch in _batches(asked):
-            results += yield from procedure.search(batch, plan, self.target, reranker=self.reranker_name)
-        return results
-
-    def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> Steps[list[Retrieved]]:
-        """The procedure of the legs alone: what each found, before fusion."""
-        plan, asked = self._checked(queries, None, options)
+        options = {**options, "fusion": Fusion()}
+        plan = self._plan(None, options)
+        asked = [self._checked(query, plan, options) for query in queries]
+        _raise_first(asked)
         results: list[Retrieved] = []
-        for batch in _batches(asked):
+        for batch in _batches([query for query in asked if isinstance(query, Query)]):
             retrieved = yield from encode(batch, plan)
-            yield from retrieve(retrieved, plan, self.target)
+            yield from retrieve(retrieved, plan, self.target, Budget(plan.timeout * len(batch)))
+            _raise_first([one.error for one in retrieved])
             results += retrieved
         return results
 
@@ -114,7 +153,7 @@ class Searcher:
         groups = [ids[begin : begin + FETCHED] for begin in range(0, len(ids), FETCHED)]
         texts: dict[str, str] = {}
         for group in groups:
-            stored = yield from procedure.fetch([group], self.target, timeout=self.settings.search.timeout)
+            stored = yield from fetch([group], self.target, Budget(self.settings.search.timeout))
             texts |= {id_: passage[layout.TEXT] for id_, passage in stored.items()}
         return texts
 
@@ -122,18 +161,17 @@ class Searcher:
         """The answer of the encoder or of the reranker.
 
         Raises:
-            ModelError: there is none.
+            ModelError: there is none, or it failed, for whatever reason.
         """
-        if isinstance(step, Encode) and self.encoder is not None:
-            return self.encoder.encode_queries(step.texts)
-        if isinstance(step, Score) and self.reranker is not None:
-            return self.reranker.score(step.query, step.passages)
+        with boundary(step):
+            if isinstance(step, Encode) and self.encoder is not None:
+                return _encoded(self.encoder, step.texts)
+            if isinstance(step, Score) and self.reranker is not None:
+                return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
 
-    def _checked(
-        self, queries: Sequence[str | Query], k: int | None, options: SearchOptions
-    ) -> tuple[Plan, list[Query]]:
-        plan = plan_search(
+    def _plan(self, k: int | None, options: SearchOptions) -> Plan:
+        return plan_search(
             self.target.schema,
             self.settings.search,
             k=k,
@@ -146,10 +184,16 @@ class Searcher:
             collapse=options.get("collapse", True),
             exact=options.get("exact", False),
         )
-        asked = [_query(query, options.get("filter")) for query in queries]
-        for query in asked:
-            check_query(query, plan, self.target.schema, encoded_legs(self.encoder))
-        return plan, asked
+
+    def _checked(self, query: str | Query, plan: Plan, options: SearchOptions) -> Query | HybridSearchError:
+        """The query as it is searched, or why it is not."""
+        try:
+            with boundary():
+                asked = _query(query, options.get("filter"))
+                check_query(asked, plan, self.target.schema, encoded_legs(self.encoder))
+        except HybridSearchError as error:
+            return error
+        return asked
 
     def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
         if rerank is False or (rerank is None and self.reranker is None):
@@ -168,32 +212,36 @@ class Searcher:
         return Reranking(max(1, min(settings.window, reach)), settings.weight)
 
 
-def open_searcher(
-    opened: OpenedIndex,
-    dialect: Dialect,
-    *,
-    settings: Settings,
-    encoder: TextEncoder | None = None,
-    reranker: Reranker | None = None,
-) -> Searcher:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client was opened with: the settings, and models that the caller gave instead of theirs."""
+
+    settings: Settings
+    encoder: TextEncoder | None = None
+    reranker: Reranker | None = None
+
+
+def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before: Searcher | None = None) -> Searcher:
     """A searcher of an opened index, its models loaded where they are not given.
 
-    A model that the settings leave at its default is that of the index. The searcher is pinned to the index behind
-    an alias: the models of this one were checked, those of a later one are not. No encoder is loaded where the
-    settings search by BM25 alone.
+    A model that the settings leave at its default is that of the index. No encoder is loaded where the settings search
+    by BM25 alone. Models of the searcher ``before`` are used again where the settings still lead to them.
 
     Raises:
         IndexMismatchError: the index was made with other models than those here.
         ModelError: a model cannot be found, loaded or trusted.
     """
-    settings = with_models_of(opened, settings)
+    settings = with_models_of(opened, wanted.settings)
+    same = before is not None and before.settings == settings
+    encoder = before.encoder if before is not None and same else wanted.encoder
+    reranker = before.reranker if before is not None and same else wanted.reranker
     if encoder is None and has_models(settings) and needs_encoder(settings):
         encoder = load_encoder(settings)
     if encoder is not None:
         check_models(opened, encoder, [leg for leg in encoded_legs(encoder) if leg in opened.models])
     if reranker is None:
         reranker = load_reranker(settings, encoder)
-    return Searcher(Target(opened.name, dialect, opened.schema), settings, encoder, reranker)
+    return Searcher(target, settings, encoder, reranker)
 
 
 def encoded_legs(encoder: TextEncoder | None) -> frozenset[Leg]:
@@ -224,15 +272,38 @@ def has_models(settings: Settings) -> bool:
 
 def needs_encoder(settings: Settings) -> bool:
     """Whether anything but BM25 is asked for: without, the query client needs neither torch nor a model."""
-    return settings.rerank.model == LATE or any(leg != Leg.BM25 for leg in settings.search.legs)
+    search = settings.search
+    return settings.rerank.model == LATE or any(
+        leg != Leg.BM25 and search.weights.get(leg, 1.0) > 0 for leg in search.legs
+    )
+
+
+def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> Encoded:
+    """The vectors of ``texts``; tokens are counted only of those that could have more than the model reads."""
+    limit, tokenizer = encoder.max_tokens, encoder.tokenizer
+    long = [n for n, text in enumerate(texts) if len(text.encode()) > limit and tokenizer is not None]
+    spans = tokenizer.spans([texts[n] for n in long]) if long else []
+    too_long = {n: len(found) for n, found in zip(long, spans, strict=True) if len(found) > limit}
+    vectors = encoder.encode_queries(texts)
+    if not isinstance(vectors, EncodedTexts):
+        raise ModelError(f"the encoder gave {type(vectors).__name__} instead of EncodedTexts")
+    return Encoded(vectors, limit, too_long)
 
 
 def _query(query: str | Query, matching: Filter | str | None) -> Query:
+    """The query with its text composed (NFC): how a letter with its accent was typed does not decide what is found."""
     query = Query(query) if isinstance(query, str) else query
+    query = replaced(query, text=unicodedata.normalize("NFC", query.text))
     if matching is None:
         return query
     added = parse(matching) if isinstance(matching, str) else matching
     return replaced(query, filter=added if query.filter is None else query.filter & added)
+
+
+def _raise_first(outcomes: Iterable[object]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, HybridSearchError):
+            raise outcome
 
 
 def _batches(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:

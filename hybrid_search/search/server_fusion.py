@@ -7,38 +7,54 @@ over passages; a document with several passages stands where the best of them do
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
-from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.errors import EngineError, HybridSearchError
 from hybrid_search.records import Leg
 from hybrid_search.search import legs
+from hybrid_search.search.asking import Budget, Found, Target, ask
 from hybrid_search.search.collapse import best_passages
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.retrieve import Retrieved, Target, leg_searches, patience
-from hybrid_search.search.steps import Send, Step
+from hybrid_search.search.retrieve import Retrieved, leg_searches
+from hybrid_search.search.steps import Step
 
 
-def retrieve_fused(retrieved: Sequence[Retrieved], plan: Plan, target: Target) -> Generator[Step, Any, None]:
-    """Fill in what the server ranked for every query; ``plan.window`` counts the passages that each leg ranks.
+def retrieve_fused(
+    retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, None]:
+    """Fill in what the server ranked for every query, or its error; ``plan.window`` counts the passages of each leg.
 
-    Raises:
-        UnsupportedError: this version, licence or set of plugins cannot fuse.
-        EngineError: a query could not be searched; there are no legs to go on without.
+    There are no legs to go on without: a query that the engine refuses (UnsupportedError where this version, licence
+    or set of plugins cannot fuse) is not answered.
     """
-    asked = {n: body for n, one in enumerate(retrieved) if (body := _body(one, plan, target))}
-    if asked:
-        bodies = [legs.passage_search(body, size=plan.window, timeout=plan.timeout) for body in asked.values()]
-        answer = yield Send(legs.multi_search(target.index, bodies, timeout=patience(plan.timeout, len(bodies))))
-        for n, found in zip(asked, answer["responses"], strict=True):
-            _read(retrieved[n], found, plan, target)
+    asked: list[tuple[Retrieved, Callable[[float], legs.Body]]] = []
+    for one in retrieved:
+        try:
+            if body := _body(one, plan, target):
+                asked.append((one, partial(_search, body, plan.window)))
+        except HybridSearchError as error:
+            one.error = error
+    if not asked:
+        return
+    try:
+        answers = yield from ask([body for _, body in asked], target, budget)
+    except EngineError as error:
+        answers = [error] * len(asked)
+    for (one, _), found in zip(asked, answers, strict=True):
+        _read(one, found, plan)
+
+
+def _search(body: legs.Body, size: int, within: float) -> legs.Body:
+    return legs.passage_search(body, size=size, timeout=within)
 
 
 def _body(one: Retrieved, plan: Plan, target: Target) -> legs.Body | None:
-    """The legs that have a say, as one search; None where the query leaves nothing to search for."""
-    shares = plan.fusion.shares(plan.legs)
-    searches = {ask.leg: ask.query(plan.window) for ask in leg_searches(one, plan, target) if shares[ask.leg] > 0}
+    """The legs as one search; None where the query leaves nothing to search for."""
+    searches = {ask.leg: ask.query(plan.window) for ask in leg_searches(one, plan, target)}
     if len(searches) > 1:
+        shares = plan.fusion.shares(plan.legs)
         weights: dict[Leg, float] | None = shares if plan.fusion.weights else None
         return target.dialect.server_fusion(
             searches, window=plan.window, rank_constant=plan.fusion.rank_constant, weights=weights
@@ -50,17 +66,18 @@ def _body(one: Retrieved, plan: Plan, target: Target) -> legs.Body | None:
     return next(iter(searches.values()), None)
 
 
-def _read(one: Retrieved, answer: Any, plan: Plan, target: Target) -> None:
-    if "error" in answer:
-        raise error_for(failure(answer["status"], answer), target.where)
-    hits = answer["hits"]["hits"]
-    if answer["timed_out"]:
+def _read(one: Retrieved, found: Found | EngineError, plan: Plan) -> None:
+    if isinstance(found, EngineError):
+        one.error = found
+        return
+    if found.timed_out:
         one.warnings.append(f"the search was stopped after {plan.timeout:g} s with what it had")
-    if broken := answer["_shards"]["failed"]:
-        one.warnings.append(f"searched without {broken} of {answer['_shards']['total']} shards")
-    ranked = best_passages(((hit["_id"], hit["_score"]) for hit in hits), collapse=plan.collapse)
+    if found.failed_shards:
+        one.warnings.append(f"searched without {found.failed_shards} of {found.shards} shards")
+    scored = ((hit["_id"], float(hit["_score"])) for hit in found.hits)
+    ranked = best_passages(scored, collapse=plan.collapse)
     one.fused_by_server = {best.id: best for best in ranked[: plan.window]}
-    if len(ranked) < plan.reach and len(hits) >= plan.window:
+    if len(ranked) < plan.reach and len(found.hits) >= plan.window:
         one.warnings.append(
-            f"the server's {len(hits)} passages are of {len(ranked)} documents only: ask for a wider window"
+            f"the server's {len(found.hits)} passages are of {len(ranked)} documents only: ask for a wider window"
         )

@@ -6,21 +6,36 @@ knows neither sockets nor models nor threads. The synchronous and the asynchrono
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.protocols import Request
-from hybrid_search.errors import HybridSearchError
+from hybrid_search.errors import EngineError, HybridSearchError, ModelError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """Vectors of query texts, please; answered with :class:`~hybrid_search.encode.protocols.EncodedTexts`."""
+    """Vectors of query texts, please; answered with :class:`Encoded`.
+
+    ``patience`` is how many seconds to wait for an encoder that is busy, as for a reranker in :class:`Score`.
+    """
 
     texts: Sequence[str]
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Vectors of n texts, and how many tokens each text has that is longer than the ``limit`` of the model."""
+
+    vectors: EncodedTexts
+    limit: int = 0
+    too_long: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,7 @@ class Score:
 
     query: str
     passages: Sequence[str]
+    patience: float
 
 
 Step = Encode | Send | Score
@@ -43,36 +59,63 @@ Steps = Generator[Step, Any, T]
 
 
 def run(steps: Steps[T], carry_out: Callable[[Step], Any]) -> T:
-    """Carry out every step and return what the procedure returns."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                result = carry_out(step)
-            except HybridSearchError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as end:
-        outcome: T = end.value
-        return outcome
-    finally:
-        steps.close()
+    """Carry out every step and return what the procedure returns.
+
+    Raises:
+        HybridSearchError: nothing else leaves (:func:`boundary`).
+    """
+    with boundary():
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    with boundary(step):
+                        result = carry_out(step)
+                except HybridSearchError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+        finally:
+            steps.close()
 
 
 async def run_async(steps: Steps[T], carry_out: Callable[[Step], Awaitable[Any]]) -> T:
     """The same with awaitables; a cancelled search closes its procedure."""
+    with boundary():
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    with boundary(step):
+                        result = await carry_out(step)
+                except HybridSearchError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+        finally:
+            steps.close()
+
+
+@contextmanager
+def boundary(step: Step | None = None) -> Iterator[None]:
+    """Nothing but the package's errors leaves: any other is the cause of one that says which part failed."""
     try:
-        step = next(steps)
-        while True:
-            try:
-                result = await carry_out(step)
-            except HybridSearchError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as end:
-        outcome: T = end.value
-        return outcome
-    finally:
-        steps.close()
+        yield
+    except HybridSearchError:
+        raise
+    except Exception as error:
+        kind, part = _PARTS.get(type(step), (HybridSearchError, "the search"))
+        raise kind(f"{part} failed: {type(error).__name__}: {error}") from error
+
+
+_PARTS: Mapping[type, tuple[type[HybridSearchError], str]] = {
+    Encode: (ModelError, "the encoder"),
+    Score: (ModelError, "the reranker"),
+    Send: (EngineError, "the request"),
+}

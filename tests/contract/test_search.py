@@ -196,7 +196,10 @@ def test_a_query_of_vectors_needs_no_encoder(connection, index) -> None:
 def test_weights_change_the_ranking(client) -> None:
     """All weight on one leg gives that leg's ranking."""
     only_dense = Fusion("min-max", {Leg.BM25: 0, Leg.DENSE: 1, Leg.SPARSE: 0})
-    assert client.search("90: date", fusion=only_dense).hits[0].id == "d"
+    result = client.search("90: date", fusion=only_dense)
+    assert result.hits[0].id == "d"
+    assert [hit.id for hit in result] == [hit.id for hit in client.search("90: date", legs=["dense"])]
+    assert set(result.legs) == {Leg.DENSE}
 
 
 def test_an_index_that_is_not_there_is_an_error(connection) -> None:

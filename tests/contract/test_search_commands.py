@@ -77,6 +77,15 @@ def test_search_reads_standard_input(invoke, index) -> None:
     assert json.loads(lines[1])["hits"][0]["id"] == "zlib"
 
 
+def test_a_bad_line_leaves_the_others(invoke, index) -> None:
+    """A byte that is no UTF-8 gets an error in its place; the exit status says that there was one."""
+    result = invoke("search", index, "-", stdin=b"date\ncaf\xe9\nzlib\n")
+    first, bad, last = (json.loads(line) for line in result.output.splitlines())
+    assert (first["hits"][0]["id"], last["hits"][0]["id"]) == ("strptime", "zlib")
+    assert "half a surrogate pair" in bad["error"]
+    assert result.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from hybrid_search.encode.protocols import EncodedTexts
+from hybrid_search.encode.tokens import WordSpans
 from hybrid_search.engine import AsyncConnection, Connection
 from hybrid_search.engine.opensearch import OpenSearchDialect
 from hybrid_search.engine.protocols import Answer, Request
@@ -96,8 +97,8 @@ class PlaneEncoder:
         self.texts: list[list[str]] = []
 
     @property
-    def tokenizer(self) -> Any:
-        raise AssertionError("a search cuts no passages")
+    def tokenizer(self) -> WordSpans:
+        return WordSpans()
 
     def encode_documents(self, texts: Sequence[str]) -> EncodedTexts:
         return self.encode_queries(texts)
@@ -136,9 +137,16 @@ def found(hits: Sequence[Mapping[str, Any]], *, timed_out: bool = False, failed:
 
 
 def engine(runs: Mapping[Leg, Run], answers: Mapping[Leg, Any] | None = None) -> Responder:
-    """Answers legs with ``runs`` cut to size, or with whole ``answers``, and a fetch with passages ``text of ID``."""
+    """Answers legs with ``runs`` cut to size, or with whole ``answers``, and a fetch with passages ``text of ID``.
+
+    Its analyzer knows one stop word, "the".
+    """
 
     def respond(request: Request) -> Answer:
+        if request.path == "/docs/_analyze":
+            assert request.body is not None
+            words = [word for word in orjson.loads(request.body)["text"].split() if word.isalpha() and word != "the"]
+            return Answer(200, {"tokens": [{"token": word} for word in words]})
         return Answer(200, {"responses": [_answer(body, runs, answers or {}) for body in bodies(request)]})
 
     return respond

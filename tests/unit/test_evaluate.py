@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import pytest
+import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 from search_fakes import SCHEMA, PlaneEncoder, connection, engine
@@ -12,9 +15,19 @@ from search_fakes import SCHEMA, PlaneEncoder, connection, engine
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import InputError, QueryError, RecordError, SourceError
-from hybrid_search.evaluate import measure, randomisation_p, read_run, run_experiment, write_run
+from hybrid_search.evaluate import (
+    difference_interval,
+    holm,
+    measure,
+    randomisation_p,
+    read_run,
+    run_experiment,
+    write_run,
+)
+from hybrid_search.evaluate.comparison import comparisons
 from hybrid_search.evaluate.measures import NDCG, RECALL, RECIPROCAL_RANK
 from hybrid_search.evaluate.report import experiment_json, experiment_table, notes, save_runs
+from hybrid_search.evaluate.runs import falling
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import Fusion, SearchClient
 from hybrid_search.settings import Settings
@@ -55,10 +68,38 @@ def test_a_run_has_six_columns(tmp_path) -> None:
 
 @given(rankings)
 def test_a_run_is_read_as_it_was_written(tmp_path_factory, found) -> None:
-    """Order and scores survive."""
+    """The order survives, and scores but for what tells ties apart: they fall, as float32 too."""
     path = tmp_path_factory.mktemp("runs") / "any.run"
     write_run(path, found, "any")
-    assert read_run(path) == found
+    again = read_run(path)
+    assert {query: [id_ for id_, _ in run] for query, run in again.items()} == {
+        query: [id_ for id_, _ in run] for query, run in found.items()
+    }
+    for query, run in again.items():
+        scores = [score for _, score in run]
+        assert all(np.float32(high) > np.float32(low) for high, low in pairwise(scores))
+        assert scores == pytest.approx([score for _, score in found[query]], rel=1e-5, abs=1e-10)
+
+
+def test_trec_eval_gives_the_reported_figures(tmp_path) -> None:
+    """Three ties and the one relevant document first: trec_eval would order d, c, b, a and give 1 / 3."""
+    found = {"1": [("b", 1.0), ("c", 1.0), ("d", 1.0), ("a", 0.5)], "2": [("x", 0.0), ("y", 0.0), ("z", 0.0)]}
+    qrels = {"1": {"b": 1}, "2": {"y": 2, "z": 1}}
+    write_run(tmp_path / "ties.run", found, "ties")
+    lines = [line.split() for line in (tmp_path / "ties.run").read_text().splitlines()]
+    run = {query: {row[2]: float(row[4]) for row in lines if row[0] == query} for query in found}
+    by_query = pytrec_eval.RelevanceEvaluator(qrels, {"recip_rank", "ndcg_cut.10"}).evaluate(run)
+    reported = measure(qrels, found).by_query
+    for query in qrels:
+        assert by_query[query]["recip_rank"] == pytest.approx(reported[RECIPROCAL_RANK][query])
+        assert by_query[query]["ndcg_cut_10"] == pytest.approx(reported[NDCG][query])
+    assert (by_query["1"]["recip_rank"], by_query["2"]["recip_rank"]) == (1.0, 1 / 2)
+
+
+@given(st.lists(st.floats(-3e4, 3e4, width=16), max_size=40))
+def test_written_scores_fall_whatever_they_were(scores) -> None:
+    """Ties, zeros and a ranking that rises: the order of the ranking is what is written."""
+    assert all(high > low for high, low in pairwise(falling(scores)))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +148,25 @@ def test_an_unknown_measure_is_refused() -> None:
     """ir_measures knows no such name."""
     with pytest.raises(InputError, match="no such measure"):
         measure({"1": {"a": 1}}, {}, ["nGCD@10"])
+    with pytest.raises(InputError, match="a measure cannot be computed"):
+        measure({"1": {"a": 1}}, {}, ["alpha_nDCG@10"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAP", 1 / 2), ("AP", 1 / 2), ("MRR@10", 1 / 2), ("NDCG@10", 1 / math.log2(3)), ("Recall@1", 0.0)],
+)
+def test_a_measure_may_be_named_as_ir_measures_reads_it(name, value) -> None:
+    """The one relevant document is second; the value comes back under the name that was given."""
+    names = [name, "nDCG(cutoff=10)"]
+    scores = measure({"1": {"a": 1}}, {"1": [("b", 2.0), ("a", 1.0)]}, names)
+    assert scores.mean == pytest.approx({name: value, "nDCG(cutoff=10)": 1 / math.log2(3)})
+
+
+def test_nothing_judged_is_an_input_error() -> None:
+    """There is no mean of no queries."""
+    with pytest.raises(InputError, match="no query is judged"):
+        measure({}, {})
 
 
 def test_no_difference_is_no_evidence() -> None:
@@ -116,10 +176,50 @@ def test_no_difference_is_no_evidence() -> None:
 
 
 def test_a_difference_in_every_query_is_as_rare_as_its_signs() -> None:
-    """Five equal differences: only two of 32 assignments are as extreme, so p is near 1/16."""
+    """Five equal differences: two of the 32 assignments are as extreme, and all are counted."""
     first = {str(n): 1.0 for n in range(5)}
     second = {str(n): 0.5 for n in range(5)}
-    assert randomisation_p(first, second) == pytest.approx(2 / 32, abs=0.01)
+    assert randomisation_p(first, second) == 2 / 32
+
+
+def test_few_queries_are_counted_and_many_drawn() -> None:
+    """Fourteen equal differences: 2 of 16,384 assignments. Fifteen are drawn: at least 1 of 100."""
+    first, second = {str(n): 1.0 for n in range(15)}, {str(n): 0.5 for n in range(15)}
+    assert randomisation_p(first, second, rounds=99) == pytest.approx(1 / 100, abs=0.02)
+    del first["14"]
+    assert randomisation_p(first, second) == 2 / 16_384
+
+
+def test_holm_multiplies_by_what_is_left() -> None:
+    """.01, .04, .03 of three: .01 x 3, then .03 x 2, then .04 x 1 but no less than the one before; never above 1."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_keeps_the_order_and_never_lowers(values) -> None:
+    """A corrected value is at least the raw one and at most 1, and ranks as it did."""
+    corrected = holm(values)
+    assert all(raw <= one <= 1 for raw, one in zip(values, corrected, strict=True))
+    ordered = [one for _, one in sorted(zip(values, corrected, strict=True))]
+    assert ordered == sorted(ordered)
+
+
+def test_an_interval_is_around_the_difference() -> None:
+    """Differences of 0 and 1 in a hundred queries: a mean of .5, give or take 1.96 x .5 / 10."""
+    first = {str(n): float(n % 2) for n in range(100)}
+    low, high = difference_interval(first, dict.fromkeys(first, 0.0))
+    assert (low, high) == pytest.approx((0.5 - 0.098, 0.5 + 0.098), abs=0.015)
+    assert difference_interval({"1": 1.0}, {"1": 0.0}) is None
+
+
+def test_systems_are_compared_with_one_and_corrected_together() -> None:
+    """Five equal differences have p = 2 / 32 each; of two such systems each is counted twice."""
+    better, same = {str(n): 1.0 for n in range(5)}, {str(n): 0.5 for n in range(5)}
+    first, second = comparisons([better, better], same)
+    assert (first.difference, first.p_value, first.p_holm, second.p_holm) == (0.5, 2 / 32, 4 / 32, 4 / 32)
+    assert first.interval == (0.5, 0.5)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12))
@@ -160,6 +260,19 @@ def test_three_legs_give_all_their_combinations() -> None:
         "bm25+dense+sparse rrf",
         "bm25+dense+sparse min-max",
     ]
+
+
+def test_a_leg_of_weight_zero_is_not_measured() -> None:
+    """As in a search: it is not retrieved; a fusion that silences one of its legs is no row of its own."""
+    searching = client()
+    silent = Fusion("rrf", {Leg.BM25: 1, Leg.DENSE: 1, Leg.SPARSE: 0})
+    experiment = run_experiment(searching, QUERIES, QRELS, fusions=[silent])
+    assert [row.system.name for row in experiment.rows] == ["bm25", "dense", "bm25+dense rrf"]
+    other = Fusion("min-max", {Leg.BM25: 1, Leg.DENSE: 0, Leg.SPARSE: 1})
+    both = run_experiment(searching, QUERIES, QRELS, fusions=[silent, other])
+    assert [row.system.name for row in both.rows][3:] == ["bm25+dense rrf", "bm25+sparse min-max"]
+    with pytest.raises(QueryError, match="all weights are 0"):
+        run_experiment(searching, QUERIES, QRELS, legs=["sparse"], fusions=[silent])
 
 
 def test_reranked_systems_score_every_pair_once() -> None:
@@ -206,6 +319,36 @@ def test_fusion_by_the_server_is_not_measured() -> None:
         run_experiment(client(), QUERIES, QRELS, fusions=[Fusion("server")])
 
 
+def test_an_empty_query_counts_zero_and_is_said() -> None:
+    """One of two judged queries has no text: the other's value is halved, and the notes say why."""
+    asked = [QUERIES[0], Query("  ", id="2")]
+    experiment = run_experiment(client(), asked, QRELS, legs=["bm25"])
+    assert experiment.rows[0].scores.by_query[RECIPROCAL_RANK] == {"1": 1 / 2, "2": 0.0}
+    assert (experiment.queries, experiment.empty) == (2, 1)
+    assert "1 queries without a text count 0" in notes(experiment)
+
+
+def test_no_measure_reaches_beyond_the_window() -> None:
+    """A window of 20 measures R@20, one of 5 nDCG@5, and the report says so."""
+    experiment = run_experiment(client(), QUERIES, QRELS, legs=["bm25"], window=20)
+    assert list(experiment.rows[0].scores.mean) == ["nDCG@10", "RR@10", "R@20"]
+    assert "R@20" in experiment_json(experiment)["systems"][0]
+    assert [column.header for column in experiment_table(experiment).columns][1:4] == ["nDCG@10", "RR@10", "R@20"]
+    narrow = run_experiment(client(), QUERIES, QRELS, legs=["bm25"], window=5)
+    assert list(narrow.measures) == ["nDCG@5", "RR@5", "R@5"]
+
+
+def test_the_querys_own_document_can_be_left_out() -> None:
+    """Query a is document a, which BM25 ranks first: without it the relevant b is first, not second."""
+    asked, judged = [Query("first", id="a")], {"a": {"b": 1}}
+    kept = run_experiment(client(), asked, judged, legs=["bm25"])
+    assert kept.rows[0].scores.mean[RECIPROCAL_RANK] == 1 / 2
+    left_out = run_experiment(client(), asked, judged, legs=["bm25"], ignore_identical=True)
+    assert left_out.rows[0].scores.mean[RECIPROCAL_RANK] == 1.0
+    assert (kept.identical, left_out.identical) == (None, 1)
+    assert "the document with the query's own id was left out, as BEIR does: of 1 queries" in notes(left_out)
+
+
 def test_reports_and_runs_agree(tmp_path) -> None:
     """JSON, table and files are of the same systems; p-values only where there is a fusion."""
     experiment = run_experiment(client(), QUERIES, QRELS, legs=["bm25", "dense"], fusions=[Fusion("rrf")])
@@ -213,7 +356,9 @@ def test_reports_and_runs_agree(tmp_path) -> None:
     assert [system["name"] for system in report["systems"]] == ["bm25", "dense", "bm25+dense rrf"]
     assert [system["p_value"] is None for system in report["systems"]] == [True, True, False]
     assert experiment_table(experiment).row_count == 3
-    assert notes(experiment)[1] == "1 queries without judgements were left out"
+    assert [system["p_holm"] is None for system in report["systems"]] == [True, True, False]
+    assert notes(experiment)[1].endswith("corrected for 1 comparisons (Holm)")
+    assert notes(experiment)[2] == "1 queries without judgements were left out"
     paths = save_runs(experiment, tmp_path)
     assert [path.name for path in paths] == ["bm25.run", "dense.run", "bm25+dense-rrf.run"]
     for path, row in zip(paths, experiment.rows, strict=True):

@@ -79,7 +79,44 @@ def test_theoretical_minimum_starts_at_zero_score() -> None:
 def test_min_max_starts_at_what_the_others_score_where_that_is_known() -> None:
     """A term leg that ran out before its window: whatever it did not find scored 0."""
     assert min_max([12, 8, 4], 0.0) == pytest.approx([12 / 12, 8 / 12, 4 / 12])
-    assert z_score([12, 8, 4], 0.0)[2] == pytest.approx(4 / math.sqrt((16 + 0 + 16) / 3))
+
+
+def test_a_known_missing_score_is_one_of_the_population() -> None:
+    """Scores 12, 8, 4 and the 0 of what was not found: mean 6, deviation sqrt((36 + 4 + 4 + 36) / 4)."""
+    deviation = math.sqrt((36 + 4 + 4 + 36) / 4)
+    assert z_score([12, 8, 4], 0.0) == pytest.approx([12 / deviation, 8 / deviation, 4 / deviation])
+
+
+def test_two_hits_that_score_alike_are_no_outliers() -> None:
+    """10 and 9.99 over a missing 0: mean 6.6633, deviation 4.7117, not the .005 between the two."""
+    deviation = math.sqrt(((10 - 19.99 / 3) ** 2 + (9.99 - 19.99 / 3) ** 2 + (19.99 / 3) ** 2) / 3)
+    assert z_score([10, 9.99], 0.0) == pytest.approx([10 / deviation, 9.99 / deviation])
+    assert z_score([10], 0.0) == pytest.approx([10 / 5])
+
+
+@given(st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=30), st.sampled_from([None, 0.0]))
+def test_a_standard_score_is_at_most_the_root_of_the_others(found, missing) -> None:
+    """Of n values none lies further than sqrt(n - 1) deviations from their mean (Samuelson's inequality)."""
+    worths = z_score(found, missing)
+    population = [*worths, *([] if missing is None else [0.0])]
+    mean = math.fsum(population) / len(population)
+    assert max(worths) - mean <= math.sqrt(len(population) - 1) + 1e-6
+
+
+@given(runs, methods, st.booleans())
+def test_no_hit_is_worth_less_than_one_that_was_not_found(found, method, complete) -> None:
+    """One hit, equal scores, negative scores: what was found contributes 0 or more, and a higher score no less."""
+    for hit in fuse(found, Fusion(method), complete=Leg if complete else ()):
+        assert all(leg.contribution >= 0 for leg in hit.legs.values())
+    for run in found.values():
+        worths = Fusion(method).worths(sorted((score for _, score in run), reverse=True), 0.0 if complete else None)
+        assert worths == sorted(worths, reverse=True)
+
+
+def test_scores_below_the_theoretical_minimum_move_it() -> None:
+    """A negative score is worth 0, as what was not found, and the others are above it."""
+    assert theoretical_minimum([3.0, -1.0]) == pytest.approx([(3 + 1) / 4, 0])
+    assert theoretical_minimum([-1.0, -2.0]) == pytest.approx([(-1 + 2) / (-1 + 2), 0])
 
 
 def test_only_term_legs_know_what_the_others_score() -> None:
@@ -131,6 +168,14 @@ def test_a_failed_leg_leaves_its_weight_to_the_others() -> None:
     """Weights are those of the legs that are there."""
     weights = {Leg.BM25: 0.25, Leg.DENSE: 0.25, Leg.SPARSE: 0.5}
     assert scores(fuse(RUNS, Fusion("min-max", weights))) == scores(fuse(RUNS, Fusion("min-max")))
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_leg_of_weight_zero_finds_nothing(method) -> None:
+    """The ranking is that of the other legs, and no hit of the silent leg is at its end."""
+    silent = Fusion(method, {Leg.BM25: 1, Leg.DENSE: 1, Leg.SPARSE: 0})
+    extra = {**RUNS, Leg.SPARSE: [("z", 9.0), ("a", 1.0)]}
+    assert fuse(extra, silent) == fuse(RUNS, Fusion(method, {Leg.BM25: 1, Leg.DENSE: 1}))
 
 
 @given(runs, methods)

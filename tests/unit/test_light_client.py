@@ -37,4 +37,5 @@ def test_bm25_alone_needs_no_encoder() -> None:
     bm25 = SearchSettings(legs=("bm25",))
     assert not needs_encoder(Settings(search=bm25))
     assert needs_encoder(Settings())
+    assert not needs_encoder(Settings(search=SearchSettings(weights={"dense": 0, "sparse": 0})))
     assert needs_encoder(Settings(search=bm25, rerank=RerankSettings(model="late")))

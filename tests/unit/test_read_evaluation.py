@@ -55,6 +55,15 @@ def test_judgements_of_every_format(file, name, content):
     assert qrels(file(content, name)) == {"q1": {"a": 2, "b": 0}, "q2": {"a": 1}}
 
 
+def test_a_query_without_words_is_kept_where_it_is_counted(file):
+    """An evaluation counts it 0; a line without a text at all is broken there too."""
+    path = file(b"1\tone\n2\t\n")
+    assert [query.text for query in queries(path, empty=True)] == ["one", ""]
+    assert "a query needs an id and a text" in refusal(queries, path)
+    with pytest.raises(RecordError, match="a query needs an id and a text"):
+        queries(file(b'{"_id": "1"}\n', "q.jsonl"), empty=True)
+
+
 def test_ids_with_spaces_are_kept_between_tabs(file):
     """White space separates only where there is no tab."""
     assert qrels(file(b"q 1\tdoc a\t1\n")) == {"q 1": {"doc a": 1}}

@@ -12,7 +12,7 @@ from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import IndexMismatchError, QueryError
 from hybrid_search.records import Leg
-from hybrid_search.search import AsyncSearchClient
+from hybrid_search.search import AsyncSearchClient, Fusion
 from hybrid_search.settings import Settings
 
 RUNS = {Leg.BM25: [("a#0", 2.0), ("b#0", 1.0)], Leg.DENSE: [("b#0", 0.9), ("a#0", 0.5)]}
@@ -94,6 +94,14 @@ async def test_search_many_keeps_order_across_batches() -> None:
         results = await opened.search_many([f"query {n}" for n in range(70)], k=1)
     assert [result.query.text for result in results] == [f"query {n}" for n in range(70)]
     assert [len(texts) for texts in encoder.texts] == [32, 32, 6]
+
+
+async def test_a_leg_of_weight_zero_is_not_encoded() -> None:
+    """Here too: what has no say costs nothing."""
+    encoder = PlaneEncoder()
+    async with client(encoder=encoder) as opened:
+        result = await opened.search("q", fusion=Fusion("rrf", {Leg.BM25: 1, Leg.DENSE: 0, Leg.SPARSE: 0}))
+    assert (encoder.texts, set(result.legs)) == ([], {Leg.BM25})
 
 
 async def test_a_bad_query_is_refused() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hybrid_search.engine.elasticsearch import ElasticsearchDialect
 from hybrid_search.engine.opensearch import OpenSearchDialect
 from hybrid_search.search import legs
+from hybrid_search.search.words import first_words
 
 FILTER = {"term": {"fields.kind": "class"}}
 VECTOR = np.array([0.5, -0.25], dtype=np.float32)
@@ -75,8 +78,34 @@ def test_weights_of_numpy_become_plain_floats() -> None:
 
 def test_a_long_text_is_cut_at_a_word() -> None:
     """Words beyond the clause limit are left out, the others stay as they were."""
-    assert legs.first_words("one, two; three four", limit=3) == "one, two; three"
-    assert legs.first_words("one two ", limit=3) == "one two "
+    assert first_words("one, two; three four", 3) == "one, two; three"
+    assert first_words("one two ", 3) == "one two "
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "kept"),
+    [
+        ("\u732b\u304c\u5ead\u3067\u9b5a", 3, "\u732b\u304c\u5ead"),
+        ("boat \u732b\u732b\u732b boat", 3, "boat \u732b\u732b"),
+        ("\u0e1b\u0e25\u0e32\u0e01\u0e34\u0e19", 2, "\u0e1b\u0e25"),
+        ("\U0001f431\U0001f41f\U0001f6a4 cat", 3, "\U0001f431\U0001f41f\U0001f6a4"),
+        ("\uace0\uc591\uc774 \ubb3c \ubc30", 2, "\uace0\uc591\uc774 \ubb3c"),
+        ("\u092e\u0947\u0902 \u0928\u0940 \u0932", 2, "\u092e\u0947\u0902 \u0928\u0940"),
+        ("x" * 1000, 3, "x" * 765),
+    ],
+)
+def test_a_word_is_what_an_analyzer_makes_of_a_script(text, limit, kept) -> None:
+    """A character where there are no blanks or there is a picture; a word elsewhere; 255 characters of a longer one."""
+    assert first_words(text, limit) == kept
+
+
+@given(st.text(max_size=300), st.integers(1, 50))
+def test_what_is_cut_is_the_beginning(text, limit) -> None:
+    """Nothing is changed, and cutting again cuts nothing more."""
+    kept = first_words(text, limit)
+    assert text.startswith(kept)
+    assert first_words(kept, limit) == kept
+    assert first_words(text, len(text) + 1) == text
 
 
 def test_a_leg_answers_with_ids_and_scores_alone() -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from search_fakes import DIALECT, SCHEMA, PlaneEncoder, bodies, connection, engine, found, leg_of
+from search_fakes import DIALECT, PlaneEncoder, bodies, connection, engine, found, leg_of
+from search_fakes import SCHEMA as PLAIN
 
-from hybrid_search.engine.protocols import Answer
 from hybrid_search.errors import EngineTimeoutError, ModelError, QueryError, RequestRefusedError
 from hybrid_search.records import Leg, LegReport, LegScore, Query, RerankScore
 from hybrid_search.search import Fusion, Reranking
@@ -16,6 +16,8 @@ from hybrid_search.search.retrieve import Target
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.steps import Send, run
 from hybrid_search.settings import RerankSettings, SearchSettings, Settings
+
+SCHEMA = replace(PLAIN, keyword_fields=("kind",))
 
 RUNS = {
     Leg.BM25: [("a#0", 12.0), ("b#1", 8.0), ("c#0", 4.0)],
@@ -187,6 +189,25 @@ def test_reranking_can_replace_or_be_left_out() -> None:
     assert [hit.id for hit in asked.search(rerank=False)] == ["b", "a", "d", "c"]
 
 
+def test_a_leg_of_weight_zero_is_neither_encoded_nor_sent() -> None:
+    """BM25 alone has a say: no vector is made, one search goes out, and the label names no other leg."""
+    asked = Asked(engine(RUNS))
+    result = asked.search(fusion=Fusion("rrf", {Leg.BM25: 2, Leg.DENSE: 0, Leg.SPARSE: 0}))
+    assert asked.encoder.texts == []
+    assert [leg_of(body) for body in asked.sent[0]] == [Leg.BM25]
+    assert [hit.id for hit in result] == ["a", "b", "c"]
+    assert (result.fusion, set(result.legs)) == ("rrf bm25=2", {Leg.BM25})
+
+
+def test_the_label_names_the_legs_that_searched() -> None:
+    """The weight of a leg that did not search, or failed, is no part of how the hits were ranked."""
+    settings = Settings(search=SearchSettings(weights={"sparse": 0.6}))
+    assert Asked(engine(RUNS), settings=settings).search().fusion == "min-max sparse=0.6"
+    assert Asked(engine(RUNS), settings=settings).search(legs=["bm25"]).fusion == "min-max"
+    failing = Asked(engine(RUNS, {Leg.SPARSE: REFUSED}), settings=settings)
+    assert failing.search().fusion == "min-max"
+
+
 REFUSED = {"error": {"type": "parse_exception", "reason": "no such thing"}, "status": 400}
 
 
@@ -260,21 +281,6 @@ def test_an_unfilled_window_is_better_than_none() -> None:
     assert result.warnings == ["the window of the bm25 leg was not filled: no answer in 12 s"]
 
 
-def test_a_passage_that_was_deleted_meanwhile_is_left_out() -> None:
-    """Found and then gone: the hit is missing, and the result says so."""
-
-    def respond(request):
-        answer = engine(RUNS)(request).body
-        if leg_of(bodies(request)[0]) is None:
-            hits = answer["responses"][0]["hits"]
-            hits["hits"] = [hit for hit in hits["hits"] if hit["_id"] != "a#0"]
-        return Answer(200, answer)
-
-    result = Asked(respond).search()
-    assert [hit.id for hit in result] == ["b", "d", "c"]
-    assert result.warnings == ["passages found but not fetched: 1 (deleted meanwhile, or late)"]
-
-
 def test_a_query_of_unknown_terms_searches_no_sparse_leg() -> None:
     """No clause at all would match everything."""
     asked = Asked(engine(RUNS))
@@ -294,16 +300,19 @@ def test_queries_beyond_the_clause_limit_are_cut_and_say_so() -> None:
     assert len(sparse["query"]["bool"]["should"]) == 1000
     assert "sparse.0" not in str(sparse)
     assert result.warnings == [
+        "the dense leg read the first 100 of the query's 1,001 tokens",
         "the bm25 leg searched for the first 1,000 words of the query",
         "the sparse leg searched for the 1,000 heaviest of 1,001 terms",
     ]
 
 
 def test_nothing_found_is_an_empty_result() -> None:
-    """No fetch, no rerank, no hits."""
+    """No fetch, no rerank, no hits, and the reason: every passage has a vector, so there is none."""
     asked = Asked(engine({}), reranker=Lengths())
-    assert list(asked.search()) == []
+    result = asked.search()
+    assert list(result) == []
     assert len(asked.sent) == 1
+    assert result.warnings == ["nothing found: the index is empty"]
 
 
 def test_exact_search_compares_with_every_vector() -> None:
@@ -332,8 +341,9 @@ BAD = [
     ("", {}, "the query is empty"),
     (" \n", {}, "the query is empty"),
     ("q", {"k": 0}, "k is 0"),
-    ("q", {"k": 101}, "101 hits from 0 reach beyond the window of 100"),
-    ("q", {"k": 10, "offset": 95}, "10 hits from 95 reach beyond the window"),
+    ("q", {"k": 101, "window": 100}, "101 hits from 0 reach beyond the window of 100"),
+    ("q", {"k": 10, "offset": 95, "window": 100}, "10 hits from 95 reach beyond the window"),
+    ("q", {"k": 10_001}, "10001 hits from 0 reach beyond the window of 10000"),
     ("q", {"offset": -1}, "the offset is -1"),
     ("q", {"window": 10_001}, "a window of 10001 hits"),
     ("q", {"window": 0}, "a window of 0 hits"),

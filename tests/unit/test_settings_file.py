@@ -53,6 +53,22 @@ def test_the_file_is_read(toml):
     assert settings.search == SearchSettings(k=5, weights={"bm25": 1.0, "dense": 0.5})
 
 
+@pytest.mark.parametrize("text", ["kind, size.eu", '["kind", "size.eu"]', " ['kind','size.eu'] "])
+def test_a_list_may_be_written_as_in_the_file(text):
+    """Names between commas, or TOML's own list; a table likewise."""
+    assert load_settings(None, {"documents.keyword": text}, {}).documents.keyword == ("kind", "size.eu")
+    for weights in ("bm25=2,dense=1", "{bm25 = 2, dense = 1.0}"):
+        assert load_settings(None, {"search.weights": weights}, {}).search.weights == {"bm25": 2.0, "dense": 1.0}
+
+
+def test_a_list_that_is_no_toml_is_refused():
+    """Not taken for the name of a field."""
+    with pytest.raises(SettingsError, match=r"override: documents.keyword: not valid TOML: \[kind\]"):
+        load_settings(None, {"documents.keyword": "[kind]"}, {})
+    with pytest.raises(SettingsError, match="expected a list of strings"):
+        load_settings(None, {"documents.keyword": "[1]"}, {})
+
+
 def test_overrides_beat_the_environment_which_beats_the_file(toml):
     """The order of precedence is file, environment, override."""
     environ = {"HYBRID_SEARCH_SEARCH_K": "6", "HYBRID_SEARCH_URL": "https://environ:9200"}

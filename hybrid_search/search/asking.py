@@ -1,0 +1,166 @@
+"""Searches sent together and their answers read: within the time that is left, and nothing taken on trust.
+
+What answers may be a proxy's page, or an engine that gave up half way: an answer that is not what was asked for is an
+error of the package, with its beginning in the message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.engine.protocols import Dialect, Request
+from hybrid_search.errors import EngineError, EngineTimeoutError, HybridSearchError, RequestRefusedError
+from hybrid_search.records import IndexSchema
+from hybrid_search.search import legs
+from hybrid_search.search.steps import Send, Step
+
+GRACE = 0.5
+"""Seconds, at most a tenth of what is left, in which an engine that was stopped may still send what it has."""
+
+SHOWN = 80
+"""Characters of an unreadable answer that go into the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a search goes: an index or alias by its name, how its engine is spoken to, and what it holds.
+
+    ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
+    models were not checked. ``within`` is the filter of the alias, which the engine applies too.
+    """
+
+    index: str
+    dialect: Dialect
+    schema: IndexSchema
+    behind: str | None = None
+    within: Mapping[str, Any] | None = None
+
+    @property
+    def where(self) -> str:
+        return f"index {self.index}"
+
+
+class AliasMovedError(HybridSearchError):
+    """Another index answered than the one that was opened; clients open again, so it does not leave them."""
+
+    def __init__(self, target: Target, found: str) -> None:
+        super().__init__(
+            f"{target.index} stood for {target.behind} and now stands for {found}",
+            where=target.where,
+            remedy="Open it again",
+        )
+
+
+@dataclass(slots=True)
+class Budget:
+    """The seconds that all requests of a search may take together, and how many they took."""
+
+    seconds: float
+    spent: float = 0.0
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.seconds - self.spent)
+
+    @property
+    def for_the_engine(self) -> float:
+        """What the engine itself is given, so that its answer is here in time."""
+        return self.left - min(GRACE, self.left / 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out."""
+
+    hits: Sequence[Mapping[str, Any]]
+    took: float
+    timed_out: bool
+    shards: int
+    failed_shards: int
+
+
+def ask(
+    bodies: Sequence[Callable[[float], legs.Body]], target: Target, budget: Budget
+) -> Generator[Step, Any, list[Found | EngineError]]:
+    """The answers to searches that are sent together, each found or refused.
+
+    Args:
+        bodies: for each search its body, given the seconds that the engine may take.
+        target: where.
+        budget: what is left of the caller's time; the request is charged to it.
+
+    Raises:
+        EngineTimeoutError: no time is left, or no answer came in what was.
+        EngineError: no answer, or one that is not that of a search engine.
+        AliasMovedError: another index answered.
+    """
+    if budget.left <= 0:
+        raise EngineTimeoutError(
+            f"the search took its {budget.seconds:g} s", where=target.where, remedy="Give it more: search.timeout"
+        )
+    within = budget.for_the_engine
+    request = legs.multi_search(target.index, [body(within) for body in bodies], timeout=budget.left)
+    begin = time.perf_counter()
+    try:
+        answer = yield Send(request)
+    finally:
+        budget.spent += time.perf_counter() - begin
+    return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
+
+
+def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
+    """Look whether the name still stands for the index that was opened, after an engine refused a search.
+
+    Raises:
+        AliasMovedError: it stands for another.
+    """
+    request = Request.json("GET", f"/{quote(target.index, safe='')}/_alias", timeout=max(budget.left, GRACE))
+    try:
+        answer = yield Send(request)
+    except EngineError:
+        return
+    if target.behind is not None and isinstance(answer, Mapping) and answer and target.behind not in answer:
+        raise AliasMovedError(target, ", ".join(sorted(answer)))
+
+
+def _responses(answer: Any, count: int, where: str) -> Sequence[Any]:
+    responses = answer.get("responses") if isinstance(answer, Mapping) else None
+    if not isinstance(responses, list):
+        raise _unreadable(answer, where)
+    if len(responses) != count:
+        raise RequestRefusedError(
+            f"{len(responses)} answers to {count} searches",
+            where=where,
+            remedy="Check any proxy on the way",
+        )
+    return responses
+
+
+def _found(response: Any, target: Target) -> Found | EngineError:
+    try:
+        if "error" in response:
+            return error_for(failure(int(response["status"]), response), target.where)
+        shards, hits = response["_shards"], response["hits"]["hits"]
+        for hit in hits:
+            if hit["_id"] and hit.get("_index", target.behind) != target.behind and target.behind is not None:
+                raise AliasMovedError(target, hit["_index"])
+        return Found(
+            hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        unreadable = _unreadable(response, target.where)
+        unreadable.__cause__ = error
+        return unreadable
+
+
+def _unreadable(answer: Any, where: str) -> EngineError:
+    return RequestRefusedError(
+        f"the answer is not that of a search engine: {str(answer)[:SHOWN]!r}",
+        where=where,
+        remedy="Check the address, and any proxy before it",
+    )

@@ -1,0 +1,48 @@
+"""What a name stands for: the index behind it, what it holds, and the filter of an alias that has one.
+
+A filtered alias is how a tenant sees only what is his. Searches go to the alias by its own name, so that the engine
+applies its filter and its routing as they are at that moment; the filter is read here as well, because the graph
+search must know it beforehand: applied to its neighbours afterwards, it would leave few or none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from hybrid_search.engine.indices import OpenedIndex, opened, opening
+from hybrid_search.engine.protocols import Dialect, Request
+from hybrid_search.errors import EngineError, RequestRefusedError
+from hybrid_search.search.asking import Target
+from hybrid_search.search.steps import Send, Step
+
+
+def open_target(name: str, dialect: Dialect, where: str) -> Generator[Step, Any, tuple[OpenedIndex, Target]]:
+    """The index behind ``name``, and how searches reach it.
+
+    Raises:
+        IndexMissingError: no such index or alias.
+        IndexMismatchError: it stands for several, or was not made by this package.
+        EngineError: the cluster refuses, or what answers is none.
+    """
+    answer = yield Send(opening(name))
+    if not isinstance(answer, Mapping):
+        raise RequestRefusedError(
+            "the answer is not that of a search engine",
+            where=where,
+            remedy="Check the address, and any proxy before it",
+        )
+    index = opened(name, answer, where)
+    within = None if index.name == name else (yield from _filter_of(name, index.name))
+    return index, Target(name, dialect, index.schema, behind=index.name, within=within)
+
+
+def _filter_of(alias: str, index: str) -> Generator[Step, Any, Mapping[str, Any] | None]:
+    """The filter of an alias; None where there is none, or this user may not look: the engine applies it anyway."""
+    try:
+        answer = yield Send(Request.json("GET", f"/{quote(index, safe='')}/_alias/{quote(alias, safe='')}"))
+        found: Mapping[str, Any] | None = answer[index]["aliases"][alias].get("filter")
+    except (EngineError, KeyError, TypeError):
+        return None
+    return found
