@@ -6,7 +6,7 @@ Requests and readings of answers are plain functions; those that take a connecti
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -48,11 +48,15 @@ MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
 @dataclass(frozen=True, slots=True)
 class OpenedIndex:
-    """An index as it is: ``name`` is the index behind the alias that was opened, ``where`` is for messages."""
+    """An index as it is: ``name`` is the index behind the alias that was opened, ``where`` is for messages.
+
+    ``added`` names the fields to filter on that it has been given just now.
+    """
 
     name: str
     schema: IndexSchema
     where: str
+    added: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def models(self) -> Mapping[Leg, Fingerprint]:
@@ -191,7 +195,7 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
     meta = _merged_meta(connection.send(opening(index.name))[index.name], {"schema": msgspec.to_builtins(schema)})
     change = {"properties": {FILTER: {"properties": added}}, "_meta": meta}
     connection.send(Request.json("PUT", f"{_path(index.name)}/_mapping", change, timeout=ADMIN_TIMEOUT))
-    return replace(index, schema=schema)
+    return replace(index, schema=schema, added=tuple(difference.additions))
 
 
 def _with_fields(schema: IndexSchema, additions: Mapping[str, str]) -> IndexSchema:

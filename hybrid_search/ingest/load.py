@@ -128,12 +128,18 @@ class Load:
             encoded=self._encoded,
             wall=self._wall,
             busy=self._busy,
-            notes=(*notes, *([RESTORED] if lease.mended else [])),
+            notes=(*notes, *self._notes(lease)),
             withheld=self._withheld,
             source=self.source.name,
             load=lease.load,
             **{**totals, "documents": totals["documents"] - self._resumed},
         )
+
+    def _notes(self, lease: Lease) -> Iterator[str]:
+        if lease.mended:
+            yield RESTORED
+        if self.index.added:
+            yield f"can be filtered on from now on: {', '.join(self.index.added)}; so all documents were loaded again"
 
     def _pass_through_stages(self, documents: Iterable[Document], done: Numbers, lease: Lease, seen: SourceIds) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)

@@ -13,7 +13,7 @@ from typing import Self
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index, read_settings
+from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index, read_settings, replica_warning
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.load import Load, LoadOptions, Source
@@ -211,7 +211,9 @@ class Opened:
                     lease.read_whole(place_of(source), load.documents)
             if files.journal is not None:
                 files.journal.finish()
-            return replace(load.report(lease, files.notes()), skipped=files.skipped)
+            warning = replica_warning(connection, opened.name)
+            notes = [*files.notes(), *([] if warning is None else [warning])]
+            return replace(load.report(lease, notes), skipped=files.skipped)
 
     def _load(
         self,

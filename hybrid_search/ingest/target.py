@@ -14,19 +14,20 @@ from hybrid_search.settings import Settings
 def opened_or_created(
     connection: Connection, index: str, encoder: TextEncoder, settings: Settings, retry: RetryPolicy | None = None
 ) -> indices.OpenedIndex:
-    """The index, made if it is not there.
+    """The index, made if it is not there, with fields to filter on that it lacks added.
 
     Raises:
         IndexMismatchError: it was made with other models, or with settings that only a new index can have.
     """
-    connection = patient(connection, retry)
+    connection, wanted = patient(connection, retry), schema_of(encoder, settings)
     if not indices.exists(connection, index):
         try:
-            indices.create_index(connection, index, schema_of(encoder, settings))
+            indices.create_index(connection, index, wanted)
         except RequestRefusedError:
             if not indices.exists(connection, index):
                 raise  # else somebody, or an attempt whose answer was lost, has made it
-    return opened_as_it_is(connection, index, encoder, retry)
+    opened = opened_as_it_is(connection, index, encoder, retry)
+    return indices.add_fields(connection, opened, wanted)
 
 
 def opened_as_it_is(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loading import GeneratedEncoder
 
-from hybrid_search.cli.index import stop_cleanly_on_sigterm
+from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.engine import connect
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.ingest import LoadOptions
@@ -46,7 +46,7 @@ def main() -> int:
     if limit := given.get("largest_file"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands begin with it ignored
-    stop_cleanly_on_sigterm()
+    stop_cleanly()
     for number in given.get("told", ()):
         tell(number)
     folder = Path(given["folder"])

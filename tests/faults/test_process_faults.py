@@ -86,7 +86,7 @@ def test_kill_9_at_random_points(folder, opensearch, new_names, tally):
             assert report["refused"] == 0
             settings = indices.read_settings(opensearch, index)
             assert settings["index.refresh_interval"] == "1s"
-            assert indices.read_meta(opensearch, index)[BEFORE_LOAD] is None
+            assert read_state(opensearch, index).before is None
             row = tally.check("kill -9 of the load", killed - before, opensearch, index, source=source(folder))
             assert is_clean(row)
     assert killed == RUNS
@@ -102,12 +102,9 @@ def kill_while_held(process, between, draw):
     return held
 
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="the commands leave SIGHUP to the system, which ends them at once")
-
-
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=NOT_YET)],
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
     ids=lambda number: number.name,
 )
 def test_a_signal_ends_a_load_in_order(number, folder, opensearch, new_names, tally):
