@@ -172,7 +172,7 @@ def test_what_a_killed_load_left_is_mended_by_verify(connection, index):
     assert not is_left(connection, index)
 
 
-def test_a_killed_load_of_this_machine_is_known_by_its_process(connection, index, tmp_path):
+def test_a_killed_load_of_this_machine_is_known_by_its_process(connection, index):
     """No process has its number and time of birth: the next load begins at once and restores what it left."""
     import socket
 
