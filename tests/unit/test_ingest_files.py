@@ -8,6 +8,7 @@ import stat
 import zlib
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import UNREADABLE, Journal
 from hybrid_search.ingest.state.letters import DeadLetters, LetterOrigin, read_letters
 from hybrid_search.ingest.work import Refusal
-from hybrid_search.records import Document
+from hybrid_search.records import Document, ResumePoint
 
 LOAD = {"source": "a.jsonl", "index": "i"}
 
@@ -52,6 +53,25 @@ def test_a_journal_remembers_what_is_settled(tmp_path):
         journal.finish()
     with closing(Journal(path, LOAD)) as journal:
         assert not journal.resumes
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.randoms(), st.data())
+def test_a_journal_knows_where_reading_goes_on(tmp_path_factory, sizes, random, data):
+    """Bodies settle in any order, some without a place: ``resume`` is the last place before which nothing is open."""
+    path = tmp_path_factory.mktemp("journal") / "load.journal"
+    ends = list(accumulate(sizes))
+    bodies = [(end - size, end, data.draw(st.booleans())) for size, end in zip(sizes, ends, strict=True)]
+    shuffled = random.sample(bodies, len(bodies))[: data.draw(st.integers(0, len(bodies)))]
+    with closing(Journal(path, LOAD)) as journal:
+        for first, end, is_known in shuffled:
+            journal.settled(first, end, ResumePoint("/a.jsonl", 100 * end, end) if is_known else None)
+        said = (journal.prefix, journal.resume)
+    whole = list(takewhile(lambda body: body in shuffled, bodies))
+    expected = max([end for _, end, is_known in whole if is_known], default=0)
+    assert said == (expected, ResumePoint("/a.jsonl", 100 * expected, expected) if expected else None)
+    with closing(Journal(path, LOAD)) as journal:
+        assert (journal.prefix, journal.resume) == said
 
 
 def test_a_journal_of_another_load_says_what_changed(tmp_path):
