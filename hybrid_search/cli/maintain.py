@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -86,6 +87,7 @@ def info(*, as_json: Json = False) -> None:
 
     with VectorCache(default_path()) as kept:
         found = kept.info()
+        _say(kept.notes)
     if as_json:
         facts = {
             "path": str(found.path),
@@ -110,7 +112,13 @@ def prune(
 
     with VectorCache(default_path()) as kept:
         gone = kept.prune(unused_days=unused_days)
+        _say(kept.notes)
     typer.echo(f"{gone:,} texts forgotten")
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 def _parsed(query: str) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from hybrid_search.errors import IngestError, RecordError, SettingsError, SourceError
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.journal import UNREADABLE, Journal
-from hybrid_search.ingest.state.letters import DeadLetters, LetterOrigin, read_letters
+from hybrid_search.ingest.state.journal import JOURNAL, UNREADABLE, Journal
+from hybrid_search.ingest.state.letters import LETTERS, DeadLetters, LetterOrigin, read_letters
+from hybrid_search.ingest.state.lines import check_is_ours
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document, ResumePoint
 
@@ -292,7 +293,28 @@ def test_a_file_that_is_not_ours_is_untouched(tmp_path, opening, content):
     before = seen(path)
     with pytest.raises(SettingsError, match=r"data.jsonl: is not a file that hybrid-search has made.*untouched"):
         opening(path)
+    with pytest.raises(SettingsError, match="untouched"):
+        check_is_ours(path, LETTERS)
     assert seen(path) == before
+
+
+def test_files_can_be_looked_at_before_anything_is_done(tmp_path):
+    """A missing file is right, and neither it nor its folder is made; one of ours is right, of another kind not."""
+    check_is_ours(tmp_path / "none" / "letters.jsonl", LETTERS)
+    assert list(tmp_path.iterdir()) == []
+    Journal(tmp_path / "load.journal", LOAD).close()
+    check_is_ours(tmp_path / "load.journal", JOURNAL)
+    with pytest.raises(SettingsError, match="for another purpose"):
+        check_is_ours(tmp_path / "load.journal", LETTERS)
+    with pytest.raises(SettingsError, match="is a folder"):
+        check_is_ours(tmp_path, LETTERS)
+
+
+def test_a_link_to_nothing_makes_the_file_that_it_names(tmp_path):
+    """As every program that writes through a link does."""
+    (tmp_path / "link").symlink_to(tmp_path / "there.journal")
+    Journal(tmp_path / "link", LOAD).close()
+    check_is_ours(tmp_path / "there.journal", JOURNAL)
 
 
 @pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ CHUNKING = ChunkingSettings(overlap=2)
 
 def prepare(found, encoder=None, takes_bad=lambda *_: False):
     """All documents through the first two stages."""
-    with SourceIds() as seen:
+    with TemporaryDirectory() as folder, SourceIds(Path(folder)) as seen:
         preparation = Preparation(encoder or GeneratedEncoder(), CHUNKING, seen.add)
         batches = numbered(found, Intervals(), seen.add)
         return [item for batch in prepared(batches, preparation, takes_bad) for item in batch.items]

@@ -81,7 +81,7 @@ class Journal:
 
     def _resume_or_begin(self, identity: Identity) -> None:
         self._file.cut_torn_line()
-        lines = self._file.lines()
+        lines = list(self._file.lines())
         records = [record for line in lines if (record := _record(line)) is not None]
         begun = next((record["begin"] for record in records if "begin" in record), None)
         finished = any("finished" in record for record in records)
