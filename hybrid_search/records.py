@@ -36,11 +36,28 @@ ALL_LEGS = (Leg.BM25, Leg.DENSE, Leg.SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """A place between two records of a source, where reading can go on.
+
+    Attributes:
+        file: the file's absolute path.
+        offset: the bytes before it (JSON lines), the rows (Parquet), or 1 for the end of a text file.
+        line: the lines or rows before it, for messages.
+    """
+
+    file: str
+    offset: int = 0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What a source yields.
 
     ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
-    ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``.
+    ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
+    ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
+    data, CSV).
     """
 
     id: str
@@ -49,6 +66,7 @@ class Document:
     dense: Vector | None = None
     sparse: SparseVector | None = None
     origin: str | None = None
+    position: ResumePoint | None = field(default=None, compare=False, repr=False)
 
     @property
     def carries_vectors(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,6 +127,7 @@ def info(*, as_json: Json = False) -> None:
 
     with VectorCache(default_path()) as kept:
         found = kept.info()
+        _say(kept.notes)
     if as_json:
         facts = {
             "path": str(found.path),
@@ -150,7 +152,13 @@ def prune(
 
     with VectorCache(default_path()) as kept:
         gone = kept.prune(unused_days=unused_days)
+        _say(kept.notes)
     typer.echo(f"{gone:,} texts forgotten")
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 def _parsed(query: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from hybrid_search.ingest.stages.chunking import Chunking, portions
 from hybrid_search.ingest.stages.compare import Comparison
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.stages.overlap import Overlap, side_by_side
-from hybrid_search.ingest.stages.prepare import Checking, Numbers, numbered
+from hybrid_search.ingest.stages.prepare import Checking, numbered
 from hybrid_search.ingest.stages.read_back import VectorReadBack
 from hybrid_search.ingest.stages.send import Sender
 from hybrid_search.ingest.stages.write import Writing
@@ -41,6 +41,7 @@ from hybrid_search.settings import ChunkingSettings
 
 T = TypeVar("T")
 Checked = Batch[NumberedDocument]
+Numbered = Batch[tuple[int, Document]]
 R = TypeVar("R")
 
 SENDERS = 2
@@ -102,18 +103,24 @@ class Load:
     options: LoadOptions
     documents: int = 0
     _resumed: int = 0
+    _start: int = 0
     _encoded: int = 0
     _wall: float = 0.0
     _withheld: str | None = None
     _busy: dict[str, float] = field(default_factory=dict)
 
-    def run(self, documents: Iterable[Document], done: Intervals, lease: Lease) -> None:
-        """Settle every document that is not ``done``; then remove those that the source does not have, if asked."""
+    def run(self, documents: Iterable[Document], done: Intervals, lease: Lease, *, start: int = 0) -> None:
+        """Settle every document that is not ``done``; then remove those that the source does not have, if asked.
+
+        ``start`` is the number of the first document, where all before it are done and not read again.
+        """
         began = time.perf_counter()
-        self._resumed = len(done)
+        self._resumed, self._start, self.documents = len(done), start, start
+        self.ledger.load = lease.load
         connection = patient(self.connection, self.options.retry, self.ledger.waiting)
         with SourceIds() as seen:
-            self._pass_through_stages(self._counted(documents), done, lease, seen)
+            numbers = numbered(self._counted(documents), done, seen.add, start)
+            self._pass_through_stages(numbers, lease, seen)
             indices.refresh(connection, self.index.name)
             if self.source.sync is not None:
                 self._remove_missing(connection, self.source.sync, seen)
@@ -132,7 +139,7 @@ class Load:
             withheld=self._withheld,
             source=self.source.name,
             load=lease.load,
-            **{**totals, "documents": totals["documents"] - self._resumed},
+            **{**totals, "documents": totals["documents"] - (self._resumed - self._start)},
         )
 
     def _notes(self, lease: Lease) -> Iterator[str]:
@@ -141,7 +148,9 @@ class Load:
         if self.index.added:
             yield f"can be filtered on from now on: {', '.join(self.index.added)}; so all documents were loaded again"
 
-    def _pass_through_stages(self, documents: Iterable[Document], done: Numbers, lease: Lease, seen: SourceIds) -> None:
+    def _pass_through_stages(
+        self, numbers: Iterator[Batch[tuple[int, Document]]], lease: Lease, seen: SourceIds
+    ) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
         encoding = Encoding(self.encoder, self.cache)
@@ -161,11 +170,11 @@ class Load:
                 demand.settled()
                 read_back.check()
 
-            read = overlap.ahead("read", through(numbered(documents, done, seen.add), check))
+            read = overlap.ahead("read", through(numbers, check))
             compared = overlap.ahead("compare", self._compared(connection, read))
             cut = (portion for batch in through(compared, chunk) for portion in portions(batch))
             encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
-            ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
+            ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand, start=self._start))
             overlap.drain("send", ready, settle, self.options.senders)
         self._busy = {**overlap.busy, "send": sender.in_flight}
         self._encoded = encoding.encoded
@@ -179,7 +188,14 @@ class Load:
         def held(ids: Sequence[str]) -> dict[str, IndexedDocument]:
             return indexed_documents(connection, self.index.name, ids)
 
-        compare = Comparison(held, self.source.name, take_over=self.source.takes_over, where=self.index.where)
+        compare = Comparison(
+            held,
+            self.source.name,
+            take_over=self.source.takes_over,
+            where=self.index.where,
+            resumed=self.ledger.resumed,
+            keeps_bad=self.ledger.keeps_bad,
+        )
         return until_broken(side_by_side(batches, compare, COMPARING))
 
     def _writing(self, lease: Lease, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:

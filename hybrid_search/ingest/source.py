@@ -13,7 +13,17 @@ from typing import Self
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import OpenedIndex, check_models, exists, open_index, read_settings, replica_warning
+from hybrid_search.engine.indices import (
+    OpenedIndex,
+    check_models,
+    count,
+    exists,
+    open_index,
+    read_settings,
+    refresh,
+    replica_warning,
+)
+from hybrid_search.engine.layout import LOAD, SOURCE
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.load import Load, LoadOptions, Source
@@ -27,7 +37,7 @@ from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.folder import state_folder
 from hybrid_search.ingest.state.identity import journal_name, load_identity
-from hybrid_search.ingest.state.intervals import Intervals
+from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.target import opened_or_created
@@ -35,7 +45,7 @@ from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.raw import OnBad as OnBadRecord
-from hybrid_search.records import Document
+from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
 
 STDIN = "-"
@@ -168,16 +178,20 @@ class Opened:
         self._bad: BadRecords | None = None
         self._early: list[tuple[RecordError, bytes]] = []
         files.check()
-        found = islice(self._documents(self._on_bad), what.limit)
-        self._first = list(islice(found, LOOKED_AT))
-        self._rest = found
+        self._found = self._documents(self._on_bad)
+        self._rest = islice(self._found, what.limit)
+        self._first = list(islice(self._rest, LOOKED_AT))
         try_out(self._first, encoder, settings)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close = getattr(self._rest, "close", None)
+        self.close()
+
+    def close(self) -> None:
+        """Close the source."""
+        close = getattr(self._found, "close", None)  # a generator has one
         if close is not None:
             close()
 
@@ -204,16 +218,15 @@ class Opened:
             with running(load, exclusive=True) as lease:
                 uuid = read_settings(connection, opened.name)["index.uuid"]
                 files.letters.belong_to(LetterOrigin(name, lease.load, opened.name, uuid, connection.where))
-                load.run(
-                    chain(self._first, self._rest), Intervals() if files.journal is None else files.journal.done, lease
-                )
+                self._distrust(files.journal, connection, opened)
+                notes = files.notes()
+                load.run(self._remaining(files), files.done, lease, start=self._start(files))
                 if what.limit is None:
                     lease.read_whole(place_of(source), load.documents)
             if files.journal is not None:
                 files.journal.finish()
             warning = replica_warning(connection, opened.name)
-            notes = [*files.notes(), *([] if warning is None else [warning])]
-            return replace(load.report(lease, notes), skipped=files.skipped)
+            return replace(load.report(lease, [*notes, *([] if warning is None else [warning])]), skipped=files.skipped)
 
     def _load(
         self,
@@ -229,6 +242,28 @@ class Opened:
         chunking = self._settings.chunking
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
 
+    def _distrust(self, journal: Journal | None, connection: Connection, opened: OpenedIndex) -> None:
+        """End the word of a journal whose passages are not all in the index any more."""
+        if journal is None or not journal.resumes:
+            return
+        refresh(connection, opened.name)
+        written = {"bool": {"filter": [{"term": {SOURCE: self._name}}, {"terms": {LOAD: [*journal.passages]}}]}}
+        if count(connection, opened.name, written) < journal.passages.total():
+            journal.begin_anew("the index, which has lost documents that were settled")
+
+    def _start(self, files: OpenFiles) -> int:
+        """The number of the document that is read first; a sync needs the ids of all."""
+        return 0 if self._what.sync or files.journal is None else files.journal.prefix
+
+    def _remaining(self, files: OpenFiles) -> Iterator[Document]:
+        """The documents from the place on where reading goes on."""
+        start = self._start(files)
+        if not start or files.journal is None:
+            return chain(self._first, self._rest)
+        self.close()
+        limit = None if self._what.limit is None else self._what.limit - start
+        return islice(self._documents(self._on_bad, files.journal.resume), limit)
+
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
         name = self._name
@@ -238,7 +273,7 @@ class Opened:
         """The documents once more, from the start; bad records are passed over where they were skipped."""
         return self._documents(_pass_over)
 
-    def _documents(self, on_bad: OnBadRecord) -> Iterator[Document]:
+    def _documents(self, on_bad: OnBadRecord, resume: ResumePoint | None = None) -> Iterator[Document]:
         return documents(
             self._source,
             self._settings.documents,
@@ -246,6 +281,7 @@ class Opened:
             format=self._what.format,
             unique_ids=False,
             exclude=self._files.own,
+            resume=resume,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.state.indexed import IndexedDocument
-from hybrid_search.records import Document, EncodedPassage, Passage
+from hybrid_search.records import Document, EncodedPassage, Passage, ResumePoint
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ class Batch(Generic[T]):
         unchanged: how many of the documents the index holds as they are.
         bad: those that no index can hold.
         broken: what ends the load after this batch; the items before it are still loaded.
+        at: where reading goes on behind the last document, None where the source cannot go on.
     """
 
     first: int
@@ -40,6 +41,7 @@ class Batch(Generic[T]):
     unchanged: int = 0
     bad: Sequence[BadDocument] = ()
     broken: Exception | None = None
+    at: ResumePoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class Body:
         documents: ids of those that end here.
         unchanged: documents that needed nothing.
         bad: documents that no index can hold.
+        at: where reading goes on behind the last document, None where that is not known.
     """
 
     number: int
@@ -136,6 +139,7 @@ class Body:
     documents: frozenset[str]
     unchanged: int = 0
     bad: Sequence[BadDocument] = ()
+    at: ResumePoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Composer:
         if self._ids is not None and not self._ids.add(identifier):
             remedy = "Give every document its own id, or leave the second one out"
             raise RecordError(f"the id {identifier!r} was given before (field {names.id!r})", remedy=remedy)
-        return Document(identifier, text, fields, dense, sparse, record.where)
+        return Document(identifier, text, fields, dense, sparse, record.where, record.end)
 
     def _identifier(self, values: dict[str, Any]) -> str:
         value = value_at(values, self._settings.id)
@@ -109,12 +109,18 @@ def _not_stored(settings: DocumentSettings) -> frozenset[str]:
 
 
 def compose(
-    records: RawRecords, settings: DocumentSettings, place: str, on_bad: OnBad, *, unique_ids: bool = True
+    records: RawRecords,
+    settings: DocumentSettings,
+    place: str,
+    on_bad: OnBad,
+    *,
+    unique_ids: bool = True,
+    may_be_empty: bool = False,
 ) -> Iterator[Document]:
     """The documents of all records; those that are refused go to ``on_bad``.
 
     Raises:
-        SourceError: the source held no document.
+        SourceError: the source held no document, unless it ``may_be_empty``.
     """
     composer = Composer(settings, unique_ids=unique_ids)
     count = 0
@@ -126,5 +132,5 @@ def compose(
             continue
         count += 1
         yield document
-    if not count:
+    if not count and not may_be_empty:
         raise SourceError("holds no document", where=place, remedy="Check the source, its format and documents.text")

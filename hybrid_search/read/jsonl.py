@@ -8,23 +8,31 @@ from typing import Any, BinaryIO
 import orjson
 
 from hybrid_search.errors import RecordError
-from hybrid_search.read.raw import OnBad, RawRecord, RawRecords, excerpt
+from hybrid_search.read.raw import OnBad, RawRecord, RawRecords, changed, excerpt
+from hybrid_search.records import ResumePoint
 
 MAX_LINE = 1 << 26
 """64 MiB: far beyond any document, and what keeps a file without line breaks from filling the memory."""
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad) -> RawRecords:
+def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoint | None = None) -> RawRecords:
     """The objects of a stream of JSON lines; empty lines are passed over, a byte order mark is taken off.
 
-    A line that is not UTF-8, not JSON, not an object or longer than 64 MiB goes to ``on_bad``.
+    A line that is not UTF-8, not JSON, not an object or longer than 64 MiB goes to ``on_bad``. Reading begins at
+    ``start``, from where a stream that can seek says the place behind each record.
+
+    Raises:
+        SourceError: no line begins at ``start``.
     """
+    start = start if start is not None and stream.seekable() else None
+    offset = 0 if start is None else _sought(stream, start)
     lines = iter(partial(stream.readline, MAX_LINE), b"")
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, 1 if start is None else start.line + 1):
         where = f"{place}:{number}"
+        offset += len(line)
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
-            _skip_line(stream)
+            offset += _skip_line(stream)
             remedy = "Write one JSON object on each line"
             on_bad(RecordError(f"the line is longer than {MAX_LINE} bytes", where=where, remedy=remedy), line)
             continue
@@ -36,14 +44,29 @@ def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad) -> RawRecords:
                 on_bad(_broken(data, error, where), line)
             continue
         if type(values) is dict:
-            yield RawRecord(values, where, line)
+            yield RawRecord(values, where, line, start and ResumePoint(start.file, offset, number))
         else:
             on_bad(_no_object(values, where), line)
 
 
-def _skip_line(stream: BinaryIO) -> None:
-    while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-        pass
+def _sought(stream: BinaryIO, start: ResumePoint) -> int:
+    if start.offset > 0:
+        stream.seek(start.offset - 1)
+        before = stream.read(1)
+        # Behind a last line without its end there is nothing more.
+        if not before or (before != b"\n" and stream.read(1)):
+            raise changed(start)
+    return stream.seek(start.offset)
+
+
+def _skip_line(stream: BinaryIO) -> int:
+    """Read to the end of the line; how many bytes that were."""
+    skipped = 0
+    while rest := stream.readline(MAX_LINE):
+        skipped += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _broken(data: bytes, error: orjson.JSONDecodeError, where: str) -> RecordError:

@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from hybrid_search.errors import RecordError
+from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.records import ResumePoint
 
 OnBad = Callable[[RecordError, bytes], None]
 """Told of a bad record: the error, and the record's bytes as the source holds them."""
@@ -17,11 +18,15 @@ Open = Callable[[], AbstractContextManager[BinaryIO]]
 
 
 class RawRecord(NamedTuple):
-    """One record: its values by field name, its place (``file:line``), and its bytes where the source has lines."""
+    """One record: its values by field name, its place (``file:line``), and its bytes where the source has lines.
+
+    ``end`` is where reading goes on behind it, None where the source cannot go on.
+    """
 
     values: dict[str, Any]
     where: str
     data: bytes | None = None
+    end: ResumePoint | None = None
 
     def as_bytes(self) -> bytes:
         """The record for a file of skipped ones: its own bytes, or one line of JSON."""
@@ -38,6 +43,15 @@ RawRecords = Iterator[RawRecord]
 def refuse(error: RecordError, _data: bytes) -> None:
     """The strict ``on_bad``: the first bad record ends the reading."""
     raise error
+
+
+def changed(start: ResumePoint) -> SourceError:
+    """The error for a source that has no such place any more."""
+    return SourceError(
+        f"has changed since it was read to line {start.line:,}",
+        where=start.file,
+        remedy="Load it from the beginning: remove the journal",
+    )
 
 
 def excerpt(text: str, column: int, width: int = 40) -> str:

@@ -10,6 +10,7 @@ from hybrid_search.errors import RecordError
 from hybrid_search.read.jsonl import MAX_LINE
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.streams import PACKED, opened
+from hybrid_search.records import ResumePoint
 
 MARKDOWN = frozenset({".md", ".markdown"})
 TEXT = MARKDOWN | {".txt", ".text", ".rst"}
@@ -49,7 +50,12 @@ def read_texts(files: list[Path], folder: Path, on_bad: OnBad) -> RawRecords:
         except RecordError as error:
             on_bad(error, data)
             continue
-        yield RawRecord({"_id": name, "title": titled.title, "text": titled.text}, str(path), data)
+        yield RawRecord(
+            {"_id": name, "title": titled.title, "text": titled.text},
+            str(path),
+            data,
+            ResumePoint(str(path.resolve()), 1, 1),
+        )
 
 
 def _decoded(data: bytes, path: Path) -> str:

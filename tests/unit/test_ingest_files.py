@@ -8,6 +8,7 @@ import stat
 import zlib
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 from hybrid_search.errors import IngestError, RecordError, SettingsError, SourceError
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.journal import UNREADABLE, Journal
-from hybrid_search.ingest.state.letters import DeadLetters, LetterOrigin, read_letters
+from hybrid_search.ingest.state.journal import JOURNAL, UNREADABLE, Journal
+from hybrid_search.ingest.state.letters import LETTERS, DeadLetters, LetterOrigin, read_letters
+from hybrid_search.ingest.state.lines import check_is_ours
 from hybrid_search.ingest.work import Refusal
-from hybrid_search.records import Document
+from hybrid_search.records import Document, ResumePoint
 
 LOAD = {"source": "a.jsonl", "index": "i"}
 
@@ -52,6 +54,25 @@ def test_a_journal_remembers_what_is_settled(tmp_path):
         journal.finish()
     with closing(Journal(path, LOAD)) as journal:
         assert not journal.resumes
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.randoms(), st.data())
+def test_a_journal_knows_where_reading_goes_on(tmp_path_factory, sizes, random, data):
+    """Bodies settle in any order, some without a place: ``resume`` is the last place before which nothing is open."""
+    path = tmp_path_factory.mktemp("journal") / "load.journal"
+    ends = list(accumulate(sizes))
+    bodies = [(end - size, end, data.draw(st.booleans())) for size, end in zip(sizes, ends, strict=True)]
+    shuffled = random.sample(bodies, len(bodies))[: data.draw(st.integers(0, len(bodies)))]
+    with closing(Journal(path, LOAD)) as journal:
+        for first, end, is_known in shuffled:
+            journal.settled(first, end, ResumePoint("/a.jsonl", 100 * end, end) if is_known else None)
+        said = (journal.prefix, journal.resume)
+    whole = list(takewhile(lambda body: body in shuffled, bodies))
+    expected = max([end for _, end, is_known in whole if is_known], default=0)
+    assert said == (expected, ResumePoint("/a.jsonl", 100 * expected, expected) if expected else None)
+    with closing(Journal(path, LOAD)) as journal:
+        assert (journal.prefix, journal.resume) == said
 
 
 def test_a_journal_of_another_load_says_what_changed(tmp_path):
@@ -272,7 +293,28 @@ def test_a_file_that_is_not_ours_is_untouched(tmp_path, opening, content):
     before = seen(path)
     with pytest.raises(SettingsError, match=r"data.jsonl: is not a file that hybrid-search has made.*untouched"):
         opening(path)
+    with pytest.raises(SettingsError, match="untouched"):
+        check_is_ours(path, LETTERS)
     assert seen(path) == before
+
+
+def test_files_can_be_looked_at_before_anything_is_done(tmp_path):
+    """A missing file is right, and neither it nor its folder is made; one of ours is right, of another kind not."""
+    check_is_ours(tmp_path / "none" / "letters.jsonl", LETTERS)
+    assert list(tmp_path.iterdir()) == []
+    Journal(tmp_path / "load.journal", LOAD).close()
+    check_is_ours(tmp_path / "load.journal", JOURNAL)
+    with pytest.raises(SettingsError, match="for another purpose"):
+        check_is_ours(tmp_path / "load.journal", LETTERS)
+    with pytest.raises(SettingsError, match="is a folder"):
+        check_is_ours(tmp_path, LETTERS)
+
+
+def test_a_link_to_nothing_makes_the_file_that_it_names(tmp_path):
+    """As every program that writes through a link does."""
+    (tmp_path / "link").symlink_to(tmp_path / "there.journal")
+    Journal(tmp_path / "link", LOAD).close()
+    check_is_ours(tmp_path / "there.journal", JOURNAL)
 
 
 @pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)

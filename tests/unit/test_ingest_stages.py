@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ SCHEMA = IndexSchema(DENSE, None)
 
 def check(found, bad=None):
     """All documents through the first stages; what is bad goes to the list ``bad``, or is raised without one."""
-    with SourceIds() as seen:
+    with TemporaryDirectory() as folder, SourceIds(Path(folder)) as seen:
         checking = Checking(SCHEMA, CHUNKING, seen.add, keeps_bad=bad is not None)
         batches = list(through(numbered(found, Intervals(), seen.add), checking))
     for batch in batches:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.work import Action, BadDocument, Batch, Body, WrittenDocument
+from hybrid_search.records import ResumePoint
 
 MOST_ACTIONS = 1_000
 """Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
@@ -48,6 +49,7 @@ def bodies(
     size: BodySize,
     demand: Demand,
     *,
+    start: int = 0,
     linger: float = LINGER,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Body]:
@@ -57,10 +59,10 @@ def bodies(
     over: so the senders begin early, and what they work on is large when they are what all wait for. A document whose
     actions are more than a body holds is cut between two of them.
 
-    Together the bodies cover every document number once, those without actions included. What broke a batch is raised
+    Together the bodies cover every document number from ``start`` on once, those without actions included. What broke a batch is raised
     after the body with all that came before it.
     """
-    draft = _Draft(clock())
+    draft = _Draft(clock(), first=start)
     broken: Exception | None = None
     try:
         for batch in work:
@@ -114,6 +116,7 @@ class _Draft:
         self._documents: set[str] = set()
         self._unchanged = 0
         self._bad: list[BadDocument] = []
+        self._at: ResumePoint | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -134,13 +137,14 @@ class _Draft:
     def ends(self, item: WrittenDocument) -> None:
         """The actions of a document, or of a part of it, are all taken."""
         if item.is_end:
-            self._end = item.number + 1
+            self._end, self._at = item.number + 1, item.document.position
             self._documents.add(item.document.id)
             self._open_since = None
 
     def covers(self, batch: Batch[WrittenDocument]) -> None:
         """Every document of the batch was looked at; those without actions too."""
-        self._end = max(self._end, batch.end)
+        if batch.end > self._end:
+            self._end, self._at = batch.end, batch.at
         self._unchanged += batch.unchanged
         self._bad += batch.bad
 
@@ -159,4 +163,5 @@ class _Draft:
             documents=frozenset(self._documents),
             unchanged=self._unchanged,
             bad=self._bad,
+            at=self._at,
         )

@@ -54,6 +54,15 @@ def _unsayable(values: Iterable[Any], depth: int = 0) -> float | None:
     return None
 
 
+def id_came_before(document: Document) -> RecordError:
+    """The error of a document whose id an earlier one of the source has."""
+    return RecordError(
+        f"the id {document.id!r} has come before",
+        where=document.origin,
+        remedy="Give every document its own id: the later one would replace the earlier",
+    )
+
+
 def _check_id(id_: str, where: str) -> None:
     if not id_:
         raise RecordError("the id is empty", where=where, remedy="Give every document an id")

@@ -37,6 +37,7 @@ class Chunking:
             unchanged=batch.unchanged + len(batch.items) - len(changed),
             bad=batch.bad,
             broken=batch.broken,
+            at=batch.at,
         )
 
     def _passages(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:

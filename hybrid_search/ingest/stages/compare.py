@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hybrid_search.errors import IngestError
+from hybrid_search.ingest.stages.checks import id_came_before
 from hybrid_search.ingest.state.indexed import IndexedDocument
-from hybrid_search.ingest.work import Batch, NumberedDocument
+from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
 
 SHOWN = 5
 
+Checked = Batch[NumberedDocument]
 Held = Callable[[Sequence[str]], Mapping[str, IndexedDocument]]
 """What the index holds of the documents with some ids."""
 
@@ -21,11 +23,32 @@ class Comparison:
     Documents that release 0.1 loaded say no source: they are taken over when they change, and left alone when not.
     """
 
-    def __init__(self, held: Held, source: str, *, take_over: bool, where: str) -> None:
+    def __init__(
+        self,
+        held: Held,
+        source: str,
+        *,
+        take_over: bool,
+        where: str,
+        resumed: Collection[int] = (),
+        keeps_bad: bool = False,
+    ) -> None:
+        """Compare for one load.
+
+        Args:
+            held: asks the index.
+            source: the name of the source.
+            take_over: whether documents of other sources are replaced.
+            where: the index, for messages.
+            resumed: numbers of the loads that are continued, whose documents are not read again.
+            keeps_bad: whether a document that is bad is set aside; else it ends the load.
+        """
         self._held = held
         self._source = source
         self._take_over = take_over
         self._where = where
+        self._resumed = frozenset(resumed)
+        self._keeps_bad = keeps_bad
 
     def __call__(self, batch: Batch[NumberedDocument]) -> Batch[NumberedDocument]:
         """What is new, different, incomplete, or of another source that is taken over."""
@@ -34,8 +57,24 @@ class Comparison:
         foreign = [item for item in known if self._is_foreign(item)]
         if foreign and not self._take_over:
             return Batch(batch.first, batch.first, [], broken=self._clash(foreign))
-        kept = [item for item in known if self._is_foreign(item) or not _is_held(item)]
-        return replace(batch, items=kept, unchanged=batch.unchanged + len(known) - len(kept))
+        repeated = [item for item in known if self._came_before(item)]
+        if repeated and not self._keeps_bad:
+            end, error = repeated[0].number, id_came_before(repeated[0].document)
+            return self._left(replace(batch, end=end, broken=error, at=None), [i for i in known if i.number < end])
+        bad = [BadDocument(id_came_before(item.document), item.document) for item in repeated]
+        return self._left(
+            replace(batch, bad=[*batch.bad, *bad]), [item for item in known if not self._came_before(item)]
+        )
+
+    def _left(self, batch: Checked, items: Sequence[NumberedDocument]) -> Checked:
+        """The batch with those of ``items`` that the index does not hold as they are."""
+        kept = [item for item in items if self._is_foreign(item) or not _is_held(item)]
+        return replace(batch, items=kept, unchanged=batch.unchanged + len(items) - len(kept))
+
+    def _came_before(self, item: NumberedDocument) -> bool:
+        """Whether the id was in the part of the source that is not read again: loaded by it, with another content."""
+        held = item.held
+        return held is not None and held.load in self._resumed and item.digest not in held.digests
 
     def _is_foreign(self, item: NumberedDocument) -> bool:
         return item.held is not None and bool(item.held.sources - {self._source})

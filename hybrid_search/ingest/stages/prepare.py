@@ -12,9 +12,9 @@ import orjson
 
 from hybrid_search.errors import RecordError
 from hybrid_search.fields import filter_kinds, with_taken_values
-from hybrid_search.ingest.stages.checks import check_document
+from hybrid_search.ingest.stages.checks import check_document, id_came_before
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
-from hybrid_search.records import Document, IndexSchema
+from hybrid_search.records import Document, IndexSchema, ResumePoint
 from hybrid_search.settings import ChunkingSettings
 
 BATCH_DOCUMENTS = 128
@@ -28,29 +28,31 @@ class Numbers(Protocol):
 
 
 def numbered(
-    documents: Iterable[Document], done: Numbers, seen: Callable[[str], object]
+    documents: Iterable[Document], done: Numbers, seen: Callable[[str], object], start: int = 0
 ) -> Iterator[Batch[tuple[int, Document]]]:
-    """Number the documents from 0 and group those that are not ``done``; the ids of the others go to ``seen``.
+    """Number the documents from ``start`` and group those that are not ``done``; the ids of the others go to ``seen``.
 
     An error of the source comes with the batch of the documents before it.
     """
-    first, end, characters = 0, 0, 0
+    first, end, characters = start, start, 0
+    at: ResumePoint | None = None
     items: list[tuple[int, Document]] = []
     broken: Exception | None = None
     try:
-        for end, document in enumerate(documents, 1):
+        for end, document in enumerate(documents, start + 1):
+            at = document.position
             if end - 1 in done:
                 seen(document.id)
                 continue
             items.append((end - 1, document))
             characters += len(document.text)
             if len(items) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
-                yield Batch(first, end, items)
+                yield Batch(first, end, items, at=at)
                 first, items, characters = end, [], 0
     except Exception as error:  # noqa: BLE001  # it is raised after the documents that came before it are loaded
         broken = error
     if end > first or broken is not None:
-        yield Batch(first, end, items, broken=broken)
+        yield Batch(first, end, items, broken=broken, at=at)
 
 
 class Checking:
@@ -75,18 +77,14 @@ class Checking:
                 if not self._keeps_bad:
                     return Batch(batch.first, number, good, broken=error)
                 bad.append(BadDocument(error, document))
-        return Batch(batch.first, batch.end, good, bad=bad, broken=batch.broken)
+        return Batch(batch.first, batch.end, good, bad=bad, broken=batch.broken, at=batch.at)
 
     def _digest(self, document: Document) -> str:
         """The content hash; RecordError for a document that no index can hold, or whose id came before."""
         check_document(document, self._schema.dense)
         digest = content_hash(document, self._chunking, self._schema)
         if not self._is_new(document.id):
-            raise RecordError(
-                f"the id {document.id!r} has come before",
-                where=document.origin,
-                remedy="Give every document its own id: the later one would replace the earlier",
-            )
+            raise id_came_before(document)
         return digest
 
 

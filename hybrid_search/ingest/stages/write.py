@@ -46,7 +46,7 @@ class Writing:
                     end = max(batch.first, item.number)
                     return Batch(batch.first, end, good, batch.unchanged, bad, broken=error)
                 bad.append(BadDocument(error, item.document))
-        return Batch(batch.first, batch.end, good, batch.unchanged, bad, batch.broken)
+        return Batch(batch.first, batch.end, good, batch.unchanged, bad, batch.broken, batch.at)
 
     def _written(self, item: EncodedDocument) -> WrittenDocument:
         provenance = Provenance(self.source, self.load, item.digest, item.total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -35,7 +36,7 @@ class BadRecords:
         self._file.cut_torn_line()
         if not resumes:
             self._file.clear()
-        self._lines = set(self._file.lines())
+        self._known = {_digest(line) for line in self._file.lines()}
         self._lock = threading.Lock()
 
     @property
@@ -43,7 +44,7 @@ class BadRecords:
         return self._file.path
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._known)
 
     def record(self, error: RecordError, data: bytes) -> None:
         """Save a record that a reader could not make a document of."""
@@ -60,8 +61,12 @@ class BadRecords:
         told = {"where": error.where, "what": error.what, "remedy": error.remedy}
         line = json.dumps({**told, **content}, default=str).encode() + b"\n"
         with self._lock:
-            if line not in self._lines:
-                self._lines.add(line)
+            if (digest := _digest(line)) not in self._known:
+                self._known.add(digest)
                 self._file.append(line)
             if len(self.first) < SHOWN:
                 self.first.append(str(error))
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import count
-from hybrid_search.engine.layout import CONTENT_HASH, DOC_ID, PASSAGE, PASSAGES, SOURCE
+from hybrid_search.engine.layout import CONTENT_HASH, DOC_ID, LOAD, PASSAGE, PASSAGES, SOURCE
 from hybrid_search.engine.protocols import Request
 
 PAGE = 1000
@@ -26,6 +26,7 @@ class IndexedDocument:
         digests: their content hashes, at most two of them.
         expected: how many there should be, as they say themselves; None where release 0.1 wrote them.
         sources: the sources that they say they are from, at most two; none where release 0.1 wrote them.
+        load: the highest number of a load that wrote one of them.
     """
 
     passages: int
@@ -33,6 +34,7 @@ class IndexedDocument:
     digests: frozenset[str]
     expected: int | None = None
     sources: frozenset[str] = frozenset()
+    load: int = 0
 
     def is_whole(self, digest: str) -> bool:
         """Whether all its passages are there and of the content with this hash, as far as they can tell.
@@ -52,6 +54,7 @@ def indexed_documents(connection: Connection, index: str, ids: Sequence[str]) ->
         "expected": {"max": {"field": PASSAGES}},
         "digests": {"terms": {"field": CONTENT_HASH, "size": 2}},
         "sources": {"terms": {"field": SOURCE, "size": 2}},
+        "load": {"max": {"field": LOAD}},
     }
     body = {
         "size": 0,
@@ -83,6 +86,7 @@ def _indexed(bucket: dict[str, Any]) -> IndexedDocument:
         digests=_keys(bucket["digests"]),
         expected=None if expected is None else int(expected),
         sources=_keys(bucket["sources"]),
+        load=int(bucket["load"]["value"] or 0),
     )
 
 

@@ -25,6 +25,11 @@ class Intervals:
         """The ranges ``(first, end)``."""
         return iter(zip(self._firsts, self._ends, strict=True))
 
+    @property
+    def prefix(self) -> int:
+        """The first number from 0 on that is not in the set."""
+        return self._ends[0] if self._firsts[:1] == [0] else 0
+
     def add(self, first: int, end: int) -> None:
         """Add the numbers ``first`` to ``end - 1``, joining ranges that touch."""
         if end <= first:

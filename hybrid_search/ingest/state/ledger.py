@@ -59,7 +59,11 @@ class Settled:
 
 
 class Ledger:
-    """Books bodies in the order that makes a crash harmless: what was refused or bad, then the journal, then counts."""
+    """Books bodies in the order that makes a crash harmless: what was refused or bad, then the journal, then counts.
+
+    Attributes:
+        load: the number of the load, once it has one.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Ledger:
         progress: OnProgress | None = None,
         on_bad: OnBad | None = None,
     ) -> None:
+        self.load = 0
         self._counts = Counts()
         self._refusals: list[Refusal] = []
         self._dead_letters = dead_letters
@@ -84,6 +89,11 @@ class Ledger:
         """Whether documents that no index can hold are kept somewhere, so that they need not end the load."""
         return self._on_bad is not None
 
+    @property
+    def resumed(self) -> frozenset[int]:
+        """The numbers of the loads that are continued."""
+        return frozenset() if self._journal is None else frozenset(self._journal.passages)
+
     def settle(self, body: Body, settled: Settled) -> None:
         """Book a body of which every action was taken or refused for good.
 
@@ -95,6 +105,8 @@ class Ledger:
                     self._on_bad(bad.error, bad.document)
             if self._dead_letters is not None and settled.refusals:
                 self._dead_letters.write(_one_per_document(settled.refusals))
+            if self._journal is not None:
+                self._journal.wrote(self.load, settled.passages)
             self._write_journal(body)
             self._count(body, settled)
             self._report(None)
@@ -121,7 +133,7 @@ class Ledger:
         for one in ready:
             self._waiting.remove(one)
             if self._journal is not None and one.end > one.first:
-                self._journal.settled(one.first, one.end)
+                self._journal.settled(one.first, one.end, one.at)
 
     def _count(self, body: Body, settled: Settled) -> None:
         refused = {refusal.document.id for refusal in settled.refusals} - self._refused_parts

@@ -82,7 +82,9 @@ class LineFile:
     @property
     def is_empty(self) -> bool:
         """Whether the file of this name, which may have taken our file's place, holds nothing but a header."""
-        return self.path.exists() and self.path.stat().st_size in {0, len(self._kind.header)}
+        if not self.path.exists() or self.path.stat().st_size > len(self._kind.header):
+            return False
+        return self.path.read_bytes() in {b"", self._kind.header}
 
     def append(self, data: bytes, *, sync: bool = False) -> None:
         """Write whole lines; with ``sync`` wait until they are on the disk."""
@@ -95,10 +97,11 @@ class LineFile:
         if written != len(data):
             raise self._unwritable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    def lines(self) -> list[bytes]:
+    def lines(self) -> Iterator[bytes]:
         """All lines after the header, with their ends."""
-        self._file.seek(self._start)
-        return self._file.read().splitlines(keepends=True)
+        with os.fdopen(os.dup(self.fileno()), "rb") as file:
+            file.seek(self._start)
+            yield from file
 
     def cut_torn_line(self) -> None:
         """Cut off what a crash left of an unfinished last line."""
@@ -141,6 +144,23 @@ class LineFile:
         )
 
 
+def check_is_ours(path: Path, kind: Kind) -> None:
+    """Look whether a load may write to a file, without touching it or its folder; one that is missing is right.
+
+    Raises:
+        SettingsError: the file is there and is something else.
+        IngestError: it cannot be read.
+    """
+    try:
+        if path.exists():
+            _check_is_file(path.stat(), path)
+            with path.open("rb") as file:
+                _header_size(file, kind, path)
+    except OSError as error:
+        remedy = "Name another file, or give yourself the right to it"
+        raise IngestError(f"cannot be read: {error.strerror}", where=str(path), remedy=remedy) from error
+
+
 def own_lines(path: Path, kind: Kind) -> Iterator[tuple[str, bytes]]:
     """The lines of a file of this kind after its header, each with its place (``file:line``).
 
@@ -181,12 +201,9 @@ def _opened(path: Path, kind: Kind) -> BinaryIO:
 def _existing_or_new(path: Path) -> BinaryIO:
     make_folder(path.parent)
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
-    try:
+    if path.exists():
         _check_is_file(path.stat(), path)  # before it is opened: to open a pipe or a device can do something
-        number = os.open(path, flags)
-    except FileNotFoundError:
-        number = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    return os.fdopen(number, "r+b", buffering=0)
+    return os.fdopen(os.open(path, flags | os.O_CREAT, 0o600), "r+b", buffering=0)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

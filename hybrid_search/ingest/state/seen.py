@@ -5,8 +5,8 @@ Computer Programming 3, 6.4), each in a mapped file that has no name: its pages 
 and it is gone when closed and also when the process is killed. A table that is 7/10 full is doubled in one sequential
 pass over its sixty-fourth of the ids. The disk holds 23 to 46 bytes for each id.
 
-Measured with random ids of 16 characters, one thread, on two busy cores: 4.3 to 5.9 us of processor time an id
-from 100,000 to 3 million, where the B-tree that was here before took 4.8 to 7.8 and rose.
+Measured with random ids of 16 characters, one thread, on two busy cores: 4.3 to 5.9 microseconds of processor time an
+id from 100,000 to 3 million, where the B-tree that was here before took 4.8 to 7.8 and rose.
 
 Of ``n`` different ids two have the same hash with a probability of ``n**2 / 2**129``: 4e-24 for 50 million.
 """
