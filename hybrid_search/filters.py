@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from hybrid_search import fields
@@ -34,8 +34,10 @@ _UNITS = {4: "y", 7: "M", 10: "d"}
 _SECONDS_OF_OFFSET = re.compile(r"[+-]\d\d:\d\d:\d\d")
 MOST_VALUES = 65_536
 """``index.max_terms_count`` of both engines."""
-MOST_DATES = 1_000
-"""Each is a clause of its own, of which both engines take 1,024 at least."""
+MOST_CLAUSES = 1_000
+"""Both engines take 1,024 clauses in a query, Elasticsearch on a large heap more; some are left for the query."""
+MOST_NESTED = 20
+"""Elasticsearch takes 30 levels of ``bool``, of which a leg has some itself."""
 
 Value = str | int | float | bool | date
 
@@ -150,17 +152,61 @@ def clause(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
     """The filter as a query clause, for a place that does not score.
 
     Raises:
-        QueryError: a field that the index cannot filter on (with the nearest that it can), or a value of another type.
+        QueryError: a field that the index cannot filter on (with the nearest that it can), a value of another type, or
+            more of either than the engines take.
     """
-    match filter:
-        case And(parts):
-            return {"bool": {"filter": [clause(part, schema) for part in parts]}}
-        case Or(parts):
-            return _any_of([clause(part, schema) for part in parts])
+    return _clause(filter, schema, 0)
+
+
+def _clause(filter: Filter, schema: IndexSchema, depth: int) -> dict[str, Any]:
+    if depth > MOST_NESTED:
+        raise QueryError(f"a filter nested deeper than {MOST_NESTED} levels", remedy="Write it with fewer levels")
+    inner = partial(_clause, schema=schema, depth=depth + 1)
+    match _without_pairs(filter):
+        case And() as all_of:
+            return {"bool": {"filter": _few([inner(part) for part in _flattened(all_of, And)])}}
+        case Or() as any_of:
+            return _any_of([inner(part) for part in _merged(_flattened(any_of, Or))])
         case Not(part):
-            return {"bool": {"must_not": [clause(part, schema)]}}
-        case _:
-            return _comparison(filter, schema)
+            return {"bool": {"must_not": [inner(part)]}}
+        case comparison:
+            return _comparison(comparison, schema)
+
+
+def _without_pairs(given: Filter) -> Filter:
+    """The filter without any ``not not`` before it."""
+    while isinstance(given, Not) and isinstance(given.part, Not):
+        given = given.part.part
+    return given
+
+
+def _flattened(filter: Filter, kind: type[And | Or]) -> list[Filter]:
+    """The parts of a filter, and of the filters of the same kind among them: ``a & b & c`` is no nest of two."""
+    found: list[Filter] = []
+    pending = [filter]
+    while pending:
+        one = pending.pop()
+        if not isinstance(one, kind):
+            found.append(one)
+        elif isinstance(one.parts, tuple | list):
+            pending.extend(reversed(one.parts))
+        else:
+            raise QueryError(f"{_shown(one.parts)} are no parts of a filter", remedy="Give a tuple of filters")
+    return found
+
+
+def _merged(parts: Iterable[Filter]) -> list[Filter]:
+    """The alternatives with those about one field as one: ``a=1 or a=2 or ...`` may have any number."""
+    values: dict[str, list[Value]] = {}
+    merged: list[Filter] = []
+    for part in parts:
+        if isinstance(part, Eq) and isinstance(part.field, str):
+            values.setdefault(part.field, []).append(part.value)
+        else:
+            merged.append(part)
+    for field, given in values.items():
+        merged += [In(field, tuple(given[at : at + MOST_VALUES])) for at in range(0, len(given), MOST_VALUES)]
+    return merged
 
 
 def _comparison(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
@@ -181,7 +227,15 @@ def _comparison(filter: Filter, schema: IndexSchema) -> dict[str, Any]:
 def _any_of(clauses: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not clauses:
         return {"match_none": {}}  # an empty ``should`` would match everything
-    return clauses[0] if len(clauses) == 1 else {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+    return clauses[0] if len(clauses) == 1 else {"bool": {"should": _few(clauses), "minimum_should_match": 1}}
+
+
+def _few(clauses: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The clauses, unless they are more than the engines take."""
+    if len(clauses) > MOST_CLAUSES:
+        what = f"{len(clauses):,} conditions or dates side by side, and the engines take {MOST_CLAUSES:,}"
+        raise QueryError(what, remedy="Give ranges for dates, and In for other values")
+    return list(clauses)
 
 
 def _listed(field: str, values: Any) -> Collection[Value]:
@@ -197,10 +251,8 @@ def _equal(field: str, values: Collection[Value], schema: IndexSchema) -> list[d
     """Clauses of which one holds where the field has one of the values."""
     path, kind = _path_and_kind(field, schema)
     if kind == "date":
-        if len(values) > MOST_DATES:
-            what = f"{len(values):,} dates to compare with, and the engines take {MOST_DATES:,}"
-            raise QueryError(what, where=field, remedy="Give ranges")
-        return [{"range": {path: {"gte": day, "lte": day}}} for day in (_date(field, value) for value in values)]
+        days = dict.fromkeys(_date(field, value) for value in values)
+        return [{"range": {path: {"gte": day, "lte": day}}} for day in days]
     if kind == "number":
         numbers = [_number(field, value, schema) for value in values]
         return equals(numbers, path, exact_path(field, schema) or path)

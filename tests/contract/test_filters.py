@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import reduce
 from uuid import uuid4
 
 import pytest
@@ -11,9 +12,10 @@ from generated import SCHEMA, filled, hits, passages
 
 from hybrid_search.engine.indices import count
 from hybrid_search.engine.protocols import Request
-from hybrid_search.filters import And, Eq, Exists, In, Not, Or, Range, clause, parse, parse_all
+from hybrid_search.errors import QueryError
+from hybrid_search.filters import MOST_NESTED, And, Eq, Exists, In, Not, Or, Range, clause, parse, parse_all
 from hybrid_search.records import Document, EncodedPassage, IndexSchema, Passage
-from hybrid_search.search.legs import bm25
+from hybrid_search.search.legs import bm25, dense, sparse
 
 NUMBERED = IndexSchema(None, None, number_fields=("serial",))
 BATCH = passages(120)
@@ -95,6 +97,21 @@ def test_a_filter_selects_what_the_condition_selects(connection, index, schema, 
     """Counted by the engine and by Python, and never by chance none and all the same."""
     expected = sum(condition(row) for row in ROWS)
     assert count(connection, index, {"bool": {"filter": [clause(filter, schema)]}}) == expected
+
+
+def test_the_deepest_filter_fits_into_every_leg(connection, index, schema):
+    """Each level is a ``bool`` of its own, of which Elasticsearch takes 30 with those of the leg."""
+    nested = reduce(lambda one, n: ~one if n % 2 else one | Exists("brand"), range(MOST_NESTED), Eq("price", 2**52))
+    part = clause(nested, schema)
+    with pytest.raises(QueryError, match="nested deeper"):
+        clause(~(nested | Exists("price")), schema)
+    vector = BATCH[0].dense
+    for body in (
+        bm25("river stone", filter=part),
+        sparse({"1": 1.0}, filter=part),
+        dense(vector, connection.dialect, size=10, candidates=10, filter=part),
+    ):
+        assert isinstance(hits(connection, index, body), list)
 
 
 SERIALS = [2**53 + n for n in range(4)] + [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -196,6 +197,17 @@ def test_numbers_are_equal_as_python_says(value, values):
     assert any(holds(part, value) for part in equals(values, "double", "exact")) == (value in values)
 
 
+def test_long_chains_are_no_deep_nests():
+    """As a program may build them, one by one: of ``|``, of ``&`` and of ``~``."""
+    one_of = reduce(operator.or_, (Eq("brand", str(n)) for n in range(70_000)))
+    parts = clause(one_of, SCHEMA)["bool"]["should"]
+    assert [len(part["terms"]["filter.brand"]) for part in parts] == [65_536, 70_000 - 65_536]
+    assert len(clause(reduce(operator.and_, [Exists("brand")] * 1_000), SCHEMA)["bool"]["filter"]) == 1_000
+    assert clause(reduce(lambda one, _: ~one, range(10_000), Exists("brand")), SCHEMA) == clause(
+        Exists("brand"), SCHEMA
+    )
+
+
 def test_layout_1_says_that_it_cannot_tell_large_numbers_apart():
     """It has doubles only; smaller numbers are filtered on as ever."""
     old = replace(SCHEMA, layout=1)
@@ -270,6 +282,12 @@ def moment(written):
         (Eq("published", " 2024-12-31 23:59 "), moment("2024-12-31T23:59:00")),
         (Eq("published", "20241231"), moment("2024-12-31||/d")),
         (Or(()), {"match_none": {}}),
+        (Eq("brand", "a") | Eq("brand", "b") | Eq("brand", "c"), {"terms": {"filter.brand": ["a", "b", "c"]}}),
+        (
+            Exists("brand") & Exists("price") & Exists("published"),
+            {"bool": {"filter": [{"exists": {"field": f"filter.{name}"}} for name in ("brand", "price", "published")]}},
+        ),
+        (~~~Exists("brand"), {"bool": {"must_not": [{"exists": {"field": "filter.brand"}}]}}),
         (Not(Exists("price")), {"bool": {"must_not": [{"exists": {"field": "filter.price"}}]}}),
         (And((Exists("price"),)), {"bool": {"filter": [{"exists": {"field": "filter.price"}}]}}),
     ],
@@ -315,7 +333,11 @@ def test_clauses(filter, expected):
         (In("brand", None), "None is no list of values"),
         (In("brand", ("Sony", 1.5)), "1.5 is no keyword"),
         (In("brand", tuple(map(str, range(65_537)))), "65,537 values"),
-        (In("published", ("2024",) * 1_001), "1,001 dates"),
+        (In("published", tuple(map(str, range(1000, 2001)))), "1,001 conditions or dates"),
+        (And((Exists("brand"),) * 1_001), "1,001 conditions"),
+        (And(None), "None are no parts of a filter"),
+        (Or(Exists("brand")), "are no parts of a filter"),
+        (reduce(lambda one, n: ~one if n % 2 else one | Exists("brand"), range(60), Exists("price")), "nested deeper"),
         (Eq(["brand"], "Sony"), "is no name of a field"),
         (Exists(None), "None is no name of a field"),
     ],
