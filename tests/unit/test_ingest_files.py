@@ -1,177 +1,26 @@
-"""The files that outlive a load: ranges, journal, dead letters, bad records."""
+"""The files that outlive a load: whose they are, dead letters, bad records."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
-import zlib
 from contextlib import closing
 from dataclasses import asdict, replace
-from itertools import accumulate, takewhile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from hybrid_search.errors import IngestError, RecordError, SettingsError, SourceError
+from hybrid_search.errors import RecordError, SettingsError, SourceError
 from hybrid_search.ingest.state.bad_records import BadRecords
-from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.journal import JOURNAL, UNREADABLE, Journal
+from hybrid_search.ingest.state.journal import JOURNAL, Journal
 from hybrid_search.ingest.state.letters import LETTERS, DeadLetters, LetterOrigin, read_letters
 from hybrid_search.ingest.state.lines import check_is_ours
 from hybrid_search.ingest.work import Refusal
-from hybrid_search.records import Document, ResumePoint
+from hybrid_search.records import Document
 
 LOAD = {"source": "a.jsonl", "index": "i"}
-
-
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60))))
-def test_ranges_are_a_set_of_numbers(ranges):
-    """Whatever is added, in whatever order, the same numbers are in it as in a set, in disjoint ascending ranges."""
-    intervals, numbers = Intervals(), set()
-    for first, end in ranges:
-        intervals.add(first, end)
-        numbers |= set(range(first, end))
-    assert {number for number in range(-1, 62) if number in intervals} == numbers
-    assert len(intervals) == len(numbers)
-    edges = [edge for one in intervals for edge in one]
-    assert edges == sorted(set(edges)), "ranges that touch are joined"
-
-
-def test_a_journal_remembers_what_is_settled(tmp_path):
-    """A load that ended early goes on; one that was finished begins again."""
-    path = tmp_path / "load.journal"
-    with closing(Journal(path, LOAD)) as journal:
-        assert not journal.resumes
-        journal.settled(0, 10)
-        journal.settled(20, 30)
-    with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10), (20, 30)]
-        journal.settled(10, 20)
-        journal.finish()
-    with closing(Journal(path, LOAD)) as journal:
-        assert not journal.resumes
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.randoms(), st.data())
-def test_a_journal_knows_where_reading_goes_on(tmp_path_factory, sizes, random, data):
-    """Bodies settle in any order, some without a place: ``resume`` is the last place before which nothing is open."""
-    path = tmp_path_factory.mktemp("journal") / "load.journal"
-    ends = list(accumulate(sizes))
-    bodies = [(end - size, end, data.draw(st.booleans())) for size, end in zip(sizes, ends, strict=True)]
-    shuffled = random.sample(bodies, len(bodies))[: data.draw(st.integers(0, len(bodies)))]
-    with closing(Journal(path, LOAD)) as journal:
-        for first, end, is_known in shuffled:
-            journal.settled(first, end, ResumePoint("/a.jsonl", 100 * end, end) if is_known else None)
-        said = (journal.prefix, journal.resume)
-    whole = list(takewhile(lambda body: body in shuffled, bodies))
-    expected = max([end for _, end, is_known in whole if is_known], default=0)
-    assert said == (expected, ResumePoint("/a.jsonl", 100 * expected, expected) if expected else None)
-    with closing(Journal(path, LOAD)) as journal:
-        assert (journal.prefix, journal.resume) == said
-
-
-def test_a_journal_of_another_load_says_what_changed(tmp_path):
-    """Another source under the same name starts over, and the difference is named."""
-    path = tmp_path / "load.journal"
-    with closing(Journal(path, LOAD)) as journal:
-        journal.settled(0, 10)
-    with closing(Journal(path, {**LOAD, "source": "b.jsonl"})) as journal:
-        assert journal.changes == ["source"]
-        assert not journal.resumes
-
-
-@settings(deadline=None)  # it writes files; how fast is not the question
-@given(cut=st.integers(0, 200), torn=st.binary(max_size=20))
-def test_a_journal_survives_being_cut_anywhere(tmp_path_factory, cut, torn):
-    """Whatever a crash leaves at the end, a prefix of the records is read, and new ones can be added and read."""
-    path = tmp_path_factory.mktemp("journal") / "load.journal"
-    with closing(Journal(path, LOAD)) as journal:
-        for number in range(5):
-            journal.settled(2 * number, 2 * number + 1)
-    content = path.read_bytes()
-    head = content.index(b"\n") + 1  # a crash can tear the first line only by itself: nothing follows it
-    path.write_bytes(content[: max(head, len(content) - cut)] + torn)
-    with closing(Journal(path, LOAD)) as journal:
-        known = list(journal.done)
-        assert known == [(2 * number, 2 * number + 1) for number in range(len(known))]
-        journal.settled(100, 101)
-    with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [*known, (100, 101)]
-
-
-def test_a_changed_byte_costs_its_own_line(tmp_path):
-    """A record whose checksum is wrong is not believed; those after it are, and its documents are loaded again."""
-    path = tmp_path / "load.journal"
-    with closing(Journal(path, LOAD)) as journal:
-        for first in (0, 10, 20):
-            journal.settled(first, first + 10)
-    path.write_bytes(path.read_bytes().replace(b"[10, 20]", b"[10, 90]"))
-    with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10), (20, 30)]
-        assert journal.changes == []
-        journal.settled(10, 20)
-    with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 30)]
-
-
-@pytest.fixture(scope="module")
-def whole_journal(tmp_path_factory):
-    """The bytes of a journal of 30 documents."""
-    path = tmp_path_factory.mktemp("journal") / "load.journal"
-    with closing(Journal(path, LOAD)) as journal:
-        for first in (0, 10, 20):
-            journal.settled(first, first + 10)
-    return path.read_bytes()
-
-
-@settings(deadline=None)
-@given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
-def test_any_flipped_bit_loses_at_most_its_neighbours(tmp_path_factory, whole_journal, at, bit):
-    """Nothing that was not settled is ever believed; only a broken ``begin`` loses all, and says so."""
-    path = tmp_path_factory.mktemp("journal") / "load.journal"
-    content = bytearray(whole_journal)
-    at %= len(content)
-    content[at] ^= 1 << bit
-    path.write_bytes(content)
-    with closing(Journal(path, LOAD)) as journal:
-        line = whole_journal.count(b"\n", 0, at)  # 0 and 1 are the header and ``begin``
-        assert all(first % 10 == 0 and first < end <= 30 for first, end in journal.done)
-        assert journal.changes == [UNREADABLE] or len(journal.done) >= 10
-        assert not (journal.changes and line >= 2)
-
-
-def test_a_record_of_a_later_release_is_passed_over(tmp_path):
-    """A line with a right checksum and unknown content neither stops the load nor counts."""
-    path = tmp_path / "load.journal"
-    with closing(Journal(path, LOAD)) as journal:
-        journal.settled(0, 10)
-    data = b'{"split": "a.jsonl", "rows": 7}'
-    with path.open("ab") as file:
-        file.write(b"%08x %s\n" % (zlib.crc32(data), data))
-    with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10)]
-
-
-def test_a_journal_of_the_released_version_goes_on(tmp_path):
-    """It has no header: its first line is ``begin``."""
-    path = tmp_path / "load.journal"
-    records = [json.dumps(record).encode() for record in ({"begin": LOAD}, {"done": [0, 10]})]
-    path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(data), data) for data in records))
-    with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10)]
-
-
-def test_a_second_load_is_refused_while_the_first_has_the_journal(tmp_path):
-    """The lock is the process's own: it is free again when the first is closed."""
-    path = tmp_path / "load.journal"
-    with closing(Journal(path, LOAD)), pytest.raises(IngestError, match="another load has this file open"):
-        Journal(path, LOAD)
-    Journal(path, LOAD).close()
 
 
 def refusal(document, reason="wrong type"):

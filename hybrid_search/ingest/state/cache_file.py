@@ -73,14 +73,10 @@ class CacheFile:
         """
         self.path = path
         self.notes: list[str] = []
+        if not is_own_place:
+            check_is_cache(path)
         make_folder(path.parent)
         if _exists(path) and not _is_ours(path):
-            if not is_own_place:
-                raise SettingsError(
-                    "is not a vector cache, so it is left untouched",
-                    where=str(path),
-                    remedy="Name another file, remove this one yourself, or load with --no-cache",
-                )
             self._set_aside()
         self.database = self._opened()
 
@@ -139,6 +135,16 @@ class CacheFile:
 def is_broken(error: Exception) -> bool:
     """Whether the file's content is the fault, rather than the disk, the rights or another process."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _SURROUNDINGS
+
+
+def check_is_cache(path: Path) -> None:
+    """Raise SettingsError where the file is there and is no vector cache; nothing is touched. OSError: not readable."""
+    if _exists(path) and not _is_ours(path):
+        raise SettingsError(
+            "is not a vector cache, so it is left untouched",
+            where=str(path),
+            remedy="Name another file, remove this one yourself, or load with --no-cache",
+        )
 
 
 def _exists(path: Path) -> bool:
