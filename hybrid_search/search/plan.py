@@ -37,7 +37,7 @@ class Plan:
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how
-    long a busy model is waited for.
+    long a busy model is waited for. ``dfs`` counts the terms of BM25 over all shards.
     """
 
     legs: tuple[Leg, ...]
@@ -50,6 +50,7 @@ class Plan:
     collapse: bool = True
     exact: bool = False
     timeout: float = 10.0
+    dfs: bool = False
 
     @property
     def reach(self) -> int:
@@ -96,6 +97,7 @@ def plan_search(
         collapse=collapse,
         exact=exact,
         timeout=settings.timeout,
+        dfs=settings.dfs,
     )
     _check_ranges(plan)
     plan.fusion.shares(plan.legs)

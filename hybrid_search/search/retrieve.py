@@ -162,7 +162,8 @@ def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget:
     asks = [one_ask for one in retrieved for one_ask in leg_searches(one, plan, target)]
     while asks:
         try:
-            answers = yield from ask([one_ask.body for one_ask in asks], target, budget)
+            dfs = {n for n, one_ask in enumerate(asks) if plan.dfs and one_ask.leg is Leg.BM25}
+            answers = yield from ask([one_ask.body for one_ask in asks], target, budget, dfs=dfs)
         except EngineError as error:
             _give_up(asks, error)
             break
