@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -106,20 +106,30 @@ def ask(
         EngineError: no answer, or one that is not that of a search engine.
         AliasMovedError: another index answered.
     """
-    if budget.left <= 0:
-        raise EngineTimeoutError(
-            f"the search took its {budget.seconds:g} s", where=target.where, remedy="Give it more: search.timeout"
-        )
     within = budget.for_the_engine
     headers = [legs.search_header(preference=target.preference, dfs=n in dfs) for n in range(len(bodies))]
     searches = [body(within) for body in bodies]
     request = legs.multi_search(target.index, searches, timeout=budget.left, headers=headers)
+    answer = yield from send(request, target, budget)
+    return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
+
+
+def send(request: Request, target: Target, budget: Budget) -> Generator[Step, Any, Any]:
+    """The answer to any request, charged to the budget.
+
+    Raises:
+        EngineTimeoutError: no time is left, or no answer came in what was.
+        EngineError: no answer, or a refusal.
+    """
+    if budget.left <= 0:
+        raise EngineTimeoutError(
+            f"the search took its {budget.seconds:g} s", where=target.where, remedy="Give it more: search.timeout"
+        )
     begin = time.perf_counter()
     try:
-        answer = yield Send(request)
+        return (yield Send(replace(request, timeout=budget.left)))
     finally:
         budget.spent += time.perf_counter() - begin
-    return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
 
 
 def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
@@ -128,9 +138,8 @@ def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
     Raises:
         AliasMovedError: it stands for another.
     """
-    request = Request.json("GET", f"/{quote(target.index, safe='')}/_alias", timeout=max(budget.left, GRACE))
     try:
-        answer = yield Send(request)
+        answer = yield from send(Request.json("GET", f"/{quote(target.index, safe='')}/_alias"), target, budget)
     except EngineError:
         return
     if target.behind is not None and isinstance(answer, Mapping) and answer and target.behind not in answer:

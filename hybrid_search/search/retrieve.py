@@ -184,13 +184,8 @@ def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSear
         within = both(matching, target.within)
         yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, within), plan.candidates)
     if Leg.SPARSE in plan.legs and query.sparse is not None:
-        terms = legs.heaviest(query.sparse)
-        if len(terms) < len(query.sparse):
-            heaviest = f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
-            one.cuts[Leg.SPARSE] = heaviest
-        if terms:
-            sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
-            yield LegSearch(one, Leg.SPARSE, lambda _: sparse, plan.candidates)
+        if query.sparse:
+            yield _sparse(one, target, matching, plan.candidates, legs.MAX_CLAUSES)
         else:  # no clause at all would match every passage
             one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
             one.warnings.append("the sparse leg knows no term of the query")
@@ -204,6 +199,17 @@ def _bm25(one: Retrieved, matching: legs.Filter, size: int, limit: int) -> LegSe
     bm25 = legs.bm25(words, filter=matching)
     shorter = partial(_bm25, one, matching, size, limit // 2) if limit > 1 else None
     return LegSearch(one, Leg.BM25, lambda _: bm25, size, shorter)
+
+
+def _sparse(one: Retrieved, target: Target, matching: legs.Filter, size: int, limit: int) -> LegSearch:
+    """The sparse leg for the ``limit`` heaviest terms; it too can be asked again for half as many."""
+    vector = one.query.sparse or {}
+    terms = legs.heaviest(vector, limit)
+    if len(terms) < len(vector):
+        one.cuts[Leg.SPARSE] = f"the sparse leg searched for the {len(terms):,} heaviest of {len(vector):,} terms"
+    sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
+    shorter = partial(_sparse, one, target, matching, size, limit // 2) if limit > 1 else None
+    return LegSearch(one, Leg.SPARSE, lambda _: sparse, size, shorter)
 
 
 def both(first: legs.Filter, second: legs.Filter) -> legs.Filter:
