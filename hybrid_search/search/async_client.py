@@ -85,13 +85,13 @@ class AsyncSearchClient:
         **options: Unpack[SearchOptions],
     ) -> Sequence[Outcome]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
-        request = SearchRequest.of(k, **options)
-        return await self._run(lambda searcher: searcher.search(queries, request, return_errors=return_errors))
+        return await self._run(
+            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+        )
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
-        request = SearchRequest.of(**options)
-        return await self._run(lambda searcher: searcher.retrieve(queries, request))
+        return await self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
 
     async def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""
@@ -130,11 +130,12 @@ class AsyncSearchClient:
     async def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
         """Carry out a procedure; once more where the alias turns out to have moved."""
         searcher, connection = await self._opened()
-        try:
+        with boundary():
+            try:
+                return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
+            except AliasMovedError:
+                searcher, connection = await self._opened(searcher)
             return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
-        except AliasMovedError:
-            searcher, connection = await self._opened(searcher)
-        return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
 
     async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Step) -> Any:
         if isinstance(step, Send):

@@ -122,13 +122,13 @@ class SearchClient:
         With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
         and the others are answered; without, the first error is raised.
         """
-        request = SearchRequest.of(k, **options)
-        return self._run(lambda searcher: searcher.search(queries, request, return_errors=return_errors))
+        return self._run(
+            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+        )
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
-        request = SearchRequest.of(**options)
-        return self._run(lambda searcher: searcher.retrieve(queries, request))
+        return self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
@@ -157,11 +157,12 @@ class SearchClient:
     def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
         """Carry out a procedure; once more where the alias turns out to have moved."""
         searcher = self._searcher
-        try:
+        with boundary():
+            try:
+                return run(steps(searcher), partial(self._carry_out, searcher))
+            except AliasMovedError:
+                searcher = self._opened_again(searcher)
             return run(steps(searcher), partial(self._carry_out, searcher))
-        except AliasMovedError:
-            searcher = self._opened_again(searcher)
-        return run(steps(searcher), partial(self._carry_out, searcher))
 
     def _opened_again(self, stale: Searcher) -> Searcher:
         """The searcher of what the name stands for now; opened by whoever comes first."""

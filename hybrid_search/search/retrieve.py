@@ -30,6 +30,9 @@ WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
 
 
+HOPELESS = 4
+"""Failures in a row after which an encoder is not asked for the other texts of a batch."""
+
 _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", re.IGNORECASE)
 
 
@@ -83,22 +86,39 @@ class Retrieved:
 
 
 def encode(queries: Sequence[Query], plan: Plan) -> Generator[Step, Any, list[Retrieved]]:
-    """Give every query the vectors that its legs need, in one step; where encoding fails, those legs have failed."""
+    """Give every query the vectors that its legs need, in one step; where encoding fails, those legs have failed.
+
+    Where the encoder fails on many texts it is asked for them one by one, so that a text that it cannot take is the
+    failure of its own query; but not for ever, if it takes none.
+    """
     retrieved = [Retrieved(query) for query in queries]
-    missing = {n: wanted for n, query in enumerate(queries) if (wanted := _missing_vectors(query, plan))}
-    if not missing:
-        return retrieved
-    try:
-        encoded: Encoded = yield Encode([queries[n].text for n in missing], plan.timeout)
-    except HybridSearchError as error:
-        for n, wanted in missing.items():
-            for leg in wanted:
-                retrieved[n].failed(leg, error)
-        return retrieved
-    for row, (n, wanted) in enumerate(missing.items()):
-        for leg in wanted:
-            _keep_vector(retrieved[n], leg, encoded, row, len(missing))
+    lacking = [one for one in retrieved if _missing_vectors(one.query, plan)]
+    failures = 0
+    batches = [lacking] if lacking else []
+    while batches:
+        batch = batches.pop(0)
+        try:
+            encoded: Encoded = yield Encode([one.query.text for one in batch], plan.timeout)
+        except HybridSearchError as error:
+            failures += 1
+            if len(batch) > 1:
+                batches = [[one] for one in batch]
+            else:
+                alike = batch if failures < HOPELESS else [one for rest in [batch, *batches] for one in rest]
+                batches = batches if failures < HOPELESS else []
+                _fail(alike, plan, error)
+        else:
+            failures = 0
+            for row, one in enumerate(batch):
+                for leg in _missing_vectors(one.query, plan):
+                    _keep_vector(one, leg, encoded, row, len(batch))
     return retrieved
+
+
+def _fail(queries: Sequence[Retrieved], plan: Plan, error: HybridSearchError) -> None:
+    for one in queries:
+        for leg in _missing_vectors(one.query, plan):
+            one.failed(leg, error)
 
 
 def _missing_vectors(query: Query, plan: Plan) -> list[Leg]:
