@@ -198,6 +198,11 @@ class RerankSettings(Section, frozen=True):
 class SearchSettings(Section, frozen=True):
     """How legs are fused.
 
+    ``dfs`` counts BM25's terms over all shards before it scores, so that equal documents score alike in all of them;
+    with one shard it does nothing, and fusion by the server does without. Five shards then rank as one does, nDCG@10 of
+    BM25 on NFCorpus / SciFact .3218 / .6789; counted shard by shard .3236 / .6773, and 4 to 20 % of queries keep their
+    first ten (OpenSearch 3.6.0; the difference in time was below the noise of a busy machine).
+
     ``timeout`` is how many seconds a search, or a batch of 32, may wait for the engine in all, and for a model that is
     busy with others.
 
@@ -226,6 +231,7 @@ class SearchSettings(Section, frozen=True):
     rank_constant: int = 60
     weights: dict[str, float] = {}
     timeout: float = 10.0
+    dfs: bool = True
 
     def __post_init__(self) -> None:
         _require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")

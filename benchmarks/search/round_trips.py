@@ -22,6 +22,7 @@ from hybrid_search import read
 from hybrid_search.engine import Connection, connect, layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.search import SearchClient
+from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.steps import Send, Step, run
 from hybrid_search.settings import EngineSettings, Settings
 
@@ -69,7 +70,7 @@ def requests_of(client: SearchClient, connection: Connection, text: str, legs: l
             return connection.send(step.request)
         return client.searcher.ask_model(step)
 
-    run(client.searcher.search([text], legs=legs, rerank=False), carry_out)
+    run(client.searcher.search([text], SearchRequest.of(legs=legs, rerank=False)), carry_out)
     return sent
 
 

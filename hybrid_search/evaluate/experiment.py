@@ -17,9 +17,10 @@ from hybrid_search.records import Leg, Query
 from hybrid_search.search import Fusion, Reranking, SearchClient
 from hybrid_search.search.fusion import METHODS
 from hybrid_search.search.plan import indexed_legs, named_legs
+from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.rerank import checked_scores, combine
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import BATCH, SearchOptions
+from hybrid_search.search.searcher import BATCH
 from hybrid_search.search.steps import Score
 
 OnProgress = Callable[[str, int, int], None]

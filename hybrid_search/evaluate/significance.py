@@ -11,6 +11,7 @@ EXACT = 14
 """Queries up to which every assignment of signs is counted: 16,384 of them."""
 
 ROUNDS = 20_000
+RESAMPLES = 5_000
 SEED = 20090719
 CHUNK = 1_000
 
@@ -56,7 +57,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def difference_interval(
-    first: Mapping[str, float], second: Mapping[str, float], *, level: float = 0.95, rounds: int = ROUNDS
+    first: Mapping[str, float], second: Mapping[str, float], *, level: float = 0.95, rounds: int = RESAMPLES
 ) -> tuple[float, float] | None:
     """A confidence interval of the difference of means: ``first - second``, by the paired bootstrap's percentiles.
 

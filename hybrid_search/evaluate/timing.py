@@ -11,7 +11,7 @@ import numpy as np
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search import SearchClient
 from hybrid_search.search.plan import indexed_legs
-from hybrid_search.search.searcher import SearchOptions
+from hybrid_search.search.request import SearchOptions
 
 WARM_UP = 10
 STEPS = ("encode", "retrieve", "fuse", "fetch", "rerank")

@@ -7,8 +7,8 @@ error of the package, with its beginning in the message.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -31,7 +31,8 @@ class Target:
     """Where a search goes: an index or alias by its name, how its engine is spoken to, and what it holds.
 
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
-    models were not checked. ``within`` is the filter of the alias, which the engine applies too.
+    models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
+    ``preference`` go to the same copies of the shards.
     """
 
     index: str
@@ -39,6 +40,7 @@ class Target:
     schema: IndexSchema
     behind: str | None = None
     within: Mapping[str, Any] | None = None
+    preference: str | None = None
 
     @property
     def where(self) -> str:
@@ -85,7 +87,11 @@ class Found:
 
 
 def ask(
-    bodies: Sequence[Callable[[float], legs.Body]], target: Target, budget: Budget
+    bodies: Sequence[Callable[[float], legs.Body]],
+    target: Target,
+    budget: Budget,
+    *,
+    dfs: Collection[int] = (),
 ) -> Generator[Step, Any, list[Found | EngineError]]:
     """The answers to searches that are sent together, each found or refused.
 
@@ -93,24 +99,37 @@ def ask(
         bodies: for each search its body, given the seconds that the engine may take.
         target: where.
         budget: what is left of the caller's time; the request is charged to it.
+        dfs: the places of the searches whose terms are counted over all shards first.
 
     Raises:
         EngineTimeoutError: no time is left, or no answer came in what was.
         EngineError: no answer, or one that is not that of a search engine.
         AliasMovedError: another index answered.
     """
+    within = budget.for_the_engine
+    headers = [legs.search_header(preference=target.preference, dfs=n in dfs) for n in range(len(bodies))]
+    searches = [body(within) for body in bodies]
+    request = legs.multi_search(target.index, searches, timeout=budget.left, headers=headers)
+    answer = yield from send(request, target, budget)
+    return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
+
+
+def send(request: Request, target: Target, budget: Budget) -> Generator[Step, Any, Any]:
+    """The answer to any request, charged to the budget.
+
+    Raises:
+        EngineTimeoutError: no time is left, or no answer came in what was.
+        EngineError: no answer, or a refusal.
+    """
     if budget.left <= 0:
         raise EngineTimeoutError(
             f"the search took its {budget.seconds:g} s", where=target.where, remedy="Give it more: search.timeout"
         )
-    within = budget.for_the_engine
-    request = legs.multi_search(target.index, [body(within) for body in bodies], timeout=budget.left)
     begin = time.perf_counter()
     try:
-        answer = yield Send(request)
+        return (yield Send(replace(request, timeout=budget.left)))
     finally:
         budget.spent += time.perf_counter() - begin
-    return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
 
 
 def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
@@ -119,9 +138,8 @@ def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
     Raises:
         AliasMovedError: it stands for another.
     """
-    request = Request.json("GET", f"/{quote(target.index, safe='')}/_alias", timeout=max(budget.left, GRACE))
     try:
-        answer = yield Send(request)
+        answer = yield from send(Request.json("GET", f"/{quote(target.index, safe='')}/_alias"), target, budget)
     except EngineError:
         return
     if target.behind is not None and isinstance(answer, Mapping) and answer and target.behind not in answer:

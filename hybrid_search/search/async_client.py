@@ -16,8 +16,9 @@ from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import open_target
 from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import Searcher, SearchOptions, Wanted, open_searcher
+from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run_async
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
@@ -84,11 +85,13 @@ class AsyncSearchClient:
         **options: Unpack[SearchOptions],
     ) -> Sequence[Outcome]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
-        return await self._run(lambda searcher: searcher.search(queries, k, return_errors=return_errors, **options))
+        return await self._run(
+            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+        )
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
-        return await self._run(lambda searcher: searcher.retrieve(queries, **options))
+        return await self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
 
     async def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""
@@ -127,11 +130,12 @@ class AsyncSearchClient:
     async def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
         """Carry out a procedure; once more where the alias turns out to have moved."""
         searcher, connection = await self._opened()
-        try:
+        with boundary():
+            try:
+                return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
+            except AliasMovedError:
+                searcher, connection = await self._opened(searcher)
             return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
-        except AliasMovedError:
-            searcher, connection = await self._opened(searcher)
-        return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
 
     async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Step) -> Any:
         if isinstance(step, Send):

@@ -18,8 +18,9 @@ from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.opening import open_target
 from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import Searcher, SearchOptions, Wanted, open_searcher
+from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
@@ -80,7 +81,7 @@ class SearchClient:
         Args:
             query: a text, or a :class:`Query` with vectors, a filter or an id of its own.
             k: hits on the page; None as in the settings.
-            options: see :class:`SearchOptions`.
+            options: see :class:`SearchRequest`.
 
         Raises:
             QueryError: the query or an option is wrong; nothing was sent.
@@ -121,11 +122,13 @@ class SearchClient:
         With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
         and the others are answered; without, the first error is raised.
         """
-        return self._run(lambda searcher: searcher.search(queries, k, return_errors=return_errors, **options))
+        return self._run(
+            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+        )
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
-        return self._run(lambda searcher: searcher.retrieve(queries, **options))
+        return self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
@@ -154,11 +157,12 @@ class SearchClient:
     def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
         """Carry out a procedure; once more where the alias turns out to have moved."""
         searcher = self._searcher
-        try:
+        with boundary():
+            try:
+                return run(steps(searcher), partial(self._carry_out, searcher))
+            except AliasMovedError:
+                searcher = self._opened_again(searcher)
             return run(steps(searcher), partial(self._carry_out, searcher))
-        except AliasMovedError:
-            searcher = self._opened_again(searcher)
-        return run(steps(searcher), partial(self._carry_out, searcher))
 
     def _opened_again(self, stale: Searcher) -> Searcher:
         """The searcher of what the name stands for now; opened by whoever comes first."""

@@ -30,15 +30,21 @@ def document_id(passage_id: str) -> str:
     return passage_id.rpartition(SEPARATOR)[0]
 
 
+def by_document(passage_id: str) -> tuple[str, int]:
+    """What passages of equal score are sorted by, here and in the engines: document, then number."""
+    document, _, number = passage_id.rpartition(SEPARATOR)
+    return document, int(number) if number.isascii() and number.isdigit() else 0
+
+
 def best_passages(passages: Iterable[tuple[str, float]], *, collapse: bool = True) -> list[Best]:
-    """Documents by descending score of their best passage, ties by passage id.
+    """Documents by descending score of their best passage, ties by document and number.
 
     Args:
         passages: ``(passage id, score)`` pairs of one leg, in any order.
         collapse: False keeps every passage, under its own id.
     """
     best: dict[str, Best] = {}
-    for passage_id, score in sorted(passages, key=lambda hit: (-hit[1], hit[0])):
+    for passage_id, score in sorted(passages, key=lambda hit: (-hit[1], by_document(hit[0]))):
         id_ = document_id(passage_id) if collapse else passage_id
         best.setdefault(id_, Best(id_, passage_id, score))
     return list(best.values())

@@ -148,6 +148,10 @@ class Fusion:
                 f"the rank constant {self.rank_constant} is negative", remedy=f"{RANK_CONSTANT} is the usual one."
             )
 
+    def __hash__(self) -> int:
+        """Of what is compared; the order of weights does not matter."""
+        return hash((self.method, frozenset(self.weights.items()), self.rank_constant))
+
     @property
     def by_server(self) -> bool:
         """Whether the engine fuses."""

@@ -7,7 +7,7 @@ by id, some 10 instead of 400. One round trip with everything in it takes 2.1 to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,9 @@ Filter = Mapping[str, Any] | None
 
 RANK_FEATURES, SPARSE_VECTOR = "rank_features", "sparse_vector"
 """The types of the sparse field: the schema's ``sparse_index``."""
+
+TIES_BY_ID = [{"_score": "desc"}, {layout.DOC_ID: "asc"}, {layout.PASSAGE: "asc"}]
+"""By score, equal ones by document (as bytes of UTF-8, which is the order of Python's strings too) and passage."""
 
 MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
@@ -71,7 +74,17 @@ def heaviest(vector: SparseVector, limit: int = MAX_CLAUSES) -> dict[str, float]
 
 
 def passage_search(query: Body, *, size: int, timeout: float) -> Body:
-    """A whole search body that answers with at most ``size`` passage ids and scores, within ``timeout`` seconds."""
+    """A whole search body that answers with at most ``size`` passage ids and scores, within ``timeout`` seconds.
+
+    Equal scores are in the order of document and passage, also where ``size`` cuts them: an engine's own order is that
+    of writing, shard by shard. Among equal neighbours the graph search has chosen before it is sorted. A search that
+    the server fuses cannot be sorted so (:func:`fused_search`).
+    """
+    return {**fused_search(query, size=size, timeout=timeout), "sort": TIES_BY_ID}
+
+
+def fused_search(query: Body, *, size: int, timeout: float) -> Body:
+    """The same for a search that the server fuses, in the server's own order."""
     return {
         **query,
         "size": size,
@@ -92,7 +105,21 @@ def passage_fetch(passage_ids: Sequence[str], *, timeout: float) -> Body:
     }
 
 
-def multi_search(index: str, bodies: Iterable[Body], *, timeout: float) -> Request:
+def search_header(*, preference: str | None, dfs: bool) -> dict[str, str]:
+    """The line before a search of an ``_msearch``.
+
+    ``preference`` is a name for whose searches go to the same copies of the shards, which differ in deleted documents.
+    ``dfs`` asks all shards for the frequencies of the terms first, so that equal documents score alike in all of them.
+    """
+    kind = {"search_type": "dfs_query_then_fetch"} if dfs else {}
+    return kind if preference is None else {**kind, "preference": preference}
+
+
+def multi_search(
+    index: str, bodies: Sequence[Body], *, timeout: float, headers: Sequence[Mapping[str, str]] | None = None
+) -> Request:
     """The searches of ``bodies`` in one request, run side by side by the engine, answered in order."""
-    lines = b"".join(b"{}\n" + orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n" for body in bodies)
+    heads = [orjson.dumps(header) for header in headers or [{}] * len(bodies)]
+    searches = [orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) for body in bodies]
+    lines = b"".join(b"%s\n%s\n" % pair for pair in zip(heads, searches, strict=True))
     return Request("POST", f"/{quote(index, safe='')}/_msearch", body=lines, content_type=NDJSON, timeout=timeout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from hybrid_search.engine.indices import OpenedIndex, opened, opening
 from hybrid_search.engine.protocols import Dialect, Request
@@ -35,7 +36,7 @@ def open_target(name: str, dialect: Dialect, where: str) -> Generator[Step, Any,
         )
     index = opened(name, answer, where)
     within = None if index.name == name else (yield from _filter_of(name, index.name))
-    return index, Target(name, dialect, index.schema, behind=index.name, within=within)
+    return index, Target(name, dialect, index.schema, behind=index.name, within=within, preference=uuid4().hex)
 
 
 def _filter_of(alias: str, index: str) -> Generator[Step, Any, Mapping[str, Any] | None]:

@@ -15,6 +15,7 @@ from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
 from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, Query
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.settings import SearchSettings
 
@@ -37,7 +38,7 @@ class Plan:
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how
-    long a busy model is waited for.
+    long a busy model is waited for. ``dfs`` counts the terms of BM25 over all shards.
     """
 
     legs: tuple[Leg, ...]
@@ -50,6 +51,7 @@ class Plan:
     collapse: bool = True
     exact: bool = False
     timeout: float = 10.0
+    dfs: bool = False
 
     @property
     def reach(self) -> int:
@@ -61,16 +63,10 @@ class Plan:
 def plan_search(
     schema: IndexSchema,
     settings: SearchSettings,
+    request: SearchRequest,
     *,
-    k: int | None = None,
-    offset: int = 0,
-    legs: Iterable[str] | None = None,
-    window: int | None = None,
-    candidates: int | None = None,
     fusion: Fusion,
     reranking: Reranking | None = None,
-    collapse: bool = True,
-    exact: bool = False,
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was.
 
@@ -81,21 +77,23 @@ def plan_search(
         QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
             lacks, weights that do not fit the legs.
     """
+    legs, offset, window = request.legs, request.offset, request.window
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
     if window is None:
-        window = wide_enough(settings.window, offset + (settings.k if k is None else k))
-    k = max(1, min(settings.k, window - offset)) if k is None else k
+        window = wide_enough(settings.window, offset + (settings.k if request.k is None else request.k))
+    usual = _usual_candidates(settings, window)
     plan = Plan(
         legs=searched,
-        k=k,
+        k=max(1, min(settings.k, window - offset)) if request.k is None else request.k,
         offset=offset,
         window=window,
-        candidates=_usual_candidates(settings, window) if candidates is None else candidates,
+        candidates=usual if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
-        collapse=collapse,
-        exact=exact,
+        collapse=request.collapse,
+        exact=request.exact,
         timeout=settings.timeout,
+        dfs=settings.dfs,
     )
     _check_ranges(plan)
     plan.fusion.shares(plan.legs)

@@ -101,7 +101,7 @@ def _say_why_nothing(
     for one in (one for one, hits in zip(retrieved, fused, strict=True) if not hits and one.error is None):
         searched = [leg for leg in (Leg.DENSE, Leg.BM25) if leg in plan.legs and leg not in one.errors]
         leg = searched[0] if searched else None
-        if reason := (yield from why_nothing(one.query, leg, target, timeout=budget.left)):
+        if reason := (yield from why_nothing(one.query, leg, target, budget)):
             one.warnings.append(f"nothing found: {reason}")
 
 

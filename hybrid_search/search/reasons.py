@@ -10,8 +10,8 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
 from hybrid_search.records import Leg, Query
-from hybrid_search.search.asking import Target
-from hybrid_search.search.steps import Send, Step
+from hybrid_search.search.asking import Budget, Target, send
+from hybrid_search.search.steps import Step
 
 LOOKED_AT = 1000
 """Characters of the query whose words are looked at."""
@@ -19,7 +19,7 @@ LOOKED_AT = 1000
 NO_WORD = "the query holds no word to search for: punctuation and stop words alone find nothing"
 
 
-def why_nothing(query: Query, leg: Leg | None, target: Target, *, timeout: float) -> Generator[Step, Any, str | None]:
+def why_nothing(query: Query, leg: Leg | None, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
     """The reason why ``leg`` found nothing for ``query``; None where none is known.
 
     Every passage has a vector, so the dense leg finds whatever passes the filter; BM25 needs a word, and the analyzer
@@ -33,7 +33,7 @@ def why_nothing(query: Query, leg: Leg | None, target: Target, *, timeout: float
     body = {"field": layout.TEXT, "text": query.text[:LOOKED_AT]}
     try:
         path = f"/{quote(target.index, safe='')}/_analyze"
-        answer = yield Send(Request.json("POST", path, body, timeout=timeout))
+        answer = yield from send(Request.json("POST", path, body), target, budget)
     except EngineError:
         return None
     if not isinstance(answer, Mapping) or "tokens" not in answer:

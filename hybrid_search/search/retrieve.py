@@ -30,6 +30,9 @@ WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
 
 
+HOPELESS = 4
+"""Failures in a row after which an encoder is not asked for the other texts of a batch."""
+
 _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", re.IGNORECASE)
 
 
@@ -83,22 +86,39 @@ class Retrieved:
 
 
 def encode(queries: Sequence[Query], plan: Plan) -> Generator[Step, Any, list[Retrieved]]:
-    """Give every query the vectors that its legs need, in one step; where encoding fails, those legs have failed."""
+    """Give every query the vectors that its legs need, in one step; where encoding fails, those legs have failed.
+
+    Where the encoder fails on many texts it is asked for them one by one, so that a text that it cannot take is the
+    failure of its own query; but not for ever, if it takes none.
+    """
     retrieved = [Retrieved(query) for query in queries]
-    missing = {n: wanted for n, query in enumerate(queries) if (wanted := _missing_vectors(query, plan))}
-    if not missing:
-        return retrieved
-    try:
-        encoded: Encoded = yield Encode([queries[n].text for n in missing], plan.timeout)
-    except HybridSearchError as error:
-        for n, wanted in missing.items():
-            for leg in wanted:
-                retrieved[n].failed(leg, error)
-        return retrieved
-    for row, (n, wanted) in enumerate(missing.items()):
-        for leg in wanted:
-            _keep_vector(retrieved[n], leg, encoded, row, len(missing))
+    lacking = [one for one in retrieved if _missing_vectors(one.query, plan)]
+    failures = 0
+    batches = [lacking] if lacking else []
+    while batches:
+        batch = batches.pop(0)
+        try:
+            encoded: Encoded = yield Encode([one.query.text for one in batch], plan.timeout)
+        except HybridSearchError as error:
+            failures += 1
+            if len(batch) > 1:
+                batches = [[one] for one in batch]
+            else:
+                alike = batch if failures < HOPELESS else [one for rest in [batch, *batches] for one in rest]
+                batches = batches if failures < HOPELESS else []
+                _fail(alike, plan, error)
+        else:
+            failures = 0
+            for row, one in enumerate(batch):
+                for leg in _missing_vectors(one.query, plan):
+                    _keep_vector(one, leg, encoded, row, len(batch))
     return retrieved
+
+
+def _fail(queries: Sequence[Retrieved], plan: Plan, error: HybridSearchError) -> None:
+    for one in queries:
+        for leg in _missing_vectors(one.query, plan):
+            one.failed(leg, error)
 
 
 def _missing_vectors(query: Query, plan: Plan) -> list[Leg]:
@@ -162,7 +182,8 @@ def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget:
     asks = [one_ask for one in retrieved for one_ask in leg_searches(one, plan, target)]
     while asks:
         try:
-            answers = yield from ask([one_ask.body for one_ask in asks], target, budget)
+            dfs = {n for n, one_ask in enumerate(asks) if plan.dfs and one_ask.leg is Leg.BM25}
+            answers = yield from ask([one_ask.body for one_ask in asks], target, budget, dfs=dfs)
         except EngineError as error:
             _give_up(asks, error)
             break
@@ -183,13 +204,8 @@ def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSear
         within = both(matching, target.within)
         yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, within), plan.candidates)
     if Leg.SPARSE in plan.legs and query.sparse is not None:
-        terms = legs.heaviest(query.sparse)
-        if len(terms) < len(query.sparse):
-            heaviest = f"the sparse leg searched for the {len(terms):,} heaviest of {len(query.sparse):,} terms"
-            one.cuts[Leg.SPARSE] = heaviest
-        if terms:
-            sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
-            yield LegSearch(one, Leg.SPARSE, lambda _: sparse, plan.candidates)
+        if query.sparse:
+            yield _sparse(one, target, matching, plan.candidates, legs.MAX_CLAUSES)
         else:  # no clause at all would match every passage
             one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
             one.warnings.append("the sparse leg knows no term of the query")
@@ -203,6 +219,17 @@ def _bm25(one: Retrieved, matching: legs.Filter, size: int, limit: int) -> LegSe
     bm25 = legs.bm25(words, filter=matching)
     shorter = partial(_bm25, one, matching, size, limit // 2) if limit > 1 else None
     return LegSearch(one, Leg.BM25, lambda _: bm25, size, shorter)
+
+
+def _sparse(one: Retrieved, target: Target, matching: legs.Filter, size: int, limit: int) -> LegSearch:
+    """The sparse leg for the ``limit`` heaviest terms; it too can be asked again for half as many."""
+    vector = one.query.sparse or {}
+    terms = legs.heaviest(vector, limit)
+    if len(terms) < len(vector):
+        one.cuts[Leg.SPARSE] = f"the sparse leg searched for the {len(terms):,} heaviest of {len(vector):,} terms"
+    sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
+    shorter = partial(_sparse, one, target, matching, size, limit // 2) if limit > 1 else None
+    return LegSearch(one, Leg.SPARSE, lambda _: sparse, size, shorter)
 
 
 def both(first: legs.Filter, second: legs.Filter) -> legs.Filter:

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -26,6 +26,7 @@ from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.plan import Plan, check_query, fusion_of, plan_search
 from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import Retrieved, encode, retrieve
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
@@ -39,33 +40,6 @@ BATCH = 32
 
 FETCHED = 1000
 """Passages whose texts are read in one request."""
-
-
-class SearchOptions(TypedDict, total=False):
-    """What a search may be asked beyond its query; what is left out is as in the settings.
-
-    Attributes:
-        offset: hits before the page.
-        legs: which legs search; each must be in the index.
-        filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
-        fusion: a method's name (with the usual weights of the index), or a whole :class:`Fusion`.
-        rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
-        window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
-            the page. Pages of one window are slices of one ranking; another window ranks anew.
-        candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
-        collapse: False ranks passages rather than documents.
-        exact: compare with every vector instead of searching the graph.
-    """
-
-    offset: int
-    legs: Iterable[str] | None
-    filter: Filter | str | None
-    fusion: str | Fusion | None
-    rerank: bool | Reranking | None
-    window: int | None
-    candidates: int | None
-    collapse: bool
-    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +70,25 @@ class Searcher:
     def search(
         self,
         queries: Sequence[str | Query],
-        k: int | None = None,
+        request: SearchRequest | None = None,
         *,
         return_errors: bool = False,
-        **options: Unpack[SearchOptions],
     ) -> Steps[list[Outcome]]:
         """The procedure that answers ``queries``, in batches of :data:`BATCH`.
 
         Args:
             queries: texts or queries.
-            k: hits on the page.
+            request: how; None as in the settings.
             return_errors: put the error of a query in the place of its result, and answer the others.
-            options: see :class:`SearchOptions`.
 
         Raises:
             QueryError: what :func:`plan_search` refuses, before anything is sent; what :func:`check_query` refuses,
                 unless errors are returned.
             EngineError: a query could not be searched, unless errors are returned.
         """
-        plan = self._plan(k, options)
-        asked = [self._checked(query, plan, options) for query in queries]
+        request = request or SearchRequest()
+        plan = self._plan(request)
+        asked = [self._checked(query, plan, request) for query in queries]
         if not return_errors:
             _raise_first(asked)
         found: list[Outcome] = []
@@ -126,7 +99,7 @@ class Searcher:
         answers = iter(found)
         return [next(answers) if isinstance(query, Query) else query for query in asked]
 
-    def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> Steps[list[Retrieved]]:
+    def retrieve(self, queries: Sequence[str | Query], request: SearchRequest | None = None) -> Steps[list[Retrieved]]:
         """The procedure of the legs alone: what each found, before fusion, whatever it weighs.
 
         This is for evaluation: every query of a batch is given the time of a search.
@@ -135,9 +108,9 @@ class Searcher:
             QueryError: what :func:`plan_search` and :func:`check_query` refuse, before anything is sent.
             HybridSearchError: all legs of a query failed.
         """
-        options = {**options, "fusion": Fusion()}
-        plan = self._plan(None, options)
-        asked = [self._checked(query, plan, options) for query in queries]
+        request = replaced(request or SearchRequest(), fusion=Fusion())
+        plan = self._plan(request)
+        asked = [self._checked(query, plan, request) for query in queries]
         _raise_first(asked)
         results: list[Retrieved] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
@@ -170,26 +143,20 @@ class Searcher:
                 return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
 
-    def _plan(self, k: int | None, options: SearchOptions) -> Plan:
+    def _plan(self, request: SearchRequest) -> Plan:
         return plan_search(
             self.target.schema,
             self.settings.search,
-            k=k,
-            offset=options.get("offset", 0),
-            legs=options.get("legs"),
-            window=options.get("window"),
-            candidates=options.get("candidates"),
-            fusion=self.fusion(options.get("fusion")),
-            reranking=self._reranking(options.get("rerank"), options.get("window")),
-            collapse=options.get("collapse", True),
-            exact=options.get("exact", False),
+            request,
+            fusion=self.fusion(request.fusion),
+            reranking=self._reranking(request.rerank, request.window),
         )
 
-    def _checked(self, query: str | Query, plan: Plan, options: SearchOptions) -> Query | HybridSearchError:
+    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest) -> Query | HybridSearchError:
         """The query as it is searched, or why it is not."""
         try:
             with boundary():
-                asked = _query(query, options.get("filter"))
+                asked = _query(query, request.filter)
                 check_query(asked, plan, self.target.schema, encoded_legs(self.encoder))
         except HybridSearchError as error:
             return error

@@ -1,8 +1,16 @@
 """Fusion by the server: it counts reciprocal ranks of passages, the client collapses what comes back to documents.
 
 The other way into a search's second half, instead of :func:`~hybrid_search.search.retrieve.retrieve`: one search per
-query instead of one per leg, and no word about which leg found what. The ranking is that of the client's ``rrf``
-over passages; a document with several passages stands where the best of them does.
+query instead of one per leg, and no word about which leg found what. The scores are those of the client's ``rrf`` over
+passages, but for what the server does on its own:
+
+- Equal scores within a leg are ranked in the order of writing, shard by shard, for what the server fuses cannot be
+  sorted: each passage has one of the ranks that its ties allow.
+- The window is that of each shard: with five of them a leg may rank five windows.
+- BM25 counts terms shard by shard, whatever ``search.dfs`` says: OpenSearch fuses nothing after a search that counts
+  them over all shards first (3.6).
+
+A document with several passages stands where the best of them does.
 """
 
 from __future__ import annotations
@@ -47,7 +55,7 @@ def retrieve_fused(
 
 
 def _search(body: legs.Body, size: int, within: float) -> legs.Body:
-    return legs.passage_search(body, size=size, timeout=within)
+    return legs.fused_search(body, size=size, timeout=within)
 
 
 def _body(one: Retrieved, plan: Plan, target: Target) -> legs.Body | None:

@@ -104,6 +104,17 @@ def test_a_query_that_the_engine_finds_too_long_is_halved(connection, client, mo
     assert {hit.id for hit in result} == {"a", "b"}
 
 
+def test_a_sparse_query_that_the_engine_finds_too_long_is_halved(connection, client, monkeypatch) -> None:
+    """The heaviest half of its terms, and half of those, until the engine takes them."""
+    too_many = TOO_MANY[connection.dialect.engine]
+    monkeypatch.setattr(legs, "MAX_CLAUSES", too_many)
+    terms = {str(n): 1.0 for n in range(10, too_many + 10)} | {"1": 2.0}
+    result = client.search(Query("x", sparse=terms), legs=["sparse"])
+    assert {hit.id for hit in result} == {"a", "b", "d"}
+    assert result.legs[Leg.SPARSE].failure is None
+    assert any(f"heaviest of {too_many + 1:,} terms" in warning for warning in result.warnings)
+
+
 def test_a_composed_letter_and_its_parts_are_one(connection, client) -> None:
     """A query as file names on a Mac come finds what is written with one letter."""
     document = Document("cafe", "a caf\u00e9 by the river", {"kind": "place"})

@@ -22,6 +22,12 @@ def test_equal_passages_are_broken_by_id() -> None:
     assert best_passages([("b#0", 1.0), ("a#1", 1.0), ("a#0", 1.0)]) == [Best("a", "a#0", 1.0), Best("b", "b#0", 1.0)]
 
 
+def test_equal_passages_are_broken_as_the_engines_do() -> None:
+    """By document and then by number: a comes before a-b, and 9 before 10."""
+    equal = [("a-b#0", 1.0), ("a#10", 1.0), ("a#9", 1.0)]
+    assert [best.id for best in best_passages(equal, collapse=False)] == ["a#9", "a#10", "a-b#0"]
+
+
 def test_passages_stand_for_themselves_when_asked() -> None:
     """Without collapsing every passage is a hit of its own."""
     assert [best.id for best in best_passages([("a#0", 1.0), ("a#1", 2.0)], collapse=False)] == ["a#1", "a#0"]

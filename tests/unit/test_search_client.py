@@ -13,7 +13,7 @@ from search_fakes import SCHEMA, PlaneEncoder, connection, engine
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.templates import index_body
-from hybrid_search.errors import IndexMismatchError
+from hybrid_search.errors import HybridSearchError, IndexMismatchError
 from hybrid_search.records import Fingerprint, Leg
 from hybrid_search.search import SearchClient
 from hybrid_search.search.searcher import with_models_of
@@ -92,3 +92,11 @@ def test_another_encoder_is_refused() -> None:
 
     with pytest.raises(IndexMismatchError, match="plane / sphere"):
         SearchClient("docs", encoder=Other(), connection=connection(respond))
+
+
+def test_options_of_a_wrong_kind_are_the_packages_errors() -> None:
+    """Whatever is given, what leaves is of the package's tree."""
+    with SearchClient("docs", encoder=PlaneEncoder(), connection=connection(respond)) as client:
+        for wrong in ({"legs": 5}, {"k": "ten"}, {"fusion": 3}, {"windw": 3}):
+            with pytest.raises(HybridSearchError):
+                client.search("q", **wrong)

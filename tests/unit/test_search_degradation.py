@@ -68,6 +68,32 @@ def test_one_ill_formed_vector_is_that_of_its_query() -> None:
     assert [result.legs[Leg.DENSE].failure is None for result in results] == [True, False, True]
 
 
+def test_a_text_that_an_encoder_cannot_take_is_that_of_its_query() -> None:
+    """All texts together fail, then each goes alone: only the bad one's legs are missing."""
+
+    class Picky(PlaneEncoder):
+        def encode_queries(self, texts):
+            encoded = super().encode_queries(texts)
+            if "bad" in texts:
+                raise ValueError("bad text")
+            return encoded
+
+    asked = Asked(engine(RUNS), encoder=Picky())
+    results = asked.search_many(["p", "bad", "q"])
+    assert [result.legs[Leg.DENSE].failure is None for result in results] == [True, False, True]
+    assert asked.encoder.texts == [["p", "bad", "q"], ["p"], ["bad"], ["q"]]
+
+
+def test_an_encoder_that_takes_nothing_is_not_asked_for_ever() -> None:
+    """Of 32 texts the first batch and three more are tried; every query is answered by BM25."""
+    encoder = Failing(RuntimeError("gone"))
+    calls = []
+    encoder.encode_queries = lambda texts: calls.append(len(texts)) or Failing.encode_queries(encoder, texts)
+    results = Asked(engine(RUNS), encoder=encoder).search_many(["q"] * 32)
+    assert calls == [32, 1, 1, 1]
+    assert all("gone" in result.legs[Leg.DENSE].failure and len(result) == 3 for result in results)
+
+
 def test_weights_that_no_engine_takes_fail_the_sparse_leg() -> None:
     """NaN is no JSON; the other legs answer."""
     result = Asked(engine(RUNS), encoder=Failing(lambda f: EncodedTexts(f.dense, [{"q": float("nan")}]))).search()

@@ -116,7 +116,17 @@ def test_a_leg_answers_with_ids_and_scores_alone() -> None:
         "_source": False,
         "track_total_hits": False,
         "timeout": "1500ms",
+        "sort": [{"_score": "desc"}, {"doc_id": "asc"}, {"passage": "asc"}],
     }
+
+
+def test_a_header_names_the_copies_and_how_terms_are_counted() -> None:
+    """One per search: BM25's asks for the frequencies of all shards."""
+    assert legs.search_header(preference=None, dfs=False) == {}
+    header = legs.search_header(preference="me", dfs=True)
+    assert header == {"search_type": "dfs_query_then_fetch", "preference": "me"}
+    request = legs.multi_search("i", [{"size": 1}, {"size": 2}], timeout=1.0, headers=[header, {}])
+    assert [orjson.loads(line) for line in request.body.splitlines()] == [header, {"size": 1}, {}, {"size": 2}]
 
 
 def test_passages_are_fetched_without_their_vectors() -> None:

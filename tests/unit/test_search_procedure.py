@@ -12,6 +12,7 @@ from search_fakes import SCHEMA as PLAIN
 from hybrid_search.errors import EngineTimeoutError, ModelError, QueryError, RequestRefusedError
 from hybrid_search.records import Leg, LegReport, LegScore, Query, RerankScore
 from hybrid_search.search import Fusion, Reranking
+from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.retrieve import Target
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.steps import Send, run
@@ -47,8 +48,9 @@ class Asked:
     def search(self, query="q", k=None, **options):
         return self.search_many([query], k, **options)[0]
 
-    def search_many(self, queries, k=None, **options):
-        return run(self.searcher.search(queries, k, **options), self.carry_out)
+    def search_many(self, queries, k=None, *, return_errors=False, **options):
+        steps = self.searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+        return run(steps, self.carry_out)
 
     def carry_out(self, step):
         return self.connection.send(step.request) if isinstance(step, Send) else self.searcher.ask_model(step)
@@ -345,6 +347,7 @@ BAD = [
     ("q", {"k": 10, "offset": 95, "window": 100}, "10 hits from 95 reach beyond the window"),
     ("q", {"k": 10_001}, "10001 hits from 0 reach beyond the window of 10000"),
     ("q", {"offset": -1}, "the offset is -1"),
+    ("q", {"windw": 10}, "unknown option 'windw'. Did you mean window?"),
     ("q", {"window": 10_001}, "a window of 10001 hits"),
     ("q", {"window": 0}, "a window of 0 hits"),
     ("q", {"candidates": 99}, "99 candidates for a window of 100"),

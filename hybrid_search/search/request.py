@@ -1,0 +1,72 @@
+"""What a caller asks of a search beyond its queries, as one value that every entry makes and the plan is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Self, TypedDict
+
+from hybrid_search.errors import QueryError
+from hybrid_search.filters import Filter
+from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.rerank import Reranking
+
+
+class SearchOptions(TypedDict, total=False):
+    """The options of :class:`SearchRequest` by their names, but for ``k``, which the clients take beside them."""
+
+    offset: int
+    legs: Iterable[str] | None
+    filter: Filter | str | None
+    fusion: str | Fusion | None
+    rerank: bool | Reranking | None
+    window: int | None
+    candidates: int | None
+    collapse: bool
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One search as it was asked; hashable. What is None, or left out, is as in the settings.
+
+    Attributes:
+        k: hits on the page.
+        offset: hits before the page.
+        legs: which legs search; each must be in the index.
+        filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
+        fusion: a method's name (with the usual weights of the index), or a whole :class:`Fusion`.
+        rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
+        window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
+            the page. Pages of one window are slices of one ranking; another window ranks anew.
+        candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
+        collapse: False ranks passages rather than documents.
+        exact: compare with every vector instead of searching the graph.
+    """
+
+    k: int | None = None
+    offset: int = 0
+    legs: tuple[str, ...] | None = None
+    filter: Filter | str | None = None
+    fusion: str | Fusion | None = None
+    rerank: bool | Reranking | None = None
+    window: int | None = None
+    candidates: int | None = None
+    collapse: bool = True
+    exact: bool = False
+
+    @classmethod
+    def of(cls, k: int | None = None, **options: Any) -> Self:
+        """The request of a call with these options.
+
+        Raises:
+            QueryError: there is no such option; the nearest is named.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := next((name for name in options if name not in known), None):
+            nearest = get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
+            remedy = f"Did you mean {nearest}? There are: {', '.join(known)}."
+            raise QueryError(f"unknown option {unknown!r}", remedy=remedy)
+        legs = options.get("legs")
+        return cls(k=k, **{**options, "legs": None if legs is None else tuple(legs)})
