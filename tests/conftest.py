@@ -27,6 +27,10 @@ OPENSEARCH, ELASTICSEARCH = "opensearch", "elasticsearch"
 GIVEN = os.environ.get("HYBRID_SEARCH_TEST_URLS", "").split()
 ENGINES = [OPENSEARCH, ELASTICSEARCH, *(f"url-{number}" for number in range(len(GIVEN)))]
 
+# Workers share the cores: threads of PyTorch that outnumber them spend their time waiting for each other.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+
 # Speed is no property under test: on a busy machine, hypothesis' limit of 200 ms for one example fails by chance.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

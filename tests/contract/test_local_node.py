@@ -88,10 +88,9 @@ def running_servers(folder: Path) -> list[int]:
     return [each.info["pid"] for each in found if any(part.startswith(wanted) for part in each.info["cmdline"] or ())]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait as long as it takes: how soon servers end or find each other is not what is tested."""
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.1)
 
 
@@ -214,15 +213,15 @@ def test_an_ephemeral_node_does_not_outlive_a_killed_test_run(tmp_path):
     """No exit handler runs when a program is killed; its server and its data go all the same."""
     told = tmp_path / "told"
     code = (
-        "import pathlib, sys, time\n"
+        "import pathlib, sys\n"
         "from hybrid_search.engine.local import ephemeral\n"
         f"with ephemeral(heap={HEAP!r}) as node:\n"
         "    part = pathlib.Path(sys.argv[1] + '.part')\n"
         "    part.write_text(str(node.data.parent))\n"
         "    part.rename(sys.argv[1])\n"
-        "    time.sleep(600)\n"
+        "    input()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(told)]) as program:
+    with subprocess.Popen([sys.executable, "-c", code, str(told)], stdin=subprocess.PIPE) as program:
         try:
             wait_until(lambda: told.exists() or program.poll() is not None)
             folder = Path(told.read_text())

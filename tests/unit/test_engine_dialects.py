@@ -147,7 +147,7 @@ def test_an_index_is_explicit_for_its_version(dialect, settings, dense):
         (opensearch(2, 11, 0), {"hnsw"}, {"int8_hnsw", "faiss_hnsw"}),
         (opensearch(3, 6, 0), {"hnsw", "int8_hnsw", "faiss_hnsw", "faiss_on_disk"}, {"bbq_hnsw", "flat"}),
     ],
-    ids=str,
+    ids=lambda value: "-".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_ways_to_index_vectors_come_with_versions(dialect, has, lacks):
     """What a version lacks is refused, with what it has."""

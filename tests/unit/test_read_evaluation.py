@@ -29,7 +29,7 @@ def refusal(read, path, kind=RecordError):
     ("name", "content"),
     [
         ("q.jsonl", b'{"_id": 1, "text": "one two"}\n{"id": "b", "text": "three"}\n'),
-        ("q.jsonl.gz", gzip.compress(b'{"_id": "1", "text": "one two"}\n{"_id": "b", "text": "three"}\n')),
+        ("q.jsonl.gz", gzip.compress(b'{"_id": "1", "text": "one two"}\n{"_id": "b", "text": "three"}\n', mtime=0)),
         ("q.tsv", b"1\tone two\nb\tthree\r\n\n"),
         ("q.tsv", b"\xef\xbb\xbf1\tone two\nb\tthree"),
     ],
@@ -46,7 +46,7 @@ def test_queries_of_every_format(file, name, content):
         ("q.tsv", b"query-id\tcorpus-id\tscore\nq1\ta\t2\nq1\tb\t0\nq2\ta\t1\n"),
         ("q.tsv", b"q1\ta\t2\nq1\tb\t0\nq2\ta\t1\n"),
         ("q.txt", b"q1 0 a 2\nq1 0 b 0\nq2 0 a 1\n"),
-        ("q.txt.gz", gzip.compress(b"q1\t0\ta\t2\nq1\t0\tb\t0\nq2\t0\ta\t1\n")),
+        ("q.txt.gz", gzip.compress(b"q1\t0\ta\t2\nq1\t0\tb\t0\nq2\t0\ta\t1\n", mtime=0)),
         ("q.tsv", b"q1\ta\t2\nq1\ta\t2\nq1\tb\t0\nq2\ta\t1\n"),
     ],
 )
