@@ -59,8 +59,8 @@ def bodies(
     over: so the senders begin early, and what they work on is large when they are what all wait for. A document whose
     actions are more than a body holds is cut between two of them.
 
-    Together the bodies cover every document number from ``start`` on once, those without actions included. What broke a batch is raised
-    after the body with all that came before it.
+    Together the bodies cover every document number from ``start`` on once, those without actions included. What broke a
+    batch is raised after the body with all that came before it.
     """
     draft = _Draft(clock(), first=start)
     broken: Exception | None = None
