@@ -20,7 +20,7 @@ cache = typer.Typer(no_args_is_help=True, help="Look at the kept vectors, or for
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (verify, delete):
+    for command in (verify, delete, migrate):
         app.command()(command)
     app.add_typer(cache, name="cache")
 
@@ -116,6 +116,30 @@ def delete(
             )
         removed = delete_where(connection, name, matching)
     typer.echo(json.dumps({"passages": removed}) if as_json else f"{removed:,} passages deleted")
+
+
+def migrate(
+    index: Index,
+    *,
+    source_name: Annotated[str, typer.Option("--source", help="The source that its documents are from.")],
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Let the documents of an index of release 0.1 name their source, so that --sync and verify know them whole."""
+    from hybrid_search.cli.signals import stop_cleanly
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.maintain import migrate as migrating
+
+    stop_cleanly()
+    with connect(settings_of(settings_file, url).engine) as connection:
+        found = migrating.migrate(connection, index, source_name)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        typer.echo(f"{found.documents:,} documents are of the source {source_name!r} now")
+        if found.broken:
+            typer.echo(f"{found.broken:,} lack passages: load them again")
 
 
 @cache.command()

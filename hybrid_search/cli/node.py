@@ -101,6 +101,24 @@ def logs(
         typer.echo(f"{paths[path]}  {line}" if several else line)
 
 
+def _print_leftovers(found: list[NodeStatus]) -> None:
+    """What killed loads and rebuilds have left on nodes that run; settings of loads are restored."""
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.errors import EngineError
+    from hybrid_search.ingest.maintain import leftovers
+    from hybrid_search.settings import EngineSettings
+
+    for row in found:
+        if row.memory is None:
+            continue
+        try:
+            with connect(EngineSettings(url=row.node.url)) as connection:
+                for note in leftovers.notes(connection):
+                    typer.echo(f"Note: {note}")
+        except EngineError as error:
+            typer.echo(f"Note: {row.node.name}: {error}", err=True)
+
+
 def _option(name: str) -> str:
     return "" if name == DEFAULT_NAME else f" --name {name}"
 

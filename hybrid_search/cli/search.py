@@ -49,13 +49,21 @@ def search(
     overrides: Set = None,
 ) -> None:
     """Search an index; every hit shows its rank and score in each leg."""
+    from hybrid_search.engine.connection import connect
     from hybrid_search.filters import parse_all
+    from hybrid_search.ingest.maintain.leftovers import mended
     from hybrid_search.search import SearchClient
 
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
     settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     matching = parse_all(filters or ())
-    with SearchClient(index, settings=searching(settings, named_legs(legs))) as client:
+    settings = searching(settings, named_legs(legs))
+    with (
+        connect(settings.engine) as connection,
+        SearchClient(index, settings=settings, connection=connection) as client,
+    ):
+        if note := mended(connection, index):
+            typer.echo(f"Note: {note}", err=True)
 
         def answer(text: str) -> SearchResult:
             return client.search(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.errors import RecordError, SettingsError, SourceError
 
 Ranking = Sequence[tuple[str, float]]
 Rankings = Mapping[str, Ranking]
@@ -37,7 +37,9 @@ def write_run(path: Path, rankings: Rankings, tag: str) -> None:
 
     Raises:
         RecordError: a query or document id that holds white space, which the format cannot say.
+        SettingsError: the file is there and is no TREC run.
     """
+    _check_is_run(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for query_id, ranking in rankings.items():
@@ -47,6 +49,21 @@ def write_run(path: Path, rankings: Rankings, tag: str) -> None:
                     if len(id_.split()) != 1:
                         raise RecordError(f"the id {id_!r} holds white space", where=str(path), remedy="Use other ids")
                 file.write(f"{query_id} Q0 {document_id} {rank} {score!s} {tag}\n")
+
+
+def _check_is_run(path: Path) -> None:
+    """A run of an earlier evaluation is replaced; anything else is left untouched."""
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8") as file:
+            columns = file.readline().split()
+    except (OSError, UnicodeDecodeError):
+        columns = ["?"]
+    if columns and (len(columns) != 6 or columns[1] != "Q0"):
+        raise SettingsError(
+            "is not a TREC run, so it is left untouched", where=str(path), remedy="Name another folder with --runs"
+        )
 
 
 def falling(scores: Sequence[float]) -> Iterator[np.float32]:

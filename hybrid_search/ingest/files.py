@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_search.ingest.state.bad_records import BAD_RECORDS, BadRecords
-from hybrid_search.ingest.state.cache import VectorCache
+from hybrid_search.ingest.state.cache import VectorCache, default_path
+from hybrid_search.ingest.state.cache_file import check_is_cache
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import JOURNAL, Journal
 from hybrid_search.ingest.state.letters import LETTERS, DeadLetters
-from hybrid_search.ingest.state.lines import check_own
+from hybrid_search.ingest.state.lines import check_is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class LoadFiles:
         """Raise SettingsError for a file that is there and was not made for its purpose; none is touched."""
         for path, kind in ((self.journal, JOURNAL), (self.dead_letters, LETTERS), (self.skip_bad, BAD_RECORDS)):
             if path is not None:
-                check_own(path, kind)
+                check_is_ours(path, kind)
+        if self.cache is not None and self.cache != default_path():
+            check_is_cache(self.cache)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from hybrid_search.engine.bulk import bulk_request, outcomes
 from hybrid_search.engine.protocols import Request
 from hybrid_search.filters import clause, parse
 from hybrid_search.ingest import index_documents
+from hybrid_search.ingest.maintain.migrate import Migrated, migrate
+from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.stages.prepare import content_hash
 from hybrid_search.read import documents
@@ -100,3 +102,25 @@ def test_it_is_compared_with_its_source_and_continued(connection, index, source)
     assert indices.open_index(connection, index).schema.layout == 1
     assert found(connection, index, "price>3 and price<4 or day=2025").keys() == {"c", "d"}
     assert indices.count(connection, index, {"exists": {"field": "load"}}) == 2
+
+
+def test_what_it_does_not_say_is_said_and_not_removed(connection, index, source):
+    """Whether a last passage is there is unknown; a sync removes nothing of which no source is known."""
+    report = verify(documents(source(*ROWS), SETTINGS.documents), index, connection, SETTINGS.chunking)
+    assert (report.is_equal, report.unknown) == (True, 3)
+    arguments = (index, connection, GeneratedEncoder(), SETTINGS)
+    report = index_documents(documents(source(*ROWS[:1]), SETTINGS.documents), *arguments, sync=True)
+    assert (report.removed, indices.count(connection, index)) == (0, 3)
+
+
+def test_it_is_migrated_in_place(connection, index, source):
+    """Every passage names its source, its vectors are still there, and the source may remove what it lost."""
+    assert migrate(connection, index, "goods") == Migrated(documents=3, broken=0)
+    assert migrate(connection, index, "goods") == Migrated(documents=0, broken=0)
+    found = documents(source(*ROWS), SETTINGS.documents)
+    report = verify(found, index, connection, SETTINGS.chunking, source="goods", deep=True)
+    assert (report.is_equal, report.unknown) == (True, 0)
+    arguments = (index, connection, GeneratedEncoder(), SETTINGS)
+    options = {"source": "goods", "sync": True, "max_removed": Limit(most=1)}
+    report = index_documents(documents(source(*ROWS[:2]), SETTINGS.documents), *arguments, **options)
+    assert (report.unchanged, report.removed, indices.count(connection, index)) == (2, 1, 2)

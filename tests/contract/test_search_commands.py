@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
 from hybrid_search.engine.bulk import bulk_request, index_action
-from hybrid_search.engine.indices import create_index, refresh
+from hybrid_search.engine.indices import create_index, read_settings, refresh, update_settings
 from hybrid_search.evaluate import read_run
+from hybrid_search.ingest.state.cluster import update_state
 from hybrid_search.records import Document, EncodedPassage, IndexSchema, Passage
 
 TEXTS = {
@@ -150,3 +152,13 @@ def test_evaluate_refuses_judgements_of_other_queries(invoke, index, judged) -> 
     result = invoke("evaluate", index, "--queries", judged, "--qrels", judged)
     assert result.exit_code == 2
     assert "none of the 3 queries has judgements" in result.stderr
+
+
+def test_a_search_says_and_mends_what_a_killed_load_has_left(invoke, index, opensearch) -> None:
+    """Refresh was off, and nobody would have found what is written; afterwards there is nothing left to say."""
+    update_settings(opensearch, index, {"index.refresh_interval": "-1"})
+    update_state(opensearch, index, lambda state: replace(state, before={"index.refresh_interval": "2s"}))
+    first, second = (invoke("search", index, "date", "--legs", "bm25") for _ in range(2))
+    assert "are restored" in first.stderr
+    assert "restored" not in second.stderr
+    assert read_settings(opensearch, index)["index.refresh_interval"] == "2s"

@@ -121,6 +121,7 @@ def test_documents_carry_their_position(tmp_path):
         ("a.jsonl.gz", gzip.compress(b'{"_id": "a", "text": "x"}\n')),
         ("a.csv", b"_id,text\na,x\n"),
     ],
+    ids=["compressed", "csv"],
 )
 def test_what_cannot_go_on_says_no_position(tmp_path, name, content):
     """Compressed data and CSV are read from their beginning."""

@@ -24,7 +24,8 @@ from hybrid_search.ingest.state.cluster import IndexState, read_state
 from hybrid_search.ingest.state.indexed import indexed_documents
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
-from hybrid_search.ingest.state.letters import DeadLetters, Letter, LetterOrigin, read_letters
+from hybrid_search.ingest.state.letters import LETTERS, DeadLetters, Letter, LetterOrigin, read_letters
+from hybrid_search.ingest.state.lines import check_is_ours
 from hybrid_search.ingest.target import opened_as_it_is
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
@@ -74,7 +75,8 @@ def replay(
     with closing(DeadLetters(letters)):
         found = here.sorted(letters)
         again = letters.with_name(f"{letters.name}.again")
-        again.unlink(missing_ok=True)
+        check_is_ours(again, LETTERS)
+        again.unlink(missing_ok=True)  # what a killed replay has left
         _keep(again, [letter for letter in read_letters(letters) if not here.is_ours(letter)])
         reports = [
             _send(here, letters, again, group, connection=connection, encoder=encoder, settings=settings,

@@ -251,19 +251,3 @@ def _foreign(path: Path, kind: Kind, what: str) -> SettingsError:
         where=str(path),
         remedy=f"Name a new file for the {kind.name}, or remove this one yourself",
     )
-
-
-def check_own(path: Path, kind: Kind) -> None:
-    """Look whether a file may be written to as one of this kind, before anything is made; it is left as it is.
-
-    Raises:
-        SettingsError: it is there and is something else.
-    """
-    try:
-        _check_is_file(path.stat(), path)
-        with path.open("rb") as file:
-            _header_size(file, kind, path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise SettingsError(f"cannot be read: {error.strerror}", where=str(path)) from error
