@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
+from uuid import uuid4
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
@@ -14,7 +17,7 @@ from hybrid_search.errors import ModelError
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.client import engine_settings
-from hybrid_search.search.opening import open_target
+from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
@@ -49,6 +52,7 @@ class AsyncSearchClient:
         self._connection = connection
         self._searcher: Searcher | None = None
         self._opening = asyncio.Lock()
+        self._preference = uuid4().hex
         self._workers = ModelWorkers()
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
@@ -112,17 +116,28 @@ class AsyncSearchClient:
     ) -> None:
         await self.close()
 
-    async def _opened(self, stale: Searcher | None = None) -> tuple[Searcher, AsyncConnection]:
+    async def _opened(
+        self, stale: Searcher | None = None, *, within: float | None = None
+    ) -> tuple[Searcher, AsyncConnection]:
         """The searcher and its connection, opened by whoever comes first; again where the searcher is ``stale``."""
         async with self._opening:
             if self._connection is None:
                 self._connection = await connect_async(self._engine)
-            if self._searcher is None or self._searcher is stale:
-                self._searcher = await self._open(self._connection, stale)
+            if self._searcher is None:
+                self._searcher = await self._open(self._connection)
+            elif self._searcher is stale:
+                try:
+                    self._searcher = await self._open(self._connection, stale, within)
+                except PASSING:
+                    self._searcher = replace(stale, opened_at=time.monotonic())
         return self._searcher, self._connection
 
-    async def _open(self, connection: AsyncConnection, before: Searcher | None) -> Searcher:
-        steps = open_target(self._index, connection.dialect, connection.where)
+    async def _open(
+        self, connection: AsyncConnection, before: Searcher | None = None, within: float | None = None
+    ) -> Searcher:
+        steps = open_target(
+            self._index, connection.dialect, connection.where, preference=self._preference, timeout=within
+        )
         opened, target = await run_async(steps, partial(self._carry_out, connection, None))
         with boundary():
             return await asyncio.to_thread(open_searcher, opened, target, self._wanted, before=before)
@@ -130,6 +145,8 @@ class AsyncSearchClient:
     async def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
         """Carry out a procedure; once more where the alias turns out to have moved."""
         searcher, connection = await self._opened()
+        if searcher.is_due:
+            searcher, connection = await self._opened(searcher, within=LOOK)
         with boundary():
             try:
                 return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
+from uuid import uuid4
 
 import msgspec
 
@@ -16,7 +19,7 @@ from hybrid_search.errors import ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.asking import AliasMovedError
-from hybrid_search.search.opening import open_target
+from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
@@ -31,7 +34,7 @@ class SearchClient:
 
     Opening reads what the index holds, loads its models and refuses others. An alias is searched by its name: its
     filter and routing are kept. When it moves to another index, as after a reindex, the next search opens that one
-    and goes on there, or raises why its models do not fit.
+    and goes on there, or raises why its models do not fit. What an alias stands for is looked at once a minute.
 
     Args:
         index: an index or alias that hybrid-search made.
@@ -64,6 +67,7 @@ class SearchClient:
         self._wanted = Wanted(settings or Settings(), encoder, reranker)
         self._workers = ModelWorkers()
         self._opening = threading.Lock()
+        self._preference = uuid4().hex
         try:
             self._searcher = self._open()
         except BaseException:
@@ -148,8 +152,14 @@ class SearchClient:
     ) -> None:
         self.close()
 
-    def _open(self, before: Searcher | None = None) -> Searcher:
-        steps = open_target(self._index, self._connection.dialect, self._connection.where)
+    def _open(self, before: Searcher | None = None, timeout: float | None = None) -> Searcher:
+        steps = open_target(
+            self._index,
+            self._connection.dialect,
+            self._connection.where,
+            preference=self._preference,
+            timeout=timeout,
+        )
         opened, target = run(steps, partial(self._carry_out, None))
         with boundary():
             return open_searcher(opened, target, self._wanted, before=before)
@@ -157,6 +167,8 @@ class SearchClient:
     def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
         """Carry out a procedure; once more where the alias turns out to have moved."""
         searcher = self._searcher
+        if searcher.is_due:
+            searcher = self._opened_again(searcher, timeout=LOOK)
         with boundary():
             try:
                 return run(steps(searcher), partial(self._carry_out, searcher))
@@ -164,11 +176,14 @@ class SearchClient:
                 searcher = self._opened_again(searcher)
             return run(steps(searcher), partial(self._carry_out, searcher))
 
-    def _opened_again(self, stale: Searcher) -> Searcher:
+    def _opened_again(self, stale: Searcher, *, timeout: float | None = None) -> Searcher:
         """The searcher of what the name stands for now; opened by whoever comes first."""
         with self._opening:
             if self._searcher is stale:
-                self._searcher = self._open(before=stale)
+                try:
+                    self._searcher = self._open(stale, timeout)
+                except PASSING:
+                    self._searcher = replace(stale, opened_at=time.monotonic())
             return self._searcher
 
     def _carry_out(self, searcher: Searcher | None, step: Step) -> Any:

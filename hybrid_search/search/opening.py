@@ -8,26 +8,50 @@ search must know it beforehand: applied to its neighbours afterwards, it would l
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from hybrid_search.engine.indices import OpenedIndex, opened, opening
 from hybrid_search.engine.protocols import Dialect, Request
-from hybrid_search.errors import EngineError, RequestRefusedError
+from hybrid_search.errors import (
+    EngineError,
+    EngineTimeoutError,
+    EngineUnreachableError,
+    OverloadedError,
+    RequestRefusedError,
+)
 from hybrid_search.search.asking import Target
 from hybrid_search.search.steps import Send, Step
 
+FRESH = 60.0
+"""Seconds after which a client asks again what an alias stands for and shows: its filter may have changed."""
 
-def open_target(name: str, dialect: Dialect, where: str) -> Generator[Step, Any, tuple[OpenedIndex, Target]]:
+LOOK = 2.0
+"""Seconds that such a look may take; a cluster that does not answer in them is searched as it was."""
+
+PASSING = (EngineUnreachableError, EngineTimeoutError, OverloadedError)
+"""Errors that say nothing about the alias."""
+
+
+def open_target(
+    name: str, dialect: Dialect, where: str, *, preference: str | None = None, timeout: float | None = None
+) -> Generator[Step, Any, tuple[OpenedIndex, Target]]:
     """The index behind ``name``, and how searches reach it.
+
+    Args:
+        name: an index or alias.
+        dialect: of the engine.
+        where: the cluster, for messages.
+        preference: whose searches go to the same copies of the shards.
+        timeout: seconds for the request; None for the transport's own.
 
     Raises:
         IndexMissingError: no such index or alias.
         IndexMismatchError: it stands for several, or was not made by this package.
         EngineError: the cluster refuses, or what answers is none.
     """
-    answer = yield Send(opening(name))
+    answer = yield Send(replace(opening(name), timeout=timeout))
     if not isinstance(answer, Mapping):
         raise RequestRefusedError(
             "the answer is not that of a search engine",
@@ -35,14 +59,15 @@ def open_target(name: str, dialect: Dialect, where: str) -> Generator[Step, Any,
             remedy="Check the address, and any proxy before it",
         )
     index = opened(name, answer, where)
-    within = None if index.name == name else (yield from _filter_of(name, index.name))
-    return index, Target(name, dialect, index.schema, behind=index.name, within=within, preference=uuid4().hex)
+    within = None if index.name == name else (yield from _filter_of(name, index.name, timeout))
+    return index, Target(name, dialect, index.schema, behind=index.name, within=within, preference=preference)
 
 
-def _filter_of(alias: str, index: str) -> Generator[Step, Any, Mapping[str, Any] | None]:
+def _filter_of(alias: str, index: str, timeout: float | None) -> Generator[Step, Any, Mapping[str, Any] | None]:
     """The filter of an alias; None where there is none, or this user may not look: the engine applies it anyway."""
     try:
-        answer = yield Send(Request.json("GET", f"/{quote(index, safe='')}/_alias/{quote(alias, safe='')}"))
+        path = f"/{quote(index, safe='')}/_alias/{quote(alias, safe='')}"
+        answer = yield Send(Request.json("GET", path, timeout=timeout))
         found: Mapping[str, Any] | None = answer[index]["aliases"][alias].get("filter")
     except (EngineError, KeyError, TypeError):
         return None

@@ -5,9 +5,10 @@ Nothing here waits: a searcher turns a call into a generator of steps, which a c
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from typing import Any
 
@@ -24,6 +25,7 @@ from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, plan_search
 from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.request import SearchRequest
@@ -50,6 +52,13 @@ class Searcher:
     settings: Settings
     encoder: TextEncoder | None
     reranker: Reranker | None
+    opened_at: float = field(default_factory=time.monotonic, compare=False)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it searches an alias that was last looked at a while ago."""
+        is_alias = self.target.behind not in {None, self.target.index}
+        return is_alias and time.monotonic() - self.opened_at > FRESH
 
     @property
     def is_one_model(self) -> bool:

@@ -166,6 +166,24 @@ async def test_the_asynchronous_client_follows_too(engine_url, reindexed) -> Non
         assert len(await client.search("3 coffee", 60, legs=["dense"])) == 60
 
 
+def test_a_filter_that_changed_is_seen_after_a_while(connection, index_name, monkeypatch) -> None:
+    """The engine applies the new filter at once; the graph search knows it beforehand once the alias is looked at."""
+    name = filled(connection, index_name(), passages(COUNT))
+    alias = f"{name}-tenant"
+
+    def show(brand):
+        add = {"index": name, "alias": alias, "filter": {"term": {"fields.brand": brand}}}
+        connection.send(Request.json("POST", "/_aliases", {"actions": [{"add": add}]}))
+
+    show("Sony")
+    client = opened(connection, alias)
+    show("Canon")
+    assert len(client.search("3 coffee", legs=["dense"])) == 0
+    monkeypatch.setattr("hybrid_search.search.searcher.FRESH", 0.0)
+    found = client.search("3 coffee", 100, legs=["dense"])
+    assert (len(found), {hit.fields["brand"] for hit in found}) == (100, {"Canon"})
+
+
 @pytest.mark.parametrize("dimension", [16, 8])
 def test_an_alias_that_moved_to_other_models_is_refused(connection, reindexed, dimension) -> None:
     """Of the same dimension or another: the client's vectors mean nothing there, and the error says why."""

@@ -13,7 +13,7 @@ from search_fakes import SCHEMA, PlaneEncoder, connection, engine
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.templates import index_body
-from hybrid_search.errors import HybridSearchError, IndexMismatchError
+from hybrid_search.errors import EngineTimeoutError, HybridSearchError, IndexMismatchError
 from hybrid_search.records import Fingerprint, Leg
 from hybrid_search.search import SearchClient
 from hybrid_search.search.searcher import with_models_of
@@ -100,3 +100,24 @@ def test_options_of_a_wrong_kind_are_the_packages_errors() -> None:
         for wrong in ({"legs": 5}, {"k": "ten"}, {"fusion": 3}, {"windw": 3}):
             with pytest.raises(HybridSearchError):
                 client.search("q", **wrong)
+
+
+def test_a_look_at_the_alias_that_fails_leaves_the_client_searching(monkeypatch) -> None:
+    """A cluster that does not say what an alias stands for is searched as it was, and not asked at every search."""
+    looks = []
+
+    def aliased(request):
+        if request.path == "/docs/_mapping":
+            looks.append(request.timeout)
+            if len(looks) > 1:
+                raise EngineTimeoutError("no answer")
+            return Answer(200, {"docs-1": respond(request).body["docs"]})
+        return respond(request) if request.path.endswith("_msearch") else Answer(200, {})
+
+    monkeypatch.setattr("hybrid_search.search.searcher.FRESH", 0.01)
+    with SearchClient("docs", encoder=PlaneEncoder(), connection=connection(aliased)) as client:
+        time.sleep(0.02)
+        assert len(client.search("q")) == 2
+        monkeypatch.setattr("hybrid_search.search.searcher.FRESH", 60)
+        assert len(client.search("q")) == 2
+    assert looks == [None, 2.0]
