@@ -13,6 +13,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import IndexMismatchError, IngestError, SettingsError
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.load import LoadOptions
+from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.source import Opened, SourceOptions, index_source
 from hybrid_search.ingest.state.ledger import OnProgress
@@ -45,20 +46,20 @@ def recreate(
         IndexMismatchError: the index was not made by this package and is not confirmed.
         IngestError: documents were refused, or the new index lacks too many.
     """
-    files, what = files or LoadFiles(), what or SourceOptions()
-    if not indices.exists(connection, index):
+    files, what, retry = files or LoadFiles(), what or SourceOptions(), (options or LoadOptions()).retry
+    waiting = patient(connection, retry)
+    if not indices.exists(waiting, index):
         return index_source(
             source, index, connection, encoder, settings, files=files, what=what, progress=progress, options=options
         )
-    behind = indices.aliased(connection, index)
-    live = (build.live_index(connection, index) if behind else None) or index
-    _check_ours(connection, live, index, confirm)
+    behind = indices.aliased(waiting, index)
+    live = (build.live_index(waiting, index) if behind else None) or index
+    _check_ours(waiting, live, index, confirm)
     with Opened(source, encoder, settings, files, what) as looked_at:
-        retry = (options or LoadOptions()).retry
-        new = build.begin(connection, index, live, source=source, encoder=encoder, settings=settings, retry=retry)
+        new = build.begin(waiting, index, live, source=source, encoder=encoder, settings=settings, retry=retry)
         report = looked_at.load(new, connection, progress, options)
-    _check_whole(connection, report, index, live, what)
-    _swap(connection, index, live, new.name, is_alias=bool(behind))
+    _check_whole(waiting, report, index, live, what)
+    _swap(waiting, index, live, new.name, is_alias=bool(behind))
     return replace(report, index=index)
 
 

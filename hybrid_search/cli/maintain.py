@@ -43,7 +43,6 @@ def verify(
     """Compare an index with its source: print what is missing, stale or extra; exit status 1 if anything is."""
     from hybrid_search.engine.connection import connect
     from hybrid_search.ingest.maintain import verify as verifying
-    from hybrid_search.ingest.patience import patient
     from hybrid_search.read import documents
 
     settings = settings_of(settings_file, url, overrides)
@@ -55,7 +54,7 @@ def verify(
     with connect(settings.engine) as connection:
         on_bad = keep if skip_bad else None
         found = documents(source, settings.documents, format=format, on_bad=on_bad, unique_ids=False)
-        report = verifying.verify(found, index, patient(connection), settings.chunking, source=source_name, deep=deep)
+        report = verifying.verify(found, index, connection, settings.chunking, source=source_name, deep=deep)
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "bad": len(bad)}, indent=2))
     else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from hybrid_search.errors import HybridSearchError, QueryError
 
 if TYPE_CHECKING:
     from hybrid_search.records import SearchResult
+    from hybrid_search.search import SearchClient
     from hybrid_search.settings import Settings
 
 STDIN = "-"
@@ -49,40 +52,43 @@ def search(
     overrides: Set = None,
 ) -> None:
     """Search an index; every hit shows its rank and score in each leg."""
-    from hybrid_search.engine.connection import connect
     from hybrid_search.filters import parse_all
-    from hybrid_search.ingest.maintain.leftovers import mended
-    from hybrid_search.search import SearchClient
 
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
     settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     matching = parse_all(filters or ())
     settings = searching(settings, named_legs(legs))
-    with (
-        connect(settings.engine) as connection,
-        SearchClient(index, settings=settings, connection=connection) as client,
-    ):
-        if note := mended(connection, index):
-            typer.echo(f"Note: {note}", err=True)
-
-        def answer(text: str) -> SearchResult:
-            return client.search(
-                text,
-                k,
-                offset=offset,
-                legs=named_legs(legs),
-                filter=matching,
-                fusion=fusion,
-                window=window,
-                collapse=not passages,
-            )
-
+    with client_on(index, settings) as client:
+        answer = partial(
+            client.search,
+            k=k,
+            offset=offset,
+            legs=named_legs(legs),
+            filter=matching,
+            fusion=fusion,
+            window=window,
+            collapse=not passages,
+        )
         if query == [STDIN]:
             _write_each(answer, (line.strip() for line in sys.stdin.buffer if line.strip()))
         elif as_json:
             _write_lines(answer, [" ".join(query)])
         else:
             _show(answer(" ".join(query)), explain=explain)
+
+
+@contextmanager
+def client_on(index: str, settings: Settings) -> Iterator[SearchClient]:
+    """A client on an index; what a killed load has left there is restored, and said."""
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.maintain.leftovers import mended
+    from hybrid_search.search import SearchClient
+
+    with connect(settings.engine) as connection:
+        if note := mended(connection, index):
+            typer.echo(f"Note: {note}", err=True)
+        with SearchClient(index, settings=settings, connection=connection) as client:
+            yield client
 
 
 def named_legs(names: str | None) -> list[str] | None:

@@ -5,11 +5,11 @@ Nothing is made, changed or deleted before the first documents of the source wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
@@ -29,6 +29,7 @@ from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import running
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.chunking import Chunking
@@ -128,9 +129,10 @@ def index_source(
     """
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
+    retry = (options or LoadOptions()).retry
     with Opened(source, encoder, settings, files, what) as looked_at:
-        opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
-        _check_place(source, what, connection, opened)
+        opened = opened_or_created(connection, index, encoder, settings, retry)
+        _check_place(source, what, patient(connection, retry), opened)
         return replace(looked_at.load(opened, connection, progress, options), index=index)
 
 
@@ -203,30 +205,32 @@ class Opened:
         options: LoadOptions | None,
     ) -> IngestReport:
         """Load it into an index that is there."""
-        what, source, name = self._what, self._source, self._name
-        identity = None
-        if can_be_continued(source):
-            known = load_identity(
-                Path(source), self._settings, self._encoder, connection, opened, exclude=self._files.own
-            )
-            removals = read_state(connection, opened.name).removals
-            identity = {"limit": what.limit, "name": name, "removals": removals, **known}
+        source, waiting = self._source, patient(connection, (options or LoadOptions()).retry)
         default = state_folder() / journal_name(Path(source), connection.where, opened.name)
-        with open_files(self._files, default, identity) as files:
+        with open_files(self._files, default, self._identity(waiting, opened)) as files:
             self._keep_bad(files.bad)
             load = self._load(opened, connection, files, progress, options)
             with running(load, exclusive=True) as lease:
-                uuid = read_settings(connection, opened.name)["index.uuid"]
-                files.letters.belong_to(LetterOrigin(name, lease.load, opened.name, uuid, connection.where))
-                self._distrust(files.journal, connection, opened)
+                uuid = read_settings(waiting, opened.name)["index.uuid"]
+                files.letters.belong_to(LetterOrigin(self._name, lease.load, opened.name, uuid, connection.where))
+                self._distrust(files.journal, waiting, opened)
                 notes = files.notes()
                 load.run(self._remaining(files), files.done, lease, start=self._start(files))
-                if what.limit is None:
+                if self._what.limit is None:
                     lease.read_whole(place_of(source), load.documents)
             if files.journal is not None:
                 files.journal.finish()
-            warning = replica_warning(connection, opened.name)
+            warning = replica_warning(waiting, opened.name)
             return replace(load.report(lease, [*notes, *([] if warning is None else [warning])]), skipped=files.skipped)
+
+    def _identity(self, connection: Connection, opened: OpenedIndex) -> Mapping[str, Any] | None:
+        """What makes a later load the same one; None for a stream, which cannot be known again."""
+        if not can_be_continued(self._source):
+            return None
+        own, path = self._files.own, Path(self._source)
+        known = load_identity(path, self._settings, self._encoder, connection, opened, exclude=own)
+        removals = read_state(connection, opened.name).removals
+        return {"limit": self._what.limit, "name": self._name, "removals": removals, **known}
 
     def _load(
         self,

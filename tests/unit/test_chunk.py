@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import SettingsError
-from hybrid_search.ingest.stages.chunk import passages, passages_of
+from hybrid_search.ingest.stages.chunk import passages, passages_of, segments
 from hybrid_search.ingest.stages.sentences import sentence_starts
 from hybrid_search.records import Document
 
@@ -191,3 +191,32 @@ def test_sentences_are_a_partition_of_any_text(text):
     assert starts[0] == 0
     assert starts == sorted(set(starts))
     assert starts[-1] < max(1, len(text))
+
+
+@given(st.text("ab. \n", min_size=1, max_size=200))
+def test_segments_cover_a_text_without_a_gap(text):
+    """They join, none is empty or too long, and words are kept whole where a segment holds a space."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hybrid_search.ingest.stages.chunk.SEGMENT", 20)
+        found = segments(text)
+    assert [begin for begin, _ in found] == [0, *(end for _, end in found[:-1])]
+    assert found[-1][1] == len(text)
+    assert all(0 < end - begin <= 20 for begin, end in found)
+
+
+def test_a_long_text_is_cut_segment_by_segment(monkeypatch):
+    """30 lines of 10 words and segments of 200 characters: every word is in a passage, and none reaches too far."""
+    monkeypatch.setattr("hybrid_search.ingest.stages.chunk.SEGMENT", 200)
+    text = "".join(" ".join(f"w{line}x{word}" for word in range(10)) + "\n" for line in range(30))
+    asked = []
+
+    class Counting(Words):
+        def spans(self, texts):
+            asked.extend(map(len, texts))
+            return super().spans(texts)
+
+    made = passages(Document("d", text), Counting(), max_tokens=8, overlap=2)
+    assert max(asked) <= 200
+    assert [word for word in text.split() if not any(word in passage.text.split() for passage in made)] == []
+    assert all(len(passage.text.split()) <= 8 for passage in made)
+    assert [passage.number for passage in made] == list(range(len(made)))

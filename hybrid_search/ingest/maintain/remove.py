@@ -24,7 +24,7 @@ from hybrid_search.engine.indices import refresh
 from hybrid_search.engine.layout import DOC_ID, SOURCE
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError, SettingsError
-from hybrid_search.ingest.patience import Backoff, RetryPolicy
+from hybrid_search.ingest.patience import Backoff, RetryPolicy, patient
 from hybrid_search.ingest.state.cluster import update_state
 from hybrid_search.ingest.state.indexed import document_count, document_ids
 
@@ -119,7 +119,9 @@ def delete_documents(connection: Connection, index: str, ids: Iterable[str], *, 
     return removed
 
 
-def delete_where(connection: Connection, index: str, query: Mapping[str, Any]) -> int:
+def delete_where(
+    connection: Connection, index: str, query: Mapping[str, Any], *, retry: RetryPolicy | None = None
+) -> int:
     """Delete all passages that match a query of the engine; how many that were.
 
     Page by page by their ids rather than by ``_delete_by_query``, which stops at the first passage that is written at
@@ -129,7 +131,7 @@ def delete_where(connection: Connection, index: str, query: Mapping[str, Any]) -
         IngestError: the engine refuses to delete one of them.
     """
     deleted = 0
-    backoff = Backoff(RetryPolicy(), Event())
+    connection, backoff = patient(connection, retry), Backoff(retry or RetryPolicy(), Event())
     while ids := _matching(connection, index, query):
         if not deleted:
             update_state(connection, index, lambda state: replace(state, removals=state.removals + 1))

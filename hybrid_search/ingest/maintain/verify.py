@@ -11,6 +11,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, open_index, refresh
 from hybrid_search.engine.layout import SOURCE
 from hybrid_search.ingest.maintain.stored import spoiled
+from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import content_hash
 from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents
@@ -89,6 +90,7 @@ def verify(
     *,
     source: str | None = None,
     deep: bool = False,
+    retry: RetryPolicy | None = None,
 ) -> VerifyReport:
     """Compare all documents of a source with an index; no model is needed.
 
@@ -103,7 +105,9 @@ def verify(
         chunking: the settings with which the source was loaded; other settings make every document stale.
         source: its name: documents of other sources are not extra; None if the index holds nothing else.
         deep: see above.
+        retry: how long a busy or silent engine is waited for.
     """
+    connection = patient(connection, retry)
     refresh(connection, index)
     opened = open_index(connection, index)
     comparison = _Comparison(opened, connection, chunking, deep=deep)

@@ -18,6 +18,10 @@ from hybrid_search.records import Document, Passage
 
 Span = tuple[int, int]
 
+SEGMENT = 200_000
+"""Characters that are tokenized at once: a tokenizer holds some 200 bytes for each of them. No passage reaches from one
+segment into the next."""
+
 
 def passages(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overlap: int) -> list[Passage]:
     """The passages of one document, in order; at least one.
@@ -39,11 +43,46 @@ def passages_of(
     A document that carries vectors is one passage whatever its length: its vectors are those of the whole text.
     """
     _check_limits(max_tokens, overlap)
-    spans = tokenizer.spans([document.text for document in documents])
+    short = [document for document in documents if not _is_long(document)]
+    spans = iter(tokenizer.spans([document.text for document in short]))
     return [
-        _passages_of_one(document, tokens, tokenizer, max_tokens, overlap)
-        for document, tokens in zip(documents, spans, strict=True)
+        _passages_of_long(document, tokenizer, max_tokens, overlap)
+        if _is_long(document)
+        else _passages(document, _ranges_of(document, next(spans), tokenizer, max_tokens, overlap))
+        for document in documents
     ]
+
+
+def _is_long(document: Document) -> bool:
+    return len(document.text) > SEGMENT and not document.carries_vectors
+
+
+def _passages_of_long(document: Document, tokenizer: Tokenizer, max_tokens: int, overlap: int) -> list[Passage]:
+    """The passages of a long text, which is tokenized a segment at a time."""
+    ranges: list[Span] = []
+    for begin, end in segments(document.text):
+        piece = Document(document.id, document.text[begin:end])
+        if not piece.text.isspace():
+            found = _ranges_of(piece, tokenizer.spans([piece.text])[0], tokenizer, max_tokens, overlap)
+            ranges += [(begin + start, begin + stop) for start, stop in found]
+    return _passages(document, ranges or [_trimmed(document.text, 0, len(document.text))])
+
+
+def segments(text: str) -> list[Span]:
+    """Ranges of at most :data:`SEGMENT` characters that cover a text, cut at line ends, else at spaces."""
+    found: list[Span] = []
+    begin = 0
+    while len(text) - begin > SEGMENT:
+        most, half = begin + SEGMENT, begin + SEGMENT // 2
+        places = (text.rfind(mark, half, most) + len(mark) for mark in ("\n\n", "\n", ". ", " "))
+        end = next((place for place in places if place > half), most)
+        found.append((begin, end))
+        begin = end
+    return [*found, (begin, len(text))]
+
+
+def _passages(document: Document, ranges: Sequence[Span]) -> list[Passage]:
+    return [Passage(document, number, start, end) for number, (start, end) in enumerate(ranges)]
 
 
 def _check_limits(max_tokens: int, overlap: int) -> None:
@@ -56,15 +95,13 @@ def _check_limits(max_tokens: int, overlap: int) -> None:
         )
 
 
-def _passages_of_one(
+def _ranges_of(
     document: Document, tokens: Sequence[Span], tokenizer: Tokenizer, max_tokens: int, overlap: int
-) -> list[Passage]:
+) -> list[Span]:
     text = document.text
     if document.carries_vectors or len(tokens) <= max_tokens or text.isspace():
-        ranges = [_trimmed(text, 0, len(text))]
-    else:
-        ranges = _fitting_ranges(text, tokens, tokenizer, max_tokens, overlap)
-    return [Passage(document, number, start, end) for number, (start, end) in enumerate(ranges)]
+        return [_trimmed(text, 0, len(text))]
+    return _fitting_ranges(text, tokens, tokenizer, max_tokens, overlap)
 
 
 def _fitting_ranges(
