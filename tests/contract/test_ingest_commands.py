@@ -105,3 +105,48 @@ def test_the_cache_is_shown_and_pruned(command):
     status, output = command("cache", "info", "--json")
     assert (status, json.loads(output)["texts"]) == (0, 0)
     assert command("cache", "prune", "--unused-days", "0") == (0, "0 texts forgotten\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--recreate", "--sync"),
+        ("--recreate", "--limit", 5),
+        ("--recreate", "--dry-run"),
+        ("--sync", "--limit", 5),
+        ("--confirm", "it"),
+        ("--sync", "--max-removed", "some"),
+    ],
+    ids=lambda options: " ".join(map(str, options)),
+)
+def test_options_that_contradict_each_other_change_nothing(command, options):
+    """Exit status 2 before anything is asked, read or deleted."""
+    command("index", command.source, command.index)
+    status, _ = command("index", command.source, command.index, *options)
+    assert status == 2
+    assert command("verify", command.index, command.source)[0] == 0
+
+
+def test_a_dry_run_says_what_would_go(command):
+    """Of 20 documents 2 are gone from the source; nothing is removed."""
+    command("index", command.source, command.index)
+    command.source.write_text("".join(record_line(document) for document in documents(18, vectors=True)))
+    status, output = command("index", command.source, command.index, "--sync", "--dry-run")
+    assert (status, "2 removed by --sync: 2 of 20 documents (d18, d19)" in output) == (0, True)
+    status, output = command("delete", command.index, "--query", '{"match_all": {}}', "--dry-run")
+    assert (status, "20 of 20 documents" in output) == (0, True)
+    status, output = command("delete", command.index, "--query", '{"match_all": {}}')
+    assert (status, "none was deleted" in output) == (1, True)
+    assert command("delete", "*", "--query", '{"match_all": {}}')[0] == 2
+    status, output = command("delete", command.index, "--query", '{"match_all": {}}', "--max-removed", "all")
+    assert (status, output) == (0, "20 passages deleted\n")
+
+
+def test_verify_passes_over_bad_records_when_asked(command):
+    """A source with one bad line can be loaded, verified and synced; what was left out is counted."""
+    command.source.write_text("{broken\n" + command.source.read_text())
+    bad = command.folder / "bad.jsonl"
+    assert command("index", command.source, command.index, "--skip-bad", bad, "--sync")[0] == 0
+    status, output = command("verify", command.index, command.source, "--skip-bad")
+    assert (status, "1 bad records were left out" in output) == (0, True)
+    assert command("verify", command.index, command.source)[0] == 2

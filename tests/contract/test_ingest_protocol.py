@@ -343,3 +343,21 @@ def test_a_journal_is_not_believed_when_its_passages_are_gone(connection, index_
     assert report.resumed == 0
     assert any("has lost documents that were settled" in note for note in report.notes)
     assert verify(documents_of(source), index, connection, SETTINGS.chunking).is_equal
+
+
+def test_a_load_that_was_taken_for_dead_stops(connection, index, monkeypatch):
+    """It slept for too long, and another load of its source has begun: its next sign of life finds no place."""
+    monkeypatch.setattr("hybrid_search.ingest.state.lease.RENEWAL", 0.05)
+    with leased(connection, connection, index, "s", exclusive=True) as lease:
+        lease.check()
+        newer = RunningLoad("s", "elsewhere", 1, 0.0, 0.0, time.time())
+        change_state(connection, index, loads={str(lease.load + 1): newer})
+        with pytest.raises(IngestError, match="has taken this one for dead"):
+            wait_until_lost(lease)
+    change_state(connection, index, loads={})
+
+
+def wait_until_lost(lease):
+    while True:
+        lease.check()
+        time.sleep(0.01)
