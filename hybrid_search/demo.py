@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hybrid_search.cli.progress import progress_bar
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.engine import Connection, connect
-from hybrid_search.engine.indices import delete_index
+from hybrid_search.engine.indices import delete_index, read_meta
 from hybrid_search.errors import IndexMismatchError
 from hybrid_search.ingest import IngestReport, index_documents
 from hybrid_search.read import stdlib
@@ -77,11 +77,13 @@ def _local_url(console: Console) -> str:
 
 
 def _load(connection: Connection, encoder: TextEncoder) -> IngestReport:
-    """Load what the index lacks; an index of the demo that other models made is made anew."""
+    """Load what the index lacks; an index of the demo that other models or settings made is made anew."""
     documents = list(stdlib.documents())
     try:
         return _index(documents, connection, encoder)
     except IndexMismatchError:
+        if not read_meta(connection, INDEX):
+            raise  # somebody else's index of that name is not the demo's to delete
         delete_index(connection, INDEX)
         return _index(documents, connection, encoder)
 

@@ -10,13 +10,19 @@ from hybrid_search.encode import load_encoder
 from hybrid_search.engine import connect
 from hybrid_search.ingest import IngestReport
 from hybrid_search.ingest import index_documents as load
+from hybrid_search.ingest.pipeline import PROGRAM
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Document
 from hybrid_search.settings import Settings
 
 
 def index_documents(
-    documents: Iterable[Document], index: str, *, url: str | None = None, settings: Settings | None = None
+    documents: Iterable[Document],
+    index: str,
+    *,
+    url: str | None = None,
+    settings: Settings | None = None,
+    source: str = PROGRAM,
 ) -> IngestReport:
     """Load documents into an index, which is made if it is not there; a document loaded again replaces itself.
 
@@ -27,14 +33,15 @@ def index_documents(
         index: an index, or an alias of one.
         url: the cluster, instead of that of the settings; without either, the local node.
         settings: None takes the defaults and the environment.
+        source: the source's name; documents of another source are not overwritten.
 
     Raises:
         RecordError: a document that no index can hold; those before it are loaded.
-        IndexMismatchError: the index was made with other models.
-        IngestError: the engine refused documents; the first is named.
+        IndexMismatchError: the index was made with other models, or settings that only a new one can have.
+        IngestError: the engine refused documents, the first is named; or an id belongs to another source.
         EngineError: the cluster cannot be reached, or refuses.
     """
     settings = load_settings() if settings is None else settings
     engine = settings.engine if url is None else msgspec.structs.replace(settings.engine, url=url)
     with connect(engine) as connection:
-        return load(documents, index, connection, load_encoder(settings), settings)
+        return load(documents, index, connection, load_encoder(settings), settings, source=source)

@@ -42,6 +42,8 @@ def init(
 
     if output != STDOUT and output.exists() and not force:
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
+    if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
+        raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
     seen = survey(source, format=format, sample=sample)
     text = settings_text(seen)
     if output != STDOUT:

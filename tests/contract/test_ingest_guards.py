@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from loading import GeneratedEncoder, documents, record_line
 
+from hybrid_search import demo
 from hybrid_search.engine import indices
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IngestError, ModelError, RecordError, SettingsError, SourceError
@@ -246,3 +247,18 @@ def test_a_load_after_a_removal_does_not_trust_the_journal(connection, source):
     source.write(40)
     assert source.load().indexed == 10
     assert source.ids() == 40
+
+
+def test_the_demo_deletes_only_what_it_made(connection, index_name, monkeypatch):
+    """An index of its name that somebody else made is refused; one of other models is the demo's own, and made anew."""
+    name = index_name()
+    monkeypatch.setattr(demo, "INDEX", name)
+    monkeypatch.setattr(demo.stdlib, "documents", lambda: documents(3))
+    connection.send(Request.json("PUT", f"/{name}/_doc/1", {"any": 1}, refresh="true"))
+    with pytest.raises(IndexMismatchError, match="was not made by hybrid-search"):
+        demo._load(connection, GeneratedEncoder())
+    assert indices.count(connection, name, {"match_all": {}}) == 1
+    indices.delete_index(connection, name)
+    other = replace(GeneratedEncoder().dense, weights="f" * 16)
+    demo._load(connection, GeneratedEncoder(dense=other))
+    assert demo._load(connection, GeneratedEncoder()).indexed == 3

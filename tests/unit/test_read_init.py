@@ -141,6 +141,13 @@ def test_a_file_that_is_there_is_kept(products, run, tmp_path):
     assert load_settings(target, {}, {}).documents.id == "sku"
 
 
+def test_the_source_itself_is_never_written_over(run, products):
+    """Not even with --force."""
+    before = products.read_bytes()
+    assert "is the source itself" in str(run(products, "--force", "-o", products).exception)
+    assert products.read_bytes() == before
+
+
 def test_a_dash_prints_the_settings_and_nothing_else_on_standard_output(products, run, tmp_path):
     """The table goes to standard error, so that the output can be sent to a file."""
     result = run(products, "-o", "-")
