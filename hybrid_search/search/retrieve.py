@@ -244,6 +244,11 @@ def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, si
     return legs.dense(vector, target.dialect, size=size, candidates=plan.candidates, filter=matching)
 
 
+def asks_too_much(error: EngineError) -> bool:
+    """Whether an engine refuses a query for the number of its clauses: one of fewer words may be taken."""
+    return _TOO_MANY_CLAUSES.search(error.what) is not None
+
+
 def _give_up(asks: Sequence[LegSearch], error: EngineError) -> None:
     """No answer: the legs that have found nothing yet have failed, the others keep what they have."""
     for failed in asks:
@@ -257,7 +262,7 @@ def _read(one_ask: LegSearch, found: Found | EngineError, plan: Plan) -> LegSear
     """Keep what a leg found; what to ask again when more passages are needed to fill its window."""
     one, leg = one_ask.one, one_ask.leg
     if isinstance(found, EngineError):
-        if one_ask.shorter is not None and _TOO_MANY_CLAUSES.search(found.what):
+        if one_ask.shorter is not None and asks_too_much(found):
             return one_ask.shorter()
         _give_up([one_ask], found)
         return None
