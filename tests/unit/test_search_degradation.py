@@ -44,6 +44,7 @@ ILL_FORMED = [
     (lambda found: EncodedTexts(found.dense * 0, found.sparse), "a vector that is zero or not finite"),
     (lambda found: EncodedTexts(found.dense[:, None], found.sparse), "a vector of shape (1, 2)"),
     (lambda found: EncodedTexts(None, found.sparse), "the encoder gave 0 vectors for 1 texts"),
+    (lambda found: EncodedTexts([["x"]], found.sparse), "what is no vector"),
     (lambda _: None, "the encoder gave NoneType instead of EncodedTexts"),
 ]
 
