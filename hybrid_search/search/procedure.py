@@ -84,7 +84,7 @@ def _result(
     return SearchResult(
         query=one.query,
         hits=_page(one, ranked, stored, plan),
-        legs=one.reports,
+        legs={leg: one.reports[leg] for leg in Leg if leg in one.reports},
         fusion=plan.fusion.among(set(plan.legs) - set(one.errors)).label,
         reranker=None if plan.reranking is None or unranked else reranker,
         took_ms=took,
