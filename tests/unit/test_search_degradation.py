@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from search_fakes import PlaneEncoder, bodies, engine, leg_of
+from search_fakes import PlaneEncoder, bodies, engine, found, leg_of
 from test_search_procedure import REFUSED, RUNS, Asked
 
 from hybrid_search.encode.protocols import EncodedTexts
@@ -149,6 +149,8 @@ LOGIN = "<html><body>Please log in"
         ({"took": 3}, "the answer is not that of a search engine"),
         ({"responses": []}, "0 answers to 3 searches"),
         ({"responses": [{"hits": {}}] * 3}, "the answer is not that of a search engine"),
+        ({"responses": [found([{"_id": "a#0", "_score": None}])] * 3}, "the answer is not that of a search engine"),
+        ({"responses": [found([{"_score": 1.0}])] * 3}, "the answer is not that of a search engine"),
         ({"responses": [LOGIN] * 3}, "the answer is not that of a search engine"),
         ({"responses": [{"error": "broken", "status": "odd"}] * 3}, "the answer is not that of a search engine"),
     ],
