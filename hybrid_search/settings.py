@@ -216,9 +216,9 @@ class SearchSettings(Section, frozen=True):
     in min-max, z-score and theoretical-min :data:`~hybrid_search.search.plan.STARTER_WEIGHT`.
 
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
-    min-max .3339 / .7327, z-score .3319 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
+    min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
     .3317 / .7209). Min-max with a weight of .4 or .6 for BM25: .3294 / .7241 or .3304 / .7332; with a window of 50 or
-    20: .3315 / .7314 or .3275 / .7315. With the starter as third leg: min-max .3383 / .7385, z-score .3386 / .7381.
+    20: .3315 / .7314 or .3275 / .7315. With the starter as third leg: min-max .3383 / .7385, z-score .3377 / .7381.
     A graph search of width 200 finds 99.8 % of the 100 nearest of NFCorpus dev, one of width 100 finds 99.1 %;
     nDCG@10 of either is that of exact search to .0006.
     """

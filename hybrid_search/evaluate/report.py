@@ -49,9 +49,9 @@ def experiment_table(experiment: Experiment) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, title=f"{experiment.queries:,} judged queries", title_justify="left")
-    table.add_column("system")
+    table.add_column("system", overflow="fold")
     measures = experiment.measures
-    for name in (*measures, "difference, 95 %", "p (Holm)"):
+    for name in (*measures, "difference 95 %", "p (Holm)"):
         table.add_column(name, justify="right", no_wrap=True)
     compared = experiment.comparisons()
     best = {name: max(row.scores.mean[name] for row in experiment.rows) for name in measures}
@@ -71,7 +71,7 @@ def notes(experiment: Experiment) -> list[str]:
     name, best = experiment.measures[0], experiment.best_leg.system.name
     compared = sum(not row.system.is_leg for row in experiment.rows)
     lines = [
-        f"difference: in {name} to {best}, with its 95 % interval (paired bootstrap)",
+        f"difference: the 95 % interval of that in {name} to {best} (paired bootstrap)",
         f"p: paired randomisation test of it, corrected for {compared} comparisons (Holm)",
     ]
     if experiment.empty:
@@ -152,10 +152,11 @@ def _comparison_json(one: Comparison | None) -> dict[str, Any]:
 
 
 def _interval(one: Comparison | None) -> str:
-    if one is None or one.interval is None:
-        return "" if one is None else f"{one.difference:+.4f}"
-    low, high = one.interval
-    return f"{one.difference:+.4f} ({low:+.4f} {high:+.4f})"
+    """From where to where the difference lies; the difference itself where there is no interval."""
+    if one is None:
+        return ""
+    low, high = one.interval or (one.difference, one.difference)
+    return f"{low:+.3f} {high:+.3f}"
 
 
 def _p_value(one: Comparison | None) -> str:

@@ -8,6 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
+from hybrid_search.errors import InputError
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search import SearchClient
 from hybrid_search.search.plan import indexed_legs
@@ -31,10 +32,17 @@ class Timing:
 def time_searches(client: SearchClient, queries: Sequence[Query], *, k: int = 10) -> list[Timing]:
     """Each leg of the index alone, without encoding; then the whole search as the client's settings have it, by step.
 
-    The first few queries are asked before the clock starts.
+    The first few queries are asked before the clock starts. Queries without a text are passed over, and so is a leg
+    that weighs 0.
+
+    Raises:
+        InputError: no query is left.
     """
+    queries = [query for query in queries if query.text.strip() or query.dense is not None or query.sparse is not None]
+    if not queries:
+        raise InputError("no query to time", remedy="Give queries with a text")
     timings = []
-    for leg in indexed_legs(client.searcher.target.schema):
+    for leg in client.searcher.fusion().having_a_say(indexed_legs(client.searcher.target.schema)):
         results = _results(client, queries, k, legs=[leg], rerank=False)
         timings.append(_timing(leg.value, [r.took_ms["total"] - r.took_ms["encode"] for r in results], results))
     results = _results(client, queries, k)

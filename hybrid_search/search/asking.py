@@ -165,8 +165,7 @@ def _found(response: Any, target: Target) -> Found | EngineError:
             return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
         for hit in hits:
-            if hit["_id"] and hit.get("_index", target.behind) != target.behind and target.behind is not None:
-                raise AliasMovedError(target, hit["_index"])
+            _check_hit(hit, target)
         return Found(
             hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
         )
@@ -174,6 +173,13 @@ def _found(response: Any, target: Target) -> Found | EngineError:
         unreadable = _unreadable(response, target.where)
         unreadable.__cause__ = error
         return unreadable
+
+
+def _check_hit(hit: Any, target: Target) -> None:
+    """Raises what a hit without an id or a score raises, and AliasMovedError for one of another index."""
+    str(hit["_id"]), float(hit["_score"])
+    if target.behind is not None and hit.get("_index", target.behind) != target.behind:
+        raise AliasMovedError(target, hit["_index"])
 
 
 def _unreadable(answer: Any, where: str) -> EngineError:

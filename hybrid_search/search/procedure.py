@@ -25,7 +25,7 @@ from hybrid_search.search.reasons import why_nothing
 from hybrid_search.search.rerank import Reranked, checked_scores, combine
 from hybrid_search.search.retrieve import Retrieved, encode, retrieve
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.steps import Score, Step
+from hybrid_search.search.steps import ModelBusyError, Score, Step
 
 Outcome = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""
@@ -63,9 +63,7 @@ def search(
         stored = yield from fetch_hits(retrieved, fused, plan.reach, target, budget)
         yield from _say_why_nothing(retrieved, fused, plan, target, budget)
     with clock("rerank"):
-        ranked = []
-        for one, hits in zip(retrieved, fused, strict=True):
-            ranked.append((yield from _rerank(one, hits, stored, plan)))
+        ranked = yield from _reranked(retrieved, fused, stored, plan)
     took = clock.milliseconds()
     return [
         one.error or _result(one, hits, stored, plan, reranker=reranker, took=took)
@@ -86,7 +84,7 @@ def _result(
     return SearchResult(
         query=one.query,
         hits=_page(one, ranked, stored, plan),
-        legs=one.reports,
+        legs={leg: one.reports[leg] for leg in Leg if leg in one.reports},
         fusion=plan.fusion.among(set(plan.legs) - set(one.errors)).label,
         reranker=None if plan.reranking is None or unranked else reranker,
         took_ms=took,
@@ -123,21 +121,31 @@ class Stopwatch:
         return {**self._steps, "total": (time.perf_counter() - self._begin) * 1000}
 
 
-def _rerank(
-    one: Retrieved, fused: Sequence[Fused], stored: Mapping[str, Stored], plan: Plan
-) -> Generator[Step, Any, list[Reranked]]:
-    """The first hits reranked where the plan says so and the reranker does; what was not fetched is left out."""
-    hits = [hit for hit in fused if one.best(hit).passage_id in stored][: plan.reach]
-    as_fused = [Reranked(hit, hit.score, None) for hit in hits]
-    if plan.reranking is None or not hits:
-        return as_fused
-    texts = [stored[one.best(hit).passage_id][layout.TEXT] for hit in hits[: plan.reranking.window]]
-    try:
-        scores = checked_scores((yield Score(one.query.text, texts, plan.timeout)), len(texts))
-    except HybridSearchError as error:
-        one.warnings.append(f"not reranked: {error}")
-        return as_fused
-    return combine(hits, scores, plan.reranking.weight)
+def _reranked(
+    retrieved: Sequence[Retrieved], fused: Sequence[Sequence[Fused]], stored: Mapping[str, Stored], plan: Plan
+) -> Generator[Step, Any, list[list[Reranked]]]:
+    """The first hits of every query, reranked where the plan says so; what was not fetched is left out.
+
+    Where the reranker fails, the fused order stays. One that was too busy for a query is not waited for again.
+    """
+    ranked: list[list[Reranked]] = []
+    busy: ModelBusyError | None = None
+    for one, found in zip(retrieved, fused, strict=True):
+        hits = [hit for hit in found if one.best(hit).passage_id in stored][: plan.reach]
+        ranked.append([Reranked(hit, hit.score, None) for hit in hits])
+        if plan.reranking is None or not hits:
+            continue
+        texts = [stored[one.best(hit).passage_id][layout.TEXT] for hit in hits[: plan.reranking.window]]
+        try:
+            if busy is not None:
+                raise busy
+            scores = checked_scores((yield Score(one.query.text, texts, plan.timeout)), len(texts))
+        except HybridSearchError as error:
+            busy = error if isinstance(error, ModelBusyError) else None
+            one.warnings.append(f"not reranked: {error}")
+        else:
+            ranked[-1] = combine(hits, scores, plan.reranking.weight)
+    return ranked
 
 
 def _page(one: Retrieved, ranked: Sequence[Reranked], stored: Mapping[str, Stored], plan: Plan) -> list[Hit]:

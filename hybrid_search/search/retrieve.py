@@ -23,7 +23,7 @@ from hybrid_search.search.asking import Budget, Found, Target, ask
 from hybrid_search.search.collapse import Best, best_passages
 from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.steps import Encode, Encoded, Step
+from hybrid_search.search.steps import Encode, Encoded, ModelBusyError, Step
 from hybrid_search.search.words import first_words
 
 WIDER = 4
@@ -93,20 +93,20 @@ def encode(queries: Sequence[Query], plan: Plan) -> Generator[Step, Any, list[Re
     """
     retrieved = [Retrieved(query) for query in queries]
     lacking = [one for one in retrieved if _missing_vectors(one.query, plan)]
-    failures = 0
-    batches = [lacking] if lacking else []
+    failures, batches = 0, [lacking] if lacking else []
     while batches:
-        batch = batches.pop(0)
+        batch, *batches = batches
         try:
             encoded: Encoded = yield Encode([one.query.text for one in batch], plan.timeout)
         except HybridSearchError as error:
             failures += 1
+            if isinstance(error, ModelBusyError) or failures == HOPELESS:
+                _fail([one for rest in (batch, *batches) for one in rest], plan, error)
+                break
             if len(batch) > 1:
                 batches = [[one] for one in batch]
             else:
-                alike = batch if failures < HOPELESS else [one for rest in [batch, *batches] for one in rest]
-                batches = batches if failures < HOPELESS else []
-                _fail(alike, plan, error)
+                _fail(batch, plan, error)
         else:
             failures = 0
             for row, one in enumerate(batch):
@@ -131,10 +131,8 @@ def _keep_vector(one: Retrieved, leg: Leg, encoded: Encoded, row: int, count: in
     vectors: Any = encoded.vectors.dense if leg is Leg.DENSE else encoded.vectors.sparse
     if fault := ill_formed(vectors, row, count):
         one.failed(leg, ModelError(f"the encoder gave {fault}", remedy="Look at the model, or leave the leg out"))
-    elif leg is Leg.DENSE:
-        one.query = replace(one.query, dense=vectors[row])
-    else:
-        one.query = replace(one.query, sparse=vectors[row])
+        return
+    one.query = replace(one.query, dense=vectors[row]) if leg is Leg.DENSE else replace(one.query, sparse=vectors[row])
     if leg is Leg.DENSE and row in encoded.too_long:
         of_all = f"{encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
         one.cuts[Leg.DENSE] = f"the dense leg read the first {of_all}"
@@ -142,17 +140,19 @@ def _keep_vector(one: Retrieved, leg: Leg, encoded: Encoded, row: int, count: in
 
 def ill_formed(vectors: Any, row: int, count: int) -> str | None:
     """What is wrong with the vector of this row among ``count`` dense or sparse ones; None where nothing is."""
-    if vectors is None or len(vectors) != count:
-        return f"{0 if vectors is None else len(vectors)} vectors for {count} texts"
-    vector = vectors[row]
-    if isinstance(vector, Mapping):
-        weights = np.array(list(vector.values()), dtype=np.float64)
-        return (
-            None if np.isfinite(weights).all() and (weights > 0).all() else "a weight that is not positive and finite"
-        )
-    if np.ndim(vector) != 1:
-        return f"a vector of shape {np.shape(vector)}"
-    return None if np.isfinite(vector).all() and np.any(vector) else "a vector that is zero or not finite"
+    try:
+        if vectors is None or len(vectors) != count:
+            return f"{0 if vectors is None else len(vectors)} vectors for {count} texts"
+        vector = vectors[row]
+        if isinstance(vector, Mapping):
+            weights = np.array(list(vector.values()), dtype=np.float64)
+            positive = np.isfinite(weights).all() and (weights > 0).all()
+            return None if positive else "a weight that is not positive and finite"
+        if np.ndim(vector) != 1:
+            return f"a vector of shape {np.shape(vector)}"
+        return None if np.isfinite(vector).all() and np.any(vector) else "a vector that is zero or not finite"
+    except (TypeError, ValueError) as error:
+        return f"what is no vector: {error}"
 
 
 @dataclass(slots=True)
@@ -244,6 +244,11 @@ def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, si
     return legs.dense(vector, target.dialect, size=size, candidates=plan.candidates, filter=matching)
 
 
+def asks_too_much(error: EngineError) -> bool:
+    """Whether an engine refuses a query for the number of its clauses: one of fewer words may be taken."""
+    return _TOO_MANY_CLAUSES.search(error.what) is not None
+
+
 def _give_up(asks: Sequence[LegSearch], error: EngineError) -> None:
     """No answer: the legs that have found nothing yet have failed, the others keep what they have."""
     for failed in asks:
@@ -257,7 +262,7 @@ def _read(one_ask: LegSearch, found: Found | EngineError, plan: Plan) -> LegSear
     """Keep what a leg found; what to ask again when more passages are needed to fill its window."""
     one, leg = one_ask.one, one_ask.leg
     if isinstance(found, EngineError):
-        if one_ask.shorter is not None and _TOO_MANY_CLAUSES.search(found.what):
+        if one_ask.shorter is not None and asks_too_much(found):
             return one_ask.shorter()
         _give_up([one_ask], found)
         return None

@@ -272,7 +272,7 @@ def _query(query: str | Query, matching: Filter | str | None) -> Query:
     query = replaced(query, text=unicodedata.normalize("NFC", query.text))
     if matching is None:
         return query
-    added = parse(matching) if isinstance(matching, str) else matching
+    added = parse(unicodedata.normalize("NFC", matching)) if isinstance(matching, str) else matching
     return replaced(query, filter=added if query.filter is None else query.filter & added)
 
 

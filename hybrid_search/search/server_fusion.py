@@ -25,7 +25,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Found, Target, ask
 from hybrid_search.search.collapse import best_passages
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.retrieve import Retrieved, leg_searches
+from hybrid_search.search.retrieve import LegSearch, Retrieved, asks_too_much, leg_searches
 from hybrid_search.search.steps import Step
 
 
@@ -35,32 +35,39 @@ def retrieve_fused(
     """Fill in what the server ranked for every query, or its error; ``plan.window`` counts the passages of each leg.
 
     There are no legs to go on without: a query that the engine refuses (UnsupportedError where this version, licence
-    or set of plugins cannot fuse) is not answered.
+    or set of plugins cannot fuse) is not answered. One that it finds too long is asked again with half the words of
+    each leg, for the clauses of all legs count together.
     """
-    asked: list[tuple[Retrieved, Callable[[float], legs.Body]]] = []
-    for one in retrieved:
+    pending = [(one, list(leg_searches(one, plan, target))) for one in retrieved]
+    while pending:
+        asked: list[tuple[Retrieved, list[LegSearch], Callable[[float], legs.Body]]] = []
+        for one, searches in pending:
+            try:
+                if body := _body(one, searches, plan, target):
+                    asked.append((one, searches, partial(_search, body, plan.window)))
+            except HybridSearchError as error:
+                one.error = error
+        if not asked:
+            return
         try:
-            if body := _body(one, plan, target):
-                asked.append((one, partial(_search, body, plan.window)))
-        except HybridSearchError as error:
-            one.error = error
-    if not asked:
-        return
-    try:
-        answers = yield from ask([body for _, body in asked], target, budget)
-    except EngineError as error:
-        answers = [error] * len(asked)
-    for (one, _), found in zip(asked, answers, strict=True):
-        _read(one, found, plan)
+            answers = yield from ask([body for _, _, body in asked], target, budget)
+        except EngineError as error:
+            answers = [error] * len(asked)
+        pending = []
+        for (one, searches, _), found in zip(asked, answers, strict=True):
+            if isinstance(found, EngineError) and asks_too_much(found) and any(s.shorter for s in searches):
+                pending.append((one, [s.shorter() if s.shorter else s for s in searches]))
+            else:
+                _read(one, found, plan)
 
 
 def _search(body: legs.Body, size: int, within: float) -> legs.Body:
     return legs.fused_search(body, size=size, timeout=within)
 
 
-def _body(one: Retrieved, plan: Plan, target: Target) -> legs.Body | None:
+def _body(one: Retrieved, asks: Sequence[LegSearch], plan: Plan, target: Target) -> legs.Body | None:
     """The legs as one search; None where the query leaves nothing to search for."""
-    searches = {ask.leg: ask.query(plan.window) for ask in leg_searches(one, plan, target)}
+    searches = {one_ask.leg: one_ask.query(plan.window) for one_ask in asks}
     if len(searches) > 1:
         shares = plan.fusion.shares(plan.legs)
         weights: dict[Leg, float] | None = shares if plan.fusion.weights else None

@@ -13,7 +13,7 @@ from contextvars import copy_context
 from typing import Any
 
 from hybrid_search.errors import ModelError
-from hybrid_search.search.steps import Encode, Score
+from hybrid_search.search.steps import Encode, ModelBusyError, Score
 
 Ask = Callable[[Encode | Score], Any]
 
@@ -34,7 +34,7 @@ class ModelWorkers:
             together: encoder and reranker are one object, which takes one caller at a time.
 
         Raises:
-            ModelError: the model was busy with others for as long as the step may wait.
+            ModelBusyError: the model was busy with others for as long as the step may wait.
         """
         future = self._submitted(ask, step, together=together)
         wait([future], timeout=step.patience)
@@ -68,9 +68,9 @@ class ModelWorkers:
             raise ModelError("the client is closed", remedy="Search before it is closed, or open another") from error
 
 
-def _busy(step: Encode | Score) -> ModelError:
+def _busy(step: Encode | Score) -> ModelBusyError:
     model = "encoder" if isinstance(step, Encode) else "reranker"
-    return ModelError(
+    return ModelBusyError(
         f"the {model} was busy with other searches for {step.patience:g} s",
         remedy="Search less at a time, or raise search.timeout",
     )

@@ -146,6 +146,20 @@ def test_evaluate_prints_a_table(invoke, index, judged) -> None:
     assert "1 queries without judgements were left out" in result.stdout
 
 
+def test_evaluate_follows_beir_where_a_query_is_a_document(invoke, index, judged) -> None:
+    """The query's own document is left out of a BEIR folder's rankings; an empty query counts 0; both are said."""
+    lines = ['{"_id": "strptime", "text": "date from a string"}', '{"_id": "q9", "text": ""}']
+    (judged / "queries.jsonl").write_text("\n".join(lines))
+    (judged / "qrels" / "test.tsv").write_text("strptime\tsorted\t1\nq9\tzlib\t1\n")
+    arguments = ["evaluate", index, "--queries", judged, "--qrels", judged, "--json", "--window", 20]
+    report = json.loads(invoke(*arguments).stdout)
+    assert report["systems"][0]["RR@10"] == 1 / 2
+    assert (report["empty"], report["identical_ids_left_out"], "R@20" in report["systems"][0]) == (1, 1, True)
+    kept = json.loads(invoke(*arguments, "--keep-identical").stdout)
+    assert kept["systems"][0]["RR@10"] == 1 / 4
+    assert kept["identical_ids_left_out"] is None
+
+
 def test_evaluate_refuses_judgements_of_other_queries(invoke, index, judged) -> None:
     """Nothing to measure is an error of the input."""
     (judged / "qrels" / "test.tsv").write_text("other\tstrptime\t1\n")

@@ -9,7 +9,7 @@ from test_search import SCHEMA, CircleEncoder, at, load
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.indices import create_index, refresh
 from hybrid_search.engine.protocols import Request
-from hybrid_search.errors import QueryError, RequestRefusedError
+from hybrid_search.errors import QueryError, RequestRefusedError, UnsupportedError
 from hybrid_search.records import Document, EncodedPassage, Leg, Passage, Query, SearchResult
 from hybrid_search.search import SearchClient, legs
 from hybrid_search.search.words import first_words
@@ -113,6 +113,18 @@ def test_a_sparse_query_that_the_engine_finds_too_long_is_halved(connection, cli
     assert {hit.id for hit in result} == {"a", "b", "d"}
     assert result.legs[Leg.SPARSE].failure is None
     assert any(f"heaviest of {too_many + 1:,} terms" in warning for warning in result.warnings)
+
+
+def test_a_long_query_is_fused_by_the_server_too(client) -> None:
+    """There the clauses of all legs count together: each leg is halved until they fit."""
+    terms = {str(n): 1.0 for n in range(10, 1500)} | {"1": 2.0}
+    words = " ".join(["date", *(f"w{n}" for n in range(1500))])
+    try:
+        result = client.search(Query(words, dense=at(0), sparse=terms), fusion="server")
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    assert {hit.id for hit in result} == {"a", "b", "c", "d"}
+    assert any(warning.startswith("the bm25 leg searched for the first") for warning in result.warnings)
 
 
 def test_a_composed_letter_and_its_parts_are_one(connection, client) -> None:

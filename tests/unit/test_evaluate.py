@@ -22,6 +22,7 @@ from hybrid_search.evaluate import (
     randomisation_p,
     read_run,
     run_experiment,
+    time_searches,
     write_run,
 )
 from hybrid_search.evaluate.comparison import comparisons
@@ -30,7 +31,7 @@ from hybrid_search.evaluate.report import experiment_json, experiment_table, not
 from hybrid_search.evaluate.runs import falling
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import Fusion, SearchClient
-from hybrid_search.settings import Settings
+from hybrid_search.settings import SearchSettings, Settings
 
 RUNS = {
     Leg.BM25: [("a#0", 3.0), ("b#0", 2.0), ("c#0", 1.0)],
@@ -49,14 +50,18 @@ rankings = st.dictionaries(
 )
 
 
-def client(reranker=None) -> SearchClient:
+def client(reranker=None, settings=None) -> SearchClient:
     def respond(request):
         if request.path == "/docs/_mapping":
             return Answer(200, {"docs": {"mappings": index_body("opensearch", (3, 6, 0), SCHEMA)["mappings"]}})
         return engine(RUNS)(request)
 
     return SearchClient(
-        "docs", settings=Settings(), encoder=PlaneEncoder(), reranker=reranker, connection=connection(respond)
+        "docs",
+        settings=settings or Settings(),
+        encoder=PlaneEncoder(),
+        reranker=reranker,
+        connection=connection(respond),
     )
 
 
@@ -326,6 +331,16 @@ def test_an_empty_query_counts_zero_and_is_said() -> None:
     assert experiment.rows[0].scores.by_query[RECIPROCAL_RANK] == {"1": 1 / 2, "2": 0.0}
     assert (experiment.queries, experiment.empty) == (2, 1)
     assert "1 queries without a text count 0" in notes(experiment)
+
+
+def test_only_what_is_searched_is_timed() -> None:
+    """A leg that weighs 0 and a query without a text are passed over; nothing at all is an error."""
+    silent = Settings(search=SearchSettings(weights={"sparse": 0}))
+    timings = time_searches(client(settings=silent), [QUERIES[0], Query(" ", id="2")])
+    assert [timing.name for timing in timings[:3]] == ["bm25", "dense", "whole search"]
+    assert timings[0].searches == 1
+    with pytest.raises(InputError, match="no query to time"):
+        time_searches(client(), [Query("", id="2")])
 
 
 def test_no_measure_reaches_beyond_the_window() -> None:

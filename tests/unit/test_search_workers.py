@@ -12,6 +12,7 @@ from search_fakes import PlaneEncoder, async_connection, connection
 from test_search_client import respond
 
 from hybrid_search.errors import ModelError
+from hybrid_search.records import Leg
 from hybrid_search.search import AsyncSearchClient, SearchClient
 from hybrid_search.search.steps import Encode
 from hybrid_search.search.workers import ModelWorkers
@@ -76,6 +77,38 @@ def test_a_busy_reranker_is_waited_for_no_longer_than_the_caller_allows() -> Non
         first.result()
     assert [hit.id for hit in result] == ["a", "b"]
     assert result.warnings[0].startswith("not reranked: the reranker was busy with other searches for 0.1 s")
+
+
+def test_a_batch_waits_for_a_busy_model_once() -> None:
+    """Thirty-two queries do not wait for the encoder and the reranker thirty-two times."""
+
+    class Waiting(Held, PlaneEncoder):
+        def __init__(self) -> None:
+            Held.__init__(self)
+            PlaneEncoder.__init__(self)
+
+        def encode_queries(self, texts):
+            if "hold" in texts:
+                self.score("", texts)
+            return super().encode_queries(texts)
+
+    reranker, encoder = Held(), Waiting()
+    settings = Settings(search=SearchSettings(timeout=0.2))
+    client = SearchClient("docs", settings=settings, encoder=encoder, reranker=reranker, connection=connection(respond))
+    with client, ThreadPoolExecutor(2) as threads:
+        busy = [threads.submit(client.search, "slow")]
+        assert reranker.busy.wait(10)
+        busy.append(threads.submit(client.search, "hold", rerank=False))
+        assert encoder.busy.wait(10)
+        begin = time.perf_counter()
+        results = client.search_many(["q"] * 32)
+        assert time.perf_counter() - begin < 3
+        for held in (reranker, encoder):
+            held.released.set()
+        for search in busy:
+            search.result()
+    assert all("the encoder was busy" in result.legs[Leg.DENSE].failure for result in results)
+    assert all(result.warnings[-1].startswith("not reranked: the reranker was busy") for result in results)
 
 
 async def test_a_busy_encoder_is_not_waited_for_for_ever() -> None:
