@@ -161,12 +161,32 @@ def check_count(connection: Connection, live: str, new: str, limit: Limit) -> No
 
 
 def take_place(connection: Connection, alias: str, live: str | None, new: str) -> None:
-    """Let the alias stand for the new index, and note what it stood for before."""
+    """Let the alias stand for the new index, and note what it stood for before.
+
+    Raises:
+        IndexMismatchError: the alias has a filter on fields that the new index holds elsewhere.
+    """
+    if live is not None:
+        _check_filter(connection, alias, live, new)
     indices.update_meta(connection, new, {WAS_LIVE: True, REPLACED: live})
     indices.point_alias(connection, alias, new)
     mark(connection, new, Stage.LIVE)
     if live is not None and live != new and BUILD in indices.read_meta(connection, live):
         mark(connection, live, Stage.RETIRED)
+
+
+def _check_filter(connection: Connection, alias: str, live: str, new: str) -> None:
+    """Release 0.1 kept what is filtered on under ``fields``; a filter of the alias on that would hide everything."""
+    answer = connection.send(Request.json("GET", f"/_alias/{quote(alias, safe='')}"))
+    given = answer.get(live, {}).get("aliases", {}).get(alias, {}).get("filter")
+    if given is None or b'"filter.' in msgspec.json.encode(given) or b'"fields.' not in msgspec.json.encode(given):
+        return
+    if indices.open_index(connection, new).schema.layout > 1:
+        raise IndexMismatchError(
+            f"the alias has a filter on fields.*, which {new} holds under filter.*: through it nothing would be found",
+            where=f"{connection.where}/{alias}",
+            remedy="Give the alias a filter on filter.* and fields.* (one of them matches), then run it again",
+        )
 
 
 def _documents(connection: Connection, index: str) -> int:

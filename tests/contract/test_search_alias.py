@@ -44,7 +44,7 @@ def tenants(connection):
     connection.transport.send(Request.json("DELETE", f"/{name}"))
     filled(connection, name, passages(COUNT))
     actions = [
-        {"add": {"index": name, "alias": f"{name}-{brand.lower()}", "filter": {"term": {"fields.brand": brand}}}}
+        {"add": {"index": name, "alias": f"{name}-{brand.lower()}", "filter": {"term": {"filter.brand": brand}}}}
         for brand in TENANTS
     ]
     connection.send(Request.json("POST", "/_aliases", {"actions": actions}))
@@ -172,7 +172,7 @@ def test_a_filter_that_changed_is_seen_after_a_while(connection, index_name, mon
     alias = f"{name}-tenant"
 
     def show(brand):
-        add = {"index": name, "alias": alias, "filter": {"term": {"fields.brand": brand}}}
+        add = {"index": name, "alias": alias, "filter": {"term": {"filter.brand": brand}}}
         connection.send(Request.json("POST", "/_aliases", {"actions": [{"add": add}]}))
 
     show("Sony")

@@ -46,6 +46,7 @@ def main() -> int:
     if limit := given.get("largest_file"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands begin with it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and those of nohup with this
     stop_cleanly()
     for number in given.get("told", ()):
         tell(number)
