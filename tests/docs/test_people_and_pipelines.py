@@ -67,7 +67,7 @@ def test_a_reindex_from_a_cut_source_does_not_move_the_alias(connection, command
     assert live(connection, command.index) != before
 
 
-def test_a_refused_reindex_is_begun_anew_when_the_source_was_corrected(connection, command, tmp_path):
+def test_a_refused_reindex_is_begun_anew_when_the_source_was_corrected(command, tmp_path):
     """d90 to d93 were in the source by mistake: they are not live afterwards, though the half-built index had them."""
     source = write(tmp_path / "notes.jsonl", range(20))
     assert command("reindex", source, command.index)[0] == 0
@@ -159,3 +159,15 @@ def test_an_edited_document_is_deleted_and_loaded_again(connection, command, tmp
     assert command("delete", command.index, "d3")[0] == 0
     assert command("index", source, command.index)[0] == 0
     assert command("verify", command.index, source, "--deep")[0] == 0
+
+
+def test_files_of_the_load_in_the_folder_of_the_source_are_no_part_of_it(command, tmp_path):
+    """20 documents and a bad line are 20 and 1, also the second time, when three more files are there."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "notes.jsonl", range(20), more="{broken\n")
+    own = [f"--{name}={folder / name}.jsonl" for name in ("skip-bad", "journal", "dead-letters")]
+    for indexed, unchanged in ((20, 0), (0, 20)):
+        status, output = command("index", folder, command.index, *own, "--json")
+        report = json.loads(output[output.index("{") :])
+        assert (status, report["indexed"], report["unchanged"], report["skipped"]) == (0, indexed, unchanged, 1)
