@@ -25,6 +25,7 @@ index as the source has them, and not in the dead letters), *duplicated* (passag
     HYBRID_SEARCH_FAULTS_TABLE=docs/faults.md HYBRID_SEARCH_FAULT_RUNS=100 pytest tests/faults
 
 A node of three that is killed or paused during loads and searches is in `tests/docker`, which checks the same.
+What people and pipelines do, rather than machines: [faults-people.md](faults-people.md).
 
 | fault | engine | strikes | documents | refused | lost | duplicated | unexplained |
 |---|---|---:|---:|---:|---:|---:|---:|
