@@ -33,7 +33,7 @@ from hybrid_search.ingest.state.indexed import document_count, document_ids
 BATCH = 5_000
 """Documents whose passages are looked for at once."""
 
-PAGE = 2_500
+PAGE = 5_000
 """Passages that are deleted with one request."""
 
 DELETING = 4
