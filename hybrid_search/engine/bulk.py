@@ -67,6 +67,15 @@ def delete_action(index: str, passage_id: str, load: int | None = None) -> bytes
     return _action("delete", index, passage_id, load)
 
 
+def delete_found_action(index: str, hit: Mapping[str, Any]) -> bytes:
+    """One line that deletes a passage as a search with ``seq_no_primary_term`` found it.
+
+    It is superseded where the passage was written, or deleted, since.
+    """
+    target = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+    return orjson.dumps({"delete": {"_index": index, "_id": hit["_id"], **target}}, option=_JSON)
+
+
 def outcomes(answer: Mapping[str, Any]) -> Iterator[ItemOutcome]:
     """One outcome per action, in order, from the body of a bulk answer of status 200."""
     for item in answer["items"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from hybrid_search.encode.protocols import TextEncoder
@@ -22,7 +23,7 @@ from hybrid_search.ingest.stages import body_size
 from hybrid_search.ingest.stages.bodies import Demand, bodies
 from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.stages.chunking import Chunking, portions
-from hybrid_search.ingest.stages.compare import Comparison
+from hybrid_search.ingest.stages.compare import Comparison, grouped
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.stages.overlap import Overlap, side_by_side
 from hybrid_search.ingest.stages.prepare import Checking, numbered
@@ -46,7 +47,7 @@ R = TypeVar("R")
 
 SENDERS = 2
 COMPARING = 4
-"""Batches that are compared with the index at once: each is waiting for an answer."""
+"""Groups of batches that are compared with the index at once: each is waiting for an answer."""
 
 RESTORED = "the index settings that a killed load had left are restored"
 
@@ -196,7 +197,8 @@ class Load:
             resumed=self.ledger.resumed,
             keeps_bad=self.ledger.keeps_bad,
         )
-        return until_broken(side_by_side(batches, compare, COMPARING))
+        groups = side_by_side(grouped(batches), compare.together, COMPARING)
+        return until_broken(chain.from_iterable(groups))
 
     def _writing(self, lease: Lease, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:
         return Writing(

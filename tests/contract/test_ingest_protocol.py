@@ -361,3 +361,13 @@ def wait_until_lost(lease):
     while True:
         lease.check()
         time.sleep(0.01)
+
+
+def test_a_letter_and_its_accent_are_indexed_as_one(connection, index_name):
+    """ "café" as file names on a Mac come, in two characters: composed in the index, and known again by every way."""
+    index = index_name()
+    found = [Document("a", "un cafe\u0301 noir"), Document("b", "un caf\u00e9 noir")]
+    load(found, index, connection)
+    assert {passage(connection, index, f"{id_}#0")["text"] for id_ in "ab"} == {"un caf\u00e9 noir"}
+    assert load(found, index, connection).unchanged == 2
+    assert verify(found, index, connection, SETTINGS.chunking, deep=True).is_equal

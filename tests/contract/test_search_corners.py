@@ -132,7 +132,9 @@ def test_a_composed_letter_and_its_parts_are_one(connection, client) -> None:
     document = Document("cafe", "a caf\u00e9 by the river", {"kind": "place"})
     passage = EncodedPassage(Passage(document, 0, 0, len(document.text)), at(0), {"9": 1.0})
     index = client.searcher.target.index
-    assert not connection.send(bulk_request(index_action(index, passage, connection.dialect)))["errors"]
+    schema = client.searcher.target.schema
+    lines = index_action(index, passage, connection.dialect, schema)
+    assert not connection.send(bulk_request(lines))["errors"]
     refresh(connection, index)
     for text in ("caf\u00e9", "cafe\u0301"):
         assert [hit.id for hit in client.search(text, legs=["bm25"])] == ["cafe"]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hybrid_search.ingest.stages.overlap import CHANNEL_CAPACITY, Overlap
+from hybrid_search.ingest.stages.overlap import CHANNEL_CAPACITY, Overlap, side_by_side
 
 
 def test_items_arrive_in_order():
@@ -115,3 +115,37 @@ def test_waiting_is_not_being_busy():
         list(overlap.ahead("quick", iter(overlap.ahead("slow", slow()))))
     assert overlap.busy["slow"] >= 3 * 0.1
     assert overlap.busy["quick"] < overlap.busy["slow"] / 2
+
+
+def test_work_side_by_side_is_handed_on_in_order():
+    """Item 0 is finished last, as it waits for item 1, and comes first all the same."""
+    second = threading.Event()
+
+    def work(number):
+        if number == 1:
+            second.set()
+        assert number != 0 or second.wait(10)
+        return 2 * number
+
+    assert list(side_by_side(range(10), work, 2)) == [2 * number for number in range(10)]
+
+
+def test_finished_work_does_not_wait_for_further_items():
+    """With room for 4, the first result comes once it is there, though the source gives a second item only then."""
+    done, taken = threading.Event(), []
+
+    def numbers():
+        yield 0
+        done.wait(10)
+        time.sleep(0.05)  # the future is finished a moment after its work
+        yield 1
+        taken.append("third")
+        yield 2
+
+    def work(number):
+        done.set()
+        return number
+
+    results = side_by_side(numbers(), work, 4)
+    assert (next(results), taken) == (0, [])
+    assert list(results) == [1, 2]

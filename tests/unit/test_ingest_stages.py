@@ -13,7 +13,7 @@ from loading import DENSE, DIMENSION, GeneratedEncoder, documents
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.load import through
 from hybrid_search.ingest.stages.chunking import PART, Chunking, portions
-from hybrid_search.ingest.stages.compare import Comparison
+from hybrid_search.ingest.stages.compare import CHARACTERS, Comparison, grouped
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.stages.prepare import BATCH_DOCUMENTS, Checking, content_hash, numbered
 from hybrid_search.ingest.state.cache import VectorCache
@@ -220,6 +220,32 @@ def test_what_the_index_holds_whole_is_left_out():
     )
     assert [item.document.id for item in found.items] == ["d1", "d2", "d3", "d4", "d5"]
     assert found.unchanged == 1
+
+
+def test_batches_are_compared_together_with_one_question():
+    """Batches of 2 and 3 documents, of which d1 and d3 are there as they are: asked once, and each batch is its own."""
+    items, asked = check(documents(5)), []
+    known = {item.document.id: held(1, 0, item.digest, expected=1) for item in (items[1], items[3])}
+
+    def ask(ids):
+        asked.append(list(ids))
+        return known
+
+    comparison = Comparison(ask, "s", take_over=False, where="i")
+    found = comparison.together([Batch(0, 2, items[:2]), Batch(2, 5, items[2:])])
+    assert asked == [["d0", "d1", "d2", "d3", "d4"]]
+    assert [[item.document.id for item in batch.items] for batch in found] == [["d0"], ["d2", "d4"]]
+    assert [batch.unchanged for batch in found] == [1, 1]
+
+
+def test_a_group_ends_with_enough_documents_or_text_and_with_a_broken_batch():
+    """128 each: 8 of 9 batches make 1,024 documents. A long document, or an error, ends a group at once."""
+    (item,) = check(documents(1))
+    usual = Batch(0, BATCH_DOCUMENTS, [item] * BATCH_DOCUMENTS)
+    long = replace(usual, items=[replace(item, document=replace(item.document, text="x" * CHARACTERS))])
+    broken = replace(usual, broken=ValueError())
+    sizes = [[len(group) for group in grouped(batches)] for batches in ([usual] * 9, [long, usual], [broken, usual])]
+    assert sizes == [[8, 1], [1, 1], [1, 1]]
 
 
 def test_documents_of_another_source_break_the_load_unless_they_are_taken_over():

@@ -10,27 +10,34 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from threading import Event
 from typing import Any
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from hybrid_search.engine.answers import Failure, Verdict, error_for
-from hybrid_search.engine.bulk import bulk_request, delete_action, outcomes
+from hybrid_search.engine.answers import Verdict, error_for
+from hybrid_search.engine.bulk import ItemOutcome, bulk_request, delete_found_action, outcomes
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import refresh
-from hybrid_search.engine.layout import DOC_ID, SOURCE
+from hybrid_search.engine.layout import DOC_ID, PASSAGE, SOURCE
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError, SettingsError
 from hybrid_search.ingest.patience import Backoff, RetryPolicy, patient
+from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.state.cluster import update_state
 from hybrid_search.ingest.state.indexed import document_count, document_ids
 
-BATCH = 1000
-PAGE = 5000
-"""Passages that are deleted at once."""
+BATCH = 5_000
+"""Documents whose passages are looked for at once."""
+
+PAGE = 5_000
+"""Passages that are deleted with one request."""
+
+DELETING = 4
+"""Requests to delete that are in flight at once."""
 
 SHOWN = 10
 
@@ -91,6 +98,14 @@ class Missing:
         return f"{self.count:,} of {self.of:,} documents ({', '.join(self.first)}{more})"
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Passages as a search found them, with their sequence numbers, and what they matched."""
+
+    query: Mapping[str, Any]
+    hits: Sequence[Mapping[str, Any]]
+
+
 Absent = Callable[[Iterable[str]], Iterator[str]]
 """Gives those of some ids that a source does not have."""
 
@@ -109,14 +124,13 @@ def delete_missing(connection: Connection, index: str, source: str, absent: Abse
 
 def delete_documents(connection: Connection, index: str, ids: Iterable[str], *, source: str | None = None) -> int:
     """Delete all passages of the documents with these ids, of ``source`` only where it is given; how many they were."""
+    connection = patient(connection)
+    refresh(connection, index)
+    owned = [] if source is None else [_of(source)]
     remaining = iter(ids)
-    removed = 0
-    while batch := list(islice(remaining, BATCH)):
-        wanted: list[dict[str, Any]] = [{"terms": {DOC_ID: batch}}]
-        removed += delete_where(
-            connection, index, {"bool": {"filter": wanted if source is None else [*wanted, _of(source)]}}
-        )
-    return removed
+    batches = iter(lambda: list(islice(remaining, BATCH)), [])
+    queries = ({"bool": {"filter": [{"terms": {DOC_ID: batch}}, *owned]}} for batch in batches)
+    return _delete_all(connection, index, (page for query in queries for page in _pages(connection, index, query)))
 
 
 def delete_where(
@@ -125,37 +139,70 @@ def delete_where(
     """Delete all passages that match a query of the engine; how many that were.
 
     Page by page by their ids rather than by ``_delete_by_query``, which stops at the first passage that is written at
-    the same time, and which a server may lack.
+    the same time, and which a server may lack. A passage that is written meanwhile is deleted only if it still matches.
+
+    Raises:
+        IngestError: the engine refuses to delete one of them.
+    """
+    connection = patient(connection, retry)
+    refresh(connection, index)
+    return _delete_all(connection, index, _pages(connection, index, query))
+
+
+def _delete_all(connection: Connection, index: str, pages: Iterator[Page]) -> int:
+    """Delete pages of passages, several at once; nothing is sent, nor counted as a removal, where there are none."""
+    first = next(pages, None)
+    if first is None:
+        return 0
+    update_state(connection, index, lambda state: replace(state, removals=state.removals + 1))
+    delete = partial(_delete_page, connection, index)
+    deleted = sum(side_by_side(chain([first], pages), delete, DELETING))
+    refresh(connection, index)
+    return deleted
+
+
+def _delete_page(connection: Connection, index: str, page: Page) -> int:
+    """Delete passages, and again those that a busy engine has not taken or somebody has written since, if they match.
 
     Raises:
         IngestError: the engine refuses to delete one of them.
     """
     deleted = 0
-    connection, backoff = patient(connection, retry), Backoff(retry or RetryPolicy(), Event())
-    while ids := _matching(connection, index, query):
-        if not deleted:
-            update_state(connection, index, lambda state: replace(state, removals=state.removals + 1))
-        busy = _delete(connection, index, ids)
-        deleted += len(ids) - len(busy)
-        if len(busy) < len(ids):
+    backoff = Backoff(RetryPolicy(), Event())
+    while page.hits:
+        items = _delete(connection, index, page.hits)
+        left = [item for item in items if item.verdict is not Verdict.DONE]
+        deleted += len(items) - len(left)
+        if not left:
+            break
+        if len(left) < len(items):
             backoff.progress()
         elif backoff.exhausted or not backoff.wait():
-            raise error_for(busy[0], f"{connection.where}/{index}")
+            raise _unfinished(left[0], f"{connection.where}/{index}")
+        refresh(connection, index)
+        query = {"bool": {"filter": [page.query, {"ids": {"values": [item.id for item in left]}}]}}
+        page = Page(query, _found(connection, index, query, None))
     return deleted
 
 
-def _delete(connection: Connection, index: str, ids: Sequence[str]) -> list[Failure]:
-    """Delete passages; the failures of those that a busy engine has not taken."""
-    lines = b"".join(delete_action(index, id_) for id_ in ids)
-    failed = [item for item in outcomes(connection.send(bulk_request(lines))) if item.cause is not None]
-    refused = [item for item in failed if item.verdict is not Verdict.RETRY]
+def _unfinished(item: ItemOutcome, where: str) -> Exception:
+    if item.cause is not None:
+        return error_for(item.cause, where)
+    return IngestError(f"the passage {item.id} is written again and again", where=where, remedy="Run it again later")
+
+
+def _delete(connection: Connection, index: str, hits: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
+    """Send the deletion of passages as they were found; what became of each."""
+    lines = b"".join(delete_found_action(index, hit) for hit in hits)
+    items = list(outcomes(connection.send(bulk_request(lines))))
+    refused = [item for item in items if item.verdict not in {Verdict.DONE, Verdict.RETRY, Verdict.SUPERSEDED}]
     if refused:
         raise IngestError(
             f"{len(refused)} passages could not be deleted, the first: {refused[0].id}: {refused[0].cause}",
             where=f"{connection.where}/{index}",
             remedy="Remove the cause and run it again",
         )
-    return [item.cause for item in failed if item.cause is not None]
+    return items
 
 
 def matching_documents(connection: Connection, index: str, query: Mapping[str, Any]) -> Missing:
@@ -173,10 +220,31 @@ def _of(source: str) -> dict[str, Any]:
     return {"term": {SOURCE: source}}
 
 
-def _matching(connection: Connection, index: str, query: Mapping[str, Any]) -> list[str]:
-    """The ids of the first passages that match, as of now; never the document of the loads' state."""
-    refresh(connection, index)
-    passages = {"bool": {"filter": [query, {"exists": {"field": DOC_ID}}]}}
-    body = {"size": PAGE, "query": passages, "_source": False}
-    answer = connection.send(Request.json("POST", f"/{quote(index, safe='')}/_search", body))
-    return [hit["_id"] for hit in answer["hits"]["hits"]]
+def _pages(connection: Connection, index: str, query: Mapping[str, Any]) -> Iterator[Page]:
+    """The passages that match, as of the last refresh, page by page."""
+    after: Sequence[Any] | None = None
+    while hits := _found(connection, index, query, after):
+        yield Page(query, hits)
+        if len(hits) < PAGE:
+            return
+        after = hits[-1]["sort"]
+
+
+def _found(
+    connection: Connection, index: str, query: Mapping[str, Any], after: Sequence[Any] | None
+) -> list[dict[str, Any]]:
+    """The next passages that match, in their order; never the document of the loads' state."""
+    body: dict[str, Any] = {
+        "size": PAGE,
+        "query": {"bool": {"filter": [query, {"exists": {"field": DOC_ID}}]}},
+        "sort": [{DOC_ID: "asc"}, {PASSAGE: "asc"}],
+        "_source": False,
+        "track_total_hits": False,
+        "seq_no_primary_term": True,
+    }
+    if after is not None:
+        body["search_after"] = after
+    hits: list[dict[str, Any]] = connection.send(Request.json("POST", f"/{quote(index, safe='')}/_search", body))[
+        "hits"
+    ]["hits"]
+    return hits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 from hybrid_search.engine.connection import Connection
@@ -13,14 +12,17 @@ from hybrid_search.engine.layout import SOURCE
 from hybrid_search.ingest.maintain.stored import spoiled
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.stages.overlap import side_by_side
-from hybrid_search.ingest.stages.prepare import content_hash
+from hybrid_search.ingest.stages.prepare import composed, content_hash
 from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents
 from hybrid_search.ingest.state.lease import mend
 from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.records import Document
 from hybrid_search.settings import ChunkingSettings
 
-BATCH = 500
+BATCH = 2_000
+CHARACTERS = 1_000_000
+"""A batch ends after as many, so that long documents in flight fit into memory."""
+
 ASKED = 4
 """Batches that the engine is asked about at once."""
 
@@ -113,14 +115,9 @@ def verify(
     comparison = _Comparison(opened, connection, chunking, deep=deep)
     mended = mend(connection, opened.name)
     extra = Group()
+    found = (composed(document, opened.schema) for document in documents)
     with SourceIds() as seen:
-
-        def batches() -> Iterator[Sequence[Document]]:
-            remaining = iter(documents)
-            while batch := list(islice(remaining, BATCH)):
-                yield batch
-
-        for batch, held, edited in side_by_side(batches(), comparison.asked, ASKED):
+        for batch, held, edited in side_by_side(_batches(found), comparison.asked, ASKED):
             for document in batch:
                 seen.add(document.id)
                 comparison.book(document, held.get(document.id), edited)
@@ -128,6 +125,19 @@ def verify(
         for id_ in seen.missing(document_ids(connection, opened.name, of_source)):
             extra.add(id_)
     return comparison.report(extra, mended=mended)
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if len(batch) >= BATCH or characters >= CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 Asked = tuple[Sequence[Document], dict[str, IndexedDocument], frozenset[str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hybrid_search.errors import IngestError
@@ -11,6 +11,12 @@ from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
 
 SHOWN = 5
+
+TOGETHER = 1_024
+"""Documents that the index is asked about at once: the cost of a request is then small beside theirs."""
+
+CHARACTERS = 1_000_000
+"""Long documents are asked about in smaller groups, so that those in flight fit into memory."""
 
 Checked = Batch[NumberedDocument]
 Held = Callable[[Sequence[str]], Mapping[str, IndexedDocument]]
@@ -50,9 +56,16 @@ class Comparison:
         self._resumed = frozenset(resumed)
         self._keeps_bad = keeps_bad
 
-    def __call__(self, batch: Batch[NumberedDocument]) -> Batch[NumberedDocument]:
+    def __call__(self, batch: Checked) -> Checked:
         """What is new, different, incomplete, or of another source that is taken over."""
-        held = self._held([item.document.id for item in batch.items])
+        return self.together([batch])[0]
+
+    def together(self, batches: Sequence[Checked]) -> list[Checked]:
+        """The same of several batches, with one question to the index."""
+        held = self._held([item.document.id for batch in batches for item in batch.items])
+        return [self._compared(batch, held) for batch in batches]
+
+    def _compared(self, batch: Checked, held: Mapping[str, IndexedDocument]) -> Checked:
         known = [replace(item, held=held.get(item.document.id)) for item in batch.items]
         foreign = [item for item in known if self._is_foreign(item)]
         if foreign and not self._take_over:
@@ -88,6 +101,21 @@ class Comparison:
             where=self._where,
             remedy=f"If it is the same source, say --source {owners[0]}; to let this one own them, --take-over",
         )
+
+
+def grouped(batches: Iterable[Checked]) -> Iterator[list[Checked]]:
+    """Batches in groups of about :data:`TOGETHER` documents; a broken batch is the last of its group."""
+    group: list[Checked] = []
+    documents = characters = 0
+    for batch in batches:
+        group.append(batch)
+        documents += len(batch.items)
+        characters += sum(len(item.document.text) for item in batch.items)
+        if documents >= TOGETHER or characters >= CHARACTERS or batch.broken is not None:
+            yield group
+            group, documents, characters = [], 0, 0
+    if group:
+        yield group
 
 
 def _is_held(item: NumberedDocument) -> bool:

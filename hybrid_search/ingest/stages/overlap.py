@@ -108,12 +108,15 @@ class Reader(Generic[T]):
 
 
 def side_by_side(items: Iterable[T], work: Callable[[T], R], threads: int) -> Iterator[R]:
-    """``work`` on every item, in order, on so many at once: for stages that mostly wait for an answer."""
+    """``work`` on every item, in order, on so many at once: for stages that mostly wait for an answer.
+
+    What is finished is handed on before the next item is waited for, unless it is behind one that is not.
+    """
     with ThreadPoolExecutor(threads, thread_name_prefix="ingest side") as pool:
         ahead: deque[Future[R]] = deque()
         for item in items:
             ahead.append(pool.submit(work, item))
-            if len(ahead) >= threads:
+            while ahead and (len(ahead) >= threads or ahead[0].done()):
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
