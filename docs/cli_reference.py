@@ -15,8 +15,8 @@ INTRODUCTION = """\
 # Commands
 
 Every command takes `--debug` (tracebacks instead of one line), and exits with 0, 1 (something failed), 2 (what was
-given is wrong) or 130 (interrupted). Settings come from a file (`--settings`), then the environment (`HYBRID_SEARCH_SECTION_KEY`), then
-`--set section.key=value`; the later ones win.
+given is wrong) or 130 (interrupted). Settings come from a file (`--settings`), then the environment
+(`HYBRID_SEARCH_SECTION_KEY`), then `--set section.key=value`; the later ones win.
 """
 
 
