@@ -233,18 +233,23 @@ def _pages(connection: Connection, index: str, query: Mapping[str, Any]) -> Iter
 def _found(
     connection: Connection, index: str, query: Mapping[str, Any], after: Sequence[Any] | None
 ) -> list[dict[str, Any]]:
-    """The next passages that match, in their order; never the document of the loads' state."""
+    """The next passages that match, the longest unchanged first; never the document of the loads' state.
+
+    Nothing stored is read, not even ``_id``, for that takes most of the time: it is made of what they are sorted by.
+    """
     body: dict[str, Any] = {
         "size": PAGE,
         "query": {"bool": {"filter": [query, {"exists": {"field": DOC_ID}}]}},
-        "sort": [{DOC_ID: "asc"}, {PASSAGE: "asc"}],
-        "_source": False,
+        "sort": [{"_seq_no": "asc"}, {DOC_ID: "asc"}, {PASSAGE: "asc"}],
+        "stored_fields": "_none_",
         "track_total_hits": False,
         "seq_no_primary_term": True,
     }
     if after is not None:
         body["search_after"] = after
-    hits: list[dict[str, Any]] = connection.send(Request.json("POST", f"/{quote(index, safe='')}/_search", body))[
-        "hits"
-    ]["hits"]
-    return hits
+    answer = connection.send(Request.json("POST", f"/{quote(index, safe='')}/_search", body))
+    return [{**hit, "_id": _passage_id(*hit["sort"])} for hit in answer["hits"]["hits"]]
+
+
+def _passage_id(_: int, document_id: str, number: int) -> str:
+    return f"{document_id}#{number}"
