@@ -25,11 +25,11 @@ from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META
 from hybrid_search.errors import IndexMismatchError, IngestError
-from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
 from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.source import can_be_continued
 from hybrid_search.ingest.state.identity import source_identity
-from hybrid_search.ingest.state.indexed import document_count
+from hybrid_search.ingest.state.indexed import document_count, source_names
 from hybrid_search.ingest.state.lease import is_loading
 from hybrid_search.ingest.target import opened_or_created, schema_of
 from hybrid_search.settings import Settings
@@ -145,11 +145,12 @@ def mark(connection: Connection, index: str, stage: Stage, **more: Any) -> None:
 
 
 def check_count(connection: Connection, live: str, new: str, limit: Limit) -> None:
-    """Refuse a new index that lacks more documents of the live one than may go.
+    """Refuse a new index that lacks more documents of the live one than may go, or all of a source.
 
     Raises:
-        IngestError: with both counts.
+        IngestError: with both counts, or the names of the sources.
     """
+    _check_sources(connection, live, new, limit)
     before, after = _documents(connection, live), document_count(connection, new)
     if not limit.allows(max(0, before - after), before):
         raise IngestError(
@@ -157,6 +158,17 @@ def check_count(connection: Connection, live: str, new: str, limit: Limit) -> No
             f" {limit}. {live} goes on serving",
             where=f"{connection.where}/{new}",
             remedy="Check that the source is whole; to take its place all the same: --max-removed N, or all",
+        )
+
+
+def _check_sources(connection: Connection, live: str, new: str, limit: Limit) -> None:
+    """A rebuild reads one source: what others have put into the live index would be gone, however little it is."""
+    sources = source_names(connection, live)
+    if len(sources) > 1 and limit != EVERYTHING:
+        raise IngestError(
+            f"{live} holds documents of {len(sources)} sources ({', '.join(sources)}), {new} of one. {live} goes on serving",
+            where=f"{connection.where}/{new}",
+            remedy="Load all from one folder; or let the others go with --max-removed all, and load them after it",
         )
 
 

@@ -262,3 +262,17 @@ def test_the_demo_deletes_only_what_it_made(connection, index_name, monkeypatch)
     other = replace(GeneratedEncoder().dense, weights="f" * 16)
     demo._load(connection, GeneratedEncoder(dense=other))
     assert demo._load(connection, GeneratedEncoder()).indexed == 3
+
+
+def test_a_rebuild_of_one_source_does_not_lose_another(source, tmp_path):
+    """One document in thirty-one is of another file: no share allows that, only "all" does."""
+    other = tmp_path / "other.jsonl"
+    source.write(30)
+    source.write(1, first=100, path=other)
+    source.load()
+    source.load(other, files=LoadFiles(tmp_path / "j2", tmp_path / "l2"))
+    with pytest.raises(IngestError, match=r"documents of 2 sources \(source\.jsonl, other\.jsonl\)"):
+        source.rebuild()
+    assert source.ids() == 31
+    source.rebuild(max_removed=EVERYTHING)
+    assert source.ids() == 30

@@ -122,3 +122,10 @@ def document_count(connection: Connection, index: str, source: str | None = None
     if source is not None:
         first.append({"term": {SOURCE: source}})
     return count(connection, index, {"bool": {"filter": first}})
+
+
+def source_names(connection: Connection, index: str, most: int = 20) -> list[str]:
+    """The names of the sources of an index, those with most passages first; documents of release 0.1 have none."""
+    body = {"size": 0, "aggs": {"names": {"terms": {"field": SOURCE, "size": most}}}}
+    answer = connection.send(Request.json("POST", _search(index), body))
+    return [bucket["key"] for bucket in answer["aggregations"]["names"]["buckets"]]
