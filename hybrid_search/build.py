@@ -30,7 +30,7 @@ from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.source import can_be_continued
 from hybrid_search.ingest.state.identity import source_identity
 from hybrid_search.ingest.state.indexed import document_count, source_names
-from hybrid_search.ingest.state.lease import is_loading
+from hybrid_search.ingest.state.lease import is_loading, lives, process_here
 from hybrid_search.ingest.target import opened_or_created, schema_of
 from hybrid_search.settings import Settings
 
@@ -54,12 +54,16 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One index of a name: ``docs-2`` of ``docs``. ``stage`` is None where release 0.1 made it."""
+    """One index of a name: ``docs-2`` of ``docs``. ``stage`` is None where release 0.1 built it.
+
+    ``has_alias`` says whether some alias stands for it: then somebody is served by it.
+    """
 
     index: str
     number: int
     stage: Stage | None
     was_live: bool
+    has_alias: bool
 
 
 def live_index(connection: Connection, alias: str) -> str | None:
@@ -81,9 +85,9 @@ def live_index(connection: Connection, alias: str) -> str | None:
 
 
 def versions(connection: Connection, name: str) -> list[Version]:
-    """The indices ``name-n`` that this package made, oldest first."""
+    """The indices ``name-n`` that were built to stand behind an alias, oldest first; no others of such a name."""
     answer: Mapping[str, Any] = connection.send(
-        Request.json("GET", f"/{quote(name, safe='')}-*/_mapping", allow_no_indices="true", expand_wildcards="all")
+        Request.json("GET", f"/{quote(name, safe='')}-*", allow_no_indices="true", expand_wildcards="all")
     )
     found = []
     for index, content in answer.items():
@@ -91,7 +95,11 @@ def versions(connection: Connection, name: str) -> list[Version]:
         meta = content["mappings"].get("_meta", {}).get(META)
         if number and meta is not None:
             stage = meta.get(BUILD, {}).get("stage")
-            found.append(Version(index, int(number[1]), stage and Stage(stage), bool(meta.get(WAS_LIVE))))
+            was_live = bool(meta.get(WAS_LIVE))
+            if stage is not None or was_live:
+                found.append(
+                    Version(index, int(number[1]), stage and Stage(stage), was_live, bool(content.get("aliases")))
+                )
     return sorted(found, key=lambda version: version.number)
 
 
@@ -125,16 +133,17 @@ def begin(
     """
     identity = build_identity(source, encoder, settings)
     known = versions(connection, name)
-    unfinished = [version for version in known if not version.was_live and version.stage is not None]
+    unfinished = [version for version in known if not (version.was_live or version.has_alias)]
     for version in unfinished:
         meta = indices.read_meta(connection, version.index)[BUILD]
         if identity is not None and meta.get("identity") == identity:
+            mark(connection, version.index, Stage.BUILDING, owner=process_here())
             return opened_or_created(connection, version.index, encoder, settings, retry)
     for version in unfinished:
         _discard(connection, version.index)
     index = f"{name}-{_next_number(connection, name, known, live)}"
     opened = opened_or_created(connection, index, encoder, settings, retry)
-    mark(connection, index, Stage.BUILDING, identity=identity)
+    mark(connection, index, Stage.BUILDING, identity=identity, owner=process_here())
     return opened
 
 
@@ -166,7 +175,8 @@ def _check_sources(connection: Connection, live: str, new: str, limit: Limit) ->
     sources = source_names(connection, live)
     if len(sources) > 1 and limit != EVERYTHING:
         raise IngestError(
-            f"{live} holds documents of {len(sources)} sources ({', '.join(sources)}), {new} of one. {live} goes on serving",
+            f"{live} holds documents of {len(sources)} sources ({', '.join(sources)}), {new} of one."
+            f" {live} goes on serving",
             where=f"{connection.where}/{new}",
             remedy="Load all from one folder; or let the others go with --max-removed all, and load them after it",
         )
@@ -208,14 +218,20 @@ def _documents(connection: Connection, index: str) -> int:
 
 
 def _discard(connection: Connection, index: str) -> None:
-    """Delete what an interrupted build has left, unless somebody is at it."""
-    if is_loading(connection, index):
+    """Delete what an interrupted build has left, unless somebody is at it, or served by it."""
+    if is_loading(connection, index) or _is_worked_on(connection, index):
         raise IngestError(
             "this index is being built at this moment",
             where=f"{connection.where}/{index}",
             remedy="Wait until that has ended",
         )
     indices.delete_index(connection, index)
+
+
+def _is_worked_on(connection: Connection, index: str) -> bool:
+    """Whether another process of this machine verifies or measures it: a lease is only held while it is loaded."""
+    owner = indices.read_meta(connection, index).get(BUILD, {}).get("owner")
+    return owner is not None and owner != process_here() and lives(**owner)
 
 
 def _next_number(connection: Connection, name: str, known: list[Version], live: str | None) -> int:

@@ -252,7 +252,8 @@ def _verdict(compared: tuple[Scores, Scores] | None) -> tuple[bool, str]:
 
 def _tidied(connection: Connection, alias: str, live: str, keep: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The indices of the alias that are not live: those that stay, and those that were removed."""
-    others = [version.index for version in build.versions(connection, alias) if version.index != live]
+    known = build.versions(connection, alias)
+    others = [version.index for version in known if version.index != live and not version.has_alias]
     if keep is None:
         return tuple(others), ()
     removed = others[: max(0, len(others) - keep)]

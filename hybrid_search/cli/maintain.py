@@ -60,7 +60,7 @@ def verify(
     else:
         _print_verified(report, bad)
     if not report.is_equal:
-        raise IngestError("the index differs from its source", where=index, remedy="Run: hybrid-search index --sync")
+        raise IngestError("the index differs from its source", where=index, remedy=_mending(report, source_name))
 
 
 def _print_verified(report: VerifyReport, bad: list[str]) -> None:
@@ -74,6 +74,17 @@ def _print_verified(report: VerifyReport, bad: list[str]) -> None:
         typer.echo(f"{report.unknown:,} were loaded by release 0.1: whether their last passages are there is not known")
     if report.mended:
         typer.echo("The index settings that a killed load had left are restored")
+
+
+def _mending(report: VerifyReport, source_name: str | None) -> str:
+    """What to do about the faults that were found."""
+    if report.edited.count:
+        return (
+            f"Delete what was edited, and load it again: hybrid-search delete INDEX {' '.join(report.edited.first[:3])}"
+        )
+    if report.extra.count and source_name is None:
+        return "If other sources are in the index, name this one: --source; else run: hybrid-search index --sync"
+    return "Run: hybrid-search index --sync"
 
 
 def delete(

@@ -58,7 +58,8 @@ def reindex(
     if as_json:
         typer.echo(json.dumps(done.as_json(), indent=2))
     else:
-        typer.echo(f"{done.after}: {done.load.documents:,} documents; {done.reason}")
+        whole = done.load.documents + done.load.resumed
+        typer.echo(f"{done.after}: {whole:,} documents" + (f"; {done.reason}" if done.moved else ""))
         if done.removed:
             typer.echo(f"Removed: {', '.join(done.removed)}")
         if done.left:
@@ -66,10 +67,12 @@ def reindex(
     if not done.moved:
         raise IngestError(
             f"{alias} still stands for {done.before}: {done.reason}",
-            remedy=f"Look at {done.after}; to use it all the same, run again with --force",
+            remedy=f"Look at {done.after}; to use it all the same: --force, or for fewer documents --max-removed N",
         )
     if not as_json:
-        typer.echo(f"{alias} stands for {done.after}. Back to {done.before}: hybrid-search rollback {alias}")
+        is_way_back = done.before is not None and done.before not in done.removed
+        back = f" Back to {done.before}: hybrid-search rollback {alias}" if is_way_back else ""
+        typer.echo(f"{alias} stands for {done.after}.{back}")
 
 
 def rollback(alias: Alias, *, settings_file: SettingsFile = None, url: Url = None, as_json: Json = False) -> None:

@@ -115,7 +115,7 @@ def withheld(report: IngestReport) -> IngestError:
     return IngestError(
         str(report.withheld),
         where=report.index,
-        remedy="Check that the source is whole; to remove them, run it again with --max-removed N, or all",
+        remedy="Check that the source is whole; to remove them, run it again with the right --expect and --max-removed",
     )
 
 

@@ -91,6 +91,8 @@ class SourceOptions:
                 where="--sync",
                 remedy="Say how many documents there must be: --expect N; or load from a file",
             )
+        if self.expected is not None and not self.sync:
+            raise SettingsError("is for --sync", where="--expect", remedy="Leave it out, or add --sync")
         if self.name is not None and not self.name.strip():
             raise SettingsError("is empty", where="--source", remedy="Give the source a name")
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import msgspec
+import psutil
 import pytest
 from loading import GeneratedEncoder, documents
 
+from hybrid_search.build import Stage, mark
 from hybrid_search.engine import indices
 from hybrid_search.engine.protocols import Request
-from hybrid_search.errors import IndexMismatchError, IndexMissingError, ModelError, QueryError, SettingsError
+from hybrid_search.errors import (
+    IndexMismatchError,
+    IndexMissingError,
+    IngestError,
+    ModelError,
+    QueryError,
+    SettingsError,
+)
 from hybrid_search.evaluate.measures import NDCG, Scores
+from hybrid_search.ingest import index_documents
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.source import SourceOptions
@@ -179,3 +190,26 @@ def test_worse_is_what_is_significant_or_beyond_the_tolerance(before, after, is_
     """A bare comparison of two means would refuse half of all indices that are just as good."""
     scores = [Scores({NDCG: sum(s) / len(s)}, {NDCG: dict(enumerate(map(float, s)))}) for s in (before, after)]
     assert _verdict(tuple(scores))[0] is is_good
+
+
+def test_only_what_was_built_for_the_alias_is_ever_removed(connection, build):
+    """An index of such a name that was loaded by itself stays, and so does an older one that another alias serves."""
+    by_itself, other = f"{build.alias}-4", f"{build.alias}-others"
+    index_documents(documents(3), by_itself, connection, GeneratedEncoder(max_tokens=64), SETTINGS)
+    first = build(0)
+    indices.point_alias(connection, other, first.after)
+    second = build(0, keep=0)
+    assert (second.removed, second.left) == ((), ())
+    assert indices.aliased(connection, other) == [first.after]
+    assert indices.count(connection, by_itself) == 3
+
+
+def test_a_build_that_another_process_works_on_is_left_alone(connection, build):
+    """It is verified or measured: no load is running, and it is not there to be thrown away."""
+    with pytest.raises(ModelError):
+        build(0, encoder=Failing(max_tokens=64))
+    parent = psutil.Process().parent()
+    owner = {"host": socket.gethostname(), "pid": parent.pid, "born": parent.create_time()}
+    mark(connection, f"{build.alias}-1", Stage.VERIFIED, owner=owner)
+    with pytest.raises(IngestError, match="being built at this moment"):
+        build(1)

@@ -9,11 +9,12 @@ from typing import Any
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, open_index, refresh
 from hybrid_search.engine.layout import SOURCE
+from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.maintain.stored import spoiled
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import composed, content_hash
-from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents
+from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents, source_names
 from hybrid_search.ingest.state.lease import mend
 from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.records import Document
@@ -100,6 +101,8 @@ def verify(
     passages the document has, and how many are there. ``deep`` reads the text and the fields of every passage and
     looks whether its vectors are there; it costs as much as reading the index whole.
 
+    Raises SettingsError for a source of which the index holds nothing.
+
     Args:
         documents: the source, as it was loaded.
         index: an index, or an alias of one.
@@ -112,6 +115,7 @@ def verify(
     connection = patient(connection, retry)
     refresh(connection, index)
     opened = open_index(connection, index)
+    _check_source(connection, opened, source)
     comparison = _Comparison(opened, connection, chunking, deep=deep)
     mended = mend(connection, opened.name)
     extra = Group()
@@ -125,6 +129,16 @@ def verify(
         for id_ in seen.missing(document_ids(connection, opened.name, of_source)):
             extra.add(id_)
     return comparison.report(extra, mended=mended)
+
+
+def _check_source(connection: Connection, opened: OpenedIndex, source: str | None) -> None:
+    known = source_names(connection, opened.name)
+    if source is not None and known and source not in known:
+        raise SettingsError(
+            f"the index holds nothing of a source {source!r}",
+            where="--source",
+            remedy=f"It holds: {', '.join(known)}",
+        )
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:

@@ -255,8 +255,19 @@ def _lives(load: RunningLoad) -> bool:
     """Whether its process is there, on this machine; on another, whether it was heard of lately."""
     if load.host != socket.gethostname():
         return time.time() - load.seen < SILENCE
+    return lives(load.host, load.pid, load.born)
+
+
+def process_here() -> dict[str, Any]:
+    """What this process is known by: ``host``, ``pid`` and when it was ``born``."""
+    process = psutil.Process()
+    return {"host": socket.gethostname(), "pid": process.pid, "born": process.create_time()}
+
+
+def lives(host: str, pid: int, born: float) -> bool:
+    """Whether a process of this machine is there; of another machine's nothing is known."""
     try:
-        return abs(psutil.Process(load.pid).create_time() - load.born) < 1.0
+        return host == socket.gethostname() and abs(psutil.Process(pid).create_time() - born) < 1.0
     except psutil.NoSuchProcess:
         return False
 
