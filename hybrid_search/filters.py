@@ -301,7 +301,7 @@ def _keyword(field: str, value: Value, schema: IndexSchema) -> str:
         text = str(read).lower() if isinstance(read, bool) else str(read)
         text.encode()
     except UnicodeEncodeError:
-        raise QueryError("the value holds half a surrogate pair, which is no text", where=field) from None
+        raise QueryError("half a surrogate pair is no text, so the value is no keyword", where=field) from None
     except ValueError:
         raise QueryError(f"{_shown(value)} is no keyword", where=field, remedy="Give a string") from None
     return text if schema.layout == 1 else unicodedata.normalize("NFC", text)
