@@ -29,6 +29,9 @@ AWAY_SECONDS = 15
 NOTICED_SECONDS = 120.0
 """For the cluster to notice that a node is gone and to promote the replicas, on a machine that is busy."""
 
+PASSAGES = {"exists": {"field": "doc_id"}}
+"""All but the one document that holds the state of the loads."""
+
 OPTIONS = LoadOptions(body_bytes=30_000, timeout=5.0, retry=RetryPolicy(first=0.1, patience=180.0))
 """A bulk that is not answered in five seconds is sent again: a paused node is away for longer."""
 
@@ -134,7 +137,7 @@ def healthy(connection: Connection, expected: Mapping[str, str]) -> bool:
 
 def total(connection: Connection, name: str) -> int | None:
     """Documents found by a search that refuses partial answers; None where it failed with an error of ours."""
-    body = {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}
+    body = {"query": PASSAGES, "size": 0, "track_total_hits": True}
     request = Request.json("POST", f"/{name}/_search", body, timeout=5, allow_partial_search_results="false")
     try:
         return int(connection.send(request)["hits"]["total"]["value"])
@@ -144,6 +147,6 @@ def total(connection: Connection, name: str) -> int | None:
 
 def stored_ids(connection: Connection, name: str) -> set[str]:
     """The ids of all documents."""
-    body = {"query": {"match_all": {}}, "size": 10_000, "_source": {"includes": ["doc_id"]}}
+    body = {"query": PASSAGES, "size": 10_000, "_source": {"includes": ["doc_id"]}}
     found = connection.send(Request.json("POST", f"/{name}/_search", body))["hits"]["hits"]
     return {hit["_source"]["doc_id"] for hit in found}
