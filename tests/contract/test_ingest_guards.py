@@ -276,3 +276,14 @@ def test_a_rebuild_of_one_source_does_not_lose_another(source, tmp_path):
     assert source.ids() == 31
     source.rebuild(max_removed=EVERYTHING)
     assert source.ids() == 30
+
+
+def test_a_document_that_has_gone_bad_is_not_taken_for_gone(connection, index_name):
+    """Its number is NaN now: it is set aside, and what was loaded of it before stays through a sync."""
+    index, bad = index_name(), []
+    arguments = (index, connection, GeneratedEncoder(), SETTINGS)
+    index_documents(documents(20), *arguments)
+    broken = [replace(next(documents(1)), fields={"place": float("nan")}), *documents(19, first=1)]
+    report = index_documents(broken, *arguments, sync=True, on_bad=lambda error, _: bad.append(error))
+    assert (report.skipped, report.removed, len(bad)) == (1, 0, 1)
+    assert document_count(connection, index) == 20

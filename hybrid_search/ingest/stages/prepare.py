@@ -90,6 +90,7 @@ class Checking:
             except RecordError as error:
                 if not self._keeps_bad:
                     return Batch(batch.first, number, good, broken=error)
+                self._is_new(document.id)  # the source has it, so a sync does not remove what was loaded of it before
                 bad.append(BadDocument(error, document))
         return Batch(batch.first, batch.end, good, bad=bad, broken=batch.broken, at=batch.at)
 
