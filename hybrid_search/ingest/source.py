@@ -219,7 +219,8 @@ class Opened:
                 notes = files.notes()
                 load.run(self._remaining(files), files.done, lease, start=self._start(files))
                 if self._what.limit is None:
-                    lease.read_whole(place_of(source), load.documents)
+                    since = min([lease.load, *load.ledger.resumed])
+                    lease.read_whole(place_of(source), load.documents, since=since)
             if files.journal is not None:
                 files.journal.finish()
             warning = replica_warning(waiting, opened.name)

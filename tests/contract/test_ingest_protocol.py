@@ -371,3 +371,27 @@ def test_a_letter_and_its_accent_are_indexed_as_one(connection, index_name):
     assert {passage(connection, index, f"{id_}#0")["text"] for id_ in "ab"} == {"un caf\u00e9 noir"}
     assert load(found, index, connection).unchanged == 2
     assert verify(found, index, connection, SETTINGS.chunking, deep=True).is_equal
+
+
+def test_a_letter_of_the_run_that_was_continued_is_not_settled_by_the_next(connection, index_name, tmp_path):
+    """Refused, kept, broken off; the next run begins behind it, so that the letter is the only one who knows it."""
+    index, source, letters = index_name(), tmp_path / "source.jsonl", tmp_path / "letters.jsonl"
+    bad = json_line(Document("bad", "good words", {"place": "no number"}))
+    source.write_text(bad + "".join(record_line(document) for document in documents(400, vectors=True)))
+    load(documents(1, first=999), index, connection)  # an index in which place is a number
+    files = LoadFiles(tmp_path / "journal", letters)
+    small = replace(OPTIONS, senders=1, body_bytes=4_000, most_body_bytes=4_000)
+    arguments = (source, index, connection, GeneratedEncoder(), STRINGS)
+
+    def stop(progress):
+        if progress.documents >= 100:
+            raise BrokenOffError
+
+    with pytest.raises(BrokenOffError):
+        index_source(*arguments, files=files, progress=stop, options=small)
+    report = index_source(*arguments, files=files, options=OPTIONS)
+    assert (report.resumed >= 100, report.refused) == (True, 0)
+    letters.write_text(letters.read_text().replace('"no number"', "7"))
+    again = replay(letters, index, connection, GeneratedEncoder(), STRINGS)
+    assert (again.indexed, letters.exists()) == (1, False)
+    assert passage(connection, index, "bad#0")["text"] == "good words"

@@ -42,7 +42,10 @@ class RunningLoad(msgspec.Struct, frozen=True):
 
 
 class LoadedSource(msgspec.Struct, frozen=True):
-    """The last load of a source that was read whole: its number, where it was read from, and how many documents."""
+    """The last time that a source was read whole: where it was read from, and how many documents.
+
+    ``load`` is the number of the first of the loads that did it together: later ones went on where it was broken off.
+    """
 
     load: int
     place: str

@@ -58,9 +58,13 @@ class Lease:
         if self.lost is not None:
             raise self.lost
 
-    def read_whole(self, place: str, documents: int) -> None:
-        """Remember at the end that the source was read whole: letters of earlier loads are settled then."""
-        self.whole = LoadedSource(self.load, place, documents)
+    def read_whole(self, place: str, documents: int, *, since: int) -> None:
+        """Remember at the end that the source was read whole, by the loads from the number ``since`` on.
+
+        Letters of earlier loads are settled then; those of a run that was broken off and continued are not: what it
+        has refused was not looked at again.
+        """
+        self.whole = LoadedSource(since, place, documents)
 
 
 @contextmanager
