@@ -130,7 +130,10 @@ def begin(
 
     Raises:
         IngestError: the unfinished one is being loaded at this moment.
+        IndexMismatchError: an alias of the live index has a filter that would find nothing in a new one.
     """
+    if live is not None:
+        check_filters(connection, live)
     identity = build_identity(source, encoder, settings)
     known = versions(connection, name)
     unfinished = [version for version in known if not (version.was_live or version.has_alias)]
@@ -183,13 +186,7 @@ def _check_sources(connection: Connection, live: str, new: str, limit: Limit) ->
 
 
 def take_place(connection: Connection, alias: str, live: str | None, new: str) -> None:
-    """Let the alias stand for the new index, and note what it stood for before.
-
-    Raises:
-        IndexMismatchError: the alias has a filter on fields that the new index holds elsewhere.
-    """
-    if live is not None:
-        _check_filter(connection, alias, live, new)
+    """Let the alias stand for the new index, and note what it stood for before."""
     indices.update_meta(connection, new, {WAS_LIVE: True, REPLACED: live})
     indices.point_alias(connection, alias, new)
     mark(connection, new, Stage.LIVE)
@@ -197,18 +194,38 @@ def take_place(connection: Connection, alias: str, live: str | None, new: str) -
         mark(connection, live, Stage.RETIRED)
 
 
-def _check_filter(connection: Connection, alias: str, live: str, new: str) -> None:
-    """Release 0.1 kept what is filtered on under ``fields``; a filter of the alias on that would hide everything."""
-    answer = connection.send(Request.json("GET", f"/_alias/{quote(alias, safe='')}"))
-    given = answer.get(live, {}).get("aliases", {}).get(alias, {}).get("filter")
-    if given is None or b'"filter.' in msgspec.json.encode(given) or b'"fields.' not in msgspec.json.encode(given):
-        return
-    if indices.open_index(connection, new).schema.layout > 1:
-        raise IndexMismatchError(
-            f"the alias has a filter on fields.*, which {new} holds under filter.*: through it nothing would be found",
-            where=f"{connection.where}/{alias}",
-            remedy="Give the alias a filter on filter.* and fields.* (one of them matches), then run it again",
+def check_idle(connection: Connection, live: str) -> None:
+    """Refuse to replace an index that somebody is loading: what they write would not be in the new one.
+
+    Raises:
+        IngestError: a load is running.
+    """
+    if is_loading(connection, live):
+        raise IngestError(
+            f"{live} is being loaded at this moment, and what is written now would not be in the new index",
+            where=f"{connection.where}/{live}",
+            remedy="Wait until that load has ended",
         )
+
+
+def check_filters(connection: Connection, live: str) -> None:
+    """Refuse, before anything is built, aliases whose filters would find nothing in a new index.
+
+    Release 0.1 kept what is filtered on under ``fields``, where a new index keeps it under ``filter``.
+
+    Raises:
+        IndexMismatchError: with the alias.
+    """
+    answer = connection.send(Request.json("GET", f"/{quote(live, safe='')}/_alias"))
+    for alias, properties in answer.get(live, {}).get("aliases", {}).items():
+        written = msgspec.json.encode(properties.get("filter"))
+        if b'"fields.' in written and b'"filter.' not in written:
+            raise IndexMismatchError(
+                f"the alias {alias} has a filter on fields.*, which a new index holds under filter.*:"
+                " through it nothing would be found",
+                where=f"{connection.where}/{live}",
+                remedy="Give the alias a filter on filter.* or fields.*, whichever matches, then run it again",
+            )
 
 
 def _documents(connection: Connection, index: str) -> int:

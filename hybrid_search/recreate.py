@@ -52,14 +52,15 @@ def recreate(
         return index_source(
             source, index, connection, encoder, settings, files=files, what=what, progress=progress, options=options
         )
-    behind = indices.aliased(waiting, index)
-    live = (build.live_index(waiting, index) if behind else None) or index
+    live = (build.live_index(waiting, index) if indices.aliased(waiting, index) else None) or index
     _check_ours(waiting, live, index, confirm)
+    build.check_idle(waiting, live)
     with Opened(source, encoder, settings, files, what) as looked_at:
         new = build.begin(waiting, index, live, source=source, encoder=encoder, settings=settings, retry=retry)
         report = looked_at.load(new, connection, progress, options)
     _check_whole(waiting, report, index, live, what)
-    _swap(waiting, index, live, new.name, is_alias=bool(behind))
+    build.check_idle(waiting, live)
+    _swap(waiting, index, live, new.name)
     return replace(report, index=index)
 
 
@@ -86,11 +87,8 @@ def _check_ours(connection: Connection, live: str, index: str, confirm: str | No
         )
 
 
-def _swap(connection: Connection, index: str, live: str, new: str, *, is_alias: bool) -> None:
-    if is_alias:
-        build.take_place(connection, index, live, new)
-        indices.delete_index(connection, live)
-        return
+def _swap(connection: Connection, index: str, live: str, new: str) -> None:
+    """Let the new index take the place of the live one, which is deleted; all of its aliases go with it."""
     indices.update_meta(connection, new, {build.WAS_LIVE: True, build.REPLACED: None})
-    indices.swap_index_for_alias(connection, index, new)
+    indices.swap_index_for_alias(connection, index, new, old=live)
     build.mark(connection, new, Stage.LIVE)

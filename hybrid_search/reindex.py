@@ -212,6 +212,7 @@ def _fault(connection: Connection, before: str | None, load: IngestReport, limit
         return f"{load.refused:,} documents were refused"
     try:
         if before is not None:
+            build.check_idle(connection, before)
             build.check_count(connection, before, load.index, limit)
     except IngestError as error:
         return error.what

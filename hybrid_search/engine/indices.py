@@ -329,19 +329,25 @@ def point_alias(connection: Connection, alias: str, index: str) -> list[str]:
     return sorted(before)
 
 
-def swap_index_for_alias(connection: Connection, name: str, index: str) -> None:
-    """Deletes the index ``name`` and lets an alias of this name stand for ``index``, in one step.
+def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: str | None = None) -> None:
+    """Deletes the index ``old`` (None: ``name``) and lets the alias ``name`` stand for ``index``, in one step.
 
-    Repeating it changes nothing.
+    All other aliases of the old one go with it, with their filters and routing. Repeating it changes nothing.
 
     Raises:
         IndexMissingError: there is no index of either name.
         RequestRefusedError: ``name`` is a pattern, an alias of another index, or ``index`` itself.
     """
     _refuse_patterns(name)
+    gone = name if old is None else old
     if aliased(connection, name) == [index]:
         return
-    actions = [{"add": {"index": index, "alias": name}}, {"remove_index": {"index": name}}]
+    found = connection.send(Request.json("GET", f"{_path(gone)}/_alias")).get(gone, {}).get("aliases", {})
+    actions: list[dict[str, Any]] = [
+        {"add": {"index": index, "alias": alias, **_kept({index: properties}, index)}}
+        for alias, properties in ({name: {}} | found).items()
+    ]
+    actions.append({"remove_index": {"index": gone}})
     connection.send(Request.json("POST", "/_aliases", {"actions": actions}, timeout=ADMIN_TIMEOUT))
 
 

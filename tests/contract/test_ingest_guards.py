@@ -17,6 +17,7 @@ from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
 from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.source import SourceOptions, index_source, plan_source
 from hybrid_search.ingest.state.indexed import document_count
+from hybrid_search.ingest.state.lease import leased
 from hybrid_search.recreate import recreate
 from hybrid_search.settings import ChunkingSettings, DocumentSettings, Settings
 
@@ -287,3 +288,30 @@ def test_a_document_that_has_gone_bad_is_not_taken_for_gone(connection, index_na
     report = index_documents(broken, *arguments, sync=True, on_bad=lambda error, _: bad.append(error))
     assert (report.skipped, report.removed, len(bad)) == (1, 0, 1)
     assert document_count(connection, index) == 20
+
+
+@pytest.mark.parametrize("is_alias", [False, True], ids=["an index", "an alias"])
+def test_a_recreated_index_keeps_all_of_its_aliases(connection, source, is_alias):
+    """A tenant searches it through an alias with a filter: it stands for the new index, with the filter."""
+    source.write(20)
+    source.load()
+    if is_alias:
+        source.rebuild()
+    tenant = f"{source.index}-tenant"
+    below_five = {"range": {"filter.place": {"lt": 5}}}
+    live = indices.aliased(connection, source.index) or [source.index]
+    actions = [{"add": {"index": live[0], "alias": tenant, "filter": below_five}}]
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}))
+    source.rebuild()
+    assert indices.aliased(connection, tenant) == indices.aliased(connection, source.index) != live
+    assert indices.count(connection, tenant, {"match_all": {}}) == 5
+
+
+def test_an_index_that_is_being_loaded_is_not_replaced(connection, source):
+    """What that load writes would be in neither: refused, and the old index serves on."""
+    source.write(20)
+    source.load()
+    another = leased(connection, connection, source.index, "another", exclusive=True)
+    with another, pytest.raises(IngestError, match="is being loaded"):
+        source.rebuild()
+    assert source.ids() == 20

@@ -26,6 +26,7 @@ from hybrid_search.ingest import index_documents
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.source import SourceOptions
+from hybrid_search.ingest.state.lease import leased
 from hybrid_search.records import Query
 from hybrid_search.reindex import Encoders, Judged, _verdict, live_index, reindex, rollback
 from hybrid_search.settings import DocumentSettings, EngineSettings, SearchSettings, Settings
@@ -213,3 +214,22 @@ def test_a_build_that_another_process_works_on_is_left_alone(connection, build):
     mark(connection, f"{build.alias}-1", Stage.VERIFIED, owner=owner)
     with pytest.raises(IngestError, match="being built at this moment"):
         build(1)
+
+
+def test_an_alias_whose_filter_would_find_nothing_is_refused_before_the_load(connection, build):
+    """It filters as on an index of release 0.1: a new index would look empty through it."""
+    first = build(0)
+    add = {"index": first.after, "alias": build.alias, "filter": {"term": {"fields.kind": "lamp"}}}
+    connection.send(Request.json("POST", "/_aliases", {"actions": [{"add": add}]}))
+    with pytest.raises(IndexMismatchError, match=r"has a filter on fields\.\*"):
+        build(0)
+    assert not indices.exists(connection, f"{build.alias}-2")
+
+
+def test_an_alias_does_not_move_away_from_an_index_that_is_being_loaded(connection, build):
+    """What that load writes would be left behind; the alias stays until it has ended."""
+    first = build(0)
+    with leased(connection, connection, first.after, "another", exclusive=True):
+        refused = build(0)
+        assert (refused.moved, "is being loaded" in refused.reason) == (False, True)
+    assert build(0).moved
