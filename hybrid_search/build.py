@@ -236,7 +236,7 @@ def _documents(connection: Connection, index: str) -> int:
 
 def _discard(connection: Connection, index: str) -> None:
     """Delete what an interrupted build has left, unless somebody is at it, or served by it."""
-    if is_loading(connection, index) or _is_worked_on(connection, index):
+    if is_worked_on(connection, index):
         raise IngestError(
             "this index is being built at this moment",
             where=f"{connection.where}/{index}",
@@ -245,10 +245,11 @@ def _discard(connection: Connection, index: str) -> None:
     indices.delete_index(connection, index)
 
 
-def _is_worked_on(connection: Connection, index: str) -> bool:
-    """Whether another process of this machine verifies or measures it: a lease is only held while it is loaded."""
+def is_worked_on(connection: Connection, index: str) -> bool:
+    """Whether somebody loads the index, or another process of this machine verifies or measures it without a lease."""
     owner = indices.read_meta(connection, index).get(BUILD, {}).get("owner")
-    return owner is not None and owner != process_here() and lives(**owner)
+    is_owned = owner is not None and owner != process_here() and lives(**owner)
+    return is_owned or is_loading(connection, index)
 
 
 def _next_number(connection: Connection, name: str, known: list[Version], live: str | None) -> int:

@@ -103,9 +103,9 @@ def logs(
 
 def _print_leftovers(found: list[NodeStatus]) -> None:
     """What killed loads and rebuilds have left on nodes that run; settings of loads are restored."""
+    from hybrid_search import leftovers
     from hybrid_search.engine.connection import connect
     from hybrid_search.errors import EngineError
-    from hybrid_search.ingest.maintain import leftovers
     from hybrid_search.settings import EngineSettings
 
     for row in found:

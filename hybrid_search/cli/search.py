@@ -81,7 +81,7 @@ def search(
 def client_on(index: str, settings: Settings) -> Iterator[SearchClient]:
     """A client on an index; what a killed load has left there is restored, and said."""
     from hybrid_search.engine.connection import connect
-    from hybrid_search.ingest.maintain.leftovers import mended
+    from hybrid_search.leftovers import mended
     from hybrid_search.search import SearchClient
 
     with connect(settings.engine) as connection:

@@ -147,7 +147,8 @@ class Load:
         if lease.mended:
             yield RESTORED
         if self.index.added:
-            yield f"can be filtered on from now on: {', '.join(self.index.added)}; so all documents were loaded again"
+            named = ", ".join(self.index.added)
+            yield f"can be filtered on from now on: {named}; what this load did not bring must be loaded again for it"
 
     def _pass_through_stages(
         self, numbers: Iterator[Batch[tuple[int, Document]]], lease: Lease, seen: SourceIds

@@ -8,7 +8,8 @@ from itertools import chain, islice
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.engine.indices import OpenedIndex, count, refresh
+from hybrid_search.engine.layout import LOAD, SOURCE
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.remove import Limit
@@ -96,6 +97,7 @@ def _complete(report: IngestReport, opened: OpenedIndex, *, keeps_refused: bool)
 def _run(load: Load, documents: Iterable[Document], journal: Journal | None) -> IngestReport:
     exclusive = load.source.sync is not None or journal is not None
     with running(load, exclusive=exclusive) as lease:
+        distrust(journal, load)
         load.run(documents, Intervals() if journal is None else journal.done, lease)
     if journal is not None:
         journal.finish()
@@ -108,6 +110,17 @@ def running(load: Load, *, exclusive: bool) -> Iterator[Lease]:
     waiting = patient(load.connection, load.options.retry, load.ledger.waiting)
     with leased(waiting, load.connection, load.index.name, load.source.name, exclusive=exclusive) as lease:
         yield lease
+
+
+def distrust(journal: Journal | None, load: Load) -> None:
+    """End the word of a journal whose passages are not all in the index any more."""
+    if journal is None or not journal.resumes:
+        return
+    connection, index = patient(load.connection, load.options.retry, load.ledger.waiting), load.index.name
+    refresh(connection, index)
+    written = [{"term": {SOURCE: load.source.name}}, {"terms": {LOAD: [*journal.passages]}}]
+    if count(connection, index, {"bool": {"filter": written}}) < journal.passages.total():
+        journal.begin_anew("the index, which has lost documents that were settled")
 
 
 def withheld(report: IngestReport) -> IngestError:

@@ -16,21 +16,18 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import (
     OpenedIndex,
     check_models,
-    count,
     exists,
     open_index,
     read_settings,
-    refresh,
     replica_warning,
 )
-from hybrid_search.engine.layout import LOAD, SOURCE
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.patience import patient
-from hybrid_search.ingest.pipeline import running
+from hybrid_search.ingest.pipeline import distrust, running
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.chunking import Chunking
 from hybrid_search.ingest.stages.encode import Encoding
@@ -38,7 +35,6 @@ from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.folder import state_folder
 from hybrid_search.ingest.state.identity import journal_name, load_identity
-from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.target import opened_or_created
@@ -101,12 +97,13 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
-    return str(source) if str(source).startswith(HUB) else Path(source).resolve().name
+    path = Path(source).absolute()
+    return str(source) if str(source).startswith(HUB) else (path if path.name != ".." else path.resolve()).name
 
 
 def place_of(source: str | Path) -> str:
-    """Where a source is read from."""
-    return str(Path(source).resolve()) if can_be_continued(source) else str(source)
+    """Where a source is read from; a link to today's file is the same place every day."""
+    return str(Path(source).absolute()) if can_be_continued(source) else str(source)
 
 
 def index_source(
@@ -215,7 +212,7 @@ class Opened:
             with running(load, exclusive=True) as lease:
                 uuid = read_settings(waiting, opened.name)["index.uuid"]
                 files.letters.belong_to(LetterOrigin(self._name, lease.load, opened.name, uuid, connection.where))
-                self._distrust(files.journal, waiting, opened)
+                distrust(files.journal, load)
                 notes = files.notes()
                 load.run(self._remaining(files), files.done, lease, start=self._start(files))
                 if self._what.limit is None:
@@ -248,15 +245,6 @@ class Opened:
         source = Source(self._name, what.take_over, what.max_removed if what.sync else None, what.expected)
         chunking = self._settings.chunking
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
-
-    def _distrust(self, journal: Journal | None, connection: Connection, opened: OpenedIndex) -> None:
-        """End the word of a journal whose passages are not all in the index any more."""
-        if journal is None or not journal.resumes:
-            return
-        refresh(connection, opened.name)
-        written = {"bool": {"filter": [{"term": {SOURCE: self._name}}, {"terms": {LOAD: [*journal.passages]}}]}}
-        if count(connection, opened.name, written) < journal.passages.total():
-            journal.begin_anew("the index, which has lost documents that were settled")
 
     def _start(self, files: OpenFiles) -> int:
         """The number of the document that is read first; a sync needs the ids of all."""

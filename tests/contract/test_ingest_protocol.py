@@ -276,75 +276,6 @@ def test_dead_letters_of_a_program_need_no_origin(connection, index, tmp_path):
     assert (report.indexed, path.exists()) == (1, False)
 
 
-class BrokenOffError(Exception):
-    """Ends a load from within."""
-
-
-def interrupted(source, index, connection, files, after):
-    """A load of the source that is broken off after so many settled documents."""
-
-    def stop(progress):
-        if progress.documents >= after:
-            raise BrokenOffError
-
-    small = replace(OPTIONS, senders=1, body_bytes=4_000, most_body_bytes=4_000)
-    with pytest.raises(BrokenOffError):
-        index_source(source, index, connection, GeneratedEncoder(), SETTINGS, files=files, progress=stop, options=small)
-
-
-def test_a_resumed_load_does_not_read_again_what_is_settled(connection, index_name, tmp_path, monkeypatch):
-    """400 documents, broken off after 100: the next run begins behind them.
-
-    The numbers add up: what was settled and what is loaded now are all of them.
-    """
-    index, source = index_name(), tmp_path / "source.jsonl"
-    lines = [record_line(document).encode() for document in documents(400, vectors=True)]
-    source.write_bytes(b"".join(lines))
-    files = LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
-    interrupted(source, index, connection, files, 100)
-    places = []
-    monkeypatch.setattr("hybrid_search.ingest.source.documents", noting(places))
-    report = index_source(source, index, connection, GeneratedEncoder(), SETTINGS, files=files, options=OPTIONS)
-    first_look, rest = places
-    assert (first_look, rest.line >= 100, rest.offset) == (None, True, sum(map(len, lines[: rest.line])))
-    assert report.resumed >= 100
-    assert report.documents == 400 - report.resumed
-    assert report.indexed + report.unchanged == report.documents
-    assert verify(documents_of(source), index, connection, SETTINGS.chunking).is_equal
-
-
-def noting(places):
-    """The reader, which notes from where it is asked to read."""
-    from hybrid_search.read import documents as reading
-
-    def read(*arguments, resume, **options):
-        places.append(resume)
-        return reading(*arguments, resume=resume, **options)
-
-    return read
-
-
-def documents_of(source):
-    from hybrid_search.read import documents as reading
-
-    return reading(source, SETTINGS.documents)
-
-
-def test_a_journal_is_not_believed_when_its_passages_are_gone(connection, index_name, tmp_path):
-    """Somebody deletes by the engine's own request, which raises no count of ours: the source is read anew."""
-    index, source = index_name(), tmp_path / "source.jsonl"
-    source.write_text("".join(record_line(document) for document in documents(400, vectors=True)))
-    files = LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
-    interrupted(source, index, connection, files, 200)
-    indices.refresh(connection, index)
-    lines = b"".join(b'{"delete":{"_index":"%s","_id":"d%d#0"}}\n' % (index.encode(), n) for n in range(100))
-    connection.send(Request("POST", "/_bulk", {"refresh": "true"}, lines, "application/x-ndjson"))
-    report = index_source(source, index, connection, GeneratedEncoder(), SETTINGS, files=files, options=OPTIONS)
-    assert report.resumed == 0
-    assert any("has lost documents that were settled" in note for note in report.notes)
-    assert verify(documents_of(source), index, connection, SETTINGS.chunking).is_equal
-
-
 def test_a_load_that_was_taken_for_dead_stops(connection, index, monkeypatch):
     """It slept for too long, and another load of its source has begun: its next sign of life finds no place."""
     monkeypatch.setattr("hybrid_search.ingest.state.lease.RENEWAL", 0.05)
@@ -371,27 +302,3 @@ def test_a_letter_and_its_accent_are_indexed_as_one(connection, index_name):
     assert {passage(connection, index, f"{id_}#0")["text"] for id_ in "ab"} == {"un caf\u00e9 noir"}
     assert load(found, index, connection).unchanged == 2
     assert verify(found, index, connection, SETTINGS.chunking, deep=True).is_equal
-
-
-def test_a_letter_of_the_run_that_was_continued_is_not_settled_by_the_next(connection, index_name, tmp_path):
-    """Refused, kept, broken off; the next run begins behind it, so that the letter is the only one who knows it."""
-    index, source, letters = index_name(), tmp_path / "source.jsonl", tmp_path / "letters.jsonl"
-    bad = json_line(Document("bad", "good words", {"place": "no number"}))
-    source.write_text(bad + "".join(record_line(document) for document in documents(400, vectors=True)))
-    load(documents(1, first=999), index, connection)  # an index in which place is a number
-    files = LoadFiles(tmp_path / "journal", letters)
-    small = replace(OPTIONS, senders=1, body_bytes=4_000, most_body_bytes=4_000)
-    arguments = (source, index, connection, GeneratedEncoder(), STRINGS)
-
-    def stop(progress):
-        if progress.documents >= 100:
-            raise BrokenOffError
-
-    with pytest.raises(BrokenOffError):
-        index_source(*arguments, files=files, progress=stop, options=small)
-    report = index_source(*arguments, files=files, options=OPTIONS)
-    assert (report.resumed >= 100, report.refused) == (True, 0)
-    letters.write_text(letters.read_text().replace('"no number"', "7"))
-    again = replay(letters, index, connection, GeneratedEncoder(), STRINGS)
-    assert (again.indexed, letters.exists()) == (1, False)
-    assert passage(connection, index, "bad#0")["text"] == "good words"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from threading import Event
 from typing import Any
 
 import orjson
 
 from hybrid_search.engine import indices
-from hybrid_search.engine.bulk import bulk_request, outcomes
+from hybrid_search.engine.answers import Verdict
+from hybrid_search.engine.bulk import ItemOutcome, bulk_request, outcomes
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.layout import LOAD, PASSAGES, SOURCE
 from hybrid_search.errors import IngestError
-from hybrid_search.ingest.patience import patient
+from hybrid_search.ingest.patience import Backoff, RetryPolicy, patient
 from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents
 from hybrid_search.ingest.state.lease import leased
 
@@ -65,12 +67,22 @@ def _lines(index: str, whole: Mapping[str, IndexedDocument], source: str, load: 
 
 
 def _write(connection: Connection, index: str, lines: Sequence[bytes]) -> None:
+    """Send updates until the engine has taken all; to repeat one changes nothing."""
+    backoff = Backoff(RetryPolicy(), Event())
+    failed = _failed(connection, lines)
+    while failed:
+        refused = [item for item in failed if item.verdict is not Verdict.RETRY]
+        if refused or backoff.exhausted or not backoff.wait():
+            first = (refused or failed)[0]
+            raise IngestError(
+                f"{len(refused or failed)} passages could not be changed, the first: {first.id}: {first.cause}",
+                where=f"{connection.where}/{index}",
+                remedy="Remove the cause and run it again: it goes on where it stopped",
+            )
+        failed = _failed(connection, lines)
+
+
+def _failed(connection: Connection, lines: Sequence[bytes]) -> list[ItemOutcome]:
     if not lines:
-        return
-    refused = [item for item in outcomes(connection.send(bulk_request(b"".join(lines)))) if item.cause is not None]
-    if refused:
-        raise IngestError(
-            f"{len(refused)} passages could not be changed, the first: {refused[0].id}: {refused[0].cause}",
-            where=f"{connection.where}/{index}",
-            remedy="Remove the cause and run it again: it goes on where it stopped",
-        )
+        return []
+    return [item for item in outcomes(connection.send(bulk_request(b"".join(lines)))) if item.cause is not None]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hybrid_search.build import BUILD, Stage, is_worked_on
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META
 from hybrid_search.errors import EngineError
 from hybrid_search.ingest.state.lease import is_left, mend
 
-BUILD, UNFINISHED = "build", frozenset({"building", "loaded", "verified", "measured"})
+UNFINISHED = frozenset(Stage) - {Stage.LIVE, Stage.RETIRED}
 
 
 def notes(connection: Connection) -> Iterator[str]:
@@ -22,7 +23,7 @@ def notes(connection: Connection) -> Iterator[str]:
         if note := mended(connection, index):
             yield note
         build = content["mappings"]["_meta"][META].get(BUILD, {})
-        if build.get("stage") in UNFINISHED:
+        if build.get("stage") in UNFINISHED and not is_worked_on(connection, index):
             yield f"{index}: a rebuild ended when it was {build['stage']}; run it again to continue, or begin anew"
 
 
