@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hybrid_search.build import BUILD, Stage, is_worked_on
+from hybrid_search.build import BUILD, WAS_LIVE, Stage, is_worked_on
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META
@@ -22,8 +22,9 @@ def notes(connection: Connection) -> Iterator[str]:
     for index, content in sorted(answer.items()):
         if note := mended(connection, index):
             yield note
-        build = content["mappings"]["_meta"][META].get(BUILD, {})
-        if build.get("stage") in UNFINISHED and not is_worked_on(connection, index):
+        meta = content["mappings"]["_meta"][META]
+        build = meta.get(BUILD, {})
+        if build.get("stage") in UNFINISHED and not meta.get(WAS_LIVE) and not is_worked_on(connection, index):
             yield f"{index}: a rebuild ended when it was {build['stage']}; run it again to continue, or begin anew"
 
 

@@ -27,6 +27,7 @@ from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.source import SourceOptions
 from hybrid_search.ingest.state.lease import leased
+from hybrid_search.leftovers import notes
 from hybrid_search.records import Query
 from hybrid_search.reindex import Encoders, Judged, _verdict, live_index, reindex, rollback
 from hybrid_search.settings import DocumentSettings, EngineSettings, SearchSettings, Settings
@@ -233,3 +234,19 @@ def test_an_alias_does_not_move_away_from_an_index_that_is_being_loaded(connecti
         refused = build(0)
         assert (refused.moved, "is being loaded" in refused.reason) == (False, True)
     assert build(0).moved
+
+
+def test_an_interrupted_rebuild_is_named_and_a_running_one_is_not(connection, build):
+    """What broke off is worth a sentence; what is being loaded, and what is live, is not."""
+    with pytest.raises(ModelError):
+        build(0, encoder=Failing(max_tokens=64))
+    name = f"{build.alias}-1"
+
+    def said():
+        return [note for note in notes(connection) if note.startswith(f"{name}:")]
+
+    assert said() == [f"{name}: a rebuild ended when it was building; run it again to continue, or begin anew"]
+    with leased(connection, connection, name, "s", exclusive=True):
+        assert said() == []
+    build(0)
+    assert said() == []
