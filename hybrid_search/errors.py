@@ -10,6 +10,7 @@ HybridSearchError                 exit status 1: something failed
 ├── ModelError                    a model that cannot be found, loaded or trusted
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
+├── OutputError                   standard output is closed, full, or has no reader any more
 └── EngineError                   the cluster
     ├── EngineUnreachableError    nothing answers at the address
     ├── EngineTimeoutError        no answer in time
@@ -94,6 +95,10 @@ class IngestError(HybridSearchError):
 
 class LocalNodeError(HybridSearchError):
     """The local node cannot be brought, started or stopped."""
+
+
+class OutputError(HybridSearchError):
+    """Standard output is closed, full, or has no reader any more."""
 
 
 class EngineError(HybridSearchError):
