@@ -42,7 +42,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except HybridSearchError as error:
-            if os.environ.get(DEBUG_VARIABLE):
+            if os.environ.get(DEBUG_VARIABLE, "").lower() not in {"", "0", "no", "off", "false"}:
                 raise
             typer.echo(f"hybrid-search: {error}", err=True)
             raise typer.Exit(error.exit_status) from error

@@ -178,18 +178,20 @@ def guarded() -> Iterator[None]:
 @contextmanager
 def _failing_once(out: Stream) -> Iterator[None]:
     """Say that ``out`` has failed, unless what ends the block has said so: libraries swallow errors of writing."""
+    _end_if_failed(out)
     try:
-        if out.failure is not None:
-            raise out.failure
-        yield
-        out.flush()
+        with suppress(OutputError):  # it is kept, and said below
+            yield
+            out.flush()
     except SystemExit as end:
         with suppress(OutputError):
             out.flush()
         if out.failure is None or end.code:
             raise
-    except OutputError:
-        pass
+    _end_if_failed(out)
+
+
+def _end_if_failed(out: Stream) -> None:
     if out.failure is not None:
         sys.stderr.write(f"hybrid-search: {out.failure}\n")
         raise SystemExit(out.failure.exit_status)
