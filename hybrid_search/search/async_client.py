@@ -13,9 +13,8 @@ from uuid import uuid4
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import ModelError
+from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.records import Query, SearchResult
-from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import Outcome

@@ -15,10 +15,9 @@ import msgspec
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import Connection, connect
-from hybrid_search.errors import ModelError
+from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
-from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import Outcome
 from hybrid_search.search.request import SearchOptions, SearchRequest
