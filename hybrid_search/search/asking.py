@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +32,7 @@ class Target:
 
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
     models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
-    ``preference`` go to the same copies of the shards.
+    ``preference`` go to the same copies of the shards. ``headers`` go with every request.
     """
 
     index: str
@@ -41,6 +41,7 @@ class Target:
     behind: str | None = None
     within: Mapping[str, Any] | None = None
     preference: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -116,7 +117,7 @@ def send(request: Request, target: Target, budget: Budget) -> Generator[Step, An
         )
     begin = time.perf_counter()
     try:
-        return (yield Send(replace(request, timeout=budget.left)))
+        return (yield Send(replace(request, timeout=budget.left, headers=target.headers)))
     finally:
         budget.spent += time.perf_counter() - begin
 
