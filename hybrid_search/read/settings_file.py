@@ -174,13 +174,15 @@ def _parsed(key: str, text: str, place: str) -> Any:
     """A string of the environment or a flag as the key's type."""
     kind = TYPES.get(key)
     value: Any = text
-    if kind in (tuple[str, ...], dict[str, float]) and text.strip()[:1] in {"[", "{"}:
+    if kind in (tuple[str, ...], dict[str, float], dict[str, str]) and text.strip()[:1] in {"[", "{"}:
         value = _toml_value(key, text, place)
     elif kind == tuple[str, ...]:
         value = [part.strip() for part in text.split(",") if part.strip()]
     elif kind == dict[str, float]:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         value = {name.strip(): _number(number) for name, _, number in pairs}
+    elif kind == dict[str, str]:
+        value = {name.strip(): given.strip() for name, _, given in (p.partition("=") for p in text.split(",")) if name}
     elif kind is float:
         value = _number(text)
     elif kind is bool:
@@ -226,6 +228,7 @@ _EXPECTED = {
     "int | None": "a whole number",
     "tuple[str, ...]": "a list of strings",
     "dict[str, float]": "a table of numbers",
+    "dict[str, str]": "a table of strings",
 }
 
 
