@@ -99,14 +99,15 @@ def _tried_as_json(seen: Survey, tried: Rehearsal) -> dict[str, Any]:
 
 def _say(seen: Survey, tried: Rehearsal, *, to_stderr: bool) -> None:
     """What was decided that no row of the table says, and what came of trying it."""
-    if seen.id_from == CONTENT:
-        typer.echo("No field names each record: ids are made of what the records hold.", err=to_stderr)
-    for note in tried.notes:
-        typer.echo(f"Note: {note}", err=to_stderr)
+    from hybrid_search.printed.console import Console
+
     passages = f"about {tried.passages:,} passage{'s' * (tried.passages != 1)}"
-    typer.echo(f"Tried: {tried.documents:,} of {seen.seen:,} records make documents, {passages}.", err=to_stderr)
+    lines = ["No field names each record: ids are made of what the records hold."] * (seen.id_from == CONTENT)
+    lines += [f"Note: {note}" for note in tried.notes]
+    lines.append(f"Tried: {tried.documents:,} of {seen.seen:,} records make documents, {passages}.")
     if tried.refused:
-        typer.echo(f"{len(tried.refused):,} would be refused. The first: {tried.refused[0]}", err=to_stderr)
+        lines.append(f"{len(tried.refused):,} would be refused. The first: {tried.refused[0]}")
+    Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
 
 
 def _next(source: str, output: Path, format: str | None, tried: Rehearsal, bad: int) -> str:
@@ -118,23 +119,22 @@ def _next(source: str, output: Path, format: str | None, tried: Rehearsal, bad: 
 
 
 def _show(seen: Survey, *, to_stderr: bool) -> None:
-    from rich.console import Console
+    from hybrid_search.printed.console import Console
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:
-        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}", markup=False)
+        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}")
 
 
 def _table(seen: Survey, width: int) -> Table:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     others = sum(max(len(getattr(view, name)) for view in seen.fields) for name in ("name", "kind", "role", "reason"))
-    title = escape(f"{seen.source}: {seen.seen:,} records")
+    title = f"{seen.source}: {seen.seen:,} records"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     table.add_column("field", overflow="fold")
     table.add_column("holds")
@@ -144,5 +144,5 @@ def _table(seen: Survey, width: int) -> Table:
     table.add_column("why")
     for view in seen.fields:
         cells = (view.name, view.kind, f"{view.share:.0%}", view.example, view.role.value, view.reason)
-        table.add_row(*map(escape, cells), style="dim" if view.role == "stored" else "")
+        table.add_row(*cells, style="dim" if view.role == "stored" else "")
     return table
