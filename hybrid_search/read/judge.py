@@ -22,6 +22,9 @@ _LEAST_TERMS = 5
 _LONGEST_LABEL = 60
 _REPEATING = 0.9
 """A label to filter on is short, and at least a tenth of the records share theirs with another."""
+_OFTEN_REPEATING = 0.5
+_MOST_WORDS = 4
+"""A label of more words is rather a text, unless every other record shares it."""
 _FEWEST_WORDS = 3
 _LONGEST_TITLE = 200
 _MOST = 0.95
@@ -202,7 +205,8 @@ def _judged_strings(column: Column) -> Finding | None:
 def _judged_text(column: Column) -> tuple[Role, str]:
     if could_be_title(column) or is_body(column.name):
         return Role.TEXT, _length(column)
-    if column.length <= _LONGEST_LABEL and column.distinct < _REPEATING * len(column.values):
+    repeating = _REPEATING if column.words < _MOST_WORDS else _OFTEN_REPEATING
+    if column.length <= _LONGEST_LABEL and column.distinct < repeating * len(column.values):
         return Role.KEYWORD, f"{column.distinct:,} value{'s' * (column.distinct > 1)}"
     if sum(map(_letters, column.values)) < _LETTERS * len(column.values):
         return Role.STORED, "few letters"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-LEAST_CHARACTERS = 60
-"""Of shorter texts, such as names of products, a guess is little better than a coin."""
+LEAST_BYTES = 60
+"""Of shorter texts, such as names of products, a guess is little better than a coin; of Han, 20 characters will do."""
 LOOKED_AT = 200
 LEAST_SHARE = 0.1
 MOST = 0.8
@@ -55,9 +55,9 @@ ANALYZERS: Mapping[str, str] = {
 def languages(texts: Sequence[str]) -> dict[str, float]:
     """ISO 639-1 codes and their shares of the texts, the largest first; those of less than a tenth are left out.
 
-    Looked at are some texts of at least 60 characters, from the first to the last; without any the answer is empty.
+    Looked at are some texts of at least 60 bytes, from the first to the last; without any the answer is empty.
     """
-    long = [text for text in texts if len(text) >= LEAST_CHARACTERS]
+    long = [text for text in texts if len(text.encode("utf-8", "replace")) >= LEAST_BYTES]
     if not long:
         return {}
     from py3langid import classify  # reads its model for half a second, once
