@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hybrid_search.cli import demo, evaluate, index, init, node, search
+from hybrid_search.cli import demo, evaluate, index, init, node, search, tune
 from hybrid_search.errors import HybridSearchError
 
 DEBUG_VARIABLE = "HYBRID_SEARCH_DEBUG"
@@ -66,7 +66,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, evaluate):
+for group in (demo, node, init, index, search, evaluate, tune):
     group.register(app)
 
 
