@@ -88,7 +88,7 @@ def _print(tuned: Tuned, legs: Sequence[Leg], *, as_json: bool) -> None:
 
         typer.echo(orjson.dumps(tuned_json(tuned, legs), option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
+    from hybrid_search.printed.console import Console
 
     console = Console()
     console.print(tuned_table(tuned, legs))

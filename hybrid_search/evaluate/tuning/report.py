@@ -61,7 +61,7 @@ def tuned_table(tuned: Tuned, legs: Sequence[Leg]) -> Table:
     for number, fold in enumerate(tuned.folds, start=1):
         figures = str(fold.queries), _figure(fold.mean), _figure(fold.default_mean)
         table.add_row(f"fold {number}", *_cells(fold.chosen), *figures, end_section=number == len(tuned.folds))
-    table.add_row("[bold]all", *_cells(tuned.chosen), str(count), _figure(tuned.mean), _figure(every), style="bold")
+    table.add_row("all", *_cells(tuned.chosen), str(count), _figure(tuned.mean), _figure(every), style="bold")
     return table
 
 
