@@ -27,6 +27,9 @@ FEWEST = 10
 
 CONFIDENT = 0.05
 
+SURE = 2.0
+"""Standard errors by which the best of all must beat the settings in use: the best of thousands wins by chance too."""
+
 Floats = NDArray[np.float64]
 K = TypeVar("K")
 
@@ -90,9 +93,10 @@ def tune(
 ) -> Tuned:
     """Choose by all queries, and measure the choosing by cross-validation.
 
-    Of the weightings that are not worse than the best by more than one standard error of the difference, the nearest to
-    the settings in use is chosen (the rule of Breiman et al., Classification and Regression Trees, 1984): few
-    queries, whose errors are large, change nothing.
+    The settings in use stay unless the best weighting is more than two standard errors of the difference above them.
+    Else, of the weightings that are not worse than the best by more than one such error, the nearest to the settings in
+    use is taken (the rule of Breiman et al., Classification and Regression Trees, 1984). So few queries, whose errors
+    are large, change nothing.
 
     Args:
         collected: the runs of every leg.
@@ -167,6 +171,8 @@ def choose(every: Sequence[Weighting], values: Floats) -> int:
     best = int(means.argmax())
     behind = values - values[:, [best]]
     errors = behind.std(axis=0, ddof=1) / np.sqrt(len(values))
+    if means[0] >= means[best] - SURE * errors[0]:
+        return 0
     near_best = np.flatnonzero(means >= means[best] - errors).tolist()
     return int(min(near_best, key=lambda place: (every[place].distance(every[0]), -means[place], place)))
 
