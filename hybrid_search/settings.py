@@ -15,6 +15,9 @@ import msgspec
 
 from hybrid_search.errors import SettingsError
 
+OWN_NAMES = {"starter": ("sparse",), "idf": ("sparse",), "late": ("rerank",), "precomputed": ("dense", "sparse")}
+"""Names of ``model`` that are no model's, and the sections that take them."""
+
 DENSE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 NO_MODEL = "none"
 """The value of ``model`` that leaves a leg or the reranker out."""
@@ -70,6 +73,13 @@ def _require_one_of(allowed: tuple[str, ...], key: str, value: str) -> None:
 
 def _require_model(section: str, model: str, batch_size: int) -> None:
     _require(bool(model.strip()), f"{section}.model", "is empty", f'Give a name or a path, or "{NO_MODEL}"')
+    takers = OWN_NAMES.get(model, (section,))
+    _require(
+        section in takers,
+        f"{section}.model",
+        f"does not take {model!r}",
+        f"It is for {' and '.join(f'{taker}.model' for taker in takers)}",
+    )
     _require_at_least(1, f"{section}.batch_size", batch_size)
 
 
@@ -137,6 +147,7 @@ class DenseSettings(Section, frozen=True):
     device: str | None = None
     batch_size: int = 32
     trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
@@ -168,6 +179,7 @@ class SparseSettings(Section, frozen=True):
     batch_size: int = 32
     device: str | None = None
     trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
@@ -187,6 +199,7 @@ class RerankSettings(Section, frozen=True):
     batch_size: int = 32
     device: str | None = None
     trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
