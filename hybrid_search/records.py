@@ -255,6 +255,10 @@ class SearchResult:
         return len(self.hits)
 
 
+TRUNCATED_FROM = "truncated_from"
+"""Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What makes two encoders interchangeable: all of it is kept in the index and compared when it is opened.
