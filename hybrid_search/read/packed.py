@@ -64,7 +64,7 @@ def only_member(file: BinaryIO, place: str) -> BinaryIO:
     try:
         archive = zipfile.ZipFile(file)
         return archive.open(_only(archive, place))  # type: ignore[return-value]  # read as bytes
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, RuntimeError) as error:  # of an unknown method, or encrypted
         raise SourceError(f"cannot be read as zip ({error})", where=place, remedy="Unpack it") from error
 
 

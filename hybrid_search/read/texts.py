@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hybrid_search.errors import RecordError
+from hybrid_search.errors import EmptyTextError, RecordError
 from hybrid_search.read.front_matter import front_matter
 from hybrid_search.read.jsonl import MAX_LINE
 from hybrid_search.read.raw import RawRecord, RawRecords
@@ -67,7 +67,7 @@ def decoded(data: bytes, place: str) -> str:
     """The text of a file.
 
     Raises:
-        RecordError: it is longer than 64 MiB, not UTF-8, or empty.
+        RecordError: it is longer than 64 MiB, not UTF-8, or empty (EmptyTextError).
     """
     if len(data) == MAX_LINE:
         raise RecordError(f"the text is longer than {MAX_LINE} bytes", where=place, remedy="Split the file")
@@ -77,7 +77,7 @@ def decoded(data: bytes, place: str) -> str:
         what = f"byte {error.start + 1} is {data[error.start]:#04x}, which is not UTF-8"
         raise RecordError(what, where=place, remedy="Write the file in UTF-8: iconv -t UTF-8") from None
     if not text.strip():
-        raise RecordError("the text is empty", where=place, remedy="Leave the file out")
+        raise EmptyTextError("the text is empty", where=place, remedy="Leave the file out")
     return text
 
 
