@@ -13,6 +13,7 @@ HybridSearchError                 exit status 1: something failed
 │   └── ModelTimeoutError         it did not answer in the time that the caller gave
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
+├── OutputError                   standard output is closed, full, or has no reader any more
 ├── AliasMovedError               another index answered than the one that was opened under this name
 └── EngineError                   the cluster
     ├── EngineUnreachableError    nothing answers at the address
@@ -110,6 +111,10 @@ class IngestError(HybridSearchError):
 
 class LocalNodeError(HybridSearchError):
     """The local node cannot be brought, started or stopped."""
+
+
+class OutputError(HybridSearchError):
+    """Standard output is closed, full, or has no reader any more."""
 
 
 class AliasMovedError(HybridSearchError):

@@ -44,6 +44,7 @@ from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.places import is_pattern
 from hybrid_search.read.raw import OnBad as OnBadRecord
+from hybrid_search.read.repeated import Repetitions
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
 
@@ -190,6 +191,7 @@ class Opened:
         self._early: list[tuple[RecordError, bytes]] = []
         self._left_out = LeftOut()
         self._report = self._left_out.refuse if files.skip_bad is None else self._on_bad
+        self._repetitions = Repetitions()
         files.check()
         self._look_through()
         self._found = self._documents(self._report)
@@ -233,6 +235,7 @@ class Opened:
                     lease.read_whole(place_of(source), load.documents, since=since)
             if files.journal is not None:
                 files.journal.finish()
+            notes = [*notes, *self._repetitions.notes()]
             warning = replica_warning(waiting, opened.name)
             notes += [*self._left_out.notes(), *([] if warning is None else [warning])]
             return self._left_out.counted(load.report(lease, notes), files.skipped, self._what.max_bad)
@@ -304,6 +307,7 @@ class Opened:
             records_path=self._what.records_path,
             query=self._what.query,
             on_note=self._left_out.note,
+            repetitions=self._repetitions if on_bad == self._report else None,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hybrid_search.errors import SourceError
+from hybrid_search.errors import RecordError, SettingsError, SourceError
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.compose import compose
 from hybrid_search.read.formats.input_file import InputFile
@@ -23,10 +23,12 @@ from hybrid_search.read.places import (
     without_companions,
 )
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, changed, refuse, unheard
+from hybrid_search.read.repeated import Repetitions, settled
 from hybrid_search.read.streams import STDIN, shown
 from hybrid_search.read.texts import suffix_of
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
+from hybrid_search.settings.documents import LAST, REFUSE
 
 _RESUMABLE = frozenset({"jsonl", "parquet"})
 _Files = list[tuple[Path, str]]
@@ -45,6 +47,7 @@ def documents(
     records_path: str | None = None,
     query: str | None = None,
     on_note: OnNote = unheard,
+    repetitions: Repetitions | None = None,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
@@ -60,27 +63,43 @@ def documents(
         records_path: where in a JSON or XML file the records are, by names joined by dots.
         query: what is asked of a database.
         on_note: told what was detected (an encoding, a separator) and what was left out.
+        repetitions: counts the documents that ``documents.repeated_ids`` left out or numbered.
 
     Raises:
+        SettingsError: ``documents.repeated_ids`` is ``last`` and the source a pipe, which cannot be read twice.
         SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, has no
             place ``resume`` any more, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
         MissingExtraError: a format whose library is not installed.
     """
-    report = on_bad or refuse
-    found = records(
-        source,
-        format=format,
-        dense=settings.dense,
-        on_bad=report,
-        exclude=exclude,
-        resume=resume,
-        records_path=records_path,
-        query=query,
-        on_note=on_note,
-    )
-    is_rest = resume is not None
-    return compose(found, settings, shown(source), report, unique_ids=unique_ids, may_be_empty=is_rest)
+    rule = settings.repeated_ids
+
+    def read(report: OnBad) -> Iterator[Document]:
+        found = records(
+            source,
+            format=format,
+            dense=settings.dense,
+            on_bad=report,
+            exclude=exclude,
+            resume=resume,
+            records_path=records_path,
+            query=query,
+            on_note=on_note,
+        )
+        is_rest, unique = resume is not None, unique_ids and rule == REFUSE
+        return compose(found, settings, shown(source), report, unique_ids=unique, may_be_empty=is_rest)
+
+    if rule == LAST and str(source) == STDIN:
+        remedy = "Write it to a file first, or set first or number"
+        raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
+    documents = read(on_bad or refuse)
+    if rule == REFUSE:
+        return documents
+    return settled(documents, rule, lambda: read(_pass_over), repetitions or Repetitions())
+
+
+def _pass_over(_error: RecordError, _data: bytes) -> None:
+    """Bad records are told of when they are read for good."""
 
 
 def records(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, shown
+from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds, shown
 
 ENGINES = ("opensearch", "elasticsearch")
 
@@ -47,7 +47,7 @@ class EngineSettings(Section, frozen=True):
         self._require_address()
         self._require_one_credential()
         require_at_least(1, "engine.connections", self.connections)
-        require(self.timeout > 0, "engine.timeout", f"must be more than 0 seconds, got {self.timeout}")
+        require_seconds("engine.timeout", self.timeout)
         self._require_layout()
 
     def _require_address(self) -> None:
