@@ -57,7 +57,8 @@ def is_ready(member: Member, servers: int) -> bool:
     health = ask(member.port, "/_cluster/health")
     if health is None or health["number_of_nodes"] != servers or health["initializing_shards"]:
         return False
-    return all(reason is not None for reason in unopened(member.port).values())
+    broken = unopened(member.port)  # none at all: the server has not yet read what indices there are
+    return bool(broken) and None not in broken.values()
 
 
 def unopened(port: int) -> dict[str, str | None]:
