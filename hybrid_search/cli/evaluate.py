@@ -84,10 +84,12 @@ def evaluate(
 
 @contextmanager
 def _progress() -> Iterator[OnProgress]:
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    from hybrid_search.printed.console import literal, progress_on_stderr
+
+    columns = (literal("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with progress_on_stderr(*columns, transient=True) as bar:
         tasks: dict[str, Any] = {}
 
         def follow(step: str, done: int, total: int) -> None:
@@ -107,7 +109,7 @@ def _print(experiment: Experiment, timings: list[Timing], *, as_json: bool) -> N
         report = {**experiment_json(experiment), **({"timings": timing_json(timings)} if timings else {})}
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
+    from hybrid_search.printed.console import Console
 
     console = Console()
     console.print(experiment_table(experiment))

@@ -42,6 +42,7 @@ from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.raw import OnBad as OnBadRecord
+from hybrid_search.read.repeated import Repetitions
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
 
@@ -178,6 +179,7 @@ class Opened:
         self._name = what.name or source_name(source)
         self._bad: BadRecords | None = None
         self._early: list[tuple[RecordError, bytes]] = []
+        self._repetitions = Repetitions()
         files.check()
         self._found = self._documents(self._on_bad)
         self._rest = islice(self._found, what.limit)
@@ -220,6 +222,7 @@ class Opened:
                     lease.read_whole(place_of(source), load.documents, since=since)
             if files.journal is not None:
                 files.journal.finish()
+            notes = [*notes, *self._repetitions.notes()]
             warning = replica_warning(waiting, opened.name)
             return replace(load.report(lease, [*notes, *([] if warning is None else [warning])]), skipped=files.skipped)
 
@@ -277,6 +280,7 @@ class Opened:
             unique_ids=False,
             exclude=self._files.own,
             resume=resume,
+            repetitions=self._repetitions if on_bad == self._on_bad else None,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:
