@@ -85,15 +85,11 @@ class Account:
             if self.uid is not None:
                 make_reachable(folder.parent)
             folder.mkdir(parents=True, exist_ok=True)
-            if not any(folder.iterdir()):
+            if self.uid is not None and not any(folder.iterdir()):
                 os.chown(folder, *self.ids, follow_symlinks=_is_trusted_link(folder))
             self.close(folder if is_own else folder / WRITTEN)
         except OSError as error:
-            raise LocalNodeError(
-                f"The folder cannot be made: {error.strerror}",
-                where=str(folder),
-                remedy="Choose another with --data or HYBRID_SEARCH_LOCAL_DIR",
-            ) from error
+            raise _not_made(folder, error) from error
         if not self.succeeds(["test", "-w", str(folder), "-a", "-x", str(folder)]):
             raise self._refused(folder)
 
@@ -112,12 +108,17 @@ class Account:
         """Make a folder that this account can pass through and nobody else enter, except who made it.
 
         Raises:
-            OSError: it cannot be made.
+            LocalNodeError: it cannot be made.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.gid is not None:
-            os.chown(folder, os.getuid(), self.gid)
-        folder.chmod(PRIVATE_FOLDER if self.gid is None else PASSAGE)
+        try:
+            if self.uid is not None:
+                make_reachable(folder.parent)
+            folder.mkdir(parents=True, exist_ok=True)
+            if self.gid is not None:
+                os.chown(folder, os.getuid(), self.gid)
+            folder.chmod(PRIVATE_FOLDER if self.gid is None else PASSAGE)
+        except OSError as error:
+            raise _not_made(folder, error) from error
 
     def succeeds(self, command: Sequence[str]) -> bool:
         """Whether a short command run as this account exits with 0."""
@@ -210,6 +211,14 @@ def _is_nobodys(number: int) -> bool:
             continue
         return False
     return True
+
+
+def _not_made(folder: Path, error: OSError) -> LocalNodeError:
+    return LocalNodeError(
+        f"The folder cannot be made: {error.strerror}",
+        where=str(folder),
+        remedy="Choose another with --data or HYBRID_SEARCH_LOCAL_DIR",
+    )
 
 
 def _number_of(user: str) -> frozenset[int]:
