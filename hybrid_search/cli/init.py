@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+<<<<<<< HEAD
 from hybrid_search.errors import SettingsError, SourceError
+=======
+from hybrid_search.errors import SettingsError
+from hybrid_search.private_files import open_new
+>>>>>>> w-node
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,7 +75,8 @@ def init(
 
 def _write(output: Path, text: str) -> None:
     try:
-        output.write_text(text, encoding="utf-8")
+        with open_new(output) as file:
+            file.write(text)
     except OSError as error:
         raise SettingsError(f"cannot be written ({error.strerror})", where=str(output)) from error
 
