@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-<<<<<<< HEAD
 from hybrid_search.errors import SettingsError, SourceError
-=======
-from hybrid_search.errors import SettingsError
 from hybrid_search.private_files import open_new
->>>>>>> w-node
 
 if TYPE_CHECKING:
     from rich.table import Table

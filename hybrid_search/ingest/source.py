@@ -47,7 +47,6 @@ from hybrid_search.read.raw import OnBad as OnBadRecord
 from hybrid_search.read.repeated import Repetitions
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
-from hybrid_search.settings.documents import REFUSE
 
 STDIN = "-"
 
