@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from hybrid_search.addresses import MASK, located, masked
 from hybrid_search.errors import SettingsError
 
 DENSE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -28,7 +29,9 @@ MAX_DIMENSION = 16_000
 """OpenSearch's limit; Elasticsearch's own, 4,096, is checked where the engine is known."""
 
 SECRETS = frozenset({"password", "api_key", "bearer"})
-MASK = "***"
+"""Keys whose values are never shown; ``url`` is shown without the login that it may hold."""
+IN_HEADERS = ("user", *sorted(SECRETS))
+"""Keys that become HTTP headers."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,12 +49,7 @@ def _shown(name: str, value: Any) -> Any:
         return None
     if name in SECRETS:
         return MASK
-    return without_credentials(value, MASK + "@") if name == "url" else value
-
-
-def without_credentials(url: str, instead: str = "") -> str:
-    """An address, or several, with ``user:password@`` taken out."""
-    return re.sub(r"//[^/@]*@", f"//{instead}", url)
+    return masked(value) if name == "url" else value
 
 
 def _require(holds: bool, key: str, what: str, remedy: str | None = None) -> None:
@@ -308,6 +306,7 @@ class EngineSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         self._require_address()
         self._require_one_credential()
+        self._require_printable()
         _require_at_least(1, "engine.connections", self.connections)
         _require(self.timeout > 0, "engine.timeout", f"must be more than 0 seconds, got {self.timeout}")
         self._require_layout()
@@ -315,13 +314,8 @@ class EngineSettings(Section, frozen=True):
     def _require_address(self) -> None:
         if self.kind is not None:
             _require_one_of(ENGINES, "engine.kind", self.kind)
-        for address in (self.url or "").split(",") if self.url is not None else ():
-            shown = _shown("url", address.strip())
-            _require(
-                bool(re.match(r"https?://[^/\s]", address.strip())),
-                "engine.url",
-                f"must begin with http:// or https://, got {shown!r}",
-            )
+        if self.url is not None:
+            located(self.url)
         _require(
             self.cloud_id is None or self.url is None, "engine.cloud_id", "and engine.url are both given", "Give one"
         )
@@ -343,6 +337,26 @@ class EngineSettings(Section, frozen=True):
         for name, partner in (("password", "user"), ("client_key", "client_cert")):
             missing = getattr(self, name) is not None and getattr(self, partner) is None
             _require(not missing, f"engine.{name}", f"is given without engine.{partner}")
+
+    def _require_printable(self) -> None:
+        """What cannot stand in a header is refused by its key's name: the HTTP libraries would print it."""
+        for name in IN_HEADERS:
+            value = getattr(self, name) or ""
+            _require(
+                not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value),
+                f"engine.{name}",
+                "holds a line break or another control character",
+                "Take it out; a file that holds a secret often ends with a line break",
+            )
+        for name in ("api_key", "bearer"):
+            value = getattr(self, name) or ""
+            _require(
+                bool(re.fullmatch(r"[\x21-\x7e]*", value)) or (name == "api_key" and ":" in value),
+                f"engine.{name}",
+                "holds a character that no header may hold",
+                "Copy it again: letters, digits and signs without spaces",
+            )
+        _require(":" not in (self.user or ""), "engine.user", "holds a colon, which would end it")
 
     def _require_layout(self) -> None:
         _require_at_least(0, "engine.bm25_k1", self.bm25_k1)

@@ -17,12 +17,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
-SHARED = {"errors", "records", "settings", "fields", "encode.protocols", "engine.protocols"}
+SHARED = {"errors", "addresses", "records", "settings", "fields", "encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
     "records": set(),
-    "settings": {"errors"},
+    "addresses": {"errors"},
+    "settings": {"errors", "addresses"},
     "fields": {"errors", "records"},
     "read": SHARED,
     "encode": SHARED,
