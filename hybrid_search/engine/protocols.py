@@ -16,7 +16,10 @@ NDJSON = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default."""
+    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default.
+
+    ``headers`` go beside those that the transport itself sends, and take the place of none of them.
+    """
 
     method: str
     path: str
@@ -24,6 +27,7 @@ class Request:
     body: bytes | None = None
     content_type: str = JSON
     timeout: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def json(cls, method: str, path: str, body: Any = None, *, timeout: float | None = None, **params: str) -> Request:

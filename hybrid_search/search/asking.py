@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 from hybrid_search.engine.answers import error_for, failure
 from hybrid_search.engine.protocols import Dialect, Request
-from hybrid_search.errors import EngineError, EngineTimeoutError, HybridSearchError, RequestRefusedError
+from hybrid_search.errors import AliasMovedError, EngineError, EngineTimeoutError, RequestRefusedError
 from hybrid_search.records import IndexSchema
 from hybrid_search.search import legs
 from hybrid_search.search.steps import Send, Step
@@ -32,7 +32,7 @@ class Target:
 
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
     models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
-    ``preference`` go to the same copies of the shards.
+    ``preference`` go to the same copies of the shards. ``headers`` go with every request.
     """
 
     index: str
@@ -41,21 +41,11 @@ class Target:
     behind: str | None = None
     within: Mapping[str, Any] | None = None
     preference: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
         return f"index {self.index}"
-
-
-class AliasMovedError(HybridSearchError):
-    """Another index answered than the one that was opened; clients open again, so it does not leave them."""
-
-    def __init__(self, target: Target, found: str) -> None:
-        super().__init__(
-            f"{target.index} stood for {target.behind} and now stands for {found}",
-            where=target.where,
-            remedy="Open it again",
-        )
 
 
 @dataclass(slots=True)
@@ -127,7 +117,7 @@ def send(request: Request, target: Target, budget: Budget) -> Generator[Step, An
         )
     begin = time.perf_counter()
     try:
-        return (yield Send(replace(request, timeout=budget.left)))
+        return (yield Send(replace(request, timeout=budget.left, headers=target.headers)))
     finally:
         budget.spent += time.perf_counter() - begin
 
@@ -143,7 +133,15 @@ def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
     except EngineError:
         return
     if target.behind is not None and isinstance(answer, Mapping) and answer and target.behind not in answer:
-        raise AliasMovedError(target, ", ".join(sorted(answer)))
+        raise _moved(target, ", ".join(sorted(answer)))
+
+
+def _moved(target: Target, found: str) -> AliasMovedError:
+    return AliasMovedError(
+        f"{target.index} stood for {target.behind} and now stands for {found}",
+        where=target.where,
+        remedy="Open it again",
+    )
 
 
 def _responses(answer: Any, count: int, where: str) -> Sequence[Any]:
@@ -179,7 +177,7 @@ def _check_hit(hit: Any, target: Target) -> None:
     """Raises what a hit without an id or a score raises, and AliasMovedError for one of another index."""
     str(hit["_id"]), float(hit["_score"])
     if target.behind is not None and hit.get("_index", target.behind) != target.behind:
-        raise AliasMovedError(target, hit["_index"])
+        raise _moved(target, hit["_index"])
 
 
 def _unreadable(answer: Any, where: str) -> EngineError:

@@ -13,9 +13,8 @@ from uuid import uuid4
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import ModelError
+from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.records import Query, SearchResult
-from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import Outcome
@@ -23,6 +22,7 @@ from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run_async
+from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
 
@@ -44,7 +44,10 @@ class AsyncSearchClient:
         encoder: TextEncoder | None = None,
         reranker: Reranker | None = None,
         connection: AsyncConnection | None = None,
+        opaque_id: str | None = None,
     ) -> None:
+        self._preference = uuid4().hex
+        self._headers = headers_of(f"hybrid-search-{self._preference[:8]}" if opaque_id is None else opaque_id)
         self._index = index
         self._engine = engine_settings(settings, url)
         self._wanted = Wanted(settings or Settings(), encoder, reranker)
@@ -52,7 +55,6 @@ class AsyncSearchClient:
         self._connection = connection
         self._searcher: Searcher | None = None
         self._opening = asyncio.Lock()
-        self._preference = uuid4().hex
         self._workers = ModelWorkers()
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
@@ -136,7 +138,12 @@ class AsyncSearchClient:
         self, connection: AsyncConnection, before: Searcher | None = None, within: float | None = None
     ) -> Searcher:
         steps = open_target(
-            self._index, connection.dialect, connection.where, preference=self._preference, timeout=within
+            self._index,
+            connection.dialect,
+            connection.where,
+            preference=self._preference,
+            timeout=within,
+            headers=self._headers,
         )
         opened, target = await run_async(steps, partial(self._carry_out, connection, None))
         with boundary():

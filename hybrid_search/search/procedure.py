@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hybrid_search.engine import layout
-from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
+from hybrid_search.errors import HybridSearchError, IndexMissingError, ModelBusyError, RequestRefusedError
 from hybrid_search.records import Hit, Leg, Query, SearchResult
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.collapse import Best, document_id
@@ -25,7 +25,7 @@ from hybrid_search.search.reasons import why_nothing
 from hybrid_search.search.rerank import Reranked, checked_scores, combine
 from hybrid_search.search.retrieve import Retrieved, encode, retrieve
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.steps import ModelBusyError, Score, Step
+from hybrid_search.search.steps import Score, Step
 
 Outcome = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""

@@ -25,6 +25,8 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
     collapse: bool
     exact: bool
+    opaque_id: str | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class SearchRequest:
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph.
+        opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
+            logs and tasks show.
+        traceparent: the caller's trace context, sent on as it is (W3C Trace Context).
     """
 
     k: int | None = None
@@ -55,6 +60,8 @@ class SearchRequest:
     candidates: int | None = None
     collapse: bool = True
     exact: bool = False
+    opaque_id: str | None = None
+    traceparent: str | None = None
 
     @classmethod
     def of(cls, k: int | None = None, **options: Any) -> Self:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.engine import layout
-from hybrid_search.errors import EngineError, HybridSearchError, ModelError
+from hybrid_search.errors import EngineError, HybridSearchError, ModelBusyError, ModelError
 from hybrid_search.filters import clause
 from hybrid_search.records import ALL_LEGS, Leg, LegReport, Query, Vector
 from hybrid_search.search import legs
@@ -23,7 +23,7 @@ from hybrid_search.search.asking import Budget, Found, Target, ask
 from hybrid_search.search.collapse import Best, best_passages
 from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.steps import Encode, Encoded, ModelBusyError, Step
+from hybrid_search.search.steps import Encode, Encoded, Step
 from hybrid_search.search.words import first_words
 
 WIDER = 4

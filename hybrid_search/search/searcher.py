@@ -32,6 +32,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import Retrieved, encode, retrieve
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
+from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
 
 LATE = "late"
@@ -96,13 +97,13 @@ class Searcher:
             EngineError: a query could not be searched, unless errors are returned.
         """
         request = request or SearchRequest()
-        plan = self._plan(request)
+        plan, target = self._plan(request), self._target(request)
         asked = [self._checked(query, plan, request) for query in queries]
         if not return_errors:
             _raise_first(asked)
         found: list[Outcome] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
-            found += yield from procedure.search(batch, plan, self.target, reranker=self.reranker_name)
+            found += yield from procedure.search(batch, plan, target, reranker=self.reranker_name)
             if not return_errors:
                 _raise_first(found)
         answers = iter(found)
@@ -118,13 +119,13 @@ class Searcher:
             HybridSearchError: all legs of a query failed.
         """
         request = replaced(request or SearchRequest(), fusion=Fusion())
-        plan = self._plan(request)
+        plan, target = self._plan(request), self._target(request)
         asked = [self._checked(query, plan, request) for query in queries]
         _raise_first(asked)
         results: list[Retrieved] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
             retrieved = yield from encode(batch, plan)
-            yield from retrieve(retrieved, plan, self.target, Budget(plan.timeout * len(batch)))
+            yield from retrieve(retrieved, plan, target, Budget(plan.timeout * len(batch)))
             _raise_first([one.error for one in retrieved])
             results += retrieved
         return results
@@ -151,6 +152,11 @@ class Searcher:
             if isinstance(step, Score) and self.reranker is not None:
                 return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
+
+    def _target(self, request: SearchRequest) -> Target:
+        """Where the search goes, with the headers of the caller in the place of the client's."""
+        given = headers_of(request.opaque_id, request.traceparent)
+        return replaced(self.target, headers={**self.target.headers, **given}) if given else self.target
 
     def _plan(self, request: SearchRequest) -> Plan:
         return plan_search(

@@ -58,10 +58,6 @@ Step = Encode | Send | Score
 Steps = Generator[Step, Any, T]
 
 
-class ModelBusyError(ModelError):
-    """A model served others for as long as the caller would wait: asking again now is another such wait."""
-
-
 def run(steps: Steps[T], carry_out: Callable[[Step], Any]) -> T:
     """Carry out every step and return what the procedure returns.
 

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any
 
-from hybrid_search.errors import ModelError
-from hybrid_search.search.steps import Encode, ModelBusyError, Score
+from hybrid_search.errors import ModelBusyError, ModelError
+from hybrid_search.search.steps import Encode, Score
 
 Ask = Callable[[Encode | Score], Any]
 
