@@ -63,7 +63,7 @@ def evaluate(
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
     settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     methods = list(METHODS) if fusions is None else [name.strip() for name in fusions.split(",")]
-    with SearchClient(index, settings=settings) as client, _progress() as progress:
+    with SearchClient(index, settings=settings) as client, progress_bars() as progress:
         experiment = run_experiment(
             client,
             asked,
@@ -83,7 +83,8 @@ def evaluate(
 
 
 @contextmanager
-def _progress() -> Iterator[OnProgress]:
+def progress_bars() -> Iterator[OnProgress]:
+    """A bar on standard error for each step, gone when all is done."""
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
     from hybrid_search.printed.console import literal, progress_on_stderr

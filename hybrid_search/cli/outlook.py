@@ -126,7 +126,15 @@ def _first(source: str, settings: Settings, what: SourceOptions) -> list[Documen
     from hybrid_search.read import documents
 
     plain = replace(settings.documents, repeated_ids=REFUSE)
-    found = documents(source, plain, format=what.format, unique_ids=False, on_bad=lambda _error, _data: None)
+    found = documents(
+        source,
+        plain,
+        format=what.format,
+        unique_ids=False,
+        on_bad=lambda _error, _data: None,
+        records_path=what.records_path,
+        query=what.query,
+    )
     return list(islice(found, SAMPLE if what.limit is None else min(SAMPLE, what.limit)))
 
 

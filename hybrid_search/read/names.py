@@ -71,6 +71,14 @@ _BODIES = frozenset(
         "story",
         "article",
         "message",
+        "review",
+        "comment",
+        "note",
+        "notes",
+        "remarks",
+        "details",
+        "kommentar",
+        "bemerkung",
         "beschreibung",
         "inhalt",
         "contenu",
@@ -127,6 +135,11 @@ def title_rank(name: str) -> int:
         return 2
     is_name = _last(name) in _NAMES and not _OTHERS_NAMES & set(words_of(name))
     return 1 if is_name else 0
+
+
+def is_name(name: str) -> bool:
+    """Whether it names a name, be it of something else: ``first name``."""
+    return _last(name) in _NAMES
 
 
 def is_body(name: str) -> bool:

@@ -272,14 +272,14 @@ def test_whatever_the_data_the_settings_are_valid(tmp_path_factory, rows):
 
 
 def test_the_settings_are_tried_before_they_are_written(tmp_path, run):
-    """What would be refused is counted, and the next command leaves it out; passages are counted too."""
+    """What would be left out is counted, and the next command allows for it; passages are counted too."""
     path = tmp_path / "a.jsonl"
     lines = [{"_id": n, "text": f"the words of number {n} " * 40, "pages": n} for n in range(20)]
-    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in [*lines, {"_id": 20, "pages": 1}]))
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in [*lines, {"_id": 20, "pages": 1}]) + b"{\n")
     result = run(path)
     assert "Tried: 20 of 21 records make documents, about 20 passages." in result.output
-    assert f"1 would be refused. The first: {path}:21: the text is empty" in result.output
-    assert "--skip-bad bad-records.jsonl" in result.output
+    assert "1 without a text would be left out." in result.output
+    assert "--skip-bad bad-records.jsonl --max-bad 19%" in result.output  # twice 2 / 22, rounded up
 
 
 def test_settings_that_cannot_work_are_not_written(tmp_path, run):
