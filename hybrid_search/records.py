@@ -255,6 +255,10 @@ class SearchResult:
         return len(self.hits)
 
 
+TRUNCATED_FROM = "truncated_from"
+"""Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What makes two encoders interchangeable: all of it is kept in the index and compared when it is opened.
@@ -283,12 +287,32 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldReading:
+    """How the values of a field to filter on are read, where they are not plain.
+
+    Attributes:
+        boolean: words for yes and no, in a keyword field, are ``true`` and ``false``.
+        separator: what stands between the values of one cell; ``[]`` for printed lists, None for one value a cell.
+        decimal: ``.`` or ``,``, the mark that is no separator of thousands in ``1,234`` or ``1.234``.
+        date_order: ``day`` or ``month``, what comes first in ``05/07/2022``; None where that is not known.
+        lenient: a value that cannot be read is stored and not filtered on, rather than refused.
+    """
+
+    boolean: bool = False
+    separator: str | None = None
+    decimal: str = "."
+    date_order: str | None = None
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSchema:
     """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
 
     ``dense`` and ``sparse`` are None where the leg is off. ``keyword_fields`` ... are the user's fields to filter
     on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
-    ``layout`` 1, that of release 0.1). ``replicas`` None is the engine's default.
+    ``layout`` 1, that of release 0.1). ``readings`` says of those of them that are not plain how they are read.
+    ``title`` is the field that names a document. ``replicas`` None is the engine's default.
     """
 
     dense: Fingerprint | None
@@ -306,3 +330,5 @@ class IndexSchema:
     shards: int = 1
     replicas: int | None = None
     layout: int = LAYOUT
+    readings: Mapping[str, FieldReading] = field(default_factory=dict)
+    title: str | None = None

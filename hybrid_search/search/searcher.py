@@ -20,7 +20,7 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
-from hybrid_search.records import Leg, Query
+from hybrid_search.records import TRUNCATED_FROM, Leg, Query
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fetch import fetch
@@ -237,7 +237,8 @@ def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
     defaults = Settings()
     if settings.dense == defaults.dense:
         model = NO_MODEL if dense is None else dense.name
-        dimension = dense.dimension if dense is not None and dense.kind == PRECOMPUTED else None
+        given = dense is not None and (dense.kind == PRECOMPUTED or TRUNCATED_FROM in dense.extra)
+        dimension = dense.dimension if dense is not None and given else None
         settings = replace(settings, dense=replace(settings.dense, model=model, dimension=dimension))
     if settings.sparse == defaults.sparse:
         model = NO_MODEL if sparse is None else sparse.name
