@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hybrid_search.cli.options import Query, RecordsPath
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
     *,
     format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     sample: Annotated[int, typer.Option(min=1, help="How many records to look at.")] = 1000,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
@@ -44,14 +47,14 @@ def init(
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
     if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
         raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
-    seen = survey(source, format=format, sample=sample)
+    seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
     text = settings_text(seen)
     if output != STDOUT:
         _write(output, text)
     if as_json:
         fields = [asdict(view) for view in seen.fields]
         facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(json.dumps({**facts, "notes": seen.notes}, indent=2))
     elif output == STDOUT:
         _show(seen, to_stderr=True)
         typer.echo(text, nl=False)
@@ -72,6 +75,8 @@ def _show(seen: Survey, *, to_stderr: bool) -> None:
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
+    for note in seen.notes:
+        console.print(f"Note: {note}", markup=False)
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:

@@ -61,6 +61,7 @@ class Survey:
     fields: Sequence[FieldView]
     bad: Sequence[RecordError] = ()
     beir: bool = False
+    notes: Sequence[str] = ()
 
     def names(self, role: Role) -> list[str]:
         """Fields of a role, in the order in which they should be used."""
@@ -97,14 +98,29 @@ class _Column:
         return sum(len(str(value)) for value in self.values) / len(self.values)
 
 
-def survey(source: str | Path, *, format: str | None = None, sample: int = SAMPLE) -> Survey:
-    """Look at the first ``sample`` records of a source.
+def survey(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    sample: int = SAMPLE,
+    records_path: str | None = None,
+    query: str | None = None,
+) -> Survey:
+    """Look at the first ``sample`` records of a source; for ``records_path`` and ``query`` see ``read.documents``.
 
     Raises:
         SourceError: it cannot be read, or none of its records can.
     """
     bad: list[RecordError] = []
-    found = records(source, format=format, on_bad=lambda error, _data: bad.append(error))
+    notes: dict[str, None] = {}
+    found = records(
+        source,
+        format=format,
+        on_bad=lambda error, _data: bad.append(error),
+        records_path=records_path,
+        query=query,
+        on_note=lambda note: notes.setdefault(note, None),
+    )
     sampled = [record.values for record in islice(found, sample)]
     if not sampled:
         what = f"no record can be read; the first: {bad[0]}" if bad else "holds no record"
@@ -112,7 +128,7 @@ def survey(source: str | Path, *, format: str | None = None, sample: int = SAMPL
     columns = _columns(sampled)
     views = _views(columns, len(sampled))
     is_beir = Path(source).is_dir() and packed_variant(Path(source), "corpus.jsonl") is not None
-    return Survey(shown(source), len(sampled), views, tuple(bad), is_beir)
+    return Survey(shown(source), len(sampled), views, tuple(bad), is_beir, tuple(notes))
 
 
 def _columns(sampled: Iterable[Mapping[str, Any]], prefix: str = "") -> list[_Column]:
