@@ -78,6 +78,11 @@ class Retrieved:
         return {name: run.hits for name, run in self._answered().items()}
 
     @property
+    def missing(self) -> dict[str, float]:
+        """What documents scored that a leg did not find, for the legs that found all that they can."""
+        return {name: run.missing for name, run in self._answered().items() if run.missing is not None}
+
+    @property
     def reports(self) -> dict[str, LegReport]:
         """How each leg fared."""
         return {name: _report(one) for name, one in self.legs.items()}

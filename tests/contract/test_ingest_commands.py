@@ -56,7 +56,7 @@ def test_index_verify_and_delete(command):
     status, output = command("verify", command.index, command.source)
     assert status == 1
     assert "2 missing: d3, d4" in output
-    status, output = command("delete", command.index, "--query", '{"term": {"doc_id": "d5"}}')
+    status, output = command("delete", command.index, "--query", '{"term": {"doc_id": "d5"}}', "--yes")
     assert (status, output) == (0, "1 passages deleted\n")
 
 
@@ -140,7 +140,7 @@ def test_a_dry_run_says_what_would_go(command):
     status, output = command("delete", command.index, "--query", '{"match_all": {}}')
     assert (status, "none was deleted" in output) == (1, True)
     assert command("delete", "*", "--query", '{"match_all": {}}')[0] == 2
-    status, output = command("delete", command.index, "--query", '{"match_all": {}}', "--max-removed", "all")
+    status, output = command("delete", command.index, "--query", '{"match_all": {}}', "--max-removed", "all", "--yes")
     assert (status, output) == (0, "20 passages deleted\n")
 
 
