@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -52,6 +53,7 @@ def init(
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
     if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
         raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
+    reading = {"--format": format, "--records": records_path, "--query": query}
     seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
     _require_text(seen)
     text = settings_text(seen)
@@ -69,7 +71,7 @@ def init(
     else:
         _show(seen, to_stderr=False)
         _say(seen, tried, to_stderr=False)
-        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, format, tried, len(seen.bad))}")
+        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, reading, tried, len(seen.bad))}")
 
 
 def _write(output: Path, text: str) -> None:
@@ -115,9 +117,9 @@ def _say(seen: Survey, tried: Rehearsal, *, to_stderr: bool) -> None:
     Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
 
 
-def _next(source: str, output: Path, format: str | None, tried: Rehearsal, bad: int) -> str:
-    """The commands from here to a first answer."""
-    options = f" --format {format}" * (format is not None)
+def _next(source: str, output: Path, reading: Mapping[str, str | None], tried: Rehearsal, bad: int) -> str:
+    """The commands from here to a first answer; ``reading`` are the options by which the source was read."""
+    options = "".join(f" {option} {quote(value)}" for option, value in reading.items() if value is not None)
     skipping = " --skip-bad bad-records.jsonl" * bool(tried.refused or bad)
     load = f"  hybrid-search index {quote(source)} INDEX --settings {quote(str(output))}{options}{skipping}"
     return f'{load}\n  hybrid-search search INDEX "your question" --settings {quote(str(output))}'
