@@ -57,7 +57,7 @@ def rows(settings: Settings, index: str, folder: Path) -> Iterator[list[str]]:
         SearchClient(index, settings=settings, connection=connection) as client,
     ):
         for folds in (2, 5):
-            tuned, _ = run_tuning(one, queries, qrels, folds=folds)
+            tuned, _ = run_tuning(client, queries, qrels, folds=folds)
             yield [folder.name, str(len(tuned.by_query)), str(folds), *figures(tuned)]
 
 
