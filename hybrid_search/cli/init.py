@@ -66,7 +66,7 @@ def init(
     if as_json:
         fields = [asdict(view) for view in seen.fields]
         facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
-        typer.echo(json.dumps(facts | _tried_as_json(seen, tried), indent=2))
+        typer.echo(json.dumps({**facts, "notes": seen.notes, **_tried_as_json(seen, tried)}, indent=2))
     elif output == STDOUT:
         _show(seen, to_stderr=True)
         _say(seen, tried, to_stderr=True)
@@ -138,6 +138,8 @@ def _show(seen: Survey, *, to_stderr: bool) -> None:
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
+    for note in seen.notes:
+        console.print(f"Note: {note}", markup=False)
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:

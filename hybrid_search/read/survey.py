@@ -120,20 +120,20 @@ def survey(
     records_path: str | None = None,
     query: str | None = None,
 ) -> Survey:
-    """Look at the first ``sample`` records of a source; for the other arguments see :func:`read.documents`.
+    """Look at the first ``sample`` records of a source; for ``records_path`` and ``query`` see ``read.documents``.
 
     Raises:
         SourceError: it cannot be read, or none of its records can.
     """
     bad: list[RecordError] = []
-    notes: list[str] = []
+    notes: dict[str, None] = {}
     found = records(
         source,
         format=format,
         on_bad=lambda error, _data: bad.append(error),
         records_path=records_path,
         query=query,
-        on_note=notes.append,
+        on_note=lambda note: notes.setdefault(note, None),
     )
     sampled = list(islice(found, sample))
     if not sampled:
@@ -153,7 +153,7 @@ def survey(
         identity.repeated_ids,
         title,
         sampled,
-        notes,
+        tuple(notes),
     )
 
 

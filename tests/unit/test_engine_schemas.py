@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hybrid_search.engine.indices import SchemaDifference, schema_difference
+from hybrid_search.engine.schemas import SchemaDifference, schema_difference
 from hybrid_search.records import Fingerprint, IndexSchema
 
 DENSE = Fingerprint("dense", "generated", "0" * 16, dimension=4)
