@@ -260,7 +260,7 @@ def _with_others(reason: str, counted: _Counted) -> str:
         shown = counted.example if len(counted.example) <= 20 else f"{counted.example[:19]}…"
         said.append(f"{counted.others:,} of {counted.total:,} are not: {shown}")
     if counted.missing:
-        said.append(f"{counted.missing:,} more say that there is none")
+        said.append(f"{counted.missing:,} missing")
     return "; ".join(said)
 
 

@@ -34,7 +34,7 @@ COLUMNS = {
     "too-few-prices": (found(*PRICES[:20], *"abcde"), Finding("text", Role.KEYWORD, "9 values")),
     "ratings": (
         found("3.5", "NaN", "4", "NaN"),
-        Finding("number", Role.NUMBER, "numbers; 2 more say that there is none", lenient=True),
+        Finding("number", Role.NUMBER, "numbers; 2 missing", lenient=True),
     ),
     "decimal-commas": (
         found("12,50", "1.234,00", "1.299"),
@@ -171,6 +171,8 @@ def test_languages_of_a_field():
     """Shares by code; short texts are not guessed at; four fifths of one language choose its analyzer."""
     assert languages([GERMAN] * 3 + [ENGLISH]) == {"de": 0.75, "en": 0.25}
     assert languages(["lamp", "Lampe"]) == {}
+    in_turn = languages(([GERMAN] + [ENGLISH] * 3) * 225)  # each fourth of 900 is German
+    assert in_turn["en"] == pytest.approx(0.75, abs=0.1)
     assert [analyzer_for(shares) for shares in ({"de": 0.9}, {"de": 0.75, "en": 0.25}, {}, {"xx": 1.0})] == [
         "german",
         None,
