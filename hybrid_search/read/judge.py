@@ -35,6 +35,7 @@ _FEW_WORDS = 3
 _MARKED = 0.5
 """Of texts with tags: some texts speak of them."""
 _SEEN = 0.05
+_PLAIN_WORDS = frozenset({"yes", "true", "false"})
 _SEPARATORS = ("|", ";", ",")
 _LETTERS = 0.5
 ADDRESSES, FEW_LETTERS = "addresses", "few letters"
@@ -149,6 +150,8 @@ def _judged_boolean(column: Column) -> Finding | None:
     written = {str(value).strip().lower() for value in column.values if not is_missing(value)}
     if not any(isinstance(value, str) for value in column.values) or not written - {"0", "1"}:
         return None
+    if len({boolean_in(word) for word in written}) == 1 and not written & _PLAIN_WORDS:
+        return None  # all NO may be Norway
     counted = _counted(column, boolean_in)
     if counted is None:
         return None

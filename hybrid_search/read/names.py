@@ -153,7 +153,10 @@ def is_dated(name: str) -> bool:
 
 
 def id_rank(name: str) -> int | None:
-    """0 for the best name of an id, None for other names."""
+    """0 for the best name of an id, None for other names and for ids of other things, as ``user_id``."""
     lowered = name.lower()
-    last = lowered if lowered == "_id" else _last(name)
-    return _IDS.index(last) if last in _IDS else None
+    words = words_of(name)
+    last = lowered if lowered == "_id" else re.sub(r"\d+$", "", _last(name))
+    if last not in _IDS or _OTHERS_NAMES & set(words):
+        return None
+    return 2 * _IDS.index(last) + (len(words) > 1)

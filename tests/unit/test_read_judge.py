@@ -41,6 +41,8 @@ COLUMNS = {
         Finding("number", Role.NUMBER, "numbers, with a decimal comma", decimal=","),
     ),
     "words-for-yes": (found(*WORDS), Finding("boolean", Role.BOOLEAN, "yes or no, in 5 words")),
+    "one-word-for-yes": (found("yes", "yes"), Finding("boolean", Role.BOOLEAN, "yes or no")),
+    "norway": (found("NO", "NO"), Finding("text", Role.KEYWORD, "1 value")),
     "digits-are-numbers": (found("1", "0", "1"), Finding("number", Role.NUMBER, "numbers")),
     "booleans-of-json": (found(True, False), Finding("boolean", Role.KEYWORD, "yes or no")),
     "days-first": (
@@ -130,7 +132,9 @@ def test_other_names():
     assert not any(map(is_body, ["textile", "price", "description_count"]))
     assert all(map(is_dated, ["created_at", "publishedAt", "Date", "updated", "timestamp"]))
     assert not any(map(is_dated, ["views", "data_count_x", "price"]))
-    assert [id_rank(name) is not None for name in ("_id", "ID", "product_id", "SKU", "colour")] == [True] * 4 + [False]
+    ranks = [id_rank(name) for name in ("_id", "id", "product_id", "SKU", "isbn13")]
+    assert ranks == sorted(ranks)
+    assert [id_rank(name) for name in ("colour", "user_id", "category key", "paid")] == [None] * 4
 
 
 def identity(tmp_path, *records):
