@@ -22,7 +22,7 @@ PRINTED = "[]"
 
 YES = frozenset({"yes", "y", "true", "t", "1", "on", "ja", "oui", "si", "sí", "sì", "sim", "tak", "wahr", "vrai"})
 NO = frozenset({"no", "n", "false", "f", "0", "off", "nein", "non", "não", "nee", "nie", "nej", "falsch", "faux"})
-_MISSING = frozenset({"nan", "n/a", "na", "#n/a", "null", "none", "nil", "nat", "<na>", "\\n", "-", "--", "–", "—"})
+_MISSING = frozenset({"", "nan", "n/a", "na", "#n/a", "null", "none", "nil", "nat", "<na>", "\\n", "-", "--", "–", "—"})
 
 _CODES = (
     "AED AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF IDR ILS INR JPY KRW MXN MYR NOK NZD PHP PLN RON RUB SAR SEK SGD"
@@ -56,7 +56,7 @@ _FORMS = tuple(
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it is a word for no value, as spreadsheets and programs write it: ``NaN``, ``n/a``, ``-``."""
+    """Whether it is a word for no value, as spreadsheets and programs write it: ``NaN``, ``n/a``, ``-``, blank."""
     return isinstance(value, str) and value.strip().lower() in _MISSING
 
 

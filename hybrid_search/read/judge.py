@@ -169,9 +169,7 @@ def _judged_date(column: Column) -> Finding | None:
             return Finding("date", Role.STORED, "day or month first? say it in date_order")
         return None
     reason = "dates" if order is None else f"dates, the {order} first"
-    return Finding(
-        "date", Role.DATE, _with_others(reason, counted), date_order=order, lenient=counted.others + counted.missing > 0
-    )
+    return Finding("date", Role.DATE, _with_others(reason, counted), date_order=order, lenient=counted.others > 0)
 
 
 def _judged_number(column: Column) -> Finding | None:
@@ -188,7 +186,7 @@ def _judged_number(column: Column) -> Finding | None:
         Role.NUMBER,
         _with_others(reason, counted),
         decimal=decimal,
-        lenient=counted.others + counted.missing > 0,
+        lenient=counted.others > 0,
     )
 
 

@@ -19,6 +19,7 @@ from hybrid_search.read import documents
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.read.settings_text import settings_text
 from hybrid_search.read.survey import Role, survey
+from hybrid_search.rehearsal import rehearsed
 from hybrid_search.settings import DocumentSettings, Settings
 
 COLORS = ["red", "green", "blue"]
@@ -298,3 +299,26 @@ def test_json_says_what_was_decided_and_tried(products, run):
     assert (seen["id_from"], seen["repeated_ids"], seen["title"], seen["bad"]) == ("field", "refuse", "title", 0)
     assert (seen["tried"]["documents"], seen["tried"]["refused"], seen["tried"]["notes"]) == (30, [], [])
     assert {field["name"]: field["lenient"] for field in seen["fields"]}["price"] is False
+
+
+WRITTEN = st.sampled_from(
+    [
+        *("12.50", "$1,299.00", "€53,05", "on request", "NaN", "7", "007", "+49", "1e3", "-", "", "1.299", "1,299"),
+        *("26/05/2025", "05/07/2022", "Jun 15, 2021", "20240116", "2024-01-13", "2024", "16.01.2024", "2022-04-03T00Z"),
+        *("yes", "no", "TRUE", "0", "1", "sale|kids", "new", "a; b", "['x', 'y']", "#ff8800", "<p>a &amp; b</p>"),
+        *("https://a.b/c", "a text of some words", "Red", "red, blue", "\u732b\u304c\u5ead", "null", "x" * 200),
+        *(1, 2.5, 20240116, 1705363200000, True, False, None, ["a", "b"], [1, 2], {"b": 1}, {"b": "2"}, [{"b": "1"}]),
+    ]
+)
+NAMES = ["_id", "sku", "name", "title", "text", "price", "created_at", "in stock", "tags", "a.b", "a"]
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, WRITTEN)), min_size=1, max_size=12))
+def test_what_is_written_takes_the_records_that_were_seen(tmp_path_factory, rows):
+    """Whatever a column mixes, its values are no reason to refuse a record; only the text and the id are."""
+    path = tmp_path_factory.mktemp("mixed") / "a.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    seen = survey(path)
+    if seen.texts:
+        tried = rehearsed(seen.records, settings_text(seen), "a.jsonl")
+        assert [str(error) for error in tried.refused] == []

@@ -34,7 +34,7 @@ COLUMNS = {
     "too-few-prices": (found(*PRICES[:20], *"abcde"), Finding("text", Role.KEYWORD, "9 values")),
     "ratings": (
         found("3.5", "NaN", "4", "NaN"),
-        Finding("number", Role.NUMBER, "numbers; 2 missing", lenient=True),
+        Finding("number", Role.NUMBER, "numbers; 2 missing"),
     ),
     "decimal-commas": (
         found("12,50", "1.234,00", "1.299"),
