@@ -50,7 +50,9 @@ def test_from_init_to_a_first_right_answer(kind, command, index_name, tmp_path):
     seen = command("init", source, "-o", "s.toml").output
     assert [words for words in case.said if words not in seen] == []
     command.check_analyzer()
-    report = json.loads(command("index", source, index, "-s", "s.toml", "--json").stdout)
+    loaded = command("index", source, index, "-s", "s.toml", "--json")
+    report = json.loads(loaded.stdout)
+    assert f"{index}: about {report['documents']:,} documents of " in loaded.stderr
     assert (report["refused"], report["skipped"], report["indexed"]) == (0, 0, report["documents"])
     filters = [word for text in case.filters for word in ("--filter", text)]
     answer = json.loads(command("search", index, case.question, "-s", "s.toml", "--json", "-k", 50, *filters).stdout)
