@@ -186,7 +186,7 @@ def encode_and_begin(
     """The vectors that are lacking; meanwhile, where the plan says so, the legs that need none of them are asked."""
     needed = [lacking(query, plan.legs) for query in queries]
     waiting = [{leg.name for leg in plan.legs if leg.part in parts} for parts in needed]
-    early = plan.legs if plan.early and any(waiting) else ()
+    early = plan.legs if plan.overlap and any(waiting) and not plan.fusion.by_server else ()
     pending, settled = prepared(
         queries, [[leg for leg in early if leg.name not in some] for some in waiting], plan, target
     )
