@@ -120,7 +120,8 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg.
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
+    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -128,6 +129,18 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    read: Any | None = field(default=None, repr=False)
+
+    @property
+    def plain(self) -> str:
+        """The text as models read it: without the signs of a query syntax."""
+        text: str = self.text if self.read is None else self.read.text
+        return text
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether passages must pass anything."""
+        return self.filter is not None or (self.read is not None and self.read.filter is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _scored(
     time, scores, size = Budget(patience), list[float](), FIRST_SLICE
     while len(scores) < len(texts):
         try:
-            scores += yield from _slice(one.retrieved.query.text, texts[len(scores) :][:size], time)
+            scores += yield from _slice(one.retrieved.query.plain, texts[len(scores) :][:size], time)
         except HybridSearchError as error:
             lost = missed(error)
             if isinstance(lost, Late) and scores:

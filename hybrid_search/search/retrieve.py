@@ -203,7 +203,9 @@ def prepared(
     pending: Pending = []
     settled: Settled = {}
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        matching = None if query.filter is None else clause(query.filter, target.schema)
+        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema)
+        if query.read is not None:
+            matching = legs.both(matching, query.read.filter)
         asking = Asking(target, matching, plan.candidates, plan.exact)
         for leg in some:
             wanted = _wanted(leg, query, asking)
