@@ -98,13 +98,16 @@ class Retrieved:
         said += () if self.by_server is None else leg_warnings("", self.by_server)
         return (*self.cuts, *said)
 
+    def scores(self) -> dict[str, list[tuple[str, float]]]:
+        """The runs as fusion takes them."""
+        return {name: [(best.id, best.score) for best in run.values()] for name, run in self.runs.items()}
+
     def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
         """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
-        answered = {name: run for name, run in self._answered().items() if among is None or name in among}
-        runs = {name: [(best.id, best.score) for best in run.hits.values()] for name, run in answered.items()}
-        missing = {name: run.missing for name, run in answered.items() if run.missing is not None}
+        runs = {name: run for name, run in self.scores().items() if among is None or name in among}
+        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
         return fuse(runs, fusion, missing=missing)
 
     def best(self, hit: Fused) -> Best:
