@@ -269,6 +269,8 @@ def _legs_in(schema: IndexSchema, named: tuple[SearchLeg, ...]) -> tuple[SearchL
 
 def leg_of(name: str) -> SearchLeg:
     """The leg of the package of this name; QueryError with the nearest one where there is none."""
+    if not isinstance(name, str):
+        raise QueryError(f"{name!r} is no leg", remedy="Give a name, or an object whose class is a SearchLeg.")
     if name in STANDARD:
         return STANDARD[name]
     nearest = get_close_matches(name, list(STANDARD), n=1, cutoff=0.0)
