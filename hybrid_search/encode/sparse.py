@@ -17,6 +17,7 @@ from hybrid_search.encode.folder import (
 )
 from hybrid_search.encode.idf import IdfEncoder, load_idf
 from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.protocols import QueryLimit
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.errors import ModelError
@@ -54,6 +55,7 @@ class SparseEncoder:
         self._cut = Cutter(backend, read, settings.model, rows=rows_of(self._model))
         self.tokenizer = TokenSpans(backend)
         self.max_tokens = self._cut.room(self._prompts.document)
+        self.query_limit = QueryLimit(self._cut.room(self._prompts.query), self.tokenizer)
         self.fingerprint = Fingerprint(
             kind="sparse",
             name=settings.model,
@@ -118,6 +120,7 @@ class InferenceFreeQueries:
         self._queries = queries
         self.tokenizer = documents.tokenizer
         self.max_tokens = documents.max_tokens
+        self.query_limit = queries.query_limit
         # The documents' vectors are the same, so that an index serves either form of query.
         self.fingerprint = documents.fingerprint
 

@@ -133,9 +133,13 @@ def _keep_vector(one: Retrieved, leg: Leg, encoded: Encoded, row: int, count: in
         one.failed(leg, ModelError(f"the encoder gave {fault}", remedy="Look at the model, or leave the leg out"))
         return
     one.query = replace(one.query, dense=vectors[row]) if leg is Leg.DENSE else replace(one.query, sparse=vectors[row])
-    if leg is Leg.DENSE and row in encoded.too_long:
-        of_all = f"{encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
-        one.cuts[Leg.DENSE] = f"the dense leg read the first {of_all}"
+    if row in encoded.cut.get(leg, {}):
+        read, there = encoded.cut[leg][row]
+        said = f"the {leg} leg read the first {read:,} of the query's {there:,} tokens"
+        if leg is Leg.DENSE:
+            one.cuts[leg] = said
+        else:  # what else is cut of a sparse query is said in ``cuts``
+            one.warnings.append(said)
 
 
 def ill_formed(vectors: Any, row: int, count: int) -> str | None:
