@@ -21,6 +21,7 @@ from hybrid_search.encode.folder import (
 from hybrid_search.encode.loading import NOT_FINITE, find_trusted, load_error
 from hybrid_search.encode.plain_bert import is_plain_bert
 from hybrid_search.encode.protocols import QueryLimit
+from hybrid_search.encode.threads import use_allowed_threads
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
 from hybrid_search.records import TRUNCATED_FROM, Fingerprint
@@ -182,6 +183,7 @@ def _load_backbone(folder: Path, settings: DenseSettings) -> Backbone:
         from hybrid_search.encode.devices import find_device
     except ImportError as error:
         raise MissingExtraError("A dense model", "models") from error
+    use_allowed_threads()
     if is_plain_bert(folder):
         device = find_device(settings.device, "dense.device")
         try:

@@ -237,8 +237,8 @@ def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
         settings = replace(settings, dense=replace(settings.dense, model=model, dimension=dimension))
     if settings.sparse == defaults.sparse:
         model = NO_MODEL if sparse is None else sparse.name
-        max_terms = None if sparse is None else sparse.extra.get("max_terms")
-        settings = replace(settings, sparse=replace(settings.sparse, model=model, max_terms=max_terms))
+        pruning = {} if sparse is None else {key: sparse.extra.get(key) for key in ("max_terms", "min_share")}
+        settings = replace(settings, sparse=replace(settings.sparse, model=model, **pruning))
     return settings
 
 
