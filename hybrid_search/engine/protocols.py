@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from hybrid_search.records import IndexSchema, Leg, Vector
+from hybrid_search.records import IndexSchema, Vector
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -16,7 +16,10 @@ NDJSON = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default."""
+    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default.
+
+    ``headers`` go beside those that the transport itself sends, and take the place of none of them.
+    """
 
     method: str
     path: str
@@ -24,6 +27,7 @@ class Request:
     body: bytes | None = None
     content_type: str = JSON
     timeout: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def json(cls, method: str, path: str, body: Any = None, *, timeout: float | None = None, **params: str) -> Request:
@@ -44,8 +48,9 @@ class Answer:
 class Transport(Protocol):
     """Sends requests over a vendor's client; safe to share between threads.
 
-    ``send`` returns an answer for every HTTP status and raises only when there is none: EngineUnreachableError,
-    EngineTimeoutError, ClientVersionError.
+    ``send`` returns an answer for every HTTP status but a redirect, and raises only when there is none:
+    EngineUnreachableError, EngineTimeoutError, ClientVersionError, RequestRefusedError (a redirect, more bytes than
+    :data:`~hybrid_search.engine.bounds.MAX_ANSWER_BYTES`). The timeout is that of the whole answer.
     """
 
     @property
@@ -120,11 +125,11 @@ class Dialect(Protocol):
 
     def server_fusion(
         self,
-        legs: Mapping[Leg, Mapping[str, Any]],
+        legs: Mapping[str, Mapping[str, Any]],
         *,
         window: int,
         rank_constant: int,
-        weights: Mapping[Leg, float] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """The part of a search body that lets the server fuse the search bodies of ``legs`` by reciprocal ranks.
 
