@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from hybrid_search.errors import RecordError, SettingsError, SourceError
@@ -179,9 +180,9 @@ def format_of(path: Path) -> str:
     suffix = _suffix(path)
     if suffix not in SUFFIXES:
         if not path.exists():
-            raise SourceError("no such file or folder", where=str(path), remedy="Check the path")
+            raise SourceError("no such file or folder", where=shown(path), remedy="Check the path")
         remedy = f"Give --format: {', '.join(FORMATS)}"
-        raise SourceError(f"the suffix {suffix!r} tells no format", where=str(path), remedy=remedy)
+        raise SourceError(f"the suffix {suffix!r} tells no format", where=shown(path), remedy=remedy)
     return SUFFIXES[suffix]
 
 
@@ -211,9 +212,23 @@ def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> 
     if len(wanted) != 1:
         what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
         remedy = f"Give --format, or name a file or a pattern; known: {', '.join(FORMATS)}"
-        raise SourceError(what, where=str(folder), remedy=remedy)
+        raise SourceError(what, where=shown(folder), remedy=remedy)
+    files = _with_libraries(wanted.popitem()[1], folder, left_out)
     left_out.note(folder, on_note)
-    return wanted.popitem()[1]
+    return files
+
+
+def _with_libraries(files: _Files, folder: Path, left_out: LeftOut) -> _Files:
+    """Of several formats those whose library is installed; of one alone all, whose reader says what it needs."""
+    if "office" not in {kind for _, kind in files} or find_spec("kreuzberg") is not None:
+        return files
+    others = [(path, kind) for path, kind in files if kind != "office"]
+    if not others:
+        return files
+    for path, kind in files:
+        if kind == "office":
+            left_out.add("needs pip install 'hybrid-search[documents]'", str(path.relative_to(folder)))
+    return others
 
 
 def _without_companions(parts: dict[str, _Files], folder: Path, left_out: LeftOut) -> dict[str, _Files]:
