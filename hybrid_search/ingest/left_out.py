@@ -62,11 +62,11 @@ class LeftOut:
     def counted(self, report: IngestReport, skipped: int, most: Limit) -> IngestReport:
         """The report with what was left out, and a sentence where that is more than may be."""
         skipped += self._empty
-        whole = report.documents + report.resumed + self._empty
+        whole = report.documents + report.resumed + skipped
         excess = None
         if not most.allows(skipped, whole):
             excess = f"{skipped:,} of {whole:,} records were left out, more than {most}"
-        return replace(report, skipped=skipped, documents=report.documents + self._empty, excess=excess)
+        return replace(report, skipped=skipped, excess=excess)
 
 
 class Look:
