@@ -27,11 +27,11 @@ from hybrid_search.engine.templates import META
 from hybrid_search.errors import IndexMismatchError, IngestError
 from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
 from hybrid_search.ingest.patience import RetryPolicy
-from hybrid_search.ingest.source import can_be_continued
 from hybrid_search.ingest.state.identity import source_identity
 from hybrid_search.ingest.state.indexed import document_count, source_names
 from hybrid_search.ingest.state.lease import is_loading, lives, process_here
 from hybrid_search.ingest.target import opened_or_created, schema_of
+from hybrid_search.read.splits import can_be_split
 from hybrid_search.settings import Settings
 
 BUILD = "build"
@@ -105,7 +105,7 @@ def versions(connection: Connection, name: str) -> list[Version]:
 
 def build_identity(source: str | Path, encoder: TextEncoder, settings: Settings) -> str | None:
     """What makes two builds the same: source, settings and models; None for a stream, which cannot be known again."""
-    if not can_be_continued(source):
+    if not can_be_split(source):
         return None
     content = {
         "source": source_identity(Path(source)),

@@ -28,9 +28,10 @@ from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.ingest.source import Opened, SourceOptions, can_be_continued
+from hybrid_search.ingest.source import Opened, SourceOptions
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.read import Qrels
+from hybrid_search.read.splits import can_be_split
 from hybrid_search.records import Document, Query
 from hybrid_search.search import SearchClient
 from hybrid_search.settings import Settings
@@ -133,7 +134,7 @@ def reindex(
             waiting, alias, before, source=source, encoder=encoders.new, settings=settings, retry=options.retry
         )
         load = looked_at.load(new, connection, progress, options)
-    again = looked_at.again() if can_be_continued(source) else None
+    again = looked_at.again() if can_be_split(source) else None
     fault = _fault(waiting, before, load, what.max_removed) or _difference(waiting, load, again, settings)
     build.mark(waiting, new.name, Stage.LOADED if fault else Stage.VERIFIED)
     compared = None

@@ -14,9 +14,9 @@ from hybrid_search.errors import IngestError
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.patience import patient
+from hybrid_search.ingest.reading import Stream
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.cache import VectorCache
-from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.lease import Lease, leased
 from hybrid_search.ingest.state.ledger import Ledger, OnBad, OnProgress
@@ -98,7 +98,8 @@ def _run(load: Load, documents: Iterable[Document], journal: Journal | None) -> 
     exclusive = load.source.sync is not None or journal is not None
     with running(load, exclusive=exclusive) as lease:
         distrust(journal, load)
-        load.run(documents, Intervals() if journal is None else journal.done, lease)
+        done = None if journal is None else journal.progress[0].done
+        load.run(Stream(documents, done), lease, resumed=0 if done is None else len(done))
     if journal is not None:
         journal.finish()
     return load.report(lease)

@@ -45,11 +45,11 @@ def refuse(error: RecordError, _data: bytes) -> None:
     raise error
 
 
-def changed(start: ResumePoint) -> SourceError:
-    """The error for a source that has no such place any more."""
+def changed(place: str, start: ResumePoint) -> SourceError:
+    """The error for a file that has no such place any more."""
     return SourceError(
         f"has changed since it was read to line {start.line:,}",
-        where=start.file,
+        where=place,
         remedy="Load it from the beginning: remove the journal",
     )
 

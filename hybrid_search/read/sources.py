@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.beir import packed_variant
@@ -13,14 +13,14 @@ from hybrid_search.read.compose import compose
 from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.raw import OnBad, RawRecords, changed, refuse
+from hybrid_search.read.raw import OnBad, RawRecords, refuse
 from hybrid_search.read.streams import STDIN, opened, shown
 from hybrid_search.read.tables import read_csv, read_tsv
 from hybrid_search.read.texts import TEXT, read_texts, suffix_of, text_files
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
 
-STREAMED: dict[str, Callable[[BinaryIO, str, OnBad], RawRecords]] = {
+STREAMED: dict[str, Callable[..., RawRecords]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
     "tsv": read_tsv,
@@ -49,7 +49,6 @@ def documents(
     format: str | None = None,
     unique_ids: bool = True,
     exclude: Collection[Path] = (),
-    resume: ResumePoint | None = None,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
@@ -61,18 +60,15 @@ def documents(
         format: one of ``FORMATS``, where the suffix does not tell it.
         unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
         exclude: files that the load writes to, which are no part of a folder.
-        resume: the ``position`` of the last document that is not wanted: only those behind it are read, if any.
 
     Raises:
-        SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, has no
-            place ``resume`` any more, or holds no document.
+        SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
         MissingExtraError: a data set of the hub without the library for it.
     """
     report = on_bad or refuse
-    found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude, resume=resume)
-    is_rest = resume is not None
-    return compose(found, settings, shown(source), report, unique_ids=unique_ids, may_be_empty=is_rest)
+    found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude)
+    return compose(found, settings, shown(source), report, unique_ids=unique_ids)
 
 
 def records(
@@ -82,56 +78,75 @@ def records(
     dense: str | None = None,
     on_bad: OnBad = refuse,
     exclude: Collection[Path] = (),
-    resume: ResumePoint | None = None,
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
 
     ``dense`` names a field of dense vectors, which Parquet then gives as numpy arrays; for the rest, and for what is
     raised, see :func:`documents`.
     """
-    if format is not None and format not in FORMATS:
-        raise SourceError(f"unknown format {format!r}", where=shown(source), remedy=f"Known: {', '.join(FORMATS)}")
     if str(source).startswith(PREFIX):
-        if resume is not None:
-            raise changed(resume)
+        _check_format(source, format)
         yield from read_hub(str(source))
         return
-    path = Path(source)
-    is_folder, own = path.is_dir(), OwnFiles(exclude)
-    own.check_source(path)
-    kind, files = _parts(path, format, own) if is_folder else (format or format_of(path), [path])
-    if resume is not None:
-        files = _files_from(files, kind, resume)
-    if kind == "text":
-        yield from read_texts(files, path if is_folder else path.parent, on_bad)
+    found = located(source, format, exclude)
+    if found.kind == "text":
+        yield from read_texts(found.files, found.root, on_bad)
         return
-    for file in files:
-        start = None if str(file) == STDIN else ResumePoint(str(file.resolve()))
-        if resume is not None and start is not None and start.file == resume.file:
-            start = resume
-        yield from _file_records(file, kind, dense, on_bad, start)
+    for file in found.files:
+        yield from file_records(file, found.kind, on_bad, dense=dense)
 
 
-def _files_from(files: list[Path], kind: str, resume: ResumePoint) -> list[Path]:
-    """The files that are still to be read, the one with the place ``resume`` first; of texts only those behind it."""
-    names = [str(file.resolve()) for file in files]
-    if resume.file not in names or kind not in {"jsonl", "parquet", "text"}:
-        raise changed(resume)
-    return files[names.index(resume.file) + (kind == "text") :]
+class Located(NamedTuple):
+    """The files of a source in the order of reading, their format, and the folder that names are relative to."""
+
+    kind: str
+    files: list[Path]
+    root: Path
 
 
-def _file_records(file: Path, kind: str, dense: str | None, on_bad: OnBad, start: ResumePoint | None) -> RawRecords:
+def located(source: str | Path, format: str | None = None, exclude: Collection[Path] = ()) -> Located:
+    """Which files a source has, and in which format; ``-`` is a file of its own.
+
+    Raises:
+        SourceError: it is missing, of an unknown format, or one of ``exclude``.
+    """
+    _check_format(source, format)
+    path, own = Path(source), OwnFiles(exclude)
+    own.check_source(path)
+    if path.is_dir():
+        return Located(*_parts(path, format, own), path)
+    return Located(format or format_of(path), [path], path.parent)
+
+
+def file_records(
+    file: Path,
+    kind: str,
+    on_bad: OnBad,
+    *,
+    dense: str | None = None,
+    start: ResumePoint | None = None,
+    end: int | None = None,
+) -> RawRecords:
+    """The records of one file that is no text, from ``start`` on and to ``end``; see the readers of the formats.
+
+    Compressed data cannot be sought in, and is read whole.
+    """
     if kind == "parquet":
-        if start is None:
+        if str(file) == STDIN:
             remedy = "Write it to a file first"
             raise SourceError("Parquet cannot be read from a pipe", where=shown(file), remedy=remedy)
-        yield from read_parquet(file, dense=dense, start=start)
+        yield from read_parquet(file, dense=dense, start=start, end=end)
         return
     with opened(file) as stream:
         if kind == "jsonl":
-            yield from read_jsonl(stream, shown(file), on_bad, start=start)
+            yield from read_jsonl(stream, shown(file), on_bad, start=start, end=end)
         else:
-            yield from STREAMED[kind](stream, shown(file), on_bad)
+            yield from STREAMED[kind](stream, shown(file), on_bad, start=start)
+
+
+def _check_format(source: str | Path, format: str | None) -> None:
+    if format is not None and format not in FORMATS:
+        raise SourceError(f"unknown format {format!r}", where=shown(source), remedy=f"Known: {', '.join(FORMATS)}")
 
 
 def format_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,9 +40,14 @@ def suffix_of(path: Path) -> str:
     return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
 
 
-def read_texts(files: list[Path], folder: Path, on_bad: OnBad) -> RawRecords:
-    """Records with ``_id`` (the path below ``folder``), ``title`` (the first heading, else the name) and ``text``."""
-    for path in files:
+def read_texts(files: Sequence[Path], folder: Path, on_bad: OnBad, *, start: ResumePoint | None = None) -> RawRecords:
+    """Records with ``_id`` (the path below ``folder``), ``title`` (the first heading, else the name) and ``text``.
+
+    Files before ``start`` are not opened; the place behind each is said.
+    """
+    for number, path in enumerate(files):
+        if start is not None and number < start.offset:
+            continue
         with opened(path) as stream:
             data = stream.read(MAX_LINE)
         name = path.relative_to(folder).as_posix()
@@ -54,7 +60,7 @@ def read_texts(files: list[Path], folder: Path, on_bad: OnBad) -> RawRecords:
             {"_id": name, "title": titled.title, "text": titled.text},
             str(path),
             data,
-            ResumePoint(str(path.resolve()), 1, 1),
+            ResumePoint(number + 1, 1),
         )
 
 

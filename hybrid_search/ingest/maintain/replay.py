@@ -19,10 +19,10 @@ from hybrid_search.errors import IngestError, SourceError
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import PROGRAM, running
+from hybrid_search.ingest.reading import Stream
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.cluster import IndexState, read_state
 from hybrid_search.ingest.state.indexed import indexed_documents
-from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LETTERS, DeadLetters, Letter, LetterOrigin, read_letters
 from hybrid_search.ingest.state.lines import check_is_ours
@@ -167,7 +167,7 @@ def _send(
         source = Source(name, takes_over=number is None, load=number)
         load = Load(here.opened, connection, encoder, settings.chunking, ledger, None, source, options)
         with running(load, exclusive=False) as lease:
-            load.run(here.documents(path, group), Intervals(), lease)
+            load.run(Stream(here.documents(path, group)), lease)
         return load.report(lease)
 
 
