@@ -8,8 +8,12 @@ HybridSearchError                 exit status 1: something failed
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 ├── MissingExtraError             a library of an optional extra is not installed
 ├── ModelError                    a model that cannot be found, loaded or trusted
+│   ├── ModelBusyError            it served others for as long as the caller would wait
+│   └── ModelTimeoutError         it did not answer in the time that the caller gave
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
+├── OutputError                   standard output is closed, full, or has no reader any more
+├── AliasMovedError               another index answered than the one that was opened under this name
 └── EngineError                   the cluster
     ├── EngineUnreachableError    nothing answers at the address
     ├── EngineTimeoutError        no answer in time
@@ -88,12 +92,31 @@ class ModelError(HybridSearchError):
     """A model cannot be found, loaded or trusted."""
 
 
+class ModelBusyError(ModelError):
+    """A model served others for as long as the caller would wait: asking again now is another such wait."""
+
+
+class ModelTimeoutError(ModelError):
+    """A model did not answer in the time that the caller gave; its answer is dropped when it comes."""
+
+
 class IngestError(HybridSearchError):
     """Documents were refused, or the load could not be finished."""
 
 
 class LocalNodeError(HybridSearchError):
     """The local node cannot be brought, started or stopped."""
+
+
+class OutputError(HybridSearchError):
+    """Standard output is closed, full, or has no reader any more."""
+
+
+class AliasMovedError(HybridSearchError):
+    """Another index answered than the one that was opened: its models were not checked.
+
+    Clients open the name again, once; so it leaves them only where an alias moves twice within one search.
+    """
 
 
 class EngineError(HybridSearchError):

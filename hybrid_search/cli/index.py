@@ -178,9 +178,10 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
         return
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
+
+    from hybrid_search.printed.console import Console
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("source", f"{report.source} (load {report.load})")
@@ -192,9 +193,9 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
     console = Console()
     console.print(table)
     for note in report.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
     for refusal in report.refusals:
-        console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}", markup=False)
+        console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}")
 
 
 def _check_recreate(what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None) -> None:

@@ -50,7 +50,8 @@ def init(
         _write(output, text)
     if as_json:
         fields = [asdict(view) for view in seen.fields]
-        typer.echo(json.dumps({"source": seen.source, "records": seen.seen, "fields": fields}, indent=2))
+        facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
+        typer.echo(json.dumps(facts, indent=2))
     elif output == STDOUT:
         _show(seen, to_stderr=True)
         typer.echo(text, nl=False)
@@ -67,23 +68,22 @@ def _write(output: Path, text: str) -> None:
 
 
 def _show(seen: Survey, *, to_stderr: bool) -> None:
-    from rich.console import Console
+    from hybrid_search.printed.console import Console
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:
-        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}", markup=False)
+        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}")
 
 
 def _table(seen: Survey, width: int) -> Table:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     others = sum(max(len(getattr(view, name)) for view in seen.fields) for name in ("name", "kind", "role", "reason"))
-    title = escape(f"{seen.source}: {seen.seen:,} records")
+    title = f"{seen.source}: {seen.seen:,} records"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     table.add_column("field", overflow="fold")
     table.add_column("holds")
@@ -93,5 +93,5 @@ def _table(seen: Survey, width: int) -> Table:
     table.add_column("why")
     for view in seen.fields:
         cells = (view.name, view.kind, f"{view.share:.0%}", view.example, view.role.value, view.reason)
-        table.add_row(*map(escape, cells), style="dim" if view.role == "stored" else "")
+        table.add_row(*cells, style="dim" if view.role == "stored" else "")
     return table

@@ -143,9 +143,10 @@ def _row(row: NodeStatus) -> dict[str, Any]:
 
 
 def _print_table(found: list[NodeStatus]) -> None:
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
+
+    from hybrid_search.printed.console import Console
 
     table = Table(
         "name", "state", "url", "pid", "memory", "indices", "documents", "data", "log", box=None, pad_edge=False

@@ -147,8 +147,7 @@ def _write_each(answer: Callable[[str], SearchResult], lines: Iterable[bytes]) -
 
 
 def _show(result: SearchResult, *, explain: bool) -> None:
-    from rich.console import Console
-
+    from hybrid_search.printed.console import Console
     from hybrid_search.search.explain import explain_panel
     from hybrid_search.search.table import result_view
 

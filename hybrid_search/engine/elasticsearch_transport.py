@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import elastic_transport
@@ -70,6 +71,7 @@ class ElasticsearchTransport:
 
     def _patient(self, timeout: float | None) -> elasticsearch.Elasticsearch:
         """The client with this timeout: options() is too slow to call for every request."""
+        timeout = rounded(timeout)
         if timeout not in self._by_timeout:
             self._by_timeout[timeout] = self._client.options(request_timeout=timeout)
         return self._by_timeout[timeout]
@@ -95,9 +97,18 @@ class AsyncElasticsearchTransport:
         await self._client.close()
 
     def _patient(self, timeout: float | None) -> elasticsearch.AsyncElasticsearch:
+        timeout = rounded(timeout)
         if timeout not in self._by_timeout:
             self._by_timeout[timeout] = self._client.options(request_timeout=timeout)
         return self._by_timeout[timeout]
+
+
+def rounded(timeout: float | None) -> float | None:
+    """Rounded down to two digits: what is left of a search's time is never twice the same, and clients are kept."""
+    if timeout is None or timeout <= 0 or not math.isfinite(timeout):
+        return timeout
+    scale: float = 10.0 ** (1 - math.floor(math.log10(timeout)))
+    return math.floor(timeout * scale) / scale
 
 
 def translated(error: Exception, where: str) -> EngineError:
@@ -122,7 +133,7 @@ def translated(error: Exception, where: str) -> EngineError:
 
 
 def _arguments(request: Request) -> dict[str, Any]:
-    headers = {"accept": JSON}
+    headers = {**request.headers, "accept": JSON}
     if request.body is not None:
         headers["content-type"] = request.content_type
     return {"params": dict(request.params), "headers": headers, "body": request.body}

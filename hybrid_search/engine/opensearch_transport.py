@@ -136,7 +136,7 @@ def _options(request: Request) -> dict[str, Any]:
     return {
         "timeout": request.timeout,
         "ignore": EVERY_STATUS,
-        "headers": {"content-type": request.content_type, "accept": "application/json"},
+        "headers": {**request.headers, "content-type": request.content_type, "accept": "application/json"},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from hybrid_search.records import IndexSchema, Leg, Vector
+from hybrid_search.records import IndexSchema, Vector
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -16,7 +16,10 @@ NDJSON = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default."""
+    """One HTTP request, without host and credentials; ``timeout`` in seconds, None for the transport's default.
+
+    ``headers`` go beside those that the transport itself sends, and take the place of none of them.
+    """
 
     method: str
     path: str
@@ -24,6 +27,7 @@ class Request:
     body: bytes | None = None
     content_type: str = JSON
     timeout: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def json(cls, method: str, path: str, body: Any = None, *, timeout: float | None = None, **params: str) -> Request:
@@ -120,11 +124,11 @@ class Dialect(Protocol):
 
     def server_fusion(
         self,
-        legs: Mapping[Leg, Mapping[str, Any]],
+        legs: Mapping[str, Mapping[str, Any]],
         *,
         window: int,
         rank_constant: int,
-        weights: Mapping[Leg, float] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """The part of a search body that lets the server fuse the search bodies of ``legs`` by reciprocal ranks.
 

@@ -45,9 +45,19 @@ from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.raw import OnBad as OnBadRecord
-from hybrid_search.read.splits import Split, can_be_split, fingerprint, plan_splits, read_split, times_of
+from hybrid_search.read.repeated import Repetitions
+from hybrid_search.read.splits import (
+    Split,
+    as_one,
+    can_be_split,
+    fingerprint,
+    plan_splits,
+    read_split,
+    times_of,
+)
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
+from hybrid_search.settings.documents import REFUSE
 
 STDIN = "-"
 
@@ -187,6 +197,7 @@ class Opened:
         self._name = what.name or source_name(source)
         self._bad: BadRecords | None = None
         self._early: list[tuple[RecordError, bytes]] = []
+        self._repetitions = Repetitions()
         files.check()
         self._found = self._documents(self._on_bad)
         self._rest = islice(self._found, what.limit)
@@ -234,6 +245,7 @@ class Opened:
                     lease.read_whole(place_of(source), load.documents, since=since)
             if files.journal is not None:
                 files.journal.finish()
+            notes = [*notes, *self._repetitions.notes()]
             warning = replica_warning(waiting, opened.name)
             return replace(load.report(lease, [*notes, *([] if warning is None else [warning])]), skipped=files.skipped)
 
@@ -262,7 +274,14 @@ class Opened:
         """The parts of the source; None for a stream, which is neither cut nor known again."""
         if not can_be_split(self._source):
             return None
-        return plan_splits(self._source, format=self._what.format, exclude=self._files.own, split_bytes=split_bytes)
+        own = self._files.own
+        splits = plan_splits(self._source, format=self._what.format, exclude=own, split_bytes=split_bytes)
+        return splits if self._is_cut else [as_one(splits)]
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether its parts can be read by themselves: what becomes of an id that comes again hangs on all of them."""
+        return self._settings.documents.repeated_ids == REFUSE
 
     def _reads_all(self, journal: Journal | None) -> bool:
         """Whether settled documents are read for their ids: for a sync, and where others could have had them before."""
@@ -274,6 +293,7 @@ class Opened:
         if splits is None or journal is None:
             return Stream(chain(self._first, self._rest))
         self.close()
+        self._repetitions = Repetitions()
         return Splits(
             splits,
             journal.progress,
@@ -286,6 +306,8 @@ class Opened:
         )
 
     def _read(self, split: Split, start: ResumePoint | None) -> Iterator[Document]:
+        if not self._is_cut:
+            return self._documents(self._on_bad)
         on_bad = None if self._files.skip_bad is None else self._on_bad
         return read_split(split, self._settings.documents, on_bad=on_bad, start=start)
 
@@ -306,6 +328,7 @@ class Opened:
             format=self._what.format,
             unique_ids=False,
             exclude=self._files.own,
+            repetitions=self._repetitions if on_bad == self._on_bad else None,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:

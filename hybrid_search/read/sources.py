@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hybrid_search.errors import SourceError
+from hybrid_search.errors import RecordError, SettingsError, SourceError
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.columns import read_parquet
 from hybrid_search.read.compose import compose
@@ -14,11 +14,13 @@ from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.raw import OnBad, RawRecords, refuse
+from hybrid_search.read.repeated import Repetitions, settled
 from hybrid_search.read.streams import STDIN, opened, shown
 from hybrid_search.read.tables import read_csv, read_tsv
 from hybrid_search.read.texts import TEXT, read_texts, suffix_of, text_files
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
+from hybrid_search.settings.documents import LAST, REFUSE
 
 STREAMED: dict[str, Callable[..., RawRecords]] = {
     "jsonl": read_jsonl,
@@ -49,6 +51,7 @@ def documents(
     format: str | None = None,
     unique_ids: bool = True,
     exclude: Collection[Path] = (),
+    repetitions: Repetitions | None = None,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
@@ -60,15 +63,31 @@ def documents(
         format: one of ``FORMATS``, where the suffix does not tell it.
         unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
         exclude: files that the load writes to, which are no part of a folder.
+        repetitions: counts the documents that ``documents.repeated_ids`` left out or numbered.
 
     Raises:
+        SettingsError: ``documents.repeated_ids`` is ``last`` and the source a pipe, which cannot be read twice.
         SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
         MissingExtraError: a data set of the hub without the library for it.
     """
-    report = on_bad or refuse
-    found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude)
-    return compose(found, settings, shown(source), report, unique_ids=unique_ids)
+    rule = settings.repeated_ids
+
+    def read(report: OnBad) -> Iterator[Document]:
+        found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude)
+        return compose(found, settings, shown(source), report, unique_ids=unique_ids and rule == REFUSE)
+
+    if rule == LAST and str(source) == STDIN:
+        remedy = "Write it to a file first, or set first or number"
+        raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
+    documents = read(on_bad or refuse)
+    if rule == REFUSE:
+        return documents
+    return settled(documents, rule, lambda: read(_pass_over), repetitions or Repetitions())
+
+
+def _pass_over(_error: RecordError, _data: bytes) -> None:
+    """Bad records are told of when they are read for good."""
 
 
 def records(

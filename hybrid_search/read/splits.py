@@ -40,6 +40,9 @@ MOST_FILES = 1_000
 HASHED = 2 * SPLIT_BYTES
 """Of what is larger, and cannot be cut, only both ends are hashed, and its time of change counts."""
 
+WHOLE = "whole"
+"""The kind of :func:`as_one`."""
+
 _END = 64 << 10
 _BLOCK = 1 << 20
 
@@ -120,6 +123,12 @@ def plan_splits(
         ]
     except OSError as error:
         raise _unreadable(error, str(source)) from error
+
+
+def as_one(splits: Sequence[Split]) -> Split:
+    """All splits of a source as one, for a reader that must see the whole of it."""
+    files = tuple(dict.fromkeys(file for split in splits for file in split.files))
+    return replace(splits[0], kind=WHOLE, files=files, begin=0, end=None, first=0, size=sum(s.size for s in splits))
 
 
 def read_split(

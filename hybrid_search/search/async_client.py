@@ -13,16 +13,16 @@ from uuid import uuid4
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import ModelError
+from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.records import Query, SearchResult
-from hybrid_search.search.asking import AliasMovedError
 from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import LOOK, PASSING, open_target
-from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
-from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run_async
+from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
+from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
 
@@ -44,7 +44,10 @@ class AsyncSearchClient:
         encoder: TextEncoder | None = None,
         reranker: Reranker | None = None,
         connection: AsyncConnection | None = None,
+        opaque_id: str | None = None,
     ) -> None:
+        self._preference = uuid4().hex
+        self._headers = headers_of(f"hybrid-search-{self._preference[:8]}" if opaque_id is None else opaque_id)
         self._index = index
         self._engine = engine_settings(settings, url)
         self._wanted = Wanted(settings or Settings(), encoder, reranker)
@@ -52,7 +55,6 @@ class AsyncSearchClient:
         self._connection = connection
         self._searcher: Searcher | None = None
         self._opening = asyncio.Lock()
-        self._preference = uuid4().hex
         self._workers = ModelWorkers()
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
@@ -78,7 +80,7 @@ class AsyncSearchClient:
         *,
         return_errors: Literal[True],
         **options: Unpack[SearchOptions],
-    ) -> list[Outcome]: ...
+    ) -> list[ResultOrError]: ...
 
     async def search_many(
         self,
@@ -87,7 +89,7 @@ class AsyncSearchClient:
         *,
         return_errors: bool = False,
         **options: Unpack[SearchOptions],
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[ResultOrError]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
         return await self._run(
             lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
@@ -136,7 +138,12 @@ class AsyncSearchClient:
         self, connection: AsyncConnection, before: Searcher | None = None, within: float | None = None
     ) -> Searcher:
         steps = open_target(
-            self._index, connection.dialect, connection.where, preference=self._preference, timeout=within
+            self._index,
+            connection.dialect,
+            connection.where,
+            preference=self._preference,
+            timeout=within,
+            headers=self._headers,
         )
         opened, target = await run_async(steps, partial(self._carry_out, connection, None))
         with boundary():
@@ -154,9 +161,9 @@ class AsyncSearchClient:
                 searcher, connection = await self._opened(searcher)
             return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
 
-    async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Step) -> Any:
+    async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Single) -> Any:
         if isinstance(step, Send):
             return await connection.send(step.request)
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return await self._workers.answer_async(searcher.ask_model, step, together=searcher.is_one_model)
+        return await self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).awaited()

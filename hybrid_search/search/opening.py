@@ -7,8 +7,9 @@ search must know it beforehand: applied to its neighbours afterwards, it would l
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -35,7 +36,13 @@ PASSING = (EngineUnreachableError, EngineTimeoutError, OverloadedError)
 
 
 def open_target(
-    name: str, dialect: Dialect, where: str, *, preference: str | None = None, timeout: float | None = None
+    name: str,
+    dialect: Dialect,
+    where: str,
+    *,
+    preference: str | None = None,
+    timeout: float | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Generator[Step, Any, tuple[OpenedIndex, Target]]:
     """The index behind ``name``, and how searches reach it.
 
@@ -44,14 +51,16 @@ def open_target(
         dialect: of the engine.
         where: the cluster, for messages.
         preference: whose searches go to the same copies of the shards.
-        timeout: seconds for the request; None for the transport's own.
+        timeout: seconds for each request; None for the transport's own.
+        headers: that go with these and all later requests.
 
     Raises:
         IndexMissingError: no such index or alias.
         IndexMismatchError: it stands for several, or was not made by this package.
         EngineError: the cluster refuses, or what answers is none.
     """
-    answer = yield Send(replace(opening(name), timeout=timeout))
+    made = partial(replace, timeout=timeout, headers=headers or {})
+    answer = yield Send(made(opening(name)))
     if not isinstance(answer, Mapping):
         raise RequestRefusedError(
             "the answer is not that of a search engine",
@@ -59,15 +68,18 @@ def open_target(
             remedy="Check the address, and any proxy before it",
         )
     index = opened(name, answer, where)
-    within = None if index.name == name else (yield from _filter_of(name, index.name, timeout))
-    return index, Target(name, dialect, index.schema, behind=index.name, within=within, preference=preference)
+    within = None if index.name == name else (yield from _filter_of(name, index.name, made))
+    target = Target(name, dialect, index.schema, index.name, within, preference, headers or {})
+    return index, target
 
 
-def _filter_of(alias: str, index: str, timeout: float | None) -> Generator[Step, Any, Mapping[str, Any] | None]:
+def _filter_of(
+    alias: str, index: str, made: Callable[[Request], Request]
+) -> Generator[Step, Any, Mapping[str, Any] | None]:
     """The filter of an alias; None where there is none, or this user may not look: the engine applies it anyway."""
     try:
         path = f"/{quote(index, safe='')}/_alias/{quote(alias, safe='')}"
-        answer = yield Send(Request.json("GET", path, timeout=timeout))
+        answer = yield Send(made(Request.json("GET", path)))
         found: Mapping[str, Any] | None = answer[index]["aliases"][alias].get("filter")
     except (EngineError, KeyError, TypeError):
         return None

@@ -107,3 +107,19 @@ def test_opensearch_py_means_what_it_says(error, expected):
 def test_elasticsearch_py_means_what_it_says(error, expected):
     """The same for the other client."""
     assert type(elasticsearch_transport.translated(error, WHERE)) is expected
+
+
+def test_a_timeout_that_is_never_twice_the_same_keeps_few_clients() -> None:
+    """What is left of ten seconds has as many values as there are searches, and ninety after rounding, none longer."""
+    rounded = elasticsearch_transport.rounded
+    left = [10 * 0.9997**n for n in range(8000)]
+    kept = {rounded(seconds) for seconds in left}
+    assert len(kept) < 200
+    assert all(seconds * 0.9 < rounded(seconds) <= seconds for seconds in left)
+    assert [rounded(seconds) for seconds in (None, 0, 9.99, 0.0123, 60)] == [
+        None,
+        0,
+        9.9,
+        0.012,
+        60,
+    ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from search_fakes import SCHEMA, PlaneEncoder, connection, engine
 
+from hybrid_search import errors
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.templates import index_body
@@ -121,3 +124,17 @@ def test_a_look_at_the_alias_that_fails_leaves_the_client_searching(monkeypatch)
         monkeypatch.setattr("hybrid_search.search.searcher.FRESH", 60)
         assert len(client.search("q")) == 2
     assert looks == [None, 2.0]
+
+
+def test_every_error_is_of_the_one_tree() -> None:
+    """No error that can leave the package is made anywhere but in ``errors``, and its tree names every one of them."""
+    tree = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    elsewhere = [
+        f"{path.name}: {node.name}"
+        for path in Path(errors.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and path.name != "errors.py"
+        if {base.id for base in node.bases if isinstance(base, ast.Name)} & tree
+    ]
+    assert elsewhere == []
+    assert [name for name in sorted(tree) if name not in (errors.__doc__ or "").split()] == []

@@ -123,24 +123,18 @@ def _download_all(artifacts: Iterable[Artifact], cache: Path) -> None:
 @contextmanager
 def _progress(total: int) -> Iterator[Advance]:
     """A bar of the bytes that arrived, on stderr."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from hybrid_search.printed.console import literal, progress_on_stderr
 
     columns = (
-        TextColumn("{task.description}"),
+        literal("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_on_stderr(*columns) as progress:
         task = progress.add_task("Downloading OpenSearch", total=total)
         yield partial(progress.advance, task)
 

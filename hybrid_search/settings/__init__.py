@@ -1,0 +1,71 @@
+"""The settings of one index, as typed, frozen sections with named defaults.
+
+One TOML file holds them (``hybrid-search init`` writes a commented one); environment variables and flags override
+it, in that order. Reading and merging live in :mod:`hybrid_search.read.settings_file`; ranges and contradictions are
+checked here, whenever a section is made, and raise SettingsError with the key as ``where``.
+"""
+
+from __future__ import annotations
+
+from hybrid_search.settings.documents import ChunkingSettings, DocumentSettings
+from hybrid_search.settings.engine import ENGINES, EngineSettings
+from hybrid_search.settings.models import (
+    DENSE_MODEL,
+    MAX_DIMENSION,
+    NO_MODEL,
+    DenseSettings,
+    RerankSettings,
+    SparseSettings,
+)
+from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
+from hybrid_search.settings.section import MASK, SECRETS, Section, require, without_credentials
+
+__all__ = [
+    "DENSE_MODEL",
+    "ENGINES",
+    "FUSIONS",
+    "LEGS",
+    "MASK",
+    "MAX_DIMENSION",
+    "MAX_WINDOW",
+    "NO_MODEL",
+    "SECRETS",
+    "ChunkingSettings",
+    "DenseSettings",
+    "DocumentSettings",
+    "EngineSettings",
+    "RerankSettings",
+    "SearchSettings",
+    "Section",
+    "Settings",
+    "SparseSettings",
+    "without_credentials",
+]
+
+
+class Settings(Section, frozen=True):
+    """All sections."""
+
+    documents: DocumentSettings = DocumentSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    dense: DenseSettings = DenseSettings()
+    sparse: SparseSettings = SparseSettings()
+    rerank: RerankSettings = RerankSettings()
+    search: SearchSettings = SearchSettings()
+    engine: EngineSettings = EngineSettings()
+
+    def __post_init__(self) -> None:
+        """At least one leg that is searched must also be indexed."""
+        off = {leg for leg in ("dense", "sparse") if getattr(self, leg).model == NO_MODEL}
+        require(
+            bool(set(self.search.legs) - off),
+            "search.legs",
+            f"names only legs that are switched off ({', '.join(self.search.legs)})",
+            "Add bm25, or give the leg a model",
+        )
+        require(
+            self.rerank.model != "late" or self.dense.model != NO_MODEL,
+            "rerank.model",
+            'is "late", which reads the token states of the dense model, but dense.model is "none"',
+            "Give dense.model, or a cross-encoder as rerank.model",
+        )

@@ -1,0 +1,101 @@
+"""Which models encode and rerank."""
+
+from __future__ import annotations
+
+from hybrid_search.settings.section import Section, require, require_at_least
+
+OWN_NAMES = {"starter": ("sparse",), "idf": ("sparse",), "late": ("rerank",), "precomputed": ("dense", "sparse")}
+"""Names of ``model`` that are no model's, and the sections that take them."""
+
+DENSE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+NO_MODEL = "none"
+"""The value of ``model`` that leaves a leg or the reranker out."""
+MAX_DIMENSION = 16_000
+"""OpenSearch's limit; Elasticsearch's own, 4,096, is checked where the engine is known."""
+
+
+class DenseSettings(Section, frozen=True):
+    """The bi-encoder. Prompts, pooling and length come from the model's own files unless given here.
+
+    ``model`` is a name, a path, or ``"none"`` to leave the leg out; ``precomputed`` vectors need ``dimension``.
+    """
+
+    model: str = DENSE_MODEL
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    max_tokens: int | None = None
+    dimension: int | None = None
+    device: str | None = None
+    batch_size: int = 32
+    trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        _require_model("dense", self.model, self.batch_size)
+        require_at_least(1, "dense.max_tokens", self.max_tokens)
+        require(
+            self.dimension is None or 1 <= self.dimension <= MAX_DIMENSION,
+            "dense.dimension",
+            f"must be between 1 and {MAX_DIMENSION}, got {self.dimension}",
+        )
+        require(
+            self.model != "precomputed" or self.dimension is not None,
+            "dense.dimension",
+            "is needed for precomputed vectors",
+            "Give the number of components of the vectors that the documents carry",
+        )
+
+
+class SparseSettings(Section, frozen=True):
+    """The sparse model: ``"starter"``, ``"idf"``, a SPLADE model's name or path, or ``"none"``.
+
+    ``"starter"`` shares the forward pass of all-MiniLM-L6-v2 and needs it as the dense model; ``"idf"`` is lexical
+    and needs no model at all.
+    """
+
+    model: str = "starter"
+    inference_free_queries: bool = False
+    max_terms: int | None = None
+    batch_size: int = 32
+    device: str | None = None
+    trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        _require_model("sparse", self.model, self.batch_size)
+        require_at_least(1, "sparse.max_terms", self.max_terms)
+
+
+class RerankSettings(Section, frozen=True):
+    """Reranking of the first ``window`` hits: ``"none"``, ``"late"`` (MaxSim of the bi-encoder) or a cross-encoder.
+
+    ``weight`` is the reranker's share of the combined score, min-max within the window; 1.0 replaces.
+    """
+
+    model: str = NO_MODEL
+    window: int = 50
+    weight: float = 0.5
+    batch_size: int = 32
+    device: str | None = None
+    trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        _require_model("rerank", self.model, self.batch_size)
+        require_at_least(1, "rerank.window", self.window)
+        require(0 <= self.weight <= 1, "rerank.weight", f"must be between 0 and 1, got {self.weight}")
+
+
+def _require_model(section: str, model: str, batch_size: int) -> None:
+    require(bool(model.strip()), f"{section}.model", "is empty", f'Give a name or a path, or "{NO_MODEL}"')
+    takers = OWN_NAMES.get(model, (section,))
+    require(
+        section in takers,
+        f"{section}.model",
+        f"does not take {model!r}",
+        f"It is for {' and '.join(f'{taker}.model' for taker in takers)}",
+    )
+    require_at_least(1, f"{section}.batch_size", batch_size)
