@@ -32,6 +32,9 @@ Identity = Mapping[str, Any]
 FORMAT = 2
 """Of the records; the first knew no splits."""
 
+COPIES = 3
+"""Of the line that names a split: all others hang on it, and a flipped bit costs up to two lines that touch."""
+
 UNREADABLE = "the journal, whose beginning was broken"
 """Among the ``changes`` of a journal that does not say which load it was of."""
 
@@ -205,7 +208,7 @@ class Journal:
             known = self._parts[part]
             number, self._next = self._next, self._next + 1
             record = {"split": number, "key": known.key, "times": [*known.times], "hash": known.fingerprint()}
-            for _ in range(2):  # all records of the split hang on it, and a flipped bit must not cost them
+            for _ in range(COPIES):
                 self._append(record)
             self._numbers[part] = number
         return number
