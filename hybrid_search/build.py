@@ -140,20 +140,25 @@ def begin(
     for version in unfinished:
         meta = indices.read_meta(connection, version.index)[BUILD]
         if identity is not None and meta.get("identity") == identity:
-            mark(connection, version.index, Stage.BUILDING, owner=process_here())
+            _check_unowned(connection, version.index)
+            mark(connection, version.index, Stage.BUILDING)
             return opened_or_created(connection, version.index, encoder, settings, retry)
     for version in unfinished:
         _discard(connection, version.index)
     index = f"{name}-{_next_number(connection, name, known, live)}"
     opened = opened_or_created(connection, index, encoder, settings, retry)
-    mark(connection, index, Stage.BUILDING, identity=identity, owner=process_here())
+    mark(connection, index, Stage.BUILDING, identity=identity)
     return opened
 
 
 def mark(connection: Connection, index: str, stage: Stage, **more: Any) -> None:
-    """Note how far the build of an index has come."""
+    """Note how far the build of an index has come, and that this process is at it.
+
+    Of two that began at once the lease lets one load; the other's name goes when that one has loaded.
+    """
     known = indices.read_meta(connection, index).get(BUILD, {})
-    indices.update_meta(connection, index, {BUILD: {**known, **more, "stage": stage.value}})
+    told = {**known, "owner": process_here(), **more, "stage": stage.value}
+    indices.update_meta(connection, index, {BUILD: told})
 
 
 def check_count(connection: Connection, live: str, new: str, limit: Limit) -> None:
@@ -236,13 +241,17 @@ def _documents(connection: Connection, index: str) -> int:
 
 def _discard(connection: Connection, index: str) -> None:
     """Delete what an interrupted build has left, unless somebody is at it, or served by it."""
+    _check_unowned(connection, index)
+    indices.delete_index(connection, index)
+
+
+def _check_unowned(connection: Connection, index: str) -> None:
     if is_worked_on(connection, index):
         raise IngestError(
             "this index is being built at this moment",
             where=f"{connection.where}/{index}",
             remedy="Wait until that has ended",
         )
-    indices.delete_index(connection, index)
 
 
 def is_worked_on(connection: Connection, index: str) -> bool:

@@ -19,7 +19,8 @@ from hybrid_search.build import REPLACED, Stage, live_index
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError
+from hybrid_search.engine.names import check_new_name
+from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError, counted
 from hybrid_search.evaluate import measure, randomisation_p
 from hybrid_search.evaluate.measures import NDCG, Scores
 from hybrid_search.ingest.files import LoadFiles
@@ -125,7 +126,7 @@ def reindex(
         EngineError, IngestError, RecordError, SourceError: as for a load.
     """
     files, what, options = files or LoadFiles(), what or SourceOptions(), options or LoadOptions()
-    _check(judged, settings, what)
+    _check(alias, judged, settings, what)
     waiting = patient(connection, options.retry)
     before = live_index(waiting, alias)
     live = _live_client(before, connection, encoders, settings, judged)
@@ -181,8 +182,9 @@ def rollback(connection: Connection, alias: str) -> tuple[str, str]:
     return now, replaced
 
 
-def _check(judged: Judged | None, settings: Settings, what: SourceOptions) -> None:
+def _check(alias: str, judged: Judged | None, settings: Settings, what: SourceOptions) -> None:
     """What would otherwise be found out after the load."""
+    check_new_name(alias)  # of which those of the new indices are made
     if what.limit is not None or what.sync:
         raise SettingsError("a new index holds a whole source", where="reindex", remedy="Leave out limit and sync")
     if judged is None:
@@ -210,7 +212,7 @@ def _live_client(
 def _fault(connection: Connection, before: str | None, load: IngestReport, limit: Limit) -> str | None:
     """Why the new index is not whole, a sentence; None if it is, as far as counts tell."""
     if load.refused:
-        return f"{load.refused:,} documents were refused"
+        return f"{counted(load.refused, 'document was', 'documents were')} refused"
     try:
         if before is not None:
             build.check_idle(connection, before)

@@ -84,7 +84,9 @@ def index(
     files.check()
     settings = settings_of(settings_file, url, overrides)
     if dry_run:
-        print_plan(_plan(source, index, settings, files, what), as_json=as_json)
+        plan = _plan(source, index, settings, files, what)
+        print_plan(plan, as_json=as_json)
+        raise_if_refused(plan, index, what, skips_bad=skip_bad is not None)
         return
     stop_cleanly()
     report = _load(source, index, settings, files, what, recreate=recreate, confirm=confirm)
@@ -95,8 +97,10 @@ def index(
 def _plan(source: str, index: str, settings: Settings, files: LoadFiles, what: SourceOptions) -> Plan:
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.names import check_name
     from hybrid_search.ingest.source import plan_source
 
+    check_name(index)
     with connect(settings.engine) as connection:
         return plan_source(source, index, connection, load_encoder(settings), settings, files=files, what=what)
 
@@ -115,10 +119,12 @@ def _load(
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.names import check_target
     from hybrid_search.ingest.source import index_source
     from hybrid_search.recreate import recreate as rebuilt
 
     with connect(settings.engine) as connection:
+        check_target(connection, index)
         encoder = load_encoder(settings)
         load = partial(rebuilt, confirm=confirm) if recreate else index_source
         with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
@@ -150,13 +156,13 @@ def replay(
 
 def raise_if_incomplete(report: IngestReport) -> None:
     """Exit status 1 and one line when documents were refused, or a sync would have removed too much."""
-    from hybrid_search.ingest.pipeline import withheld
+    from hybrid_search.ingest.pipeline import refused_of, withheld
 
     if report.withheld:
         raise withheld(report)
     if report.refused:
         raise IngestError(
-            f"{report.refused:,} of {report.documents:,} documents were refused",
+            refused_of(report),
             where=str(report.dead_letters),
             remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
         )
@@ -171,6 +177,13 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     for name in ("new", "changed", "unchanged", "foreign", "bad"):
         typer.echo(f"{getattr(plan, name):>12,} {name}")
     typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
+
+
+def raise_if_refused(plan: Plan, index: str, what: SourceOptions, *, skips_bad: bool) -> None:
+    """Exit status 1 and one line for a dry run whose load would not end with 0."""
+    limit = what.max_removed if what.sync else None
+    if reason := plan.refusal(takes_over=what.take_over, skips_bad=skips_bad, sync=limit):
+        raise IngestError(f"without --dry-run this would end with status 1: {reason}", where=index)
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_search.errors import counted
 from hybrid_search.ingest.state.bad_records import BAD_RECORDS, BadRecords
 from hybrid_search.ingest.state.cache import VectorCache, default_path
 from hybrid_search.ingest.state.cache_file import check_is_cache
@@ -92,6 +93,11 @@ def open_files(
         yield OpenFiles(journal, letters, cache, bad)
 
 
+def _continued(documents: int) -> str:
+    settled = counted(documents, "document is", "documents are")
+    return f"continues an unfinished load: {settled} settled already"
+
+
 def _beginning(journal: Journal | None) -> list[str]:
     if journal is None:
         return [
@@ -102,7 +108,7 @@ def _beginning(journal: Journal | None) -> list[str]:
         return [f"changed since an unfinished load, which starts over: {changes}"]
     notes = []
     if journal.resumes:
-        notes.append(f"continues an unfinished load: {journal.settled_documents:,} documents are settled already")
+        notes.append(_continued(journal.settled_documents))
     if journal.restarted:
         notes.append("parts of the source have changed since an unfinished load, and are loaded anew")
     return notes

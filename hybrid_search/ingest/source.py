@@ -22,6 +22,7 @@ from hybrid_search.engine.indices import (
     read_settings,
     replica_warning,
 )
+from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.load import Load, LoadOptions, Source
@@ -148,6 +149,7 @@ def index_source(
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
     retry = (options or LoadOptions()).retry
+    check_target(patient(connection, retry), index)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = opened_or_created(connection, index, encoder, settings, retry)
         _check_place(source, what, patient(connection, retry), opened)
@@ -170,6 +172,7 @@ def plan_source(
     """
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
+    check_target(connection, index)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = open_index(connection, index) if exists(connection, index) else None
         if opened is not None:
