@@ -29,7 +29,8 @@ class InputFile:
         folder: what ids that are paths are relative to.
         on_bad: told of each bad record.
         on_note: told what was detected.
-        start: where reading begins, None where it cannot begin but at the start.
+        start: where reading begins, None for the beginning.
+        stop: the byte or row before which a record begins, None for the end of the file.
         dense: a field of dense vectors.
         records_path: where in the file its records are (``--records``).
         query: what is asked of a database (``--query``).
@@ -41,6 +42,7 @@ class InputFile:
     on_bad: OnBad
     on_note: OnNote
     start: ResumePoint | None = None
+    stop: int | None = None
     dense: str | None = None
     records_path: str | None = None
     query: str | None = None
@@ -55,11 +57,6 @@ class InputFile:
     def name(self) -> str:
         """Its path below the folder."""
         return self.path.relative_to(self.folder).as_posix()
-
-    @property
-    def end(self) -> ResumePoint:
-        """The place behind it, where it is one document."""
-        return ResumePoint(str(self.path.resolve()), 1, 1)
 
     @contextmanager
     def opened(self, declaration: re.Pattern[bytes] | None = None) -> Iterator[BinaryIO]:
