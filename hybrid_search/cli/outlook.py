@@ -59,9 +59,9 @@ def outlook_of(source: str, settings: Settings, encoder: TextEncoder, what: Sour
 
     An error of the source is left to the load, which says it in its place.
     """
-    from hybrid_search.ingest.source import can_be_continued
+    from hybrid_search.read.splits import can_be_split
 
-    if not can_be_continued(source):
+    if not can_be_split(source):
         return None
     total = _total(source, what)
     try:
