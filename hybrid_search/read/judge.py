@@ -75,6 +75,10 @@ class Column:
 
     name: str
     values: list[Any] = field(default_factory=list)
+    in_list: bool = False
+    """Whether it is of objects in a list: such a field is filtered on, and no text."""
+    is_shared: bool = False
+    """Whether another field has the name too: ``a.b``, and ``b`` inside ``a``."""
 
     def all(self, test: Callable[[Any], bool]) -> bool:
         """Whether all values pass."""
@@ -106,6 +110,8 @@ class Column:
 
 def judged(column: Column) -> Finding:
     """What a column holds and is good for."""
+    if column.is_shared:
+        return Finding("mixed", Role.STORED, "two fields have this name")
     judges = (_judged_structure, _judged_boolean, _judged_date, _judged_number, _judged_strings)
     found = (judge(column) for judge in judges)
     return next((one for one in found if one is not None), Finding("mixed", Role.STORED, "of several types"))
@@ -115,7 +121,7 @@ def could_be_title(column: Column) -> bool:
     """Whether the values are short texts, and its name that of a title."""
     rank = title_rank(column.name)
     is_short = column.all(lambda value: isinstance(value, str)) and column.length <= _LONGEST_TITLE
-    return bool(rank) and is_short and (rank > 1 or column.distinct >= len(column.values) / 2)
+    return bool(rank) and is_short and not column.is_shared and (rank > 1 or column.distinct >= len(column.values) / 2)
 
 
 def is_sparse(column: Column) -> bool:
@@ -198,7 +204,8 @@ def _judged_strings(column: Column) -> Finding | None:
     if column.all(lambda value: re.match(r"[a-z]+://\S+$", value) is not None):
         return Finding("text", Role.STORED, ADDRESSES)
     marked = column.share(holds_markup)
-    if marked >= _MARKED:
+    is_label = _judged_text(column)[0] == Role.KEYWORD and not any("<" in value for value in column.values)
+    if marked >= _MARKED and not is_label:
         plain = replace_values(column, html_text)
         return Finding("HTML", Role.TEXT, f"{_length(plain)} without its tags", html=True)
     separator = _separator(column)
@@ -291,7 +298,7 @@ def _order(column: Column) -> str | None:
 
 def _decimal(column: Column) -> str:
     """A comma where values show that it is the decimal mark, and none that a point is."""
-    texts = [re.sub(r"[^\d.,]", "", value) for value in column.values if isinstance(value, str)]
+    texts = [re.sub(r"[^\d.,]", "", value) for value in column.values if isinstance(value, str) and len(value) <= 60]
     comma = any(re.fullmatch(r"(\d{1,3}(\.\d{3})*|\d+),(\d{1,2}|\d{4,})", text) for text in texts)
     point = any(re.fullmatch(r"(\d{1,3}(,\d{3})*|\d+)\.(\d{1,2}|\d{4,})", text) for text in texts)
     return "," if comma and not point else "."
@@ -315,6 +322,8 @@ def _is_label(value: Any) -> bool:
 def _separator(column: Column) -> str | None:
     """What separates labels that come again, where half of the values have several of them."""
     for separator in _SEPARATORS:
+        if separator == ";" and any("&" in value for value in column.values):
+            continue  # the end of an entity
         cells = [parts_of(value, separator) for value in column.values]
         items = [item for cell in cells for item in cell]
         several = sum(len(cell) > 1 for cell in cells)

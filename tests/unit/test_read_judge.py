@@ -93,6 +93,7 @@ COLUMNS = {
         found("<p>one two</p>", "<b>three</b> four <script>x y z</script>"),
         Finding("HTML", Role.TEXT, "2 words long without its tags", html=True),
     ),
+    "labels-with-entities": (found(*["Pots &amp; Pans"] * 3), Finding("text", Role.KEYWORD, "1 value")),
     "one-tag-in-many-texts": (
         found(*["a text of some words"] * 3, "how does <div> work at all", *"bcdefgh", name="text"),
         Finding("text", Role.TEXT, "3 words long"),
@@ -183,3 +184,25 @@ def test_languages_of_a_field():
         None,
         None,
     ]
+
+
+def test_fields_inside_objects_and_lists(tmp_path):
+    """Of a list of objects each name is a field to filter on, and no text; a name of two fields is left alone."""
+    record = {
+        "_id": "a",
+        "text": "some words to search",
+        "labels": [{"name": "bug", "note": "a long remark about it"}, {"name": "ui"}],
+        "a": {"b": 1, "c": 2},
+        "a.b": "x",
+    }
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"".join(orjson.dumps({**record, "_id": str(n)}) + b"\n" for n in range(3)))
+    roles = {view.name: (view.role.value, view.reason) for view in survey(path).fields}
+    assert roles == {
+        "_id": ("id", "different in all"),
+        "text": ("text", "4 words long"),
+        "labels.name": ("keyword", "short labels"),
+        "labels.note": ("keyword", "short labels"),
+        "a.b": ("stored", "two fields have this name"),
+        "a.c": ("number", "numbers"),
+    }
