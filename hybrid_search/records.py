@@ -37,15 +37,14 @@ ALL_LEGS = (Leg.BM25, Leg.DENSE, Leg.SPARSE)
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """A place between two records of a source, where reading can go on.
+    """A place between two records of a split, where reading can go on.
 
     Attributes:
-        file: the file's absolute path.
-        offset: the bytes before it (JSON lines), the rows (Parquet), or 1 for the end of a text file.
-        line: the lines or rows before it, for messages.
+        offset: the bytes of the file before it (JSON lines, CSV, TSV), its rows (Parquet), or the files of the split
+            (texts).
+        line: the lines or rows of the file before it, for messages.
     """
 
-    file: str
     offset: int = 0
     line: int = 0
 
@@ -57,7 +56,7 @@ class Document:
     ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
     ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
     ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
-    data, CSV).
+    data).
     """
 
     id: str
