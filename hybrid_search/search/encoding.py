@@ -58,7 +58,7 @@ def encode(
     while batches:
         batch, *batches = batches
         try:
-            encoded: Encoded = yield Encode([queries[n].text for n in batch], budget.for_the_encoder)
+            encoded: Encoded = yield Encode([queries[n].plain for n in batch], budget.for_the_encoder)
         except HybridSearchError as error:
             failures += 1
             lost = missed(error)

@@ -29,6 +29,7 @@ from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
 from hybrid_search.search.procedure import ResultOrError
+from hybrid_search.search.query_syntax import SYNTAXES, read_query
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
@@ -170,11 +171,18 @@ class Searcher:
         """The query as it is searched, or why it is not."""
         try:
             with boundary():
-                asked = _query(query, request.filter)
+                asked = self._read(_query(query, request.filter), request.syntax)
                 check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
         return asked
+
+    def _read(self, query: Query, syntax: str) -> Query:
+        if syntax not in SYNTAXES:
+            raise QueryError(f"unknown syntax {syntax!r}", remedy=f"There are: {', '.join(SYNTAXES)}.")
+        if syntax == "text" or not query.text.strip():
+            return replaced(query, read=None)
+        return replaced(query, read=read_query(query.text, self.target.schema))
 
     def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
         if rerank is False or (rerank is None and self.reranker is None):

@@ -47,15 +47,7 @@ class Chunking:
         cut = zip(batch.items, self._passages([item.document for item in batch.items]), strict=True)
         changed = [(item, pieces) for item, pieces in cut if not _is_held(item, pieces)]
         parts = [part for item, pieces in changed for part in _parts(item, pieces)]
-        return Batch(
-            batch.first,
-            batch.end,
-            parts,
-            unchanged=batch.unchanged + len(batch.items) - len(changed),
-            bad=batch.bad,
-            broken=batch.broken,
-            at=batch.at,
-        )
+        return batch.turned_into(parts, unchanged=batch.unchanged + len(batch.items) - len(changed))
 
     def _passages(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:
         """The passages of each document; one that carries vectors needs no tokenizer."""
@@ -131,7 +123,7 @@ def portions(batch: Batch[ChunkedDocument]) -> Iterator[Batch[ChunkedDocument]]:
     for item in batch.items:
         if items and size + len(item.passages) > PORTION:
             end = items[-1].number + items[-1].is_end
-            yield Batch(first, max(first, end), items)
+            yield Batch(first, max(first, end), items, split=batch.split)
             first, items, size = max(first, end), [], 0
         items.append(item)
         size += len(item.passages)
