@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.cli import maintain, reindex
+from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
@@ -79,10 +80,12 @@ def index(
 
     what = SourceOptions(source_name, format, limit, sync, Limit.parse(max_removed), expect, take_over)
     what.check(source)
+    check_source(source, format)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
     files = LoadFiles(journal, dead_letters, skip_bad, default_path() if cache and not dry_run else None)
     files.check()
     settings = settings_of(settings_file, url, overrides)
+    check_models(settings)
     if dry_run:
         print_plan(_plan(source, index, settings, files, what), as_json=as_json)
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybrid_search.cli.checks import check_source
 from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
 from hybrid_search.errors import IngestError, RecordError, SettingsError
 
@@ -45,6 +46,7 @@ def verify(
     from hybrid_search.ingest.maintain import verify as verifying
     from hybrid_search.read import documents
 
+    check_source(source, format)
     settings = settings_of(settings_file, url, overrides)
     bad: list[str] = []
 

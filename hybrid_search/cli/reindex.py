@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import Format, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
@@ -49,9 +50,11 @@ def reindex(
 
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
-    stop_cleanly()
+    check_source(source, format)
     given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
     settings = settings_of(settings_file, url, given)
+    check_models(settings)
+    stop_cleanly()
     what = SourceOptions(format=format, max_removed=Limit.parse(max_removed))
     judged = _judged(queries, qrels)
     done = _reindexed(source, alias, settings, judged, what, skip_bad=skip_bad, force=force, keep=keep)

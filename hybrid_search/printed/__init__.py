@@ -14,7 +14,7 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     if _HIDDEN.search(text) is None:
         return text
     return _HIDDEN.sub(_written, text.replace("\r\n", "\n").replace("\t", _TAB))
+
+
+def one_line(text: str) -> str:
+    """The text made visible, its line breaks and tabs too."""
+    return _HIDDEN.sub(_written, text).replace("\n", "\\u000a")
 
 
 def sayable(text: str, encoding: str | None) -> str:
@@ -85,6 +90,15 @@ class Stream:
         if text:
             self._try(lambda stream: stream.write(sayable(text, self.encoding)))
         return len(text)
+
+    def write_utf8(self, text: str) -> None:
+        """Write text whatever the encoding of a terminal: it is for programs."""
+        binary = getattr(self._inner, "buffer", None)
+        if binary is None:
+            self.write(text)
+        else:
+            self.flush()
+            self._try(lambda _: binary.write(text.encode()))
 
     def flush(self) -> None:
         self._try(lambda stream: stream.flush())
@@ -148,6 +162,17 @@ def plain_stream(*, stderr: bool = False) -> Stream:
     stream: Any = sys.stderr if stderr else sys.stdout
     plain = getattr(stream, "rich_proxied_file", None)
     return plain if isinstance(plain, Stream) else _stream(stream, stderr=stderr)
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Lines for programs to standard output, made visible, in UTF-8, each as soon as it is there.
+
+    Tabs stay: they are between two cells, and :func:`one_line` takes them out of a cell.
+    """
+    out = plain_stream()
+    for line in lines:
+        out.write_utf8("\t".join(map(visible, f"{line}\n".split("\t"))))
+        out.flush()
 
 
 def _stream(stream: TextIO | None, *, stderr: bool) -> Stream:

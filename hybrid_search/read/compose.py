@@ -103,7 +103,7 @@ class Composer:
 def _not_stored(settings: DocumentSettings) -> frozenset[str]:
     """Fields of a record that are not kept in ``Document.fields``."""
     body = settings.text[1:] if len(settings.text) > 1 else settings.text
-    kept = {*settings.keyword, *settings.number, *settings.date}
+    kept = {*settings.keyword, *settings.number, *settings.date, settings.title}
     vectors = {name for name in (settings.dense, settings.sparse) if name is not None}
     return frozenset({settings.id, *vectors, *body} - kept)
 

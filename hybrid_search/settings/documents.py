@@ -8,10 +8,12 @@ from hybrid_search.settings.section import Section, require, require_at_least
 class DocumentSettings(Section, frozen=True):
     """Which fields of a source make a document; a dot reaches into an object (``metadata.brand``).
 
-    ``text`` fields are joined by a newline, in order. ``dense`` and ``sparse`` name fields that carry vectors.
+    ``text`` fields are joined by a newline, in order. ``title`` names the field that heads a result. ``dense`` and
+    ``sparse`` name fields that carry vectors.
     """
 
     id: str = "_id"
+    title: str | None = None
     text: tuple[str, ...] = ("title", "text")
     keyword: tuple[str, ...] = ()
     number: tuple[str, ...] = ()
@@ -21,6 +23,7 @@ class DocumentSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")
+        require(self.title != "", "documents.title", "is empty", "Name the field that heads a result")
         require(bool(self.text), "documents.text", "names no field", "Name at least one field that holds text")
         self._require_one_role()
 
