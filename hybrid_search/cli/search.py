@@ -70,8 +70,15 @@ def search(
     show = partial(_show, form=form, naming=Naming(settings.documents.title, passages), explain=explain)
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        options: SearchOptions = {"offset": offset, "legs": named_legs(legs), "fusion": fusion, "window": window}
-        answer = partial(client.search, k=k, filter=matching, collapse=not passages, **options)
+        options: SearchOptions = {
+            "offset": offset,
+            "legs": named_legs(legs),
+            "filter": matching,
+            "fusion": fusion,
+            "window": window,
+            "collapse": not passages,
+        }
+        answer = partial(client.search, k=k, **options)
         write_lines([HEADERS[form]] if form in HEADERS else ())
         if many:
             _answer_each(answer, asked, show, form)
