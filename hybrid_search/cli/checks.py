@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(?!hf:)[A-Za-z][A-Za-z0-9+.-]+:/")
 _PATHS = (".", "~", os.sep)
 """What begins so is a path, whatever else it holds."""
-_PATTERN = re.compile(r"[*?\[]")
 
 
 def check_search(
@@ -82,16 +81,17 @@ def check_models(settings: Settings) -> None:
 
 def check_source(source: str, format: str | None) -> None:
     """Refuse a source that is not there, or a format that is not known, before anything else is asked; SourceError."""
+    from hybrid_search.read.formats.registry import ALIASES, FORMATS
     from hybrid_search.read.hub import PREFIX as HUB
-    from hybrid_search.read.sources import FORMATS
+    from hybrid_search.read.places import is_pattern
     from hybrid_search.read.streams import STDIN
 
-    if format is not None and format not in FORMATS:
+    if format is not None and ALIASES.get(format, format) not in FORMATS:
         raise SourceError(f"unknown format {format!r}", where=source, remedy=f"Known: {', '.join(FORMATS)}")
     if _ADDRESS.match(source) and not Path(source).exists():
         remedy = "Fetch it first, or pipe it in: curl ADDRESS | hybrid-search index - INDEX"
         raise SourceError("is an address; sources are files and folders", where=source, remedy=remedy)
-    if source == STDIN or source.startswith(HUB) or _PATTERN.search(source):
+    if source == STDIN or source.startswith(HUB) or is_pattern(source):
         return
     if not Path(source).exists():
         raise SourceError("no such file or folder", where=source, remedy="Check the path")

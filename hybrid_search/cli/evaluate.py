@@ -67,7 +67,7 @@ def evaluate(
     check_search(settings, window=window, legs=named_legs(legs), fusions=methods)
     _check_runs(runs)
     asked, judged = read.queries(queries, empty=True), read.qrels(qrels, split=split)
-    with SearchClient(index, settings=settings) as client, _progress() as progress:
+    with SearchClient(index, settings=settings) as client, progress_bars() as progress:
         experiment = run_experiment(
             client,
             asked,
@@ -94,7 +94,8 @@ def _check_runs(folder: Path | None) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[OnProgress]:
+def progress_bars() -> Iterator[OnProgress]:
+    """A bar on standard error for each step, gone when all is done."""
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
     from hybrid_search.printed.console import literal, progress_on_stderr

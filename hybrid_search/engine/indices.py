@@ -29,7 +29,7 @@ from hybrid_search.engine.layout import (
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
 from hybrid_search.errors import IndexMismatchError, RequestRefusedError
-from hybrid_search.fields import ROLES, filter_kinds
+from hybrid_search.fields import ROLES, described_kinds, filter_kinds
 from hybrid_search.records import Fingerprint, IndexSchema, Leg
 
 ADMIN_TIMEOUT = 120.0
@@ -87,6 +87,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
         UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
         RequestRefusedError: the name is taken or not allowed.
     """
+    refuse_patterns(name)
     if schema.replicas is None and is_local(connection):
         schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
@@ -99,7 +100,9 @@ def open_index(connection: Connection, name: str) -> OpenedIndex:
     Raises:
         IndexMissingError: no such index or alias.
         IndexMismatchError: not made by this package, by another version of its layout, or changed by hand.
+        RequestRefusedError: ``name`` is a pattern: what is opened here may be written to.
     """
+    refuse_patterns(name)
     return opened(name, connection.send(opening(name)), connection.where)
 
 
@@ -162,8 +165,8 @@ def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifferenc
     names += ["sparse_index"] if ours.sparse and wanted.sparse else []
     pairs = [(name, getattr(ours, name), getattr(wanted, name)) for name in names]
     conflicts = [f"{name}: {mine} / {theirs}" for name, mine, theirs in pairs if mine != theirs]
-    present, asked = filter_kinds(ours), filter_kinds(wanted)
-    additions = {name: kind for name, kind in asked.items() if name not in present}
+    additions = {name: kind for name, kind in filter_kinds(wanted).items() if name not in filter_kinds(ours)}
+    present, asked = described_kinds(ours), described_kinds(wanted)
     changed = {name: kind for name, kind in asked.items() if present.get(name, kind) != kind}
     if ours.layout == 1:  # its hashes do not say what is filtered on, so no document would be loaded again
         changed, additions = changed | additions, {}
@@ -188,7 +191,7 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
         )
     if not difference.additions:
         return index
-    schema = _with_fields(index.schema, difference.additions)
+    schema = _with_fields(index.schema, difference.additions, wanted)
     dialect = connection.dialect
     properties = dialect.index_body(schema)["mappings"]["properties"][FILTER]["properties"]
     added = {escape(name): properties[escape(name)] for name in difference.additions}
@@ -198,10 +201,11 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
     return replace(index, schema=schema, added=tuple(difference.additions))
 
 
-def _with_fields(schema: IndexSchema, additions: Mapping[str, str]) -> IndexSchema:
+def _with_fields(schema: IndexSchema, additions: Mapping[str, str], wanted: IndexSchema) -> IndexSchema:
     kinds = {**filter_kinds(schema), **additions}
     fields = {f"{kind}_fields": tuple(n for n, k in kinds.items() if k == kind) for kind in ROLES}
-    return replace(schema, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
+    added = {name: wanted.readings[name] for name in additions if name in wanted.readings}
+    return replace(schema, readings={**schema.readings, **added}, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
 
 
 def check_models(index: OpenedIndex, encoder: TextEncoder, legs: Collection[Leg] = MODEL_LEGS) -> None:
@@ -277,7 +281,7 @@ def delete_index(connection: Connection, name: str) -> None:
     Raises:
         IndexMissingError: no such index.
     """
-    _refuse_patterns(name)
+    refuse_patterns(name)
     connection.send(Request.json("DELETE", _path(name), timeout=ADMIN_TIMEOUT))
 
 
@@ -338,8 +342,8 @@ def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: 
         IndexMissingError: there is no index of either name.
         RequestRefusedError: ``name`` is a pattern, an alias of another index, or ``index`` itself.
     """
-    _refuse_patterns(name)
     gone = name if old is None else old
+    refuse_patterns(gone)
     if aliased(connection, name) == [index]:
         return
     found = connection.send(Request.json("GET", f"{_path(gone)}/_alias")).get(gone, {}).get("aliases", {})
@@ -353,6 +357,7 @@ def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: 
 
 def _behind(connection: Connection, alias: str) -> dict[str, Any]:
     """The properties of an alias by the name of each index that it stands for."""
+    refuse_patterns(alias)
     request = Request.json("GET", f"/_alias/{quote(alias, safe='')}")
     answer = connection.transport.send(request)
     if answer.status == 404:
@@ -368,9 +373,16 @@ def _kept(before: Mapping[str, Mapping[str, Any]], index: str) -> dict[str, Any]
     return {name: value for name, value in properties.items() if name in ALIAS_PROPERTIES}
 
 
-def _refuse_patterns(name: str) -> None:
-    if any(character in name for character in "*?,") or name == "_all":
-        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Delete them one by one")
+def refuse_patterns(name: str) -> None:
+    """Refuse what is no name of one index: whatever is written, moved or deleted, one name says where.
+
+    Patterns, lists, ``_all``, date mathematics (``<logs-{now/d}>``), and what a path would lose: an empty name, dots.
+
+    Raises:
+        RequestRefusedError: it may stand for several indices, or for another; nothing was sent.
+    """
+    if any(character in name for character in "*?,<>") or name in {"", "_all", ".", ".."}:
+        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Name one index, or one alias")
 
 
 def _path(name: str) -> str:

@@ -32,7 +32,7 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
         "systems": [
             {
                 "name": row.system.name,
-                "legs": [leg.value for leg in row.system.legs],
+                "legs": [str(name) for name in row.system.legs],
                 "fusion": row.system.fusion.label if len(row.system.legs) > 1 else None,
                 "reranked": row.system.reranked,
                 "exact": row.system.exact,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hybrid_search.printed import visible
-from hybrid_search.records import Hit, Leg, SearchResult
+from hybrid_search.records import Hit, SearchResult
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -41,7 +41,7 @@ def explain_panel(hit: Hit, result: SearchResult) -> Panel:
     return Panel(lines, title=title, title_align="left", border_style="dim")
 
 
-def _leg_line(hit: Hit, leg: Leg, result: SearchResult) -> str:
+def _leg_line(hit: Hit, leg: str, result: SearchResult) -> str:
     found, report = hit.legs.get(leg), result.legs[leg]
     if found is not None:
         return f"{leg:<7} rank {found.rank:>3}  score {found.score:9.4f}  contributes {found.contribution:.4f}"

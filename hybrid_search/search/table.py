@@ -28,7 +28,9 @@ TITLE_WORDS = frozenset({"title", "headline", "heading", "subject"})
 """A field whose name has one of these words names a document too: ``Product Title``, ``page_title``."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-COLOURS: Mapping[Leg, str] = {Leg.BM25: "yellow", Leg.DENSE: "cyan", Leg.SPARSE: "magenta"}
+COLOURS: Mapping[str, str] = {Leg.BM25: "yellow", Leg.DENSE: "cyan", Leg.SPARSE: "magenta"}
+ANOTHER = "blue"
+"""The colour of legs that do not come with the package."""
 
 
 def result_table(result: SearchResult, *, width: int, title_field: str | None = None) -> Table:
@@ -45,7 +47,8 @@ def result_table(result: SearchResult, *, width: int, title_field: str | None = 
     table.add_column("found", ratio=1, overflow="fold")
     if wide:
         for leg in result.legs:
-            table.add_column(leg.value, justify="right", no_wrap=True, style=COLOURS[leg], header_style=COLOURS[leg])
+            colour = COLOURS.get(leg, ANOTHER)
+            table.add_column(leg, justify="right", no_wrap=True, style=colour, header_style=colour)
     table.add_column("fused", justify="right", no_wrap=True)
     if result.reranker is not None:
         table.add_column("reranked", justify="right", no_wrap=True)
@@ -105,7 +108,7 @@ def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: boo
     found = Text.assemble((one_line(title), "bold"), (identifier, "dim"), "\n", ellipsis[0], flat, ellipsis[1])
     if not wide:
         for leg, score in hit.legs.items():
-            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS[leg])
+            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
     return found
 
 
@@ -130,7 +133,7 @@ def _fused(hit: Hit, largest: float) -> Text:
     for leg, found in hit.legs.items():
         reached += found.contribution
         cells = round(BAR * reached / largest) if largest > 0 else 0
-        cell.append("━" * (cells - filled), style=COLOURS[leg])
+        cell.append("━" * (cells - filled), style=COLOURS.get(leg, ANOTHER))
         filled = max(filled, cells)
     cell.append("━" * (BAR - filled), style="grey23")
     return cell

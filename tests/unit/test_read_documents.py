@@ -118,7 +118,7 @@ def test_an_id_that_comes_twice_is_refused_where_it_comes_again(refusal):
     message = refusal({"_id": 1, "text": "x"}, {"_id": 2, "text": "y"}, {"_id": "1", "text": "z"})
     assert message == (
         "a.jsonl:3: the id '1' was given before (field '_id'). "
-        "Give every document its own id, or leave the second one out"
+        "Give every document its own id, or set documents.repeated_ids: first, last or number"
     )
 
 
