@@ -76,12 +76,7 @@ def reindex(
     if as_json:
         typer.echo(json.dumps(done.as_json(), indent=2))
     else:
-        whole = done.load.documents + done.load.resumed
-        typer.echo(f"{done.after}: {whole:,} documents" + (f"; {done.reason}" if done.moved else ""))
-        if done.removed:
-            typer.echo(f"Removed: {', '.join(done.removed)}")
-        if done.left:
-            typer.echo(f"Older indices that are still there: {', '.join(done.left)} (--keep N removes all but N)")
+        _print_built(done)
     if not done.moved:
         raise IngestError(
             f"{alias} still stands for {done.before}: {done.reason}",
@@ -91,6 +86,15 @@ def reindex(
         is_way_back = done.before is not None and done.before not in done.removed
         back = f" Back to {done.before}: hybrid-search rollback {alias}" if is_way_back else ""
         typer.echo(f"{alias} stands for {done.after}.{back}")
+
+
+def _print_built(done: Reindexed) -> None:
+    whole = done.load.documents + done.load.resumed
+    typer.echo(f"{done.after}: {whole:,} documents" + (f"; {done.reason}" if done.moved else ""))
+    if done.removed:
+        typer.echo(f"Removed: {', '.join(done.removed)}")
+    if done.left:
+        typer.echo(f"Older indices that are still there: {', '.join(done.left)} (--keep N removes all but N)")
 
 
 def rollback(alias: Alias, *, settings_file: SettingsFile = None, url: Url = None, as_json: Json = False) -> None:

@@ -113,7 +113,7 @@ def _markdown(result: SearchResult, _query_id: str, naming: Naming) -> Iterator[
 
 FORMS: dict[str, Form] = {"json": _json, "tsv": _tsv, "trec": _trec, "ids": _ids, "md": _markdown}
 NAMES = (TABLE, *FORMS)
-HEADERS = {"tsv": "\t".join(COLUMNS)}
+HEADERS = {"tsv": ["\t".join(COLUMNS)]}
 
 
 def _flat(text: str) -> str:

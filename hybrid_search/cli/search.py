@@ -79,11 +79,8 @@ def search(
             "collapse": not passages,
         }
         answer = partial(client.search, k=k, **options)
-        write_lines([HEADERS[form]] if form in HEADERS else ())
-        if many:
-            _answer_each(answer, asked, show, form)
-        for _, text in () if many else asked:
-            show(answer(text), "1")
+        write_lines(HEADERS.get(form, ()))
+        _answer(answer, asked, show, form, many=many)
 
 
 def query_lines() -> Iterable[tuple[int, str]]:
@@ -129,20 +126,22 @@ def searching(settings: Settings, legs: list[str] | None) -> Settings:
     return replace(settings, search=replace(settings.search, legs=(Leg.BM25.value,)))
 
 
-def _answer_each(
+def _answer(
     answer: Callable[[str], SearchResult],
     queries: Iterable[tuple[int, str]],
     show: Callable[[SearchResult, str], None],
     form: str,
+    *,
+    many: bool,
 ) -> None:
-    """Answer each line; one that fails is one line of its error, and the exit status is that of the last error."""
+    """Answer each query; of ``many``, one that fails is one line of its error, and the last gives the exit status."""
     status = 0
     for number, query in queries:
         try:
             show(answer(query), str(number))
-        except OutputError:
-            raise
         except HybridSearchError as error:
+            if not many or isinstance(error, OutputError):
+                raise
             status = error.exit_status
             _show_error(query, error, f"line {number}", form)
     if status:
