@@ -8,6 +8,7 @@ from importlib.machinery import PathFinder
 
 import pytest
 
+from hybrid_search.demo import HOPED
 from hybrid_search.read import stdlib
 from hybrid_search.read.stdlib import source
 from hybrid_search.read.stdlib.parse import parse
@@ -24,6 +25,11 @@ def library():
 @pytest.fixture(scope="module")
 def by_id(library):
     return {document.id: document for document in library}
+
+
+def test_what_the_demo_hopes_for_is_documented(by_id):
+    """An answer that no document gives could not be found."""
+    assert set(HOPED.values()) <= set(by_id)
 
 
 def test_there_are_thousands_of_documents_each_once_and_in_order(library):
@@ -120,6 +126,7 @@ def test_reading_opens_nothing_and_warns_of_nothing():
     """A fresh interpreter with warnings as errors prints nothing and imports no module that acts when imported."""
     code = """
 import sys
+from hybrid_search.demo import HOPED
 from hybrid_search.read import stdlib
 from hybrid_search.read.stdlib import source
 count = sum(1 for _ in stdlib.documents())
