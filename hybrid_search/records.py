@@ -244,7 +244,7 @@ class SearchResult:
         """What the answer lacks: the first code of each part that failed, was late or is not whole; empty is whole."""
         found: dict[str, WarningCode] = {}
         for warning in self.warnings:
-            if warning.code.degrades:
+            if isinstance(warning, SearchWarning) and warning.code.degrades:
                 found.setdefault(warning.part or "search", warning.code)
         return found
 

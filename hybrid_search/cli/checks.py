@@ -28,17 +28,22 @@ def check_search(
     k: int | None = None,
     offset: int = 0,
     window: int | None = None,
+    timeout: float | None = None,
     legs: Sequence[str] | None = None,
     fusions: Iterable[str | None] = (),
 ) -> None:
     """Refuse what no index could answer.
 
     Raises:
+        SettingsError: a timeout that is none.
         QueryError: a number out of range, an unknown leg or fusion, legs that are switched off or weigh nothing.
         ModelError: a model is named by a path that is not there.
     """
     from hybrid_search.settings import FUSIONS, LEGS
+    from hybrid_search.settings.section import require_seconds
 
+    if timeout is not None:
+        require_seconds("--timeout", timeout)
     _check_numbers(settings.search.k, k, offset, window)
     for fusion in fusions:
         _check_name(fusion, "fusion", FUSIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybrid_search.cli.options import Query, RecordsPath
 from hybrid_search.errors import SettingsError, SourceError
 from hybrid_search.private_files import open_new
 
@@ -36,6 +38,8 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
     *,
     format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     sample: Annotated[int, typer.Option(min=1, help="How many records to look at.")] = 1000,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
@@ -49,7 +53,8 @@ def init(
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
     if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
         raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
-    seen = survey(source, format=format, sample=sample)
+    reading = {"--format": format, "--records": records_path, "--query": query}
+    seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
     _require_text(seen)
     text = settings_text(seen)
     tried = rehearsed(seen.records, text, seen.source)
@@ -58,7 +63,7 @@ def init(
     if as_json:
         fields = [asdict(view) for view in seen.fields]
         facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
-        typer.echo(json.dumps(facts | _tried_as_json(seen, tried), indent=2))
+        typer.echo(json.dumps({**facts, "notes": seen.notes, **_tried_as_json(seen, tried)}, indent=2))
     elif output == STDOUT:
         _show(seen, to_stderr=True)
         _say(seen, tried, to_stderr=True)
@@ -66,7 +71,7 @@ def init(
     else:
         _show(seen, to_stderr=False)
         _say(seen, tried, to_stderr=False)
-        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, format, tried, len(seen.bad))}")
+        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, reading, tried, len(seen.bad))}")
 
 
 def _write(output: Path, text: str) -> None:
@@ -112,9 +117,9 @@ def _say(seen: Survey, tried: Rehearsal, *, to_stderr: bool) -> None:
     Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
 
 
-def _next(source: str, output: Path, format: str | None, tried: Rehearsal, bad: int) -> str:
-    """The commands from here to a first answer."""
-    options = f" --format {format}" * (format is not None)
+def _next(source: str, output: Path, reading: Mapping[str, str | None], tried: Rehearsal, bad: int) -> str:
+    """The commands from here to a first answer; ``reading`` are the options by which the source was read."""
+    options = "".join(f" {option} {quote(value)}" for option, value in reading.items() if value is not None)
     skipping = " --skip-bad bad-records.jsonl" * bool(tried.refused or bad)
     load = f"  hybrid-search index {quote(source)} INDEX --settings {quote(str(output))}{options}{skipping}"
     return f'{load}\n  hybrid-search search INDEX "your question" --settings {quote(str(output))}'
@@ -125,6 +130,8 @@ def _show(seen: Survey, *, to_stderr: bool) -> None:
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
+    for note in seen.notes:
+        console.print(f"Note: {note}", markup=False)
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:

@@ -47,6 +47,7 @@ def search(
     weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
     rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
     passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it does.")] = False,
@@ -65,7 +66,7 @@ def search(
     form = form_of(format, as_json=as_json, usual="json" if many else TABLE, explain=explain)
     settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=weights, rank_constant=rank_constant)
     matching = parse_all(filters or ())
-    check_search(settings, k=k, offset=offset, window=window, legs=named_legs(legs), fusions=[fusion])
+    check_search(settings, k=k, offset=offset, window=window, timeout=timeout, legs=named_legs(legs), fusions=[fusion])
     settings = searching(settings, named_legs(legs))
     show = partial(_show, form=form, naming=Naming(settings.documents.title, passages), explain=explain)
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
@@ -76,6 +77,7 @@ def search(
             "filter": matching,
             "fusion": fusion,
             "window": window,
+            "timeout": timeout,
             "collapse": not passages,
         }
         answer = partial(client.search, k=k, **options)
@@ -118,12 +120,14 @@ def client_on(index: str, settings: Settings) -> Iterator[SearchClient]:
 
 
 def searching(settings: Settings, legs: list[str] | None) -> Settings:
-    """The settings; those of a search by BM25 alone where only that leg is named, so that no model is loaded."""
-    from hybrid_search.records import Leg
+    """The settings; only those legs where none of them reads a vector, so that no model is loaded."""
+    from hybrid_search.search import plan
+    from hybrid_search.search.leg import VECTORS
 
-    if legs != [Leg.BM25]:
+    named = () if legs is None else plan.named_legs(legs)
+    if not named or any(leg.part in VECTORS for leg in named):
         return settings
-    return replace(settings, search=replace(settings.search, legs=(Leg.BM25.value,)))
+    return replace(settings, search=replace(settings.search, legs=tuple(str(leg) for leg in named)))
 
 
 def _answer(

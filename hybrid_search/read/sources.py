@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hybrid_search.errors import RecordError, SettingsError, SourceError
@@ -13,6 +14,7 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, SUFFIXES
 from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.own_files import OwnFiles
+from hybrid_search.read.packed import member_name
 from hybrid_search.read.places import (
     LeftOut,
     files_below,
@@ -73,29 +75,18 @@ def documents(
         MissingExtraError: a format whose library is not installed.
     """
     rule = settings.repeated_ids
-
-    def read(report: OnBad) -> Iterator[Document]:
-        found = records(
-            source,
-            format=format,
-            dense=settings.dense,
-            on_bad=report,
-            exclude=exclude,
-            resume=resume,
-            records_path=records_path,
-            query=query,
-            on_note=on_note,
-        )
-        is_rest, unique = resume is not None, unique_ids and rule == REFUSE
-        return compose(found, settings, shown(source), report, unique_ids=unique, may_be_empty=is_rest)
-
     if rule == LAST and str(source) == STDIN:
         remedy = "Write it to a file first, or set first or number"
         raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
-    documents = read(on_bad or refuse)
-    if rule == REFUSE:
-        return documents
-    return settled(documents, rule, lambda: read(_pass_over), repetitions or Repetitions())
+    found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, resume=resume, query=query)
+    is_rest, unique = resume is not None, unique_ids and rule == REFUSE
+
+    def read(report: OnBad) -> Iterator[Document]:
+        raw = found(on_bad=report, records_path=records_path, on_note=on_note)
+        return compose(raw, settings, shown(source), report, unique_ids=unique, may_be_empty=is_rest)
+
+    first = read(on_bad or refuse)
+    return first if rule == REFUSE else settled(first, rule, lambda: read(_pass_over), repetitions or Repetitions())
 
 
 def _pass_over(_error: RecordError, _data: bytes) -> None:
@@ -185,13 +176,21 @@ def format_of(path: Path) -> str:
     """
     if str(path) == STDIN:
         return "jsonl"
-    suffix = suffix_of(path)
+    suffix = _suffix(path)
     if suffix not in SUFFIXES:
         if not path.exists():
             raise SourceError("no such file or folder", where=str(path), remedy="Check the path")
         remedy = f"Give --format: {', '.join(FORMATS)}"
         raise SourceError(f"the suffix {suffix!r} tells no format", where=str(path), remedy=remedy)
     return SUFFIXES[suffix]
+
+
+def _suffix(path: Path) -> str:
+    """The suffix that tells the format; of an archive that has none the suffix of the file in it."""
+    suffix = suffix_of(path)
+    if suffix or path.suffix.lower() != ".zip":
+        return suffix
+    return suffix_of(Path(member_name(path) or ""))
 
 
 def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> _Files:
@@ -202,7 +201,7 @@ def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> 
     left_out = LeftOut()
     parts: dict[str, _Files] = {}
     for path in files_below(folder, own, left_out):
-        kind = SUFFIXES.get(suffix_of(path))
+        kind = SUFFIXES.get(_suffix(path))
         if kind is None:
             left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
         elif format in {None, kind}:

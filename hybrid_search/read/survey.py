@@ -66,6 +66,7 @@ class Survey:
     repeated_ids: str = REFUSE
     title: str | None = None
     records: Sequence[RawRecord] = field(default=(), repr=False)
+    notes: Sequence[str] = ()
 
     def names(self, role: Role) -> list[str]:
         """Fields of a role, in the order in which they should be used."""
@@ -101,14 +102,29 @@ class _Identity:
     reason: str
 
 
-def survey(source: str | Path, *, format: str | None = None, sample: int = SAMPLE) -> Survey:
-    """Look at the first ``sample`` records of a source.
+def survey(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    sample: int = SAMPLE,
+    records_path: str | None = None,
+    query: str | None = None,
+) -> Survey:
+    """Look at the first ``sample`` records of a source; for ``records_path`` and ``query`` see ``read.documents``.
 
     Raises:
         SourceError: it cannot be read, or none of its records can.
     """
     bad: list[RecordError] = []
-    found = records(source, format=format, on_bad=lambda error, _data: bad.append(error))
+    notes: dict[str, None] = {}
+    found = records(
+        source,
+        format=format,
+        on_bad=lambda error, _data: bad.append(error),
+        records_path=records_path,
+        query=query,
+        on_note=lambda note: notes.setdefault(note, None),
+    )
     sampled = list(islice(found, sample))
     if not sampled:
         what = f"no record can be read; the first: {bad[0]}" if bad else "holds no record"
@@ -127,6 +143,7 @@ def survey(source: str | Path, *, format: str | None = None, sample: int = SAMPL
         identity.repeated_ids,
         title,
         sampled,
+        tuple(notes),
     )
 
 

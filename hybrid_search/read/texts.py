@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hybrid_search.errors import EmptyTextError, RecordError
+from hybrid_search.read.formats.bulk import read_console
+from hybrid_search.read.formats.json_layout import Layout, layout_of
 from hybrid_search.read.front_matter import front_matter
 from hybrid_search.read.jsonl import MAX_LINE
 from hybrid_search.read.raw import RawRecord, RawRecords
@@ -19,6 +22,7 @@ MARKDOWN = frozenset({".md", ".markdown", ".mdx"})
 TEXT = MARKDOWN | {".txt", ".text", ".rst"}
 OWN_FIELDS = ("_id", "title", "text")
 """Those of a file that is one document; a field of its front matter with such a name is kept as ``front_NAME``."""
+_HEAD = 1 << 12
 _HEADING = re.compile(
     r"^#{1,6}[ \t]+(?P<title>.+?)[ \t]*#*[ \t]*$|^(?P<underlined>\S.*)\n(?:=+|-+)[ \t]*$", re.MULTILINE
 )
@@ -40,10 +44,15 @@ def suffix_of(path: Path) -> str:
 def read_text(given: InputFile) -> RawRecords:
     """The record of a file: ``_id`` (its path), ``title``, ``text`` and the fields of its front matter.
 
-    The title is that of the front matter, else the first heading, else the file's name.
+    The title is that of the front matter, else the first heading, else the file's name. An export of the Kibana
+    console, which is a text file by its name, is read as the documents that it indexes.
     """
     with given.opened() as stream:
         data = stream.read(MAX_LINE)
+    if given.is_alone and layout_of(data[:_HEAD]) == Layout.CONSOLE:
+        given.on_note(f"{given.place}: is read as {Layout.CONSOLE}")
+        yield from read_console(BytesIO(data), given.place, given.on_bad, given.on_note)
+        return
     try:
         text = decoded(data, given.place)
     except RecordError as error:

@@ -160,12 +160,14 @@ def test_roots_server_has_an_account_that_nothing_else_has():
 
 @needs_root
 def test_a_number_that_a_user_has_got_meanwhile_is_not_kept(base, monkeypatch):
-    """Its data would be that user's: another number is chosen, and the folder of the data then says so."""
+    """Its data would be that user's: another number is chosen, which takes over what the first one had."""
     before = server_account()
+    before.make_data_folder(base / "data")
     free = account._is_nobodys
     monkeypatch.setattr(account, "_is_nobodys", lambda number: number != before.uid and free(number))
     assert server_account().uid != before.uid
-    assert (base / "account").read_text().strip() == str(server_account().uid)
+    server_account().make_data_folder(base / "data")
+    assert (base / "data").stat().st_uid == server_account().uid
 
 
 @needs_root

@@ -102,7 +102,7 @@ class Account:
     @property
     def former(self) -> frozenset[int]:
         """The users as whom earlier releases ran the server of this account's user."""
-        return frozenset() if self.uid is None else _number_of(FORMER)
+        return frozenset() if self.uid is None else (_number_of(FORMER) | set(_recorded())) - {self.uid}
 
     def make_passage(self, folder: Path) -> None:
         """Make a folder that this account can pass through and nobody else enter, except who made it.
@@ -173,19 +173,26 @@ def _numbered_account() -> Account:
     """The number that the base folder is for, chosen at its first use."""
     record = base_folder() / RECORD
     with exclusive(base_folder() / f"{RECORD}.lock"):
-        kept = record.read_text(encoding="ascii").strip() if record.is_file() else ""
-        if kept.isdecimal() and _is_nobodys(int(kept)):
-            return Account(int(kept), int(kept))
+        numbers = _recorded()
+        if numbers and _is_nobodys(numbers[-1]):
+            return Account(numbers[-1], numbers[-1])
         for number in _candidates():
             account = Account(number, number)
             if account.succeeds(["true"]):
-                record.write_text(f"{number}\n", encoding="ascii")
+                record.write_text("".join(f"{each}\n" for each in (*numbers, number)), encoding="ascii")
                 record.chmod(0o600)
                 return account
     raise LocalNodeError(
         "OpenSearch does not run as root, and this system lets no other account be used",
         remedy=f"Make one with: useradd --system {APPLICATION}; or run the command as an ordinary user",
     )
+
+
+def _recorded() -> list[int]:
+    """The numbers that servers of this base folder have run under; the last is the one of now."""
+    record = base_folder() / RECORD
+    lines = record.read_text(encoding="ascii", errors="replace").split() if record.is_file() else []
+    return [int(line) for line in lines if line.isdecimal() and int(line) in NUMBERS]
 
 
 def _candidates() -> Iterator[int]:

@@ -56,7 +56,8 @@ def read_bulk(lines: RawRecords, place: str, on_bad: OnBad, on_note: OnNote) -> 
             continue
         ((name, about),) = action.values.items()
         action = None
-        indices[str(about.get("_index"))] = None
+        if "_index" in about:
+            indices[str(about["_index"])] = None
         if name == "update" and not _is_whole(record.values):
             _report(on_bad, "an update is a part of a document", record)
             continue
@@ -76,7 +77,7 @@ def _report(on_bad: OnBad, what: str, record: RawRecord) -> None:
 
 def _note(place: str, deleted: int, indices: list[str], on_note: OnNote) -> None:
     if deleted:
-        on_note(f"{place}: {deleted:,} deletions of its _bulk bodies were passed over")
+        on_note(f"{place}: deletions in its _bulk bodies were passed over: {deleted:,}")
     if len(indices) > 1:
         on_note(f"{place}: documents for {len(indices)} indices ({', '.join(indices[:5])}) are read as one source")
 
@@ -96,7 +97,7 @@ def read_console(stream: BinaryIO, place: str, on_bad: OnBad, on_note: OnNote) -
         for record in _json_lines([_one_line(body)], number, place, on_bad):
             yield record._replace(values=with_id(record.values, about))
     if others:
-        on_note(f"{place}: {others:,} requests that index no document were passed over")
+        on_note(f"{place}: requests that index no document were passed over: {others:,}")
 
 
 def _requests(stream: BinaryIO) -> Iterator[tuple[int, str, str, list[str]]]:

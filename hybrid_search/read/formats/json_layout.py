@@ -37,7 +37,7 @@ def layout_of(head: bytes) -> Layout:
     line, _, rest = text.partition(b"\n")
     first = _parsed(line)
     if text.startswith(b"["):
-        is_line = isinstance(first, list) and any(not isinstance(item, dict) for item in first)
+        is_line = isinstance(first, list) and bool(first) and not any(isinstance(item, dict) for item in first)
         return Layout.LINES if is_line else Layout.ARRAY
     if isinstance(first, dict):
         return Layout.BULK if is_action(first) else Layout.RESPONSES if is_response(first) else Layout.LINES

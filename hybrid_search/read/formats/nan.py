@@ -64,4 +64,4 @@ def _unfinished(data: bytes) -> int:
     slashes = len(data) - len(data.rstrip(b"\\"))
     if slashes % 2:
         return 1
-    return next((len(start) for start in (b"Na", b"N") if data.endswith(start)), 0)
+    return next((kept for end, kept in ((b"NaN", 0), (b"Na", 2), (b"N", 1)) if data.endswith(end)), 0)

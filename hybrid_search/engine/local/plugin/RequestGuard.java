@@ -41,8 +41,8 @@ final class RequestGuard extends RestHandler.Wrapper {
         if (!values(request, "Host").stream().allMatch(host -> HOST.matcher(host).matches())) {
             return "this node answers requests to localhost, 127.0.0.1 and [::1] only, whatever other name leads here";
         }
-        boolean navigates = values(request, "Sec-Fetch-Mode").contains("navigate"); // a link that a person followed
-        if (!navigates && values(request, "Sec-Fetch-Site").stream().anyMatch(OTHER_SITES::contains)) {
+        boolean isLink = request.method() == RestRequest.Method.GET && values(request, "Sec-Fetch-Mode").contains("navigate");
+        if (!isLink && values(request, "Sec-Fetch-Site").stream().anyMatch(OTHER_SITES::contains)) {
             return "this node answers no web page of another site";
         }
         return TRAINING.matcher(request.path()).matches() ? EngineGuard.REFUSAL : null;
