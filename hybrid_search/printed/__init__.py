@@ -23,6 +23,7 @@ from hybrid_search.errors import OutputError
 _HIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """C0 and C1 controls but the newline, other line breaks, what turns the direction of text, half surrogate pairs."""
 
+_UP = re.compile("\n*(\x1b\\[A)+")
 _TAB = "    "
 _ESCAPED = "hybrid_search.escaped"
 
@@ -122,18 +123,28 @@ class Stream:
 
 
 class Guarded:
-    """A stream for everybody: what is written to it is made visible. A console's own drawing goes beside it."""
+    """A stream for everybody: what is written to it is made visible. A console's own drawing goes beside it.
+
+    With ``bars``, what libraries draw while they download comes through: a return to the start of a line, before a text
+    that is written at once, and moves to lines above, alone. A document does not reach a terminal in either way.
+    """
 
     encoding = "utf-8"
     """Any text is taken, whatever the encoding behind it."""
     errors = "strict"
 
-    def __init__(self, plain: Stream) -> None:
+    def __init__(self, plain: Stream, *, bars: bool = False) -> None:
+        self._bars = bars
         self.rich_proxied_file = plain
         """Where rich writes; :class:`hybrid_search.printed.console.Console` makes visible what it draws."""
 
     def write(self, text: str) -> int:
-        self.rich_proxied_file.write(visible(text))
+        if self._bars and _UP.fullmatch(text):
+            self.rich_proxied_file.write(text)
+        elif self._bars and text.startswith("\r"):
+            self.rich_proxied_file.write("\r" + visible(text[1:]))
+        else:
+            self.rich_proxied_file.write(visible(text))
         return len(text)
 
     @property
@@ -188,7 +199,7 @@ def guarded() -> Iterator[None]:
     """
     before = sys.stdout, sys.stderr
     out, err = _stream(before[0], stderr=False), _stream(before[1], stderr=True)
-    sys.stdout, sys.stderr = cast("TextIO", Guarded(out)), cast("TextIO", Guarded(err))
+    sys.stdout, sys.stderr = cast("TextIO", Guarded(out)), cast("TextIO", Guarded(err, bars=True))
     try:
         with _failing_once(out):
             yield

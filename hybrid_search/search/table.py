@@ -72,7 +72,7 @@ def result_view(result: SearchResult, *, width: int, title_field: str | None = N
     if not result.hits:
         table = Text("  nothing found", style="dim")
     warnings = [Text(visible(f"  warning: {warning}"), style="red") for warning in result.warnings]
-    return Group(head, table, Text(visible(f"  {_footer(result)}"), style="dim"), *warnings)
+    return Group(head, table, Text(visible(f"  {_footer(result, width)}"), style="dim"), *warnings)
 
 
 def title_of(hit: Hit, title_field: str | None = None) -> str:
@@ -85,12 +85,14 @@ def title_of(hit: Hit, title_field: str | None = None) -> str:
     return hit.id
 
 
-def _footer(result: SearchResult) -> str:
+def _footer(result: SearchResult, width: int) -> str:
+    """How the result was made, and in which time: on a line of its own where both do not fit."""
     took = result.took_ms
     steps = ", ".join(f"{name} {took[name]:.0f}" for name in ("encode", "retrieve", "fetch", "rerank") if name in took)
     reranked = f", reranked by {result.reranker}" if result.reranker is not None else ""
     searched = f" of {' + '.join(result.legs)}" if result.legs else ""
-    return f"{result.fusion}{searched}{reranked} in {took['total']:.0f} ms ({steps})"
+    made, spent = f"{result.fusion}{searched}{reranked}", f"in {took['total']:.0f} ms ({steps})"
+    return f"{made} {spent}" if len(made) + len(spent) + 3 <= width else f"{made}\n  {spent}"
 
 
 def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: bool) -> Text:

@@ -115,6 +115,18 @@ def test_a_document_reads_like_documentation(by_id):
     assert by_id["dict.get"].fields["signature"] == "(key, default=None, /)"
 
 
+def test_a_class_says_what_its_members_do(by_id):
+    """A line for each: the docstring of a deque alone does not say that anything can be added to it."""
+    own, _, members = by_id["collections.deque"].text.partition("\n\nappend: ")
+    assert own == (
+        "collections.deque\ndeque([iterable[, maxlen]]) --> deque object\n\n"
+        "A list-like sequence optimized for data accesses near its endpoints."
+    )
+    assert members.startswith("Add an element to the right side of the deque.\nappendleft: Add an element to the left")
+    assert "\nmaxlen: maximum size of a deque or None if unbounded.\n" in members
+    assert by_id["collections.deque.append"].text.count("\n") == 1
+
+
 def test_two_readings_are_equal(library):
     """Nothing depends on the order of sets or on what was imported in between."""
     assert [(document.id, document.text) for document in stdlib.documents()] == [
