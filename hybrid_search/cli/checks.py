@@ -61,11 +61,19 @@ def check_text(query: str) -> str:
     if not query.strip():
         raise QueryError("the query is empty", remedy="Give at least one word.")
     try:
-        query.encode()
-    except UnicodeEncodeError as error:
-        what = f"character {error.start + 1} of the query is a byte that is no UTF-8"
+        return as_utf8(query)
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start + 1} of the query is no UTF-8"
         raise QueryError(what, remedy="Write the query in UTF-8.") from error
-    return query
+
+
+def as_utf8(argument: str) -> str:
+    """An argument as UTF-8, though the locale be another: Python leaves the bytes that an ASCII one does not know."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(argument).decode()
+    return argument
 
 
 def check_models(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
+from hybrid_search.cli.checks import check_text
 
 NOWHERE = "http://127.0.0.1:1"
 """Whoever asks the cluster before judging hears that nothing answers."""
@@ -64,7 +65,13 @@ def test_a_search_is_judged_first(refused, options, message) -> None:
 def test_a_query_is_judged_first(refused) -> None:
     """No text, and bytes that are none."""
     assert refused("search", "i", " ") == "the query is empty. Give at least one word."
-    assert "is a byte that is no UTF-8" in refused("search", "i", "caf\udce9")
+    assert refused("search", "i", "caf\udce9").startswith("byte 4 of the query is no UTF-8")
+
+
+def test_a_query_in_utf_8_is_read_in_any_locale() -> None:
+    """Where Python has left its bytes as halves of surrogate pairs: 0xc3 0xa9 is an e with an accent."""
+    assert check_text("caf\udcc3\udca9") == "café"
+    assert check_text("café") == "café"
 
 
 @pytest.mark.parametrize(
