@@ -15,6 +15,7 @@ from hybrid_search.cli.options import settings_of
 from hybrid_search.errors import ModelError, QueryError, SourceError
 
 if TYPE_CHECKING:
+    from hybrid_search.search.request import SearchOptions
     from hybrid_search.settings import Settings
 
 _ADDRESS = re.compile(r"(?!hf:)[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -54,6 +55,23 @@ def check_search(
             _check_name(leg, "leg", LEGS)
         _check_weights(settings, legs)
     check_models(settings)
+
+
+def check_options(settings: Settings, k: int | None, options: SearchOptions) -> None:
+    """Refuse the options of a search that no index could answer; see :func:`check_search`."""
+    from hybrid_search.search.query_syntax import SYNTAXES
+
+    _check_name(options["syntax"], "syntax", SYNTAXES)
+    legs, fusion = options["legs"], options["fusion"]
+    check_search(
+        settings,
+        k=k,
+        offset=options["offset"],
+        window=options["window"],
+        timeout=options["timeout"],
+        legs=None if legs is None else [str(leg) for leg in legs],
+        fusions=[fusion if isinstance(fusion, str) else None],
+    )
 
 
 def check_text(query: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from hybrid_search.cli.checks import check_search, check_text, named_legs, searched_with
+from hybrid_search.cli.checks import check_options, check_text, named_legs, searched_with
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
@@ -47,6 +47,7 @@ def search(
     weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
     rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
+    syntax: Annotated[str, typer.Option(help='text, or simple: "quoted", -word, field:value, begin*, like~.')] = "text",
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
     passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
@@ -65,24 +66,23 @@ def search(
     many = query == [STDIN]
     form = form_of(format, as_json=as_json, usual="json" if many else TABLE, explain=explain)
     settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=weights, rank_constant=rank_constant)
-    matching = parse_all(filters or ())
-    check_search(settings, k=k, offset=offset, window=window, timeout=timeout, legs=named_legs(legs), fusions=[fusion])
+    options: SearchOptions = {
+        "offset": offset,
+        "legs": named_legs(legs),
+        "filter": parse_all(filters or ()),
+        "fusion": fusion,
+        "window": window,
+        "timeout": timeout,
+        "syntax": syntax,
+        "collapse": not passages,
+    }
+    check_options(settings, k, options)
     settings = searching(settings, named_legs(legs))
     show = partial(_show, form=form, naming=Naming(settings.documents.title, passages), explain=explain)
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        options: SearchOptions = {
-            "offset": offset,
-            "legs": named_legs(legs),
-            "filter": matching,
-            "fusion": fusion,
-            "window": window,
-            "timeout": timeout,
-            "collapse": not passages,
-        }
-        answer = partial(client.search, k=k, **options)
         write_lines(HEADERS.get(form, ()))
-        _answer(answer, asked, show, form, many=many)
+        _answer(partial(client.search, k=k, **options), asked, show, form, many=many)
 
 
 def query_lines() -> Iterable[tuple[int, str]]:

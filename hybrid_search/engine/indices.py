@@ -85,7 +85,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
 
     Raises:
         UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
-        RequestRefusedError: the name is taken or not allowed.
+        RequestRefusedError: the name is taken or not allowed; :mod:`hybrid_search.engine.names` tells beforehand.
     """
     refuse_patterns(name)
     if schema.replicas is None and is_local(connection):

@@ -46,6 +46,7 @@ SEARCH = [
     (["--weights", "foo=1"], "search.weights: must be one of bm25, dense, sparse, got 'foo'"),
     (["--weights", "bm25=nan"], "search.weights.bm25: must be at least 0, got nan"),
     (["--rank-constant", "-1"], "search.rank_constant: must be at least 0"),
+    (["--syntax", "simpel"], "--syntax: unknown syntax 'simpel'. Did you mean 'simple'?"),
     (["--timeout", "inf"], "--timeout: must be more than 0 and at most 86,400 seconds, got inf"),
     (["--timeout", "0"], "--timeout: must be more than 0"),
     (["--filter", "price"], "a comparison is missing"),
