@@ -152,13 +152,13 @@ def miss(result: SearchResult) -> str | None:
         return None
     rank = next((hit.rank for hit in result if hit.id == hoped), None)
     where = f"at rank {rank}" if rank else f"not among the first {REACH}"
-    says = next((f': its docstring says "{_first_words(hit.text)}"' for hit in result if hit.id == hoped), "")
+    says = next((f'; the nearest it says is "{_first_words(hit.text)}"' for hit in result if hit.id == hoped), "")
     return f"a miss: {hoped}, which one would hope for, is {where}{says}"
 
 
 def _first_words(text: str) -> str:
-    """The first sentence below the heading."""
-    return " ".join(text.partition("\n")[2].split()).partition(". ")[0]
+    """The first sentence, without a line break."""
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
 
 
 def _print_next(console: Console, *, local: bool) -> None:

@@ -10,17 +10,15 @@ from hybrid_search.records import Hit, Query, SearchResult
 
 MISSED = "keep only the last few items that were added"
 HITS = [Hit(rank, f"other{rank}", 1.0, 1.0, "other\nText.", f"other{rank}#0", 0, 11, {}, {}) for rank in range(1, 5)]
-DEQUE = replace(
-    HITS[3], id="collections.deque", text="collections.deque\ndeque([..]) --> deque object\n\nA list. It is."
-)
+DEQUE = replace(HITS[3], id="collections.deque", text="append: Add an element\nto the right side. And more.")
 RESULT = SearchResult(Query(MISSED), [*HITS[:3], DEQUE], {}, "min-max", None, {"total": 1.0})
 
 
 def test_a_miss_is_named_with_what_its_docstring_says() -> None:
-    """Rank 4 of three that are shown: where it is, and why it is not found, in its own words."""
+    """Rank 4 of three that are shown: where it is, and the passage that came nearest, in its own words."""
     assert demo.miss(RESULT) == (
-        "a miss: collections.deque, which one would hope for, is at rank 4:"
-        ' its docstring says "deque([..]) --> deque object A list"'
+        "a miss: collections.deque, which one would hope for, is at rank 4;"
+        ' the nearest it says is "append: Add an element to the right side"'
     )
     assert demo.miss(replace(RESULT, hits=HITS)) == (
         "a miss: collections.deque, which one would hope for, is not among the first 100"
