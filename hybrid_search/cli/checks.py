@@ -36,15 +36,15 @@ def check_search(
     """Refuse what no index could answer.
 
     Raises:
-        SettingsError: a timeout that is none.
         QueryError: a number out of range, an unknown leg or fusion, legs that are switched off or weigh nothing.
         ModelError: a model is named by a path that is not there.
     """
     from hybrid_search.settings import FUSIONS, LEGS
-    from hybrid_search.settings.section import require_seconds
+    from hybrid_search.settings.section import MAX_SECONDS
 
-    if timeout is not None:
-        require_seconds("--timeout", timeout)
+    if timeout is not None and not 0 < timeout <= MAX_SECONDS:
+        remedy = f"Give a number of seconds above 0, at most {MAX_SECONDS:,}."
+        raise QueryError(f"a timeout of {timeout} s", where="--timeout", remedy=remedy)
     _check_numbers(settings.search.k, k, offset, window)
     for fusion in fusions:
         _check_name(fusion, "fusion", FUSIONS)
@@ -147,8 +147,8 @@ def _check_numbers(usual_k: int, k: int | None, offset: int, window: int | None)
 
 def _check_name(name: str | None, what: str, known: Sequence[str]) -> None:
     if name is not None and name not in known:
-        nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-        remedy = f"Did you mean {nearest!r}? There are: {', '.join(known)}."
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        remedy = (f"Did you mean {near[0]!r}? " if near else "") + f"There are: {', '.join(known)}."
         raise QueryError(f"unknown {what} {name!r}", where=f"--{what}{'s' * (what == 'leg')}", remedy=remedy)
 
 
