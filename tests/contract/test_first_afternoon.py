@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from kinds import KINDS
@@ -62,3 +63,13 @@ def test_from_init_to_a_first_right_answer(kind, command, index_name, tmp_path):
     assert case.id in {None, hits[0]["id"]}
     assert {name: first.get(name) for name in case.expected} == case.expected
     assert case.hits in {None, len(hits)}
+
+
+def test_the_index_knows_what_heads_a_result(command, index_name, tmp_path):
+    """Also where the search is without the settings, and the field is called as no title in English is."""
+    case, index = KINDS["german-shop"], index_name()
+    command("init", case.write(tmp_path), "-o", "s.toml")
+    command.check_analyzer()
+    command("index", "artikel.csv", index, "-s", "s.toml")
+    shown = command("search", index, case.question, "--filter", case.filters[0], "--filter", case.filters[1]).stdout
+    assert re.search(r"Wolldecke 2\s+A-002", shown)
