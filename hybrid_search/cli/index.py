@@ -64,6 +64,7 @@ def index(
     expect: Annotated[int | None, typer.Option(min=1, help="Remove only if the source has so many documents.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded and removed.")] = False,
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
+    join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
     confirm: Annotated[
         str | None, typer.Option(help="The index again: with --recreate, replace a foreign one.")
@@ -77,9 +78,10 @@ def index(
     from hybrid_search.ingest.source import SourceOptions
     from hybrid_search.ingest.state.cache import default_path
 
-    what = SourceOptions(source_name, format, limit, sync, Limit.parse(max_removed), expect, take_over)
+    what = SourceOptions(source_name, format, limit, sync, Limit.parse(max_removed), expect, take_over, join)
     what.check(source)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
+    _check_join(join=join, journal=journal, dry_run=dry_run)
     files = LoadFiles(journal, dead_letters, skip_bad, default_path() if cache and not dry_run else None)
     files.check()
     settings = settings_of(settings_file, url, overrides)
@@ -211,13 +213,22 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
         console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}")
 
 
+def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:
+    if join and (journal is not None or dry_run):
+        raise SettingsError(
+            "goes with neither --journal nor --dry-run: the index itself records what is settled",
+            where="--join",
+            remedy="Leave one of them out",
+        )
+
+
 def _check_recreate(what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None) -> None:
     """Options that contradict each other are refused before anything is looked at."""
     if confirm is not None and not recreate:
         raise SettingsError("is for --recreate", where="--confirm", remedy="Leave it out, or add --recreate")
-    if recreate and (what.sync or what.limit is not None or dry_run):
+    if recreate and (what.sync or what.join or what.limit is not None or dry_run):
         raise SettingsError(
-            "makes the index anew from the whole source, and goes with neither --sync, --limit nor --dry-run",
+            "makes the index anew from the whole source, and goes with none of --sync, --join, --limit, --dry-run",
             where="--recreate",
             remedy="Leave one of them out",
         )
