@@ -4,7 +4,8 @@ HybridSearchError                 exit status 1: something failed
 ├── InputError                    exit status 2: what the caller gave is wrong
 │   ├── SettingsError             a settings file, environment variable or flag
 │   ├── SourceError               a source of documents that cannot be read
-│   ├── RecordError               one record of a source: a broken line, an empty text, a bad id or vector
+│   ├── RecordError               one record of a source: a broken line, a bad id or vector
+│   │   └── EmptyTextError        one without text, which a load leaves out and counts
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 ├── MissingExtraError             a library of an optional extra is not installed
 ├── ModelError                    a model that cannot be found, loaded or trusted
@@ -75,6 +76,10 @@ class SourceError(InputError):
 
 class RecordError(InputError):
     """One record of a source is broken; ``where`` names the file and line, or the document."""
+
+
+class EmptyTextError(RecordError):
+    """One record of a source has no text, so that nothing could find it; a load leaves it out and counts it."""
 
 
 class QueryError(InputError):

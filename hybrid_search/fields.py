@@ -39,7 +39,7 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
 
 
 def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
-    """Every value of a field that is not null: of names with dots, of objects, and of all items of lists on the way."""
+    """Every value of a field that is there: of names with dots, of objects, and of all items of lists on the way."""
     values = _flat(record[path]) if path in record else []
     for head, rest in _splits(path):
         for inner in _flat(record.get(head)):
@@ -55,18 +55,23 @@ def _splits(path: str) -> tuple[tuple[str, str], ...]:
 
 
 def _flat(value: Any) -> list[Any]:
-    """All that is in a list and the lists within, but nulls, in order; a value that is no list is itself."""
+    """All that is in a list and the lists within, but nulls and NaN, in order; a value that is no list is itself."""
     if not isinstance(value, list | tuple):
-        return [] if value is None else [value]
+        return [] if _is_none(value) else [value]
     found: list[Any] = []
     pending = [value]
     while pending:
         item = pending.pop()
         if isinstance(item, list | tuple):
             pending.extend(reversed(item))
-        elif item is not None:
+        elif not _is_none(item):
             found.append(item)
     return found
+
+
+def _is_none(value: Any) -> bool:
+    """Whether a value is missing: null, or the NaN that stands for it in columns of numbers."""
+    return value is None or (type(value) is float and value != value)  # noqa: PLR0124 only NaN differs from itself
 
 
 def put(record: dict[str, Any], path: str, value: Any) -> None:
@@ -159,7 +164,8 @@ def check(value: Any, field: str, role: str, reading: FieldReading = PLAIN) -> N
     """Raise RecordError for a value of a field to filter on that is not what the role asks for, unless it may be."""
     try:
         for part in () if reading.lenient else parts_of(value, reading.separator):
-            read_value(part, role, reading)
+            if not _says_none(part, role):
+                read_value(part, role, reading)
     except ValueError as error:
         what = f"the {role} field {field!r} must be {error}, got {value!r:.60}"
         remedy = f"Correct it, or leave the field out of documents.{'boolean' if reading.boolean else role}"
@@ -204,7 +210,8 @@ def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, A
 def _written_of(fields: Mapping[str, Any], name: str, kind: str, schema: IndexSchema) -> list[Any]:
     reading = schema.readings.get(name)
     if reading is None:
-        return [_written(taken(value, kind), kind) for value in values_at(fields, name)]
+        values = [value for value in values_at(fields, name) if not _says_none(value, kind)]
+        return [_written(taken(value, kind), kind) for value in values]
     parts = [part for value in values_at(fields, name) for part in parts_of(value, reading.separator)]
     return [_written(taken(part, kind, reading), kind) for part in parts if not _left_out(part, kind, reading)]
 
@@ -227,12 +234,19 @@ def taken(value: Any, kind: str, reading: FieldReading = PLAIN) -> Any:
 
 def _left_out(value: Any, kind: str, reading: FieldReading) -> bool:
     """Whether a value is stored and not filtered on."""
+    if _says_none(value, kind):
+        return True
     if not reading.lenient:
         return False
     try:
         read_value(value, kind, reading)
     except ValueError:
         return True
+    return False
+
+
+def _says_none(value: Any, kind: str) -> bool:
+    """Whether a text says that there is no number or date; a label may be such a word."""
     return kind != "keyword" and is_missing(value)
 
 

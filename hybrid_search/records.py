@@ -119,7 +119,8 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg.
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
+    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -127,6 +128,18 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    read: Any | None = field(default=None, repr=False)
+
+    @property
+    def plain(self) -> str:
+        """The text as models read it: without the signs of a query syntax."""
+        text: str = self.text if self.read is None else self.read.text
+        return text
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether passages must pass anything."""
+        return self.filter is not None or (self.read is not None and self.read.filter is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +256,7 @@ class SearchResult:
         """What the answer lacks: the first code of each part that failed, was late or is not whole; empty is whole."""
         found: dict[str, WarningCode] = {}
         for warning in self.warnings:
-            if warning.code.degrades:
+            if isinstance(warning, SearchWarning) and warning.code.degrades:
                 found.setdefault(warning.part or "search", warning.code)
         return found
 

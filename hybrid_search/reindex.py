@@ -38,6 +38,9 @@ from hybrid_search.search import SearchClient
 from hybrid_search.settings import Settings
 
 DEPTH = 100
+
+MEASURING = 600.0
+"""Seconds for each batch of judged queries: nobody waits for these, and a leg that is left out would be measured."""
 """Hits per query that are measured."""
 
 SIGNIFICANT = 0.05
@@ -213,6 +216,8 @@ def _fault(connection: Connection, before: str | None, load: IngestReport, limit
     """Why the new index is not whole, a sentence; None if it is, as far as counts tell."""
     if load.refused:
         return f"{counted(load.refused, 'document was', 'documents were')} refused"
+    if load.excess is not None:
+        return load.excess
     try:
         if before is not None:
             build.check_idle(connection, before)
@@ -234,7 +239,15 @@ def _difference(
 
 
 def _measured(client: SearchClient, judged: Judged) -> Scores:
-    results = client.search_many([query for query in judged.queries if query.id in judged.qrels], DEPTH)
+    """What the judged queries achieve; answers that lack something would decide about another index than there is."""
+    asked = [query for query in judged.queries if query.id in judged.qrels]
+    results = client.search_many(asked, DEPTH, timeout=MEASURING)
+    if lacking := next((result for result in results if result.degraded), None):
+        raise IngestError(
+            f"query {lacking.query.id} was not answered in full: {lacking.warnings[0]}",
+            where=client.searcher.target.where,
+            remedy="The alias was not moved; try again when the cluster and the models answer",
+        )
     rankings = {str(result.query.id): [(hit.id, hit.score) for hit in result.hits] for result in results}
     return measure({id_: judged.qrels[id_] for id_ in rankings}, rankings, [NDCG])
 

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
-from hybrid_search.errors import IngestError, RecordError, SettingsError, counted
+from hybrid_search.cli.options import (
+    Format,
+    Index,
+    Json,
+    MaxRemoved,
+    Query,
+    RecordsPath,
+    Set,
+    SettingsFile,
+    Source,
+    Url,
+    settings_of,
+)
+from hybrid_search.errors import IngestError, RecordError, RequestRefusedError, SettingsError, counted
 
 if TYPE_CHECKING:
+    from hybrid_search.ingest.maintain.remove import Limit, Missing
     from hybrid_search.ingest.maintain.verify import VerifyReport
 
 SHOWN = 10
@@ -35,6 +49,8 @@ def verify(
     url: Url = None,
     overrides: Set = None,
     format: Format = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     source_name: Annotated[
         str | None, typer.Option("--source", help="Its name, where others are in the index.")
     ] = None,
@@ -44,6 +60,7 @@ def verify(
 ) -> None:
     """Compare an index with its source: print what is missing, stale or extra; exit status 1 if anything is."""
     from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.left_out import LeftOut
     from hybrid_search.ingest.maintain import verify as verifying
     from hybrid_search.read import documents
 
@@ -54,8 +71,15 @@ def verify(
         bad.append(str(error))
 
     with connect(settings.engine) as connection:
-        on_bad = keep if skip_bad else None
-        found = documents(source, settings.documents, format=format, on_bad=on_bad, unique_ids=False)
+        found = documents(
+            source,
+            settings.documents,
+            format=format,
+            on_bad=keep if skip_bad else LeftOut().refuse,
+            unique_ids=False,
+            records_path=records_path,
+            query=query,
+        )
         report = verifying.verify(found, index, connection, settings.chunking, source=source_name, deep=deep)
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "bad": len(bad)}, indent=2))
@@ -97,11 +121,16 @@ def delete(
     query: Annotated[str | None, typer.Option(help="Delete what matches this query of the engine, as JSON.")] = None,
     max_removed: MaxRemoved = "10%",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete what a query matches without asking.")] = False,
+    confirm: Annotated[int | None, typer.Option(help="How many documents a query is to match; else none goes.")] = None,
     settings_file: SettingsFile = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Delete documents, by id or by query; by a query at most a tenth of them unless more are allowed."""
+    """Delete documents, by id or by query.
+
+    What a query matches is counted and confirmed first; it is at most a tenth of all unless more are allowed.
+    """
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.layout import DOC_ID
@@ -110,8 +139,10 @@ def delete(
 
     if bool(ids) == (query is not None):
         raise SettingsError("give either ids or --query", where="delete")
-    if any(character in index for character in "*?,"):
-        raise SettingsError("a pattern may stand for several indices", where=index, remedy="Name one index")
+    try:
+        indices.refuse_patterns(index)
+    except RequestRefusedError as error:
+        raise SettingsError(error.what, where="delete", remedy=error.remedy) from None
     limit = Limit.parse(max_removed)
     matching = {"terms": {DOC_ID: ids}} if query is None else _parsed(query)
     with connect(settings_of(settings_file, url).engine) as connected:
@@ -123,16 +154,23 @@ def delete(
             typer.echo(json.dumps(asdict(found)) if as_json else f"{found} would be deleted; nothing is changed now")
             _raise_if_absent(absent, index)
             return
-        if query is not None and not limit.allows(found.count, found.of):
-            raise IngestError(
-                f"the query matches {found}, more than {limit}: none was deleted",
-                where=index,
-                remedy=f"If they are to go: --max-removed {found.count}",
-            )
+        if query is not None:
+            _check_allowed(found, limit, index)
+        if query is not None and not yes:
+            _confirm(found, confirm, index)
         removed = delete_where(connection, name, matching)
     told = {"passages": removed, "missing": absent}
     typer.echo(json.dumps(told) if as_json else f"{counted(removed, 'passage', 'passages')} deleted")
     _raise_if_absent(absent, index)
+
+
+def _check_allowed(found: Missing, limit: Limit, index: str) -> None:
+    if not limit.allows(found.count, found.of):
+        raise IngestError(
+            f"the query matches {found}, more than {limit}: none was deleted",
+            where=index,
+            remedy=f"If they are to go: --max-removed {found.count}",
+        )
 
 
 def _raise_if_absent(ids: list[str], index: str) -> None:
@@ -144,6 +182,23 @@ def _raise_if_absent(ids: list[str], index: str) -> None:
             where=index,
             remedy="Check the ids; the others that were named are dealt with",
         )
+
+
+def _confirm(found: Missing, count: int | None, index: str) -> None:
+    """Whoever deletes by a query says how many documents that is, or is asked at a terminal."""
+    if found.count in {0, count}:
+        return
+    if count is None and _is_terminal() and typer.confirm(f"{found} would be deleted. Delete them?", err=True):
+        return
+    raise IngestError(
+        f"the query matches {found}, which was not confirmed: none was deleted",
+        where=index,
+        remedy=f"If they are to go: --confirm {found.count}, or --yes",
+    )
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def migrate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,16 @@ Url = Annotated[str | None, typer.Option("--url", help="The cluster (default: th
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: dense.model=NAME. Repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Index = Annotated[str, typer.Argument(help="The index, or an alias of one.")]
-Source = Annotated[str, typer.Argument(help="A file, a folder, or - for standard input.")]
+Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern, hf:NAME, or -.")]
+Sources = Annotated[
+    list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, or -; each is loaded as its own source.")
+]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
+RecordsPath = Annotated[
+    str | None, typer.Option("--records", help="Where in a JSON or XML file the records are: data.rows.")
+]
+Query = Annotated[str | None, typer.Option(help="What is asked of a database: SELECT ... FROM ...")]
+MaxBad = Annotated[str, typer.Option(help="The most records that may be left out: 1%, 500 or all.")]
 MaxRemoved = Annotated[str, typer.Option(help="The most documents that may go: 10%, 500 or all.")]
 
 
@@ -30,6 +39,36 @@ def settings_of(path: Path | None, url: str | None, overrides: list[str] | None 
     for override in overrides or ():
         key, equals, value = override.partition("=")
         if not equals:
-            raise SettingsError(f"{override!r} is not KEY=VALUE", where="--set", remedy="Example: dense.model=none")
+            raise SettingsError(
+                f"{_key_in(override)} is not KEY=VALUE", where="--set", remedy="Example: dense.model=none"
+            )
         given[key] = value
-    return load_settings(path, given if url is None else {**given, "engine.url": url})
+    if url is not None:
+        given["engine.url"] = url
+    settings = load_settings(path, given)
+    for note in _notes(given):
+        typer.echo(note, err=True)
+    return settings
+
+
+def _key_in(override: str) -> str:
+    """What may be shown of a malformed override: the key that it begins with; the rest may be a secret."""
+    from hybrid_search.read.settings_file import TYPES
+
+    begun = [key for key in TYPES if override.startswith(key)]
+    return f"{max(begun, key=len)} ..." if begun else "an override"
+
+
+def _notes(given: Mapping[str, str]) -> Iterator[str]:
+    """Where a secret would be safer: other users of the machine can read the arguments of every program."""
+    from hybrid_search.addresses import MASK, masked
+    from hybrid_search.read.settings_file import PREFIX, SECRET_KEYS
+
+    for key, value in given.items():
+        if key in SECRET_KEYS:
+            where, variable = f"--set {key}", f"{PREFIX}{key.upper().replace('.', '_')}"
+        elif key == "engine.url" and MASK in masked(value):
+            where, variable = "--url", f"{PREFIX}URL"
+        else:
+            continue
+        yield f"The secret in {where} stands in the process list for all users of this machine: set {variable} instead"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hybrid_search.evaluate.tuning import Tuned
-    from hybrid_search.records import Leg
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +79,7 @@ def _check_new(path: Path | None, where: str) -> None:
         raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
 
 
-def _print(tuned: Tuned, legs: Sequence[Leg], *, as_json: bool) -> None:
+def _print(tuned: Tuned, legs: Sequence[str], *, as_json: bool) -> None:
     from hybrid_search.evaluate.tuning.report import notes, tuned_json, tuned_table
 
     if as_json:
@@ -96,7 +95,7 @@ def _print(tuned: Tuned, legs: Sequence[Leg], *, as_json: bool) -> None:
         console.print(note, style="dim")
 
 
-def _write(path: Path, tuned: Tuned, legs: Sequence[Leg]) -> None:
+def _write(path: Path, tuned: Tuned, legs: Sequence[str]) -> None:
     """The choice as settings, if it is better; what is written is said."""
     import tomli_w
 

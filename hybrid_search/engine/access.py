@@ -1,7 +1,8 @@
 """Where the cluster is and with what credentials: settings turned into addresses, a header and TLS options.
 
 Both vendors' clients are given the same header, so that one place knows how secrets travel; none of them is in a
-``repr`` or in an error. Credentials come from the URL, the settings (file, environment, flags) or the keyring.
+``repr`` or in an error, even where the answer of an engine, or of a proxy before it, repeats the header. Credentials
+come from the URL, the settings (file, environment, flags) or the keyring.
 """
 
 from __future__ import annotations
@@ -13,31 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from hybrid_search.addresses import Address, Located, located
+from hybrid_search.engine.secrets import NO_SECRETS, Secrets
 from hybrid_search.errors import MissingExtraError, SettingsError
 from hybrid_search.settings import EngineSettings
 
-DEFAULT_PORTS = {"http": 9200, "https": 443}
 KEYRING_SERVICE = "hybrid-search"
 
 
 class InsecureTlsWarning(UserWarning):
     """TLS certificates are not verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One node, without credentials."""
-
-    scheme: str
-    host: str
-    port: int
-    prefix: str = ""
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.prefix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +50,8 @@ class Access:
     connections: int
     timeout: float
 
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
+
     @property
     def where(self) -> str:
         """The addresses without credentials, for messages."""
@@ -76,36 +65,23 @@ def access(settings: EngineSettings, url: str) -> Access:
         SettingsError: an address without scheme or host, contradictory credentials, or a file that is not there.
         MissingExtraError: the keyring is needed and not installed.
     """
-    urls = [_cloud_url(settings.cloud_id)] if settings.cloud_id else [part.strip() for part in url.split(",")]
-    addresses = tuple(dict.fromkeys(_address(part) for part in urls))
+    found = located(_cloud_url(settings.cloud_id) if settings.cloud_id else url)
+    login = _login(settings, found)
+    headers = _headers(settings, login)
+    if headers or settings.aws_region is not None:
+        _refuse_mixed(found.addresses)
     return Access(
-        addresses=addresses,
+        addresses=found.addresses,
         tls=_tls(settings),
-        headers=_headers(settings, _login(settings, urls, addresses)),
+        headers=headers,
         aws_region=settings.aws_region,
         compress=settings.compress,
         connections=settings.connections,
         timeout=settings.timeout,
+        secrets=Secrets.of(
+            *headers.values(), *(login or ())[1:], settings.api_key or "", settings.bearer or "", found.password or ""
+        ),
     )
-
-
-def without_credentials(url: str) -> str:
-    """The addresses of a URL setting, for messages and reports."""
-    return ",".join(str(_address(part.strip())) for part in url.split(","))
-
-
-def _address(url: str) -> Address:
-    parts = urlsplit(url)
-    remedy = "Write it as https://host:port"
-    if parts.scheme not in DEFAULT_PORTS:
-        raise SettingsError("the address has no http:// or https://", where="engine.url", remedy=remedy)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host:
-        raise SettingsError("the address has no host, or a port that is no number", where="engine.url", remedy=remedy)
-    return Address(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
 def _cloud_url(cloud_id: str) -> str:
@@ -121,16 +97,24 @@ def _cloud_url(cloud_id: str) -> str:
     return f"https://{host}:{port}"
 
 
-def _login(settings: EngineSettings, urls: list[str], addresses: tuple[Address, ...]) -> tuple[str, str] | None:
+def _refuse_mixed(addresses: tuple[Address, ...]) -> None:
+    """Credentials that TLS protects on the way to one node go to no other in the clear."""
+    plain = [address for address in addresses if address.scheme == "http"]
+    if plain and len(plain) < len(addresses):
+        raise SettingsError(
+            f"{plain[0]} would get the credentials without TLS", where="engine.url", remedy="Use https:// for all nodes"
+        )
+
+
+def _login(settings: EngineSettings, found: Located) -> tuple[str, str] | None:
     """User and password: of the settings, else of the URL, the password else of the keyring."""
-    parts = urlsplit(urls[0])
-    user = settings.user or (unquote(parts.username) if parts.username else None)
+    user = settings.user or found.user
     if user is None:
         if settings.password is not None:
             raise SettingsError("a password without a user", where="engine.password", remedy="Set engine.user")
         return None
-    password = settings.password or (unquote(parts.password) if parts.password else None)
-    return user, password if password is not None else _keyring_password(user, addresses[0])
+    password = settings.password or found.password
+    return user, password if password is not None else _keyring_password(user, found.addresses[0])
 
 
 def _keyring_password(user: str, address: Address) -> str:
@@ -139,7 +123,14 @@ def _keyring_password(user: str, address: Address) -> str:
     except ImportError:
         raise MissingExtraError(f"user {user!r} without a password", "keyring") from None
     entry = f"{user}@{address.host}"
-    password = keyring.get_password(KEYRING_SERVICE, entry)
+    try:
+        password = keyring.get_password(KEYRING_SERVICE, entry)
+    except Exception as error:  # any backend of any platform; most have errors of their own
+        raise SettingsError(
+            f"no password for user {user!r}, and the keyring cannot be asked ({type(error).__name__})",
+            where="engine.password",
+            remedy="Set HYBRID_SEARCH_ENGINE_PASSWORD",
+        ) from error
     if password is None:
         raise SettingsError(
             f"no password for user {user!r}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -28,6 +30,10 @@ from hybrid_search.settings import EngineSettings
 
 KINDS = ("opensearch", "elasticsearch")
 URL_VARIABLE = "HYBRID_SEARCH_URL"
+SHOWN = 80
+"""Characters of an answer that goes into the message because no engine gives it."""
+
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){0,3}(-|$)")
 
 ROOT = Request.json("GET", "/")
 MODULES = Request.json("GET", "/_nodes/_local/plugins", filter_path="nodes.*.modules.name")
@@ -140,11 +146,34 @@ async def connect_async(settings: EngineSettings | None = None) -> AsyncConnecti
     return AsyncConnection(AsyncElasticsearchTransport(access), dialect)
 
 
+class AnswerBody(dict[str, Any]):
+    """The object that an engine answered; a key that every engine's answer has and this one lacks is an EngineError."""
+
+    def __init__(self, body: Mapping[str, Any], asked: str) -> None:
+        super().__init__(body)
+        self._asked = asked
+
+    def __missing__(self, key: str) -> Any:
+        raise foreign(dict(self), self._asked)
+
+
+def foreign(body: Any, where: str) -> RequestRefusedError:
+    """The error for an answer that no engine gives, with its beginning."""
+    begin = (body if isinstance(body, str) else reprlib.repr(body))[:SHOWN]
+    what = f"the answer is not that of a search engine: {begin!r}"
+    return RequestRefusedError(what, where=where, remedy="Check the address, and any proxy before it")
+
+
 def checked(answer: Answer, request: Request, where: str) -> Any:
     """The body of a good answer; raises the :class:`EngineError` of any other."""
-    if answer.status < 400:
-        return answer.body
-    raise error_for(failure(answer.status, answer.body), f"{where} {request.method} {request.path}")
+    asked = f"{where} {request.method} {request.path}"
+    if answer.status >= 400:
+        raise error_for(failure(answer.status, answer.body), asked)
+    if request.method == "HEAD":
+        return None
+    if not isinstance(answer.body, dict):
+        raise foreign(answer.body, asked)
+    return AnswerBody(answer.body, asked)
 
 
 def dialect_of(root: Any, kind: str | None, where: str) -> OpenSearchDialect | ElasticsearchDialect:
@@ -155,8 +184,8 @@ def dialect_of(root: Any, kind: str | None, where: str) -> OpenSearchDialect | E
         ClientVersionError: elasticsearch-py is newer than the server.
     """
     version = root.get("version") if isinstance(root, Mapping) else None
-    if not isinstance(version, Mapping) or "number" not in version:
-        raise RequestRefusedError("the answer is not that of a search engine", where=where, remedy="Check the address")
+    if not isinstance(version, Mapping) or not _VERSION.match(str(version.get("number"))):
+        raise foreign(root, where)
     engine = "opensearch" if version.get("distribution") == "opensearch" else "elasticsearch"
     if kind is not None and kind != engine:
         raise UnsupportedError(f"this is {engine}, engine.kind says {kind}", where=where, remedy="Change engine.kind")

@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 import elastic_transport
 import elasticsearch
-from elastic_transport import Serializer
+from elastic_transport import NodeConfig, Serializer
 
 from hybrid_search.engine.access import Access
 from hybrid_search.engine.answers import error_for, failure
 from hybrid_search.engine.bodies import decode
+from hybrid_search.engine.bounds import BoundedPool, BoundedSession, of_an_engine, unreadable
 from hybrid_search.engine.protocols import JSON, NDJSON, Answer, Request
+from hybrid_search.engine.secrets import NO_SECRETS, Secrets
 from hybrid_search.errors import (
     EngineError,
     EngineTimeoutError,
@@ -49,12 +51,40 @@ class AnyText(PassThrough):
         return decode(data, "text/plain")
 
 
+class _Discreet:
+    """Logs what an engine says without our credentials; the client logs all of it at DEBUG."""
+
+    secrets: ClassVar[Secrets] = NO_SECRETS
+
+    def _log_request(self, *args: Any, response: bytes | None = None, **more: Any) -> None:
+        if response and self.secrets.pattern is not None:
+            response = self.secrets.removed(response.decode("utf-8", "replace")).encode()
+        super()._log_request(*args, response=response, **more)  # type: ignore[misc]  # a mixin
+
+
+class _Bounded(_Discreet, elastic_transport.Urllib3HttpNode):
+    """Reads answers within bounds."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        self.pool: Any = BoundedPool(self.pool)
+
+
+class _AsyncBounded(_Discreet, elastic_transport.AiohttpHttpNode):
+    """The same over aiohttp."""
+
+    def _create_aiohttp_session(self) -> None:
+        super()._create_aiohttp_session()
+        self.session: Any = BoundedSession(self.session)
+
+
 class ElasticsearchTransport:
     """The synchronous one; safe to share between threads."""
 
     def __init__(self, access: Access) -> None:
         self.where = access.where
-        self._client = elasticsearch.Elasticsearch(**_options(access)).options(ignore_status=NOT_OK)
+        self._secrets = access.secrets
+        self._client = elasticsearch.Elasticsearch(**_options(access, _Bounded)).options(ignore_status=NOT_OK)
         self._by_timeout: dict[float | None, elasticsearch.Elasticsearch] = {None: self._client}
 
     def send(self, request: Request) -> Answer:
@@ -63,8 +93,9 @@ class ElasticsearchTransport:
                 request.method, request.path, **_arguments(request)
             )
         except VENDOR_ERRORS as error:
-            raise translated(error, self.where) from error
-        return _answer(request, response)
+            told, cause = self._secrets.removed_from_failure(translated(error, self.where), error)
+            raise told from cause
+        return of_an_engine(self._secrets.removed_from_answer(_answer(request, response)), self.where)
 
     def close(self) -> None:
         self._client.close()
@@ -82,7 +113,8 @@ class AsyncElasticsearchTransport:
 
     def __init__(self, access: Access) -> None:
         self.where = access.where
-        self._client = elasticsearch.AsyncElasticsearch(**_options(access)).options(ignore_status=NOT_OK)
+        self._secrets = access.secrets
+        self._client = elasticsearch.AsyncElasticsearch(**_options(access, _AsyncBounded)).options(ignore_status=NOT_OK)
         self._by_timeout: dict[float | None, elasticsearch.AsyncElasticsearch] = {None: self._client}
 
     async def send(self, request: Request) -> Answer:
@@ -90,8 +122,9 @@ class AsyncElasticsearchTransport:
         try:
             response = await client.perform_request(request.method, request.path, **_arguments(request))
         except VENDOR_ERRORS as error:
-            raise translated(error, self.where) from error
-        return _answer(request, response)
+            told, cause = self._secrets.removed_from_failure(translated(error, self.where), error)
+            raise told from cause
+        return of_an_engine(self._secrets.removed_from_answer(_answer(request, response)), self.where)
 
     async def close(self) -> None:
         await self._client.close()
@@ -113,6 +146,10 @@ def rounded(timeout: float | None) -> float | None:
 
 def translated(error: Exception, where: str) -> EngineError:
     """The error of the package's tree for any exception of elasticsearch-py."""
+    return unreadable(error, where) or _translated(error, where)
+
+
+def _translated(error: Exception, where: str) -> EngineError:
     match error:
         case elasticsearch.UnsupportedProductError():
             return UnsupportedError("the server is not Elasticsearch", where=where, remedy="Check engine.kind")
@@ -144,9 +181,10 @@ def _answer(request: Request, response: Any) -> Answer:
     return Answer(response.meta.status, None if request.method == "HEAD" else response.body, headers)
 
 
-def _options(access: Access) -> dict[str, Any]:
+def _options(access: Access, node: type[elastic_transport.BaseNode]) -> dict[str, Any]:
     """Constructor arguments. Retries are ours, but for another node when one cannot be reached."""
     return {
+        "node_class": type(node.__name__, (node,), {"secrets": access.secrets}),
         "hosts": [str(address) for address in access.addresses],
         "headers": dict(access.headers),
         "http_compress": access.compress,
@@ -156,7 +194,7 @@ def _options(access: Access) -> dict[str, Any]:
         "retry_on_status": (),
         "retry_on_timeout": False,
         "serializers": {JSON: PassThrough(), NDJSON: PassThrough(), "text/*": AnyText(), "application/*": AnyText()},
-        **(_tls(access) if access.addresses[0].scheme == "https" else {}),
+        **(_tls(access) if any(address.scheme == "https" for address in access.addresses) else {}),
     }
 
 

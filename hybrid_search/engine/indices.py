@@ -87,6 +87,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
         UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
         RequestRefusedError: the name is taken or not allowed; :mod:`hybrid_search.engine.names` tells beforehand.
     """
+    refuse_patterns(name)
     if schema.replicas is None and is_local(connection):
         schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
@@ -99,7 +100,9 @@ def open_index(connection: Connection, name: str) -> OpenedIndex:
     Raises:
         IndexMissingError: no such index or alias.
         IndexMismatchError: not made by this package, by another version of its layout, or changed by hand.
+        RequestRefusedError: ``name`` is a pattern: what is opened here may be written to.
     """
+    refuse_patterns(name)
     return opened(name, connection.send(opening(name)), connection.where)
 
 
@@ -278,7 +281,7 @@ def delete_index(connection: Connection, name: str) -> None:
     Raises:
         IndexMissingError: no such index.
     """
-    _refuse_patterns(name)
+    refuse_patterns(name)
     connection.send(Request.json("DELETE", _path(name), timeout=ADMIN_TIMEOUT))
 
 
@@ -339,8 +342,8 @@ def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: 
         IndexMissingError: there is no index of either name.
         RequestRefusedError: ``name`` is a pattern, an alias of another index, or ``index`` itself.
     """
-    _refuse_patterns(name)
     gone = name if old is None else old
+    refuse_patterns(gone)
     if aliased(connection, name) == [index]:
         return
     found = connection.send(Request.json("GET", f"{_path(gone)}/_alias")).get(gone, {}).get("aliases", {})
@@ -354,6 +357,7 @@ def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: 
 
 def _behind(connection: Connection, alias: str) -> dict[str, Any]:
     """The properties of an alias by the name of each index that it stands for."""
+    refuse_patterns(alias)
     request = Request.json("GET", f"/_alias/{quote(alias, safe='')}")
     answer = connection.transport.send(request)
     if answer.status == 404:
@@ -369,9 +373,16 @@ def _kept(before: Mapping[str, Mapping[str, Any]], index: str) -> dict[str, Any]
     return {name: value for name, value in properties.items() if name in ALIAS_PROPERTIES}
 
 
-def _refuse_patterns(name: str) -> None:
-    if any(character in name for character in "*?,") or name == "_all":
-        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Delete them one by one")
+def refuse_patterns(name: str) -> None:
+    """Refuse what is no name of one index: whatever is written, moved or deleted, one name says where.
+
+    Patterns, lists, ``_all``, date mathematics (``<logs-{now/d}>``), and what a path would lose: an empty name, dots.
+
+    Raises:
+        RequestRefusedError: it may stand for several indices, or for another; nothing was sent.
+    """
+    if any(character in name for character in "*?,<>") or name in {"", "_all", ".", ".."}:
+        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Name one index, or one alias")
 
 
 def _path(name: str) -> str:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import opensearchpy
 from opensearchpy import exceptions as vendor
 from opensearchpy.connection_pool import ConnectionPool
 
-from hybrid_search.engine.access import Access, Address
+from hybrid_search.addresses import Address
+from hybrid_search.engine.access import Access
 from hybrid_search.engine.answers import error_for, failure
 from hybrid_search.engine.bodies import decode
+from hybrid_search.engine.bounds import BoundedPool, BoundedSession, of_an_engine, unreadable
 from hybrid_search.engine.protocols import Answer, Request
+from hybrid_search.engine.secrets import NO_SECRETS, Secrets
 from hybrid_search.errors import (
     EngineError,
     EngineTimeoutError,
@@ -38,13 +41,54 @@ VENDOR_ERRORS = (vendor.OpenSearchException, vendor.ImproperlyConfigured, vendor
 """The roots of everything that opensearch-py raises."""
 
 
+class _Discreet:
+    """Logs what an engine says without our credentials; the client logs all of it at DEBUG."""
+
+    secrets: ClassVar[Secrets] = NO_SECRETS
+
+    def _log_request_response(self, body: Any, response: str | None) -> None:
+        super()._log_request_response(body, self.secrets.removed(response or ""))  # type: ignore[misc]  # a mixin
+
+    def _log_trace(self, *args: Any) -> None:
+        """The last two arguments are the answer's text and its seconds."""
+        *before, response, duration = args
+        super()._log_trace(*before, self.secrets.removed(response or ""), duration)  # type: ignore[misc]  # a mixin
+
+
+class _Bounded(_Discreet, opensearchpy.Urllib3HttpConnection):
+    """Reads answers within bounds."""
+
+    def _create_urllib3_pool(self) -> None:
+        super()._create_urllib3_pool()
+        self.pool = BoundedPool(self.pool)
+
+
+class _BoundedSessions(_Discreet):
+    """The same for both of the asynchronous classes."""
+
+    session: Any
+
+    async def _create_aiohttp_session(self) -> None:
+        await super()._create_aiohttp_session()  # type: ignore[misc]  # a mixin before one of them
+        self.session = BoundedSession(self.session)
+
+
+class _AsyncBounded(_BoundedSessions, opensearchpy.AIOHttpConnection):
+    pass
+
+
+class _AsyncBoundedSigned(_BoundedSessions, opensearchpy.AsyncHttpConnection):
+    pass
+
+
 class OpenSearchTransport:
     """The synchronous one; safe to share between threads."""
 
     def __init__(self, access: Access) -> None:
         self.where = access.where
+        self._secrets = access.secrets
         self._nodes = len(access.addresses)
-        self._pool = _pool(opensearchpy.Urllib3HttpConnection, access, _signer(access, asynchronous=False))
+        self._pool = _pool(_Bounded, access, _signer(access, asynchronous=False))
 
     def send(self, request: Request) -> Answer:
         failed: BaseException | None = None
@@ -60,8 +104,9 @@ class OpenSearchTransport:
                     break
             else:
                 self._pool.mark_live(connection)
-                return _answer(status, headers, text)
-        raise translated(failed, self.where) from failed
+                return of_an_engine(self._secrets.removed_from_answer(_answer(status, headers, text)), self.where)
+        told, cause = self._secrets.removed_from_failure(translated(failed, self.where), failed)
+        raise told from cause
 
     def close(self) -> None:
         for connection, _ in self._pool.connection_opts:
@@ -73,9 +118,10 @@ class AsyncOpenSearchTransport:
 
     def __init__(self, access: Access) -> None:
         self.where = access.where
+        self._secrets = access.secrets
         self._nodes = len(access.addresses)
         signer = _signer(access, asynchronous=True)
-        connection = opensearchpy.AsyncHttpConnection if signer else opensearchpy.AIOHttpConnection
+        connection = _AsyncBoundedSigned if signer else _AsyncBounded
         self._pool = _pool(connection, access, signer, _pinned(access))
 
     async def send(self, request: Request) -> Answer:
@@ -92,8 +138,9 @@ class AsyncOpenSearchTransport:
                     break
             else:
                 self._pool.mark_live(connection)
-                return _answer(status, headers, text)
-        raise translated(failed, self.where) from failed
+                return of_an_engine(self._secrets.removed_from_answer(_answer(status, headers, text)), self.where)
+        told, cause = self._secrets.removed_from_failure(translated(failed, self.where), failed)
+        raise told from cause
 
     async def close(self) -> None:
         for connection, _ in self._pool.connection_opts:
@@ -102,6 +149,10 @@ class AsyncOpenSearchTransport:
 
 def translated(error: BaseException | None, where: str) -> EngineError:
     """The error of the package's tree for any exception of opensearch-py."""
+    return unreadable(error, where) or _translated(error, where)
+
+
+def _translated(error: BaseException | None, where: str) -> EngineError:
     match error:
         case vendor.ConnectionTimeout():
             return EngineTimeoutError("no answer in time", where=where, remedy="Raise engine.timeout, or send less")
@@ -120,7 +171,9 @@ def translated(error: BaseException | None, where: str) -> EngineError:
 
 def _is_failing_node(error: Exception) -> bool:
     """Whether the next requests do better elsewhere for a while: the node cannot be reached, or does not answer."""
-    return isinstance(error, vendor.ConnectionError) and not isinstance(error, vendor.SSLError)
+    if not isinstance(error, vendor.ConnectionError) or isinstance(error, vendor.SSLError):
+        return False
+    return unreadable(error, "") is None
 
 
 def _may_be_repeated(error: Exception) -> bool:
@@ -147,7 +200,8 @@ def _answer(status: int, headers: Mapping[str, str], text: str) -> Answer:
 
 def _pool(connection: Any, access: Access, signer: Any, pinned: Mapping[str, Any] | None = None) -> ConnectionPool:
     tls = _tls(access) if pinned is None else pinned
-    return ConnectionPool([(connection(**_node(address, access, signer, tls)), {}) for address in access.addresses])
+    discreet = type(connection.__name__, (connection,), {"secrets": access.secrets})
+    return ConnectionPool([(discreet(**_node(address, access, signer, tls)), {}) for address in access.addresses])
 
 
 def _node(address: Address, access: Access, signer: Any, tls: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,9 @@ class Answer:
 class Transport(Protocol):
     """Sends requests over a vendor's client; safe to share between threads.
 
-    ``send`` returns an answer for every HTTP status and raises only when there is none: EngineUnreachableError,
-    EngineTimeoutError, ClientVersionError.
+    ``send`` returns an answer for every HTTP status but a redirect, and raises only when there is none:
+    EngineUnreachableError, EngineTimeoutError, ClientVersionError, RequestRefusedError (a redirect, more bytes than
+    :data:`~hybrid_search.engine.bounds.MAX_ANSWER_BYTES`). The timeout is that of the whole answer.
     """
 
     @property

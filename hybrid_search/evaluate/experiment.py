@@ -130,8 +130,7 @@ def run_experiment(
     """
     judged, told = _judged(queries, qrels), progress or (lambda *_: None)
     compared = _comparable([client.searcher.fusion(fusion) for fusion in fusions or METHODS], client, rerank=rerank)
-    named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
-    named = _weighing(named, compared)
+    named = _weighing(indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs), compared)
     exactly = [leg for leg in named if exact and leg.can_be_exact]
     asked = [query for query in judged if query.text.strip() or query.dense is not None or query.sparse is not None]
     found = {False: _retrieve(client, asked, told, legs=named, window=window, candidates=candidates)}
@@ -139,8 +138,7 @@ def run_experiment(
         found[True] = _retrieve(client, asked, told, legs=exactly, window=window, exact=True)
     ranked = _Ranked(client, found, client.searcher.default_reranking(window), ignore_identical=ignore_identical)
     measures = measures_within(client.searcher.settings.search.window if window is None else window)
-    names = [leg.name for leg in named]
-    wanted = list(systems(names, compared, exact=[leg.name for leg in exactly], rerank=rerank))
+    wanted = list(systems(list(map(str, named)), compared, exact=list(map(str, exactly)), rerank=rerank))
     rows = list(_rows(wanted, ranked, {str(query.id): qrels[str(query.id)] for query in judged}, measures, told))
     reranker, unjudged = client.searcher.reranker_name if rerank else None, len(queries) - len(judged)
     return Experiment(rows, len(judged), unjudged, reranker, measures, len(judged) - len(asked), ranked.identical)

@@ -123,6 +123,7 @@ class Load:
     _encoded: int = 0
     _wall: float = 0.0
     _withheld: str | None = None
+    _chunk: Chunking | None = None
     _busy: dict[str, float] = field(default_factory=dict)
     _found: list[str] = field(default_factory=list)
     _after_body: Callable[[], None] = lambda: None
@@ -177,6 +178,8 @@ class Load:
     def _notes(self, lease: Lease) -> Iterator[str]:
         if lease.mended:
             yield RESTORED
+        if self._chunk is not None and (cut := self._chunk.note()):
+            yield cut
         if self.index.added:
             named = ", ".join(self.index.added)
             yield f"can be filtered on from now on: {named}; what this load did not bring must be loaded again for it"
@@ -192,7 +195,7 @@ class Load:
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             read_back = VectorReadBack(connection, self.index.name)
             check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
-            chunk = Chunking(self.encoder, self.chunking)
+            chunk = self._chunk = Chunking(self.encoder, self.chunking)
             write = self._writing(lease, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.read.hub import PREFIX as HUB
+from hybrid_search.read.places import is_pattern
 from hybrid_search.read.splits import can_be_split
 
 STDIN = "-"
@@ -25,6 +26,9 @@ class SourceOptions:
         max_removed: the most documents that ``sync`` may remove.
         expected: how many documents the source must have before ``sync`` removes anything.
         take_over: replace documents of other sources that have the same ids, which is an error otherwise.
+        records_path: where in a JSON or XML file the records are.
+        query: what is asked of a database.
+        max_bad: the most records that may be left out; with more the load is no success.
         join: do the load together with other processes that were given the same.
     """
 
@@ -35,6 +39,9 @@ class SourceOptions:
     max_removed: Limit = field(default_factory=Limit)
     expected: int | None = None
     take_over: bool = False
+    records_path: str | None = None
+    query: str | None = None
+    max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
     join: bool = False
 
     def check(self, source: str | Path) -> None:
@@ -73,6 +80,8 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
+    if is_pattern(source):
+        return str(source)
     path = Path(source).absolute()
     return str(source) if str(source).startswith(HUB) else (path if path.name != ".." else path.resolve()).name
 

@@ -27,6 +27,7 @@ from hybrid_search.engine.indices import (
 from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
+from hybrid_search.ingest.left_out import LeftOut, Look
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.options import SourceOptions, place_of, source_name
@@ -143,9 +144,13 @@ class Opened:
         self._name = what.name or source_name(source)
         self._bad: BadRecords | None = None
         self._early: list[tuple[RecordError, bytes]] = []
+        self._left_out = LeftOut()
+        self._report = self._left_out.refuse if files.skip_bad is None else self._on_bad
         self._repetitions = Repetitions()
         files.check()
-        self._found = self._documents(self._on_bad)
+        if can_be_split(source):
+            Look(skips=files.skip_bad is not None, most=what.max_bad).through(self._documents, what.limit)
+        self._found = self._documents(self._report)
         self._rest = islice(self._found, what.limit)
         self._first = list(islice(self._rest, LOOKED_AT))
         try_out(self._first, encoder, settings)
@@ -195,7 +200,8 @@ class Opened:
                 files.journal.finish()
             notes = [*notes, *self._repetitions.notes()]
             warning = replica_warning(waiting, opened.name)
-            return replace(load.report(lease, [*notes, *([] if warning is None else [warning])]), skipped=files.skipped)
+            notes += [*self._left_out.notes(), *([] if warning is None else [warning])]
+            return self._left_out.counted(load.report(lease, notes), files.skipped, self._what.max_bad)
 
     def _load_together(
         self,
@@ -227,6 +233,7 @@ class Opened:
                 whole, notes = joined(load, shared, self._shared_identity(waiting, opened, splits), len(splits))
                 load.join(shared, whole.since, shared.commit)
                 self.close()
+                self._left_out.begin_again()
                 reading = Splits(
                     splits,
                     shared.progress,
@@ -236,7 +243,8 @@ class Opened:
                 )
                 part = Together(load, lease, shared, reading, self.again, place_of(self._source))
                 notes += part.run(whole)
-            return replace(load.report(lease, notes), skipped=files.skipped)
+            report = load.report(lease, [*notes, *self._left_out.notes()])
+            return self._left_out.counted(report, files.skipped, self._what.max_bad)
 
     def _shared_identity(self, connection: Connection, opened: OpenedIndex, splits: Sequence[Split]) -> str:
         """What all must have in common who load a source together; on other machines it may be in another folder."""
@@ -249,8 +257,10 @@ class Opened:
         """What makes a later load the same one."""
         known = load_identity(Path(self._source), self._settings, self._encoder, connection, opened)
         removals = read_state(connection, opened.name).removals
-        how = {"limit": self._what.limit, "name": self._name, "format": self._what.format}
-        return {**how, "removals": removals, **known}
+        what = self._what
+        how = {"limit": what.limit, "name": self._name, "format": what.format}
+        asked = {"records": what.records_path, "query": what.query}
+        return {**how, **{name: said for name, said in asked.items() if said}, "removals": removals, **known}
 
     def _load(
         self,
@@ -270,9 +280,15 @@ class Opened:
         """The parts of the source; None for a stream, which is neither cut nor known again."""
         if not can_be_split(self._source):
             return None
-        own = self._files.own
-        splits = plan_splits(self._source, format=self._what.format, exclude=own, split_bytes=split_bytes)
+        splits = plan_splits(self._source, split_bytes=split_bytes, **self._how)
         return splits if self._is_cut else [as_one(splits)]
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        """How the source is read."""
+        what = self._what
+        asked = {"format": what.format, "records_path": what.records_path, "query": what.query}
+        return {**asked, "exclude": self._files.own}
 
     @property
     def _is_cut(self) -> bool:
@@ -289,6 +305,7 @@ class Opened:
         if splits is None or journal is None:
             return Stream(chain(self._first, self._rest))
         self.close()
+        self._left_out.begin_again()
         self._repetitions = Repetitions()
         return Splits(
             splits,
@@ -303,9 +320,9 @@ class Opened:
 
     def _read(self, split: Split, start: ResumePoint | None) -> Iterator[Document]:
         if not self._is_cut:
-            return self._documents(self._on_bad)
-        on_bad = None if self._files.skip_bad is None else self._on_bad
-        return read_split(split, self._settings.documents, on_bad=on_bad, start=start)
+            return self._documents(self._report)
+        on_note = self._left_out.note
+        return read_split(split, self._settings.documents, on_bad=self._report, start=start, on_note=on_note)
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
@@ -320,11 +337,11 @@ class Opened:
         return documents(
             self._source,
             self._settings.documents,
-            on_bad=None if self._files.skip_bad is None else on_bad,
-            format=self._what.format,
+            on_bad=on_bad,
             unique_ids=False,
-            exclude=self._files.own,
-            repetitions=self._repetitions if on_bad == self._on_bad else None,
+            **self._how,
+            on_note=self._left_out.note,
+            repetitions=self._repetitions if on_bad == self._report else None,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.errors import EmptyTextError, RecordError, SourceError
 from hybrid_search.fields import PLAIN, check, value_at, values_at
 from hybrid_search.read.fields import field_readings, text_of, without
 from hybrid_search.read.html import html_text
@@ -50,7 +50,7 @@ class Composer:
         try:
             return self._composed(record)
         except RecordError as error:
-            raise RecordError(error.what, where=record.where, remedy=error.remedy) from None
+            raise type(error)(error.what, where=record.where, remedy=error.remedy) from None
 
     def _composed(self, record: RawRecord) -> Document:
         values, names = record.values, self._settings
@@ -82,7 +82,7 @@ class Composer:
         if not text or text.isspace():
             names = ", ".join(self._settings.text)
             what = f"the text is empty (documents.text is {names})"
-            raise RecordError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
+            raise EmptyTextError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
         return text
 
     def _dense(self, values: dict[str, Any]) -> Vector | None:

@@ -1,9 +1,10 @@
 """Settings from a TOML file, environment variables and overrides, merged in that order.
 
 ``HYBRID_SEARCH_DENSE_MODEL`` is the key ``dense.model``; ``HYBRID_SEARCH_URL`` is ``engine.url``. An empty variable
-counts as not set; one that is neither a key nor known (:data:`NO_SETTINGS`) is an error, as a key of a file is. Strings
-of the environment and of overrides are read by the key's type: ``8``, ``0.5``, ``true`` or ``yes`` or ``on``,
-``bm25,dense`` for a list, ``bm25=1,dense=0.5`` for a table; lists and tables also as TOML writes them, ``["a", "b"]``.
+counts as not set; a line break that ends a secret is dropped; a variable that is neither a key nor known
+(:data:`NO_SETTINGS`) is an error, as a key of a file is. Strings of the environment and of overrides are read by the
+key's type: ``8``, ``0.5``, ``true`` or ``yes`` or ``on``, ``bm25,dense`` for a list, ``bm25=1,dense=0.5`` for a table;
+lists and tables also as TOML writes them, ``["a", "b"]``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from hybrid_search.addresses import without_credentials
 from hybrid_search.errors import SettingsError
-from hybrid_search.settings import SECRETS, Section, Settings, without_credentials
+from hybrid_search.settings import IN_HEADERS, SECRETS, Section, Settings
 
 PREFIX = "HYBRID_SEARCH_"
 ALIASES = {f"{PREFIX}URL": "engine.url"}
@@ -49,6 +51,9 @@ TYPES: dict[str, Any] = {
     for field in msgspec.structs.fields(struct)
 }
 """The type of every key, by its dotted name."""
+SECRET_KEYS = frozenset(f"engine.{name}" for name in SECRETS)
+HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS)})
+"""Keys that hold credentials, and those that become headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +144,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
             continue
         if key in given and given[key].value != environ[variable]:
             raise SettingsError(f"{given[key].place} and {variable} differ", where=key, remedy="Set only one of them")
-        given[key] = _Given(_parsed(key, environ[variable], variable), variable)
+        given[key] = _Given(_parsed(key, _without_line_break(key, environ[variable]), variable), variable)
     return given
+
+
+def _without_line_break(key: str, text: str) -> str:
+    """A secret without the line break that ends the file that a cluster's secret store made the variable of."""
+    if key not in HEADER_KEYS:
+        return text
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _key_of(variable: str) -> str | None:
@@ -213,7 +225,7 @@ def _converted(key: str, value: Any, place: str, *, strict: bool) -> Any:
     try:
         return msgspec.convert(value, TYPES[key], strict=strict)
     except msgspec.ValidationError:
-        shown = "" if key.split(".")[1] in SECRETS else f" ({value!r})"
+        shown = "" if key in HEADER_KEYS else f" ({value!r})"
         expected = _EXPECTED.get(str(TYPES[key]).removeprefix("typing."), "another type")
         what = f"expected {expected}, got {_kind(value)}{shown}"
         raise SettingsError(what, where=f"{place}: {key}") from None

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from hybrid_search.errors import RecordError, SettingsError, SourceError
-from hybrid_search.read.beir import packed_variant
-from hybrid_search.read.columns import read_parquet
 from hybrid_search.read.compose import compose
+from hybrid_search.read.formats.input_file import InputFile
+from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, Files, format_of
 from hybrid_search.read.hub import PREFIX, read_hub
-from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.raw import OnBad, RawRecords, refuse
+from hybrid_search.read.parts import parts_of
+from hybrid_search.read.places import fixed_part, is_pattern, matched, partition_values
+from hybrid_search.read.raw import OnBad, OnNote, RawRecords, refuse, unheard
 from hybrid_search.read.repeated import Repetitions, settled
-from hybrid_search.read.streams import STDIN, opened, shown
-from hybrid_search.read.tables import read_csv, read_tsv
-from hybrid_search.read.texts import TEXT, read_texts, suffix_of, text_files
-from hybrid_search.records import Document, ResumePoint
+from hybrid_search.read.streams import STDIN, shown
+from hybrid_search.records import Document
 from hybrid_search.settings import DocumentSettings
 from hybrid_search.settings.documents import LAST, REFUSE
-
-STREAMED: dict[str, Callable[..., RawRecords]] = {
-    "jsonl": read_jsonl,
-    "csv": read_csv,
-    "tsv": read_tsv,
-}
-"""Formats that are read from a stream of bytes, so from standard input too."""
-
-FORMATS = (*STREAMED, "parquet", "text")
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    **dict.fromkeys(TEXT, "text"),
-}
 
 
 def documents(
@@ -51,39 +31,44 @@ def documents(
     format: str | None = None,
     unique_ids: bool = True,
     exclude: Collection[Path] = (),
+    records_path: str | None = None,
+    query: str | None = None,
+    on_note: OnNote = unheard,
     repetitions: Repetitions | None = None,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
     Args:
-        source: a file; a folder (BEIR, parts of one format, or text and Markdown files); ``-`` for standard input;
-            ``hf:NAME`` for a data set of the Hugging Face hub. Gzip and Zstandard are undone.
+        source: a file; a folder (BEIR, parts of one format, or texts); a pattern (``parts/*.jsonl``); ``-`` for
+            standard input; ``hf:NAME`` for a data set of the Hugging Face hub. Compression is undone.
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.
         unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
         exclude: files that the load writes to, which are no part of a folder.
+        records_path: where in a JSON or XML file the records are, by names joined by dots.
+        query: what is asked of a database.
+        on_note: told what was detected (an encoding, a separator) and what was left out.
         repetitions: counts the documents that ``documents.repeated_ids`` left out or numbered.
 
     Raises:
         SettingsError: ``documents.repeated_ids`` is ``last`` and the source a pipe, which cannot be read twice.
         SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
-        MissingExtraError: a data set of the hub without the library for it.
+        MissingExtraError: a format whose library is not installed.
     """
     rule = settings.repeated_ids
-
-    def read(report: OnBad) -> Iterator[Document]:
-        found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude)
-        return compose(found, settings, shown(source), report, unique_ids=unique_ids and rule == REFUSE)
-
     if rule == LAST and str(source) == STDIN:
         remedy = "Write it to a file first, or set first or number"
         raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
-    documents = read(on_bad or refuse)
-    if rule == REFUSE:
-        return documents
-    return settled(documents, rule, lambda: read(_pass_over), repetitions or Repetitions())
+    found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, query=query)
+
+    def read(report: OnBad) -> Iterator[Document]:
+        raw = found(on_bad=report, records_path=records_path, on_note=on_note)
+        return compose(raw, settings, shown(source), report, unique_ids=unique_ids and rule == REFUSE)
+
+    first = read(on_bad or refuse)
+    return first if rule == REFUSE else settled(first, rule, lambda: read(_pass_over), repetitions or Repetitions())
 
 
 def _pass_over(_error: RecordError, _data: bytes) -> None:
@@ -97,6 +82,9 @@ def records(
     dense: str | None = None,
     on_bad: OnBad = refuse,
     exclude: Collection[Path] = (),
+    records_path: str | None = None,
+    query: str | None = None,
+    on_note: OnNote = unheard,
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
 
@@ -104,102 +92,63 @@ def records(
     raised, see :func:`documents`.
     """
     if str(source).startswith(PREFIX):
-        _check_format(source, format)
+        _known(format, str(source))
         yield from read_hub(str(source))
         return
-    found = located(source, format, exclude)
-    if found.kind == "text":
-        yield from read_texts(found.files, found.root, on_bad)
-        return
-    for file in found.files:
-        yield from file_records(file, found.kind, on_bad, dense=dense)
+    found = located(source, format, exclude, on_note)
+    for file, kind in found.files:
+        given = InputFile(
+            file,
+            found.root,
+            on_bad,
+            on_note,
+            dense=dense,
+            records_path=records_path,
+            query=query,
+            is_alone=found.is_alone,
+        )
+        yield from file_records(given, kind)
 
 
 class Located(NamedTuple):
-    """The files of a source in the order of reading, their format, and the folder that names are relative to."""
+    """The files of a source in the order of reading with their formats, and the folder that names are relative to.
 
-    kind: str
-    files: list[Path]
+    ``is_alone`` says that the source is one file, not a folder or a pattern.
+    """
+
+    files: Files
     root: Path
+    is_alone: bool
 
 
-def located(source: str | Path, format: str | None = None, exclude: Collection[Path] = ()) -> Located:
-    """Which files a source has, and in which format; ``-`` is a file of its own.
+def located(
+    source: str | Path, format: str | None = None, exclude: Collection[Path] = (), on_note: OnNote = unheard
+) -> Located:
+    """Which files a source has, and in which formats; ``-`` is a file of its own.
 
     Raises:
         SourceError: it is missing, of an unknown format, or one of ``exclude``.
     """
-    _check_format(source, format)
-    path, own = Path(source), OwnFiles(exclude)
+    known, path, own = _known(format, shown(source)), Path(source), OwnFiles(exclude)
     own.check_source(path)
+    if is_pattern(source):
+        files = [(file, known or format_of(file)) for file in matched(source) if file not in own]
+        return Located(files, fixed_part(source), is_alone=False)
     if path.is_dir():
-        return Located(*_parts(path, format, own), path)
-    return Located(format or format_of(path), [path], path.parent)
+        return Located(parts_of(path, known, own, on_note), path, is_alone=False)
+    return Located([(path, known or format_of(path))], path.parent, is_alone=True)
 
 
-def file_records(
-    file: Path,
-    kind: str,
-    on_bad: OnBad,
-    *,
-    dense: str | None = None,
-    start: ResumePoint | None = None,
-    end: int | None = None,
-) -> RawRecords:
-    """The records of one file that is no text, from ``start`` on and to ``end``; see the readers of the formats.
-
-    Compressed data cannot be sought in, and is read whole.
-    """
-    if kind == "parquet":
-        if str(file) == STDIN:
-            remedy = "Write it to a file first"
-            raise SourceError("Parquet cannot be read from a pipe", where=shown(file), remedy=remedy)
-        yield from read_parquet(file, dense=dense, start=start, end=end)
-        return
-    with opened(file) as stream:
-        if kind == "jsonl":
-            yield from read_jsonl(stream, shown(file), on_bad, start=start, end=end)
-        else:
-            yield from STREAMED[kind](stream, shown(file), on_bad, start=start)
+def file_records(given: InputFile, kind: str) -> RawRecords:
+    """The records of one file, with what its folders say of them (``year=2024``)."""
+    found = REGISTRY[kind].read(given)
+    values = {} if given.is_alone else partition_values(given.path, given.folder)
+    return (record._replace(values={**values, **record.values}) for record in found) if values else found
 
 
-def _check_format(source: str | Path, format: str | None) -> None:
-    if format is not None and format not in FORMATS:
-        raise SourceError(f"unknown format {format!r}", where=shown(source), remedy=f"Known: {', '.join(FORMATS)}")
-
-
-def format_of(path: Path) -> str:
-    """The format that a file's suffix tells; JSON lines on standard input.
-
-    Raises:
-        SourceError: it tells none.
-    """
-    if str(path) == STDIN:
-        return "jsonl"
-    suffix = suffix_of(path)
-    if suffix not in SUFFIXES:
-        if not path.exists():
-            raise SourceError("no such file or folder", where=str(path), remedy="Check the path")
-        remedy = f"Give --format: {', '.join(FORMATS)}"
-        raise SourceError(f"the suffix {suffix!r} tells no format", where=str(path), remedy=remedy)
-    return SUFFIXES[suffix]
-
-
-def _parts(folder: Path, format: str | None, own: OwnFiles) -> tuple[str, list[Path]]:
-    """The format of a folder and the files to read: a BEIR corpus, parts of one format, or texts at any depth."""
-    corpus = packed_variant(folder, "corpus.jsonl")
-    if corpus is not None and corpus not in own and format in {None, "jsonl"}:
-        return "jsonl", [corpus]
-    parts: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        kind = SUFFIXES.get(suffix_of(path)) if path.is_file() and not path.name.startswith(".") else None
-        if kind not in {None, "text"} and path not in own:
-            parts.setdefault(str(kind), []).append(path)
-    if texts := [path for path in text_files(folder) if path not in own]:
-        parts["text"] = texts
-    wanted = {kind: files for kind, files in parts.items() if format in {None, kind}}
-    if len(wanted) != 1:
-        what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
-        remedy = f"Give --format, or name a file; known: {', '.join(FORMATS)}"
-        raise SourceError(what, where=str(folder), remedy=remedy)
-    return wanted.popitem()
+def _known(format: str | None, place: str) -> str | None:
+    """A format by the name of the registry."""
+    known = ALIASES.get(format or "", format)
+    if known is not None and known not in FORMATS:
+        raise SourceError(f"unknown format {format!r}", where=place, remedy=f"Known: {', '.join(FORMATS)}")
+    return known

@@ -8,8 +8,10 @@ function of its bytes, so every process that plans it finds the same splits.
 | JSON lines | 64 MiB of a file, cut at line ends | any record |
 | Parquet | row groups of 64 MiB together | any row |
 | CSV, TSV | a file: where a row begins cannot be told in its middle | any record |
-| texts | files of 64 MiB together, at most 1,000 | any file |
-| whatever is compressed | a file | nothing: it is read from its beginning |
+| texts, pages, office documents | files of 64 MiB together, at most 1,000 | any file |
+| whatever else: other layouts of JSON, other encodings, sheets, databases, XML, compressed files | a file | nothing |
+
+What cannot go on is read from its beginning; of bodies of ``_bulk`` reading goes on behind any record.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ from typing import BinaryIO
 from hybrid_search.errors import SourceError
 from hybrid_search.read.columns import row_groups
 from hybrid_search.read.compose import compose
+from hybrid_search.read.formats.input_file import InputFile
+from hybrid_search.read.formats.json_files import is_lines
+from hybrid_search.read.formats.registry import REGISTRY, Files
 from hybrid_search.read.hub import PREFIX
-from hybrid_search.read.raw import OnBad, RawRecords, refuse
+from hybrid_search.read.raw import OnBad, OnNote, RawRecords, refuse, unheard
 from hybrid_search.read.sources import file_records, located
 from hybrid_search.read.streams import PACKED, STDIN
-from hybrid_search.read.texts import read_texts
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
 
@@ -52,7 +56,7 @@ class Split:
     """A part of a source.
 
     Attributes:
-        kind: the format.
+        kind: the format; ``text`` for all files that are one document each.
         files: paths as they were given; several only of texts.
         folder: the folder that relative paths are relative to.
         root: texts: the folder that their ids are relative to.
@@ -61,6 +65,10 @@ class Split:
         first: the first of its bytes in the file.
         size: how many bytes it has.
         line: the lines of the file before ``begin``, None where they were not counted.
+        formats: texts: the format of each file.
+        is_alone: whether the source is this one file.
+        records_path: where in the file its records are.
+        query: what is asked of a database.
     """
 
     kind: str
@@ -72,6 +80,10 @@ class Split:
     first: int = 0
     size: int = 0
     line: int | None = 0
+    formats: tuple[str, ...] = ()
+    is_alone: bool = True
+    records_path: str | None = None
+    query: str | None = None
 
     @property
     def key(self) -> str:
@@ -108,18 +120,23 @@ def plan_splits(
     format: str | None = None,
     exclude: Collection[Path] = (),
     split_bytes: int = SPLIT_BYTES,
+    records_path: str | None = None,
+    query: str | None = None,
 ) -> list[Split]:
     """The splits of a source that :func:`can_be_split`, in the order in which it is read.
 
     See :func:`hybrid_search.read.sources.documents` for the arguments and for what is raised.
     """
     found = located(source, format, exclude)
+    folder, root = str(Path.cwd()), str(found.root)
+    whole = Split("", (), folder, root, is_alone=found.is_alone, records_path=records_path, query=query)
     try:
-        if found.kind == "text":
-            return _text_splits(found.files, found.root, split_bytes)
-        cut = {"jsonl": _line_ranges, "parquet": _row_ranges}.get(found.kind, _whole)
+        if all(REGISTRY[kind].is_document for _, kind in found.files):
+            return _text_splits(found.files, split_bytes, replace(whole, kind="text"))
         return [
-            split for file in found.files for split in cut(file, split_bytes, _split(found.kind, [file], found.root))
+            split
+            for file, kind in found.files
+            for split in _CUTS.get(kind, _whole)(file, split_bytes, replace(whole, kind=kind, files=(str(file),)))
         ]
     except OSError as error:
         raise _unreadable(error, str(source)) from error
@@ -132,7 +149,12 @@ def as_one(splits: Sequence[Split]) -> Split:
 
 
 def read_split(
-    split: Split, settings: DocumentSettings, *, on_bad: OnBad | None = None, start: ResumePoint | None = None
+    split: Split,
+    settings: DocumentSettings,
+    *,
+    on_bad: OnBad | None = None,
+    start: ResumePoint | None = None,
+    on_note: OnNote = unheard,
 ) -> Iterator[Document]:
     """The documents of a split with their positions; ids are not compared.
 
@@ -141,27 +163,46 @@ def read_split(
         settings: which field of a record is what.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         start: the ``position`` of the last document that is not wanted; only those behind it are read.
+        on_note: told what was detected.
 
     Raises:
         SourceError: the split cannot be read, or has no place ``start`` any more.
         RecordError: a bad record, unless ``on_bad`` is given.
     """
     report = on_bad or refuse
-    records = read_records(split, dense=settings.dense, on_bad=report, start=start)
+    records = read_records(split, dense=settings.dense, on_bad=report, start=start, on_note=on_note)
     return compose(records, settings, split.files[0], report, unique_ids=False, may_be_empty=True)
 
 
 def read_records(
-    split: Split, *, dense: str | None = None, on_bad: OnBad = refuse, start: ResumePoint | None = None
+    split: Split,
+    *,
+    dense: str | None = None,
+    on_bad: OnBad = refuse,
+    start: ResumePoint | None = None,
+    on_note: OnNote = unheard,
 ) -> RawRecords:
     """The records of a split as they come; see :func:`read_split`."""
-    paths = split.paths
+    paths, root = split.paths, _absolute(split, split.root)
+    given = InputFile(
+        paths[0],
+        root,
+        on_bad,
+        on_note,
+        dense=dense,
+        records_path=split.records_path,
+        query=split.query,
+        is_alone=split.is_alone,
+    )
     if split.kind == "text":
-        yield from read_texts(paths, _absolute(split, split.root), on_bad, start=start)
+        for number, (path, kind) in enumerate(zip(paths, split.formats, strict=True)):
+            if start is None or number >= start.offset:
+                for record in file_records(replace(given, path=path), kind):
+                    yield record._replace(end=ResumePoint(number + 1, 1))
         return
     if start is None and split.begin:
         start = ResumePoint(split.begin, lines_before(split) if split.line is None else split.line)
-    yield from file_records(paths[0], split.kind, on_bad, dense=dense, start=start, end=split.end)
+    yield from file_records(replace(given, start=start, stop=split.end), split.kind)
 
 
 def lines_before(split: Split, known: tuple[int, int] = (0, 0)) -> int:
@@ -225,7 +266,7 @@ def _whole(file: Path, _split_bytes: int, whole: Split) -> Iterator[Split]:
 def _line_ranges(file: Path, split_bytes: int, whole: Split) -> Iterator[Split]:
     """Ranges of whole lines: each begins with the first line that begins at or behind a multiple of ``split_bytes``."""
     size = _size(file)
-    if size <= split_bytes or _is_packed(file):
+    if size <= split_bytes or whole.records_path is not None or _is_packed(file) or not is_lines(file):
         yield replace(whole, size=size)
         return
     begin = 0
@@ -261,21 +302,25 @@ def _row_ranges(file: Path, split_bytes: int, whole: Split) -> Iterator[Split]:
             row, first = row + rows, number + 1
 
 
-def _text_splits(files: Sequence[Path], root: Path, split_bytes: int) -> list[Split]:
+def _text_splits(files: Files, split_bytes: int, whole: Split) -> list[Split]:
     splits: list[Split] = []
-    group: list[Path] = []
+    group: Files = []
     length = 0
     for file in files:
         group.append(file)
-        length += _size(file)
+        length += _size(file[0])
         if length >= split_bytes or len(group) == MOST_FILES:
-            splits.append(replace(_split("text", group, root), size=length))
+            splits.append(_group_of(group, length, whole))
             group, length = [], 0
-    return [*splits, replace(_split("text", group, root), size=length)] if group else splits
+    return [*splits, _group_of(group, length, whole)] if group else splits
 
 
-def _split(kind: str, files: Sequence[Path], root: Path) -> Split:
-    return Split(kind, tuple(str(file) for file in files), str(Path.cwd()), str(root))
+def _group_of(files: Files, size: int, whole: Split) -> Split:
+    names, formats = zip(*((str(file), kind) for file, kind in files), strict=True)
+    return replace(whole, files=names, formats=formats, size=size)
+
+
+_CUTS = {"jsonl": _line_ranges, "parquet": _row_ranges}
 
 
 def _absolute(split: Split, path: str) -> Path:
@@ -288,7 +333,7 @@ def _size(file: Path) -> int:
 
 def _is_packed(file: Path) -> bool:
     with file.open("rb") as stream:
-        return stream.read(4).startswith(tuple(PACKED.values()))
+        return stream.read(8).startswith(tuple(PACKED.values()))
 
 
 def _unreadable(error: OSError, place: str) -> SourceError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.engine import layout
-from hybrid_search.errors import EngineError, HybridSearchError
+from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
 from hybrid_search.records import LegReport, Query, SearchWarning, WarningCode
 from hybrid_search.search import legs
@@ -24,10 +24,14 @@ from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, missed
 from hybrid_search.search.plan import Plan
+from hybrid_search.search.standard_legs import STANDARD
 from hybrid_search.search.steps import Step, boundary, together
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
+
+REFUSALS = (RequestRefusedError, UnsupportedError)
+"""What an engine answers to a request that it cannot read."""
 
 _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", re.IGNORECASE)
 
@@ -78,6 +82,11 @@ class Retrieved:
         return {name: run.hits for name, run in self._answered().items()}
 
     @property
+    def missing(self) -> dict[str, float]:
+        """What documents scored that a leg did not find, for the legs that found all that they can."""
+        return {name: run.missing for name, run in self._answered().items() if run.missing is not None}
+
+    @property
     def reports(self) -> dict[str, LegReport]:
         """How each leg fared."""
         return {name: _report(one) for name, one in self.legs.items()}
@@ -89,13 +98,16 @@ class Retrieved:
         said += () if self.by_server is None else leg_warnings("", self.by_server)
         return (*self.cuts, *said)
 
+    def scores(self) -> dict[str, list[tuple[str, float]]]:
+        """The runs as fusion takes them."""
+        return {name: [(best.id, best.score) for best in run.values()] for name, run in self.runs.items()}
+
     def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
         """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
-        answered = {name: run for name, run in self._answered().items() if among is None or name in among}
-        runs = {name: [(best.id, best.score) for best in run.hits.values()] for name, run in answered.items()}
-        missing = {name: run.missing for name, run in answered.items() if run.missing is not None}
+        runs = {name: run for name, run in self.scores().items() if among is None or name in among}
+        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
         return fuse(runs, fusion, missing=missing)
 
     def best(self, hit: Fused) -> Best:
@@ -177,7 +189,7 @@ def encode_and_begin(
     """The vectors that are lacking; meanwhile, where the plan says so, the legs that need none of them are asked."""
     needed = [lacking(query, plan.legs) for query in queries]
     waiting = [{leg.name for leg in plan.legs if leg.part in parts} for parts in needed]
-    early = plan.legs if plan.early and any(waiting) else ()
+    early = plan.legs if plan.overlap and any(waiting) and not plan.fusion.by_server else ()
     pending, settled = prepared(
         queries, [[leg for leg in early if leg.name not in some] for some in waiting], plan, target
     )
@@ -194,7 +206,9 @@ def prepared(
     pending: Pending = []
     settled: Settled = {}
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        matching = None if query.filter is None else clause(query.filter, target.schema)
+        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema)
+        if query.read is not None:
+            matching = legs.both(matching, query.read.filter)
         asking = Asking(target, matching, plan.candidates, plan.exact)
         for leg in some:
             wanted = _wanted(leg, query, asking)
@@ -261,16 +275,10 @@ def one_round(
     pending: Pending, plan: Plan, target: Target, budget: Budget
 ) -> Generator[Step, Any, tuple[Settled, Pending]]:
     """Ask all once: what came of each, and what is to be asked again."""
-    if not pending:
-        return {}, []
-    try:
-        dfs = {n for n, one in enumerate(pending) if plan.dfs and one.leg.counts_terms}
-        answers = yield from ask([one.body for one in pending], target, budget, dfs=dfs)
-    except EngineError as error:
-        answers = [error] * len(pending)
+    answers = (yield from _answers(pending, plan, target, budget)) if pending else []
     settled: Settled = {}
     again: Pending = []
-    for one, answer in zip(pending, answers, strict=True):
+    for one, answer in answers:
         if isinstance(answer, EngineError):
             if asks_too_much(answer) and (less := one.shortened()) is not None:
                 again.append(less)
@@ -284,6 +292,35 @@ def one_round(
                 size = min(one.size * WIDER, layout.RESULT_WINDOW)
                 again.append(replace(one, size=size, before=found))
     return settled, again
+
+
+def _answers(
+    pending: Pending, plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, list[tuple[LegSearch, Answered | EngineError]]]:
+    """What is answered to each. One search that cannot be read has the engine refuse all that are sent with it.
+
+    The package's own can be read: legs of somebody's own are asked apart then, so that such a fault is theirs alone.
+    """
+    try:
+        dfs = {n for n, one in enumerate(pending) if plan.dfs and one.leg.counts_terms}
+        answers = yield from ask([one.body for one in pending], target, budget, dfs=dfs)
+    except EngineError as error:
+        groups = _apart(pending) if isinstance(error, REFUSALS) else []
+        if len(groups) <= 1:
+            return [(one, error) for one in pending]
+        found = []
+        for group in groups:
+            found += yield from _answers(group, plan, target, budget)
+        return found
+    return list(zip(pending, answers, strict=True))
+
+
+def _apart(pending: Pending) -> list[Pending]:
+    """The searches of the package's legs, and those of each other leg."""
+    groups: dict[str | None, Pending] = {}
+    for one in pending:
+        groups.setdefault(None if one.leg in STANDARD.values() else one.leg.name, []).append(one)
+    return list(groups.values())
 
 
 def asks_too_much(error: EngineError) -> bool:

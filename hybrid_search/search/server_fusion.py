@@ -5,8 +5,10 @@ query instead of one per leg, and no word about which leg found what. The scores
 passages, but for what the server does on its own:
 
 - Equal scores within a leg are ranked in the order of writing, shard by shard, for what the server fuses cannot be
-  sorted: each passage has one of the ranks that its ties allow. Legs without ties, on one shard, have the client's
-  scores, and then passages of equal fused scores alone are in another order.
+  sorted (OpenSearch takes no other sort beside the score of a hybrid query). On one shard that is exactly the order in
+  which the passages were written; legs without equal scores have exactly the client's ranks.
+- Equal fused scores are put in the order of document and passage here, as the client does.
+- What scores 0 in a leg is no hit of it.
 - The window is that of each shard: with five of them a leg may rank five windows.
 - BM25 counts terms shard by shard, whatever ``search.dfs`` says: OpenSearch fuses nothing after a search that counts
   them over all shards first (3.6).

@@ -18,14 +18,14 @@ from hybrid_search.settings.models import (
     SparseSettings,
 )
 from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
-from hybrid_search.settings.section import MASK, SECRETS, Section, require, without_credentials
+from hybrid_search.settings.section import IN_HEADERS, SECRETS, Section, require
 
 __all__ = [
     "DENSE_MODEL",
     "ENGINES",
     "FUSIONS",
+    "IN_HEADERS",
     "LEGS",
-    "MASK",
     "MAX_DIMENSION",
     "MAX_WINDOW",
     "NO_MODEL",
@@ -39,7 +39,6 @@ __all__ = [
     "Section",
     "Settings",
     "SparseSettings",
-    "without_credentials",
 ]
 
 

@@ -57,7 +57,7 @@ class DocumentSettings(Section, frozen=True):
 
     def _require_one_role(self) -> None:
         """A field is filtered on in one way, and a vector is nothing but a vector."""
-        roles: dict[str, str] = {}  # a struct copies its default
+        roles: dict[str, str] = {}
         for role in ("keyword", "number", "date", "boolean"):
             for name in getattr(self, role):
                 require(bool(name), f"documents.{role}", "holds an empty name")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds, shown
+from hybrid_search.addresses import located
+from hybrid_search.settings.section import (
+    IN_HEADERS,
+    Section,
+    require,
+    require_at_least,
+    require_one_of,
+    require_seconds,
+)
 
 ENGINES = ("opensearch", "elasticsearch")
 
@@ -46,6 +54,7 @@ class EngineSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         self._require_address()
         self._require_one_credential()
+        self._require_printable()
         require_at_least(1, "engine.connections", self.connections)
         require_seconds("engine.timeout", self.timeout)
         self._require_layout()
@@ -53,13 +62,8 @@ class EngineSettings(Section, frozen=True):
     def _require_address(self) -> None:
         if self.kind is not None:
             require_one_of(ENGINES, "engine.kind", self.kind)
-        for address in (self.url or "").split(",") if self.url is not None else ():
-            safe = shown("url", address.strip())
-            require(
-                bool(re.match(r"https?://[^/\s]", address.strip())),
-                "engine.url",
-                f"must begin with http:// or https://, got {safe!r}",
-            )
+        if self.url is not None:
+            located(self.url)
         require(
             self.cloud_id is None or self.url is None, "engine.cloud_id", "and engine.url are both given", "Give one"
         )
@@ -81,6 +85,25 @@ class EngineSettings(Section, frozen=True):
         for name, partner in (("password", "user"), ("client_key", "client_cert")):
             missing = getattr(self, name) is not None and getattr(self, partner) is None
             require(not missing, f"engine.{name}", f"is given without engine.{partner}")
+
+    def _require_printable(self) -> None:
+        """What cannot stand in a header is refused by its key's name: the HTTP libraries would print it."""
+        for name in IN_HEADERS:
+            require(
+                not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", getattr(self, name) or ""),
+                f"engine.{name}",
+                "holds a line break or another control character",
+                "Take it out; a file that holds a secret often ends with a line break",
+            )
+        for name in ("api_key", "bearer"):
+            value = getattr(self, name) or ""
+            require(
+                bool(re.fullmatch(r"[\x21-\x7e]*", value)) or (name == "api_key" and ":" in value),
+                f"engine.{name}",
+                "holds a character that no header may hold",
+                "Copy it again: letters, digits and signs without spaces",
+            )
+        require(":" not in (self.user or ""), "engine.user", "holds a colon, which would end it")
 
     def _require_layout(self) -> None:
         require_at_least(0, "engine.bm25_k1", self.bm25_k1)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import msgspec
 
+from hybrid_search.addresses import MASK, masked
 from hybrid_search.errors import SettingsError
 
 SECRETS = frozenset({"password", "api_key", "bearer"})
-MASK = "***"
+"""Keys whose values are never shown; ``url`` is shown without the login that it may hold."""
+IN_HEADERS = ("user", *sorted(SECRETS))
+"""Keys that become HTTP headers."""
 
 MAX_SECONDS = 86_400
 """A longer wait for one answer is a slip."""
@@ -33,12 +35,7 @@ def shown(name: str, value: Any) -> Any:
         return None
     if name in SECRETS:
         return MASK
-    return without_credentials(value, MASK + "@") if name == "url" else value
-
-
-def without_credentials(url: str, instead: str = "") -> str:
-    """An address, or several, with ``user:password@`` taken out."""
-    return re.sub(r"//[^/@]*@", f"//{instead}", url)
+    return masked(value) if name == "url" else value
 
 
 def require(holds: bool, key: str, what: str, remedy: str | None = None) -> None:

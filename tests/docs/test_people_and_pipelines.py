@@ -142,7 +142,7 @@ def test_a_query_deletes_a_tenth_at_most_and_a_dry_run_nothing(connection, comma
     assert "matches 20 of 20 documents" in output
     assert command(*everything, "--dry-run")[0] == 0
     assert indices.count(connection, command.index) == 20
-    assert command("delete", command.index, "--query", '{"term": {"doc_id": "d7"}}')[0] == 0
+    assert command("delete", command.index, "--query", '{"term": {"doc_id": "d7"}}', "--yes")[0] == 0
     assert indices.count(connection, command.index) == 19
 
 

@@ -17,14 +17,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
-SHARED = {"errors", "records", "readings", "settings", "fields", "printed", "encode.protocols", "engine.protocols"}
+SHARED = {"errors", "addresses", "records", "readings", "settings", "fields", "printed", "private_files"}
+SHARED |= {"encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
     "records": set(),
     "printed": {"errors"},
-    "settings": {"errors"},
+    "addresses": {"errors"},
+    "settings": {"errors", "addresses"},
     "readings": set(),
+    "private_files": set(),
     "fields": {"errors", "records", "readings"},
     "read": SHARED,
     "encode": SHARED,

@@ -79,7 +79,7 @@ REFUSED = [
     (
         EngineSettings,
         {"url": "https://a:1,b:2"},
-        "engine.url: must begin with http:// or https://, got 'b:2'",
+        "engine.url: must begin with http:// or https://, got 'b:2'. Write it as https://host:port",
     ),
     (
         EngineSettings,

@@ -19,7 +19,6 @@ from hybrid_search.evaluate.tuning.collected import Collected, QueryRuns
 from hybrid_search.evaluate.tuning.ranks import Objective, candidates
 from hybrid_search.evaluate.tuning.weighting import Weighting, matrix
 from hybrid_search.read import Qrels
-from hybrid_search.records import Leg
 
 FOLDS = 5
 FEWEST = 10
@@ -125,7 +124,7 @@ def tune(
 
 def measured(
     judged: Sequence[tuple[QueryRuns, Mapping[str, int]]],
-    legs: Sequence[Leg],
+    legs: Sequence[str],
     tried: Sequence[Weighting],
     objective: Objective,
     progress: Callable[[int, int], None] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,32 @@ from hybrid_search.engine import Connection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.evaluate.experiment import OnProgress
-from hybrid_search.records import Leg, Query
+from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.search.asking import Target
+from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import BATCH
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class QueryRuns:
-    """What each leg found for one query: ``(document id, score)`` pairs; ``complete`` runs hold all that matched."""
+    """What each leg found for one query: ``(document id, score)`` pairs by the leg's name.
 
-    runs: Mapping[Leg, Sequence[tuple[str, float]]]
-    complete: Collection[Leg]
+    ``missing`` has the score of what a leg did not find, where it found all that it can.
+    """
+
+    runs: Mapping[str, Sequence[tuple[str, float]]]
+    missing: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """The runs of all queries by query id; ``window`` is how many documents each leg was to rank."""
 
-    legs: tuple[Leg, ...]
+    legs: tuple[str, ...]
     window: int
     queries: Mapping[str, QueryRuns]
 
@@ -48,10 +52,10 @@ class RunCache:
     folder: Path
     connection: Connection
 
-    def path(self, target: Target, queries: Sequence[Query], legs: Sequence[Leg], window: int) -> Path:
+    def path(self, target: Target, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
         """The file of these queries on the index as it is now."""
         asked = [[query.id, query.text, None if query.dense is None else query.dense.tolist()] for query in queries]
-        what = [FORMAT, self._state(target.index), repr(target.schema), [str(leg) for leg in legs], window, asked]
+        what = [FORMAT, self._state(target.index), repr(target.schema), [leg.name for leg in legs], window, asked]
         return self.folder / f"runs-{hashlib.sha256(orjson.dumps(what)).hexdigest()[:24]}.jsonl"
 
     def _state(self, index: str) -> list[Any]:
@@ -68,7 +72,7 @@ def _last_writes(stats: Mapping[str, Any]) -> list[int]:
 def collect(
     client: SearchClient,
     queries: Sequence[Query],
-    legs: Sequence[Leg],
+    legs: Sequence[SearchLeg],
     window: int,
     *,
     cache: RunCache | None = None,
@@ -87,9 +91,10 @@ def collect(
     Raises:
         EngineError: a leg failed for a query: runs with holes are nothing to tune on.
     """
+    names = tuple(str(leg.name) for leg in legs)
     path = None if cache is None else cache.path(client.searcher.target, queries, legs, window)
     if path is not None and (kept := _kept(path, queries)) is not None:
-        return Collected(tuple(legs), window, kept)
+        return Collected(names, window, kept)
     found: dict[str, QueryRuns] = {}
     for begin in range(0, len(queries), BATCH):
         batch = client.retrieve(queries[begin : begin + BATCH], legs=legs, window=window)
@@ -98,14 +103,15 @@ def collect(
             progress("retrieve", len(found), len(queries))
     if path is not None:
         _keep(path, found)
-    return Collected(tuple(legs), window, found)
+    return Collected(names, window, found)
 
 
 def _runs(one: Retrieved) -> QueryRuns:
     error: HybridSearchError | None = one.error or next(iter(one.errors.values()), None)
     if error is not None:
         raise error
-    return QueryRuns(one.scores(), frozenset(one.complete))
+    runs = {str(name): [(best.id, best.score) for best in run.values()] for name, run in one.runs.items()}
+    return QueryRuns(runs, {str(name): score for name, score in one.missing.items()})
 
 
 def _kept(path: Path, queries: Sequence[Query]) -> dict[str, QueryRuns] | None:
@@ -119,8 +125,8 @@ def _kept(path: Path, queries: Sequence[Query]) -> dict[str, QueryRuns] | None:
 
 
 def _read(line: Mapping[str, Any]) -> QueryRuns:
-    runs = {Leg(leg): [(str(id_), float(score)) for id_, score in run] for leg, run in line["runs"].items()}
-    return QueryRuns(runs, frozenset(Leg(leg) for leg in line["complete"]))
+    runs = {str(leg): [(str(id_), float(score)) for id_, score in run] for leg, run in line["runs"].items()}
+    return QueryRuns(runs, {str(leg): float(score) for leg, score in line["missing"].items()})
 
 
 def _keep(path: Path, found: Mapping[str, QueryRuns]) -> None:
@@ -128,8 +134,8 @@ def _keep(path: Path, found: Mapping[str, QueryRuns]) -> None:
     lines = (
         {
             "query": id_,
-            "runs": {str(leg): list(run) for leg, run in one.runs.items()},
-            "complete": sorted(map(str, one.complete)),
+            "runs": one.runs,
+            "missing": one.missing,
         }
         for id_, one in found.items()
     )

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from hybrid_search.errors import InputError
 from hybrid_search.evaluate.tuning.collected import QueryRuns
 from hybrid_search.evaluate.tuning.weighting import Weighting
-from hybrid_search.records import Leg
-from hybrid_search.search.fusion import TERM_LEGS, in_order
+from hybrid_search.search.fusion import in_order
 
 Floats = NDArray[np.float64]
 
@@ -75,11 +74,11 @@ class Candidates:
 
 
 def candidates(
-    query: QueryRuns, legs: Sequence[Leg], grades: Mapping[str, int], window: int, cutoff: int
+    query: QueryRuns, legs: Sequence[str], grades: Mapping[str, int], window: int, cutoff: int
 ) -> Candidates:
     """What can be among the first ``cutoff`` where each leg ranks ``window`` documents."""
     ranked = [in_order(query.runs.get(leg, ()))[:window] for leg in legs]
-    missing = [0.0 if _is_whole(query, leg, window) else None for leg in legs]
+    missing = [_missing(query, leg, window) for leg in legs]
     place_of = [{id_: place for place, (id_, _) in enumerate(run)} for run in ranked]
     ids = sorted({id_ for leg in place_of for id_ in leg})
     places = np.array([[leg.get(id_, LAST) for leg in place_of] for id_ in ids], np.int64).reshape(-1, len(legs))
@@ -94,9 +93,9 @@ def candidates(
     )
 
 
-def _is_whole(query: QueryRuns, leg: Leg, window: int) -> bool:
-    """Whether what the leg did not find shares no term with the query: the run holds all that matched."""
-    return leg in query.complete and leg in TERM_LEGS and len(query.runs.get(leg, ())) < window
+def _missing(query: QueryRuns, leg: str, window: int) -> float | None:
+    """The score of what the leg did not find; not known where the window cuts its run."""
+    return query.missing.get(leg) if len(query.runs.get(leg, ())) < window else None
 
 
 def _possible(places: NDArray[np.int64], cutoff: int) -> NDArray[np.intp]:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from hybrid_search.evaluate.tuning.choice import Tuned
 from hybrid_search.evaluate.tuning.weighting import Weighting
-from hybrid_search.records import Leg
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def tuned_json(tuned: Tuned, legs: Sequence[Leg]) -> dict[str, Any]:
+def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
     """Everything but the surface and the single queries, as plain JSON types."""
     return {
         "objective": tuned.objective,
@@ -38,14 +37,14 @@ def tuned_json(tuned: Tuned, legs: Sequence[Leg]) -> dict[str, Any]:
     }
 
 
-def weighting_json(one: Weighting, legs: Sequence[Leg]) -> dict[str, Any]:
+def weighting_json(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
     """The settings of a weighting: those of ``[search]``."""
     constant = {"rank_constant": one.rank_constant} if one.method == "rrf" else {}
-    weights = {leg.value: round(weight, 4) for leg, weight in zip(legs, one.weights, strict=True)}
+    weights = {leg: round(weight, 4) for leg, weight in zip(legs, one.weights, strict=True)}
     return {"fusion": one.method, **constant, "weights": weights, "window": one.window}
 
 
-def tuned_table(tuned: Tuned, legs: Sequence[Leg]) -> Table:
+def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
     """The settings in use, each fold's choice with its figures out of fold, and what all queries choose."""
     from rich import box
     from rich.table import Table
@@ -54,7 +53,7 @@ def tuned_table(tuned: Tuned, legs: Sequence[Leg]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("")
     table.add_column("fusion", no_wrap=True)
-    for name in (*(leg.value for leg in legs), "window", "queries", tuned.objective, "in use"):
+    for name in (*legs, "window", "queries", tuned.objective, "in use"):
         table.add_column(name, justify="right", no_wrap=True)
     count, every = len(tuned.by_query), tuned.default_mean
     table.add_row("in use", *_cells(tuned.default), str(count), "", _figure(every), end_section=True)

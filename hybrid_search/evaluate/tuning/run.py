@@ -55,10 +55,10 @@ def run_tuning(
     cutoff = Objective(objective).cutoff
     weighed = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
     if len(weighed) < 2:
-        raise InputError(f"there is only the {weighed[0]} leg", remedy="Name two legs at least")
+        raise InputError(f"there is only the {weighed[0].name} leg", remedy="Name two legs at least")
     in_use = client.searcher.settings.search.window
     every = sorted({in_use, *(window for window in windows if window >= cutoff)})
-    default = weighting_of(client.searcher.fusion(), weighed, in_use)
+    default = weighting_of(client.searcher.fusion(), [leg.name for leg in weighed], in_use)
     if default.method == SERVER:
         default = replace(default, method="rrf")  # over the same runs, the ranking is the server's but for passages
     judged = [query for query in queries if query.id in qrels and query.text.strip()]

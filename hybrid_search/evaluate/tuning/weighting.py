@@ -9,7 +9,6 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.records import Leg
 from hybrid_search.search.fusion import METHODS, RANK_CONSTANT, Fusion
 
 STEPS = 20
@@ -45,7 +44,7 @@ class Weighting:
         """What decides what each rank is worth: everything but the weights."""
         return replace(self, weights=())
 
-    def fusion(self, legs: Sequence[Leg]) -> Fusion:
+    def fusion(self, legs: Sequence[str]) -> Fusion:
         """The fusion that searches take."""
         return Fusion(self.method, dict(zip(legs, self.weights, strict=True)), self.rank_constant)
 
@@ -61,7 +60,7 @@ class Weighting:
         return weights + differs
 
 
-def weighting_of(fusion: Fusion, legs: Sequence[Leg], window: int) -> Weighting:
+def weighting_of(fusion: Fusion, legs: Sequence[str], window: int) -> Weighting:
     """What a fusion does with ``legs``, its weights scaled to sum to 1, which changes no ranking."""
     shares = fusion.shares(legs)
     total = sum(shares.values())

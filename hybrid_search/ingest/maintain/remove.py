@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from hybrid_search.engine.answers import Verdict, error_for
 from hybrid_search.engine.bulk import ItemOutcome, bulk_request, delete_found_action, outcomes
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import refresh
+from hybrid_search.engine.indices import refresh, refuse_patterns
 from hybrid_search.engine.layout import DOC_ID, PASSAGE, SOURCE
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError, SettingsError
@@ -66,7 +66,7 @@ class Limit:
         return "all" if self.share is None else f"{self.share:.0%}"
 
     @classmethod
-    def parse(cls, text: str) -> Limit:
+    def parse(cls, text: str, option: str = "--max-removed") -> Limit:
         """``10%``, ``500`` or ``all``.
 
         Raises:
@@ -79,7 +79,7 @@ class Limit:
                 return cls(share=float(found[1]) / 100)
         elif re.fullmatch(r"\s*\d+\s*", text):
             return cls(share=None, most=int(text))
-        raise SettingsError(f"{text!r} is no limit", where="--max-removed", remedy="Write 10%, 500 or all")
+        raise SettingsError(f"{text!r} is no limit", where=option, remedy="Write 10%, 500 or all")
 
 
 EVERYTHING = Limit(share=None)
@@ -124,6 +124,7 @@ def delete_missing(connection: Connection, index: str, source: str, absent: Abse
 
 def delete_documents(connection: Connection, index: str, ids: Iterable[str], *, source: str | None = None) -> int:
     """Delete all passages of the documents with these ids, of ``source`` only where it is given; how many they were."""
+    refuse_patterns(index)
     connection = patient(connection)
     refresh(connection, index)
     owned = [] if source is None else [_of(source)]
@@ -143,7 +144,9 @@ def delete_where(
 
     Raises:
         IngestError: the engine refuses to delete one of them.
+        RequestRefusedError: ``index`` is a pattern.
     """
+    refuse_patterns(index)
     connection = patient(connection, retry)
     refresh(connection, index)
     return _delete_all(connection, index, _pages(connection, index, query))

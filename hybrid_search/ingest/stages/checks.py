@@ -42,13 +42,13 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
 
 
 def _unsayable(values: Iterable[Any], depth: int = 0) -> float | None:
-    """The first number among the values that JSON cannot say, NaN or infinite, and that would be written as null."""
+    """The first infinite number among the values, which JSON cannot say; NaN is a missing value, written as null."""
     for value in values:
         if isinstance(value, str):
             continue
         bad = None
         if isinstance(value, float):
-            bad = None if math.isfinite(value) else value
+            bad = value if math.isinf(value) else None
         elif isinstance(value, dict | list | tuple) and depth < DEEPEST:
             bad = _unsayable(value.values() if isinstance(value, dict) else value, depth + 1)
         if bad is not None:
