@@ -35,6 +35,7 @@ from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import distrust, running
 from hybrid_search.ingest.reading import Reading, Splits, Stream
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.stages.checks import both_places
 from hybrid_search.ingest.stages.chunking import Chunking
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.bad_records import BadRecords
@@ -192,7 +193,8 @@ class Opened:
                 notes = files.notes()
                 journal, reading = files.journal, self._reading(splits, files, load.options.readers)
                 resumed = 0 if journal is None else journal.settled_documents
-                load.run(reading, lease, resumed=resumed, all_read=self._reads_all(journal))
+                with both_places(self.again if splits is not None else lambda: iter(self._first)):
+                    load.run(reading, lease, resumed=resumed, all_read=self._reads_all(journal))
                 if self._what.limit is None:
                     since = min([lease.load, *load.ledger.resumed])
                     lease.read_whole(place_of(source), load.documents, since=since)
@@ -242,7 +244,8 @@ class Opened:
                     ended=lambda number, count: shared.ended(count, number),
                 )
                 part = Together(load, lease, shared, reading, self.again, place_of(self._source))
-                notes += part.run(whole)
+                with both_places(self.again):
+                    notes += part.run(whole)
             report = load.report(lease, [*notes, *self._left_out.notes()])
             return self._left_out.counted(report, files.skipped, self._what.max_bad)
 
