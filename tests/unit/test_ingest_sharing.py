@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+
 import msgspec
+import psutil
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hybrid_search.ingest.state.cluster import SharedLoad, TakenSplits
+from hybrid_search.ingest.state.lease import lives
 from hybrid_search.ingest.state.sharing import MOST_HELD, Committed, free_range, with_committed, with_taken
 
 BEGUN = SharedLoad("identity", 10, since=1, removals=0, before=0)
@@ -32,6 +38,18 @@ def test_what_another_has_taken_over_is_not_committed_twice():
     committed = with_committed(shared, 8, [done], uncertain=True)
     assert committed == replace(BEGUN, committed=((0, 2),), content="5", documents=20, passages=30, uncertain=True)
     assert not committed.is_committed
+
+
+def test_a_process_that_ended_and_is_still_listed_does_not_live():
+    """Its parent has not asked for its status: what it had of a load is free all the same."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        born = psutil.Process(child.pid).create_time()
+        assert lives(socket.gethostname(), child.pid, born)
+        assert not lives("another", child.pid, born)
+        child.kill()
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            pass
+        assert not lives(socket.gethostname(), child.pid, born)
 
 
 @given(events=EVENTS, splits=st.integers(1, 2_000), together=st.integers(1, 40))
