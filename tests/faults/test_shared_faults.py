@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 
 import pytest
 from loading import documents, record_line
-from proxy import Gate, proxy
-from tally import is_clean
-from test_process_faults import COUNT, finish, folder, source, start
+from proxy import Gate, pass_on, proxy
+from tally import RUNS, is_clean
+from test_process_faults import COUNT, SEED, finish, folder, source, start
 
 from hybrid_search.engine import indices
 from hybrid_search.ingest.state.cluster import read_state
@@ -94,12 +95,11 @@ def held(shared):
 
 def test_a_shared_load_goes_on_after_all_are_killed(folder, connection, index_name, tally):
     """What was committed is not read again by those that come later; a load by itself would be refused meanwhile."""
-    index, gate = index_name(), Gate(passing=20)
-    with proxy(connection.where, gate) as between:
+    index, gate = index_name(), Gate(passing=0)
+    with proxy(connection.where, once_committed(connection, index, gate)) as between:
         processes = [start(folder, between.url, index, **SHARED) for _ in range(2)]
         for process in processes:
             assert gate.holds(process)
-        wait_for(connection, index, lambda shared: done(shared) > 0)
         alone = start(folder, connection.where, index, body_bytes=10_000)
         assert "or do it together with it: --join" in alone.communicate()[1]
         for process in processes:
@@ -112,6 +112,33 @@ def test_a_shared_load_goes_on_after_all_are_killed(folder, connection, index_na
     assert report["documents"] == COUNT - committed
     assert is_clean(tally.check("kill -9 of two of two", 1, connection, index, source=source(folder)))
     check_settled(connection, index)
+
+
+def once_committed(connection, index, gate):
+    """A fault that holds what comes after the first split was committed."""
+
+    def fault(exchange):
+        shared = read_state(connection, index).shared.get(NAME)
+        (gate if shared is not None and shared.committed else pass_on)(exchange)
+
+    return fault
+
+
+def test_kill_9_while_the_state_is_written(folder, connection, index_name, tally):
+    """A request about the state is held when the kill comes, answered or not: the next process ends the load."""
+    draw, killed = random.Random(SEED), 0
+    for number in range(max(2, RUNS // 3)):
+        index, gate = index_name(), Gate(draw.randint(0, 30), applied=number % 2 == 0)
+        with proxy(connection.where, gate, meets="hybrid-search-state") as between:
+            process = start(folder, between.url, index, **SHARED)
+            killed += gate.holds(process)
+            process.kill()
+            process.communicate()
+            gate.drop()
+        finish(folder, connection.where, index, **SHARED)
+        assert is_clean(tally.check("kill -9 at the state", 1, connection, index, source=source(folder)))
+        check_settled(connection, index)
+    assert killed > 0
 
 
 def test_the_last_one_removes_what_the_source_has_lost(folder, connection, index_name):
