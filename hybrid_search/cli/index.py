@@ -99,8 +99,7 @@ def index(
     what = SourceOptions(
         source_name, format, limit, sync, most[0], expect, take_over, records_path, query, most[1], join
     )
-    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
-    _check_join(join=join, journal=journal, dry_run=dry_run)
+    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
@@ -289,8 +288,11 @@ def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:
         )
 
 
-def _check_recreate(what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None) -> None:
+def _check_recreate(
+    what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None, journal: Path | None
+) -> None:
     """Options that contradict each other are refused before anything is looked at."""
+    _check_join(join=what.join, journal=journal, dry_run=dry_run)
     if confirm is not None and not recreate:
         raise SettingsError("is for --recreate", where="--confirm", remedy="Leave it out, or add --recreate")
     if recreate and (what.sync or what.join or what.limit is not None or dry_run):
