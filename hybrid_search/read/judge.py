@@ -32,11 +32,13 @@ _MOST = 0.95
 _MANY = 0.8
 """The same where the others are a few words that come again: ``on request``."""
 _FEW_WORDS = 3
-_MARKED = 0.2
-"""Of texts with tags: a text may speak of one."""
+_MARKED = 0.5
+"""Of texts with tags: some texts speak of them."""
+_SEEN = 0.05
+_PLAIN_WORDS = frozenset({"yes", "true", "false"})
 _SEPARATORS = ("|", ";", ",")
 _LETTERS = 0.5
-ADDRESSES = "addresses"
+ADDRESSES, FEW_LETTERS = "addresses", "few letters"
 
 
 class Role(StrEnum):
@@ -135,8 +137,10 @@ def _judged_structure(column: Column) -> Finding | None:
     if is_sparse(column):
         return Finding("sparse vector", Role.SPARSE, "positive weights of terms")
     if column.all(_is_list_of_text):
-        is_short = column.all(lambda value: all(len(item) <= 100 for item in value))
-        role, reason = (Role.KEYWORD, "short labels") if is_short else (Role.TEXT, "paragraphs")
+        items = [item for value in column.values for item in value]
+        is_short = all(len(item) <= 100 for item in items)
+        is_spoken = sum(map(_words, items)) >= _FEWEST_WORDS * len(items) and len(set(items)) > len(items) / 2
+        role, reason = (Role.KEYWORD, "short labels") if is_short and not is_spoken else (Role.TEXT, "paragraphs")
         return Finding("list of text", role, reason)
     return None
 
@@ -146,6 +150,8 @@ def _judged_boolean(column: Column) -> Finding | None:
     written = {str(value).strip().lower() for value in column.values if not is_missing(value)}
     if not any(isinstance(value, str) for value in column.values) or not written - {"0", "1"}:
         return None
+    if len({boolean_in(word) for word in written}) == 1 and not written & _PLAIN_WORDS:
+        return None  # all NO may be Norway
     counted = _counted(column, boolean_in)
     if counted is None:
         return None
@@ -193,13 +199,16 @@ def _judged_strings(column: Column) -> Finding | None:
         return _judged_printed(column)
     if column.all(lambda value: re.match(r"[a-z]+://\S+$", value) is not None):
         return Finding("text", Role.STORED, ADDRESSES)
-    if column.share(holds_markup) >= _MARKED:
+    marked = column.share(holds_markup)
+    if marked >= _MARKED:
         plain = replace_values(column, html_text)
         return Finding("HTML", Role.TEXT, f"{_length(plain)} without its tags", html=True)
     separator = _separator(column)
     if separator is not None:
         return Finding("list in a cell", Role.KEYWORD, f"lists, split at {separator}", separator=separator)
-    return Finding("text", *_judged_text(column))
+    role, reason = _judged_text(column)
+    has_tags = role == Role.TEXT and marked >= _SEEN
+    return Finding("text", role, f"{reason}; {marked:.0%} hold tags, see html" if has_tags else reason)
 
 
 def _judged_text(column: Column) -> tuple[Role, str]:
@@ -209,7 +218,7 @@ def _judged_text(column: Column) -> tuple[Role, str]:
     if column.length <= _LONGEST_LABEL and column.distinct < repeating * len(column.values):
         return Role.KEYWORD, f"{column.distinct:,} value{'s' * (column.distinct > 1)}"
     if sum(map(_letters, column.values)) < _LETTERS * len(column.values):
-        return Role.STORED, "few letters"
+        return Role.STORED, FEW_LETTERS
     if column.words >= _FEWEST_WORDS:
         return Role.TEXT, _length(column)
     return Role.STORED, "seldom the same"
@@ -254,7 +263,7 @@ def _with_others(reason: str, counted: _Counted) -> str:
         shown = counted.example if len(counted.example) <= 20 else f"{counted.example[:19]}…"
         said.append(f"{counted.others:,} of {counted.total:,} are not: {shown}")
     if counted.missing:
-        said.append(f"{counted.missing:,} more say that there is none")
+        said.append(f"{counted.missing:,} missing")
     return "; ".join(said)
 
 

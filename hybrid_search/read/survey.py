@@ -9,11 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.fields import values_at
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.identity import document_id
-from hybrid_search.read.judge import ADDRESSES, Column, Finding, Role, could_be_title, is_sparse, judged, texts_of
+from hybrid_search.read.judge import (
+    ADDRESSES,
+    FEW_LETTERS,
+    Column,
+    Finding,
+    Role,
+    could_be_title,
+    is_sparse,
+    judged,
+    texts_of,
+)
 from hybrid_search.read.languages import languages, listed
-from hybrid_search.read.names import id_rank, title_rank
+from hybrid_search.read.names import id_rank, is_name, title_rank
 from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.sources import records
 from hybrid_search.read.streams import shown
@@ -22,6 +33,8 @@ from hybrid_search.settings.documents import CONTENT, FIELD, FIRST, NUMBER, REFU
 __all__ = ["SAMPLE", "FieldView", "Role", "Survey", "survey"]
 
 SAMPLE = 1000
+_FEW = 0.05
+"""Records without a text are left out, if they are no more than that; else their labels are searched."""
 _LABELS = frozenset({"text", "list of text"})
 _MOST = 0.9
 """A field by whose name an id is meant may repeat itself in a tenth of the records."""
@@ -54,7 +67,7 @@ class Survey:
     """What ``seen`` records of a source hold; ``bad`` are the errors of those that could not be read.
 
     ``id_from``, ``repeated_ids`` and ``title`` are what suits them of the settings of those names; ``records`` are the
-    sample itself.
+    sample itself, ``notes`` what its reader detected.
     """
 
     source: str
@@ -74,16 +87,13 @@ class Survey:
 
     @property
     def texts(self) -> list[str]:
-        """Fields to search in: those of text, or else labels, which then are searched and filtered on."""
-        labels = [
-            view.name for view in self.fields if view.kind in _LABELS and view.role in {Role.KEYWORD, Role.STORED}
-        ]
-        return self.names(Role.TEXT) or [name for name in labels if name not in self.addresses]
-
-    @property
-    def addresses(self) -> list[str]:
-        """Fields of URLs."""
-        return [view.name for view in self.fields if view.reason == ADDRESSES]
+        """Fields to search in: those of text, and labels too where many records have no text."""
+        texts = self.names(Role.TEXT)
+        without = sum(not any(values_at(record.values, name) for name in texts) for record in self.records)
+        if texts and without <= _FEW * len(self.records):
+            return texts
+        labels = [view for view in self.fields if view.kind in _LABELS and view.role in {Role.KEYWORD, Role.STORED}]
+        return texts + [view.name for view in labels if view.reason not in {ADDRESSES, FEW_LETTERS}]
 
     @property
     def languages(self) -> Mapping[str, float]:
@@ -156,11 +166,23 @@ def _columns(sampled: Iterable[Mapping[str, Any]], prefix: str = "") -> list[Col
                 columns.setdefault(name, Column(prefix + name)).values.append(value)
     flat: list[Column] = []
     for column in columns.values():
-        if column.all(lambda value: isinstance(value, dict)) and not is_sparse(column):
+        if column.all(_is_list_of_objects):
+            flat += _columns(map(_merged, column.values), f"{column.name}.")
+        elif column.all(lambda value: isinstance(value, dict)) and not is_sparse(column):
             flat += _columns(column.values, f"{column.name}.")
         else:
             flat.append(column)
     return flat
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _merged(objects: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The values of a list of objects by their names: that is how they are filtered on."""
+    names = dict.fromkeys(name for item in objects for name in item)
+    return {name: [item[name] for item in objects if item.get(name) not in (None, "", [], {})] for name in names}
 
 
 def _views(columns: Sequence[Column], identity: _Identity, seen: int, title: str | None) -> list[FieldView]:
@@ -242,6 +264,8 @@ def _may_be_id(column: Column, columns: Sequence[Column]) -> bool:
     if id_rank(column.name) is not None:
         return True
     found = judged(column)
+    if is_name(column.name):
+        return False
     if found.role in {Role.DATE, Role.BOOLEAN} or found.html or title_rank(column.name):
         return False
     return column is columns[0] or (found.role == Role.STORED and any(map(str.isdigit, str(column.values[0]))))

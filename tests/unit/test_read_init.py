@@ -269,3 +269,32 @@ def test_whatever_the_data_the_settings_are_valid(tmp_path_factory, rows):
     target.write_text(settings_text(seen), encoding="utf-8")
     settings = load_settings(target, {}, {})
     assert list(settings.documents.keyword) == seen.names(Role.KEYWORD)
+
+
+def test_the_settings_are_tried_before_they_are_written(tmp_path, run):
+    """What would be left out is counted, and the next command allows for it; passages are counted too."""
+    path = tmp_path / "a.jsonl"
+    lines = [{"_id": n, "text": f"the words of number {n} " * 40, "pages": n} for n in range(20)]
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in [*lines, {"_id": 20, "pages": 1}]) + b"{\n")
+    result = run(path)
+    assert "Tried: 20 of 21 records make documents, about 20 passages." in result.output
+    assert "1 without a text would be left out." in result.output
+    assert "--skip-bad bad-records.jsonl --max-bad 19%" in result.output  # twice 2 / 22, rounded up
+
+
+def test_settings_that_cannot_work_are_not_written(tmp_path, run):
+    """Numbers alone cannot be searched."""
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    result = run(path)
+    assert isinstance(result.exception, SourceError)
+    assert "no field holds text to search in. It has: a (number), b (number)" in str(result.exception)
+    assert not (tmp_path / "hybrid-search.toml").exists()
+
+
+def test_json_says_what_was_decided_and_tried(products, run):
+    """For programs that read it instead of the table."""
+    seen = json.loads(run(products, "--json").stdout)
+    assert (seen["id_from"], seen["repeated_ids"], seen["title"], seen["bad"]) == ("field", "refuse", "title", 0)
+    assert (seen["tried"]["documents"], seen["tried"]["refused"], seen["tried"]["notes"]) == (30, [], [])
+    assert {field["name"]: field["lenient"] for field in seen["fields"]}["price"] is False
