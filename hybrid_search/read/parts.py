@@ -65,5 +65,5 @@ def _without_companions(parts: dict[str, Files], folder: Path, left_out: LeftOut
             kept[kind] = rest
     if len(kept) != 1:
         return parts
-    left_out.reasons.update(aside.reasons)
+    left_out.take(aside)
     return kept

@@ -66,6 +66,11 @@ class LeftOut:
         """Count a file, or a folder with all that is in it."""
         self.reasons.setdefault(reason, Counter())[name] += 1
 
+    def take(self, others: LeftOut) -> None:
+        """Count what others have counted."""
+        for reason, names in others.reasons.items():
+            self.reasons.setdefault(reason, Counter()).update(names)
+
     def note(self, folder: Path, on_note: OnNote) -> None:
         """Say what was left out, if anything was."""
         if self.reasons:
