@@ -123,6 +123,17 @@ def test_an_object_without_end_does_not_fill_the_memory(read, monkeypatch):
         read(json.dumps([{"a": "x" * 1_000_000}]))
 
 
+DEEP = {"arrays": "[" * 200_000, "objects": '{"a":' * 100_000, "hidden": '["]",' * 100_000}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_what_is_nested_without_end_does_not_fill_the_memory(read, text):
+    """A parser that keeps the path of each level needs the square of their number: 200 KB took all there was."""
+    with pytest.raises(SourceError, match="nested deeper than 1,000 levels"):
+        read(text)
+    assert len(read(json.dumps([{"a": "[" * 5_000, "b": [[{}]] * 3_000}]))) == 1
+
+
 HOLDER = {"meta": {"n": 2}, "data": {"rows": [{"id": 1}, {"id": 2}]}, "tags": [{"t": 1}]}
 
 
@@ -230,9 +241,10 @@ HIT = {"_index": "i", "_type": "_doc", "_id": "h1", "_score": 1.0, "_source": {"
         json.dumps(HIT),
         json.dumps([HIT]),
         json.dumps({"took": 1, "hits": {"hits": [HIT]}}),
+        json.dumps({"hits": {"hits": [HIT]}}, indent=1),
         json.dumps({"_scroll_id": "x", "took": 1, "hits": {"total": {"value": 1}, "hits": [HIT]}}, indent=2),
     ],
-    ids=["elasticdump", "array", "response", "scroll"],
+    ids=["elasticdump", "array", "response", "printed", "scroll"],
 )
 def test_hits_give_their_documents(read, text):
     """Elasticdump's lines, arrays of hits, answers to searches and scrolls; the id stands beside the document."""
@@ -276,5 +288,8 @@ def test_an_export_of_the_console_is_read(read):
             "is read as an export of the Kibana console",
             "requests that index no document were passed over: 2",
         ]
+    text = "POST office hours are from 9 to 5"
+    for name in ("b.txt", "b.md"):
+        assert [values["text"] for values in read(text, name)] == [text]
     with pytest.raises(RecordError, match=r"a\.json:2: broken JSON"):
         read("PUT i/_doc/1\n{broken}")
