@@ -153,6 +153,27 @@ def test_one_object_that_holds_the_rows_asks_where(read, indent):
         read(text, records_path="data.nothing")
 
 
+FRAMES = {
+    "columns": {"id": {"0": 1, "1": 2}, "t": {"0": "x", "1": None}},
+    "index": {"0": {"id": 1, "t": "x"}, "1": {"id": 2, "t": None}},
+    "split": {"columns": ["id", "t"], "index": [0, 1], "data": [[1, "x"], [2, None]]},
+}
+
+
+@pytest.mark.parametrize("orient", FRAMES)
+@pytest.mark.parametrize("indent", [None, 4])
+def test_frames_of_pandas_give_their_rows(read, orient, indent):
+    """``to_json`` without ``orient="records"``: one object, which is no document."""
+    assert read(json.dumps(FRAMES[orient], indent=indent)) == [{"id": 1, "t": "x"}, {"id": 2, "t": None}]
+    assert read.notes[-1] == "is read as a frame of pandas, row by row"
+
+
+def test_one_object_that_is_no_frame_is_a_record(read):
+    """Objects inside it whose keys differ, or are no row labels."""
+    for values in ({"a": {"x": 1}, "b": {"y": 2}}, {"a": {"0": 1}, "b": {"1": 2}}, {"columns": 1, "data": 2}):
+        assert read(json.dumps(values)) == [values]
+
+
 def test_objects_by_their_keys_get_them_as_ids(read):
     """Lists inside lists are reached too."""
     assert read('{"items": {"k1": {"a": 1}, "k2": {"_id": 7}}}', records_path="items") == [

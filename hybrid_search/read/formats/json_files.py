@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 from hybrid_search.errors import SourceError
 from hybrid_search.read.encodings import encoding_of
 from hybrid_search.read.formats.bulk import read_bulk, read_console, unwrapped
+from hybrid_search.read.formats.frames import rows_of_frame
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_layout import Layout, is_response, layout_of
 from hybrid_search.read.formats.json_values import path_in, read_items, read_named
@@ -91,8 +92,13 @@ def _may_be_container(given: InputFile, layout: Layout) -> bool:
 
 
 def _checked(found: RawRecords, given: InputFile) -> Iterator[RawRecord]:
-    """The records, unless there is only one, which holds a list of objects: those are the records, nearly always."""
+    """The records, unless there is only one, which holds all: a frame, or a list of objects, whose name is asked for."""
     first = list(islice(found, 2))
+    rows = rows_of_frame(first[0].values) if len(first) == 1 else None
+    if rows is not None:
+        given.on_note(f"{given.place}: is read as a frame of pandas, row by row")
+        yield from (RawRecord(row, f"{given.place} record {number}") for number, row in enumerate(rows, 1))
+        return
     lists = _lists_of_objects(first[0].values) if len(first) == 1 else {}
     if lists:
         name, size = max(lists.items(), key=lambda item: item[1])
