@@ -92,7 +92,7 @@ def _may_be_container(given: InputFile, layout: Layout) -> bool:
 
 
 def _checked(found: RawRecords, given: InputFile) -> Iterator[RawRecord]:
-    """The records, unless there is only one, which holds all: a frame, or a list of objects, whose name is asked for."""
+    """The records, unless there is only one that holds all: a frame, or a list of objects, whose name is asked for."""
     first = list(islice(found, 2))
     rows = rows_of_frame(first[0].values) if len(first) == 1 else None
     if rows is not None:
