@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,6 +37,7 @@ class LeftOut:
         self._empty = 0
         self._first: str | None = None
         self._notes: dict[str, None] = {}
+        self._lock = threading.Lock()
 
     def note(self, text: str) -> None:
         """Keep what a reader says, once."""
@@ -45,8 +47,9 @@ class LeftOut:
         """Count a record without text; raise any other error."""
         if not isinstance(error, EmptyTextError):
             raise naming_skip_bad(error)
-        self._empty += 1
-        self._first = self._first or error.where
+        with self._lock:
+            self._empty += 1
+            self._first = self._first or error.where
 
     def begin_again(self) -> None:
         """The records are read once more."""

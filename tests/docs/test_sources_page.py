@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from kinds import KINDS
 
+from hybrid_search.read.formats.registry import FORMATS, SUFFIXES
 from hybrid_search.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
@@ -49,3 +50,14 @@ def test_the_tests_that_the_page_names_are_there():
     tests = Path(__file__).parents[1]
     for name in re.findall(r"`((?:unit|contract)/\w+\.py)`", PAGE):
         assert (tests / name).is_file()
+
+
+def test_every_format_is_in_the_table_with_its_suffixes():
+    """The table names what the registry reads, and nothing else; office documents are shown by the usual ones."""
+    table = section("Formats").partition("| | |")[0]
+    named = [name for cell in cells(table, 0) for name in re.findall(r"`([a-z]+)`", cell)]
+    assert named == list(FORMATS)
+    suffixes = {suffix for cell in cells(table, 1) for suffix in re.findall(r"`(\.\w+)`", cell)}
+    assert suffixes <= set(SUFFIXES)
+    unusual = {".text", ".markdown", ".sqlite3", ".db3"}
+    assert set(SUFFIXES) - suffixes <= unusual

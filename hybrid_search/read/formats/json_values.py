@@ -89,7 +89,7 @@ def _translated(found: Iterable[Any], place: str) -> Iterator[Any]:
     try:
         for number, value in enumerate(found, 1):  # noqa: B007 used where the next one is broken
             yield value
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, ValueError) as error:  # of encodings, and of what is nested too deep
         what = f"broken JSON after record {number:,}: {' '.join(str(error).split())}"
         remedy = "What follows cannot be read: mend it, or write JSON lines, of which single ones can be skipped"
         raise SourceError(what, where=place, remedy=remedy) from None
