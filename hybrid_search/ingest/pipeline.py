@@ -11,7 +11,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, count, refresh
 from hybrid_search.engine.layout import LOAD, SOURCE
 from hybrid_search.engine.names import check_target
-from hybrid_search.errors import IngestError, counted
+from hybrid_search.errors import IngestError, RepeatedIdError, counted
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.patience import patient
@@ -125,6 +125,20 @@ def distrust(journal: Journal | None, load: Load) -> None:
     written = [{"term": {SOURCE: load.source.name}}, {"terms": {LOAD: [*journal.passages]}}]
     if count(connection, index, {"bool": {"filter": written}}) < journal.passages.total():
         journal.begin_anew("the index, which has lost documents that were settled")
+
+
+@contextmanager
+def doubting(journal: Journal | None) -> Iterator[None]:
+    """End the word of a journal when an id comes twice: one document may have replaced another that it calls settled.
+
+    Only needed where settled documents are read again; else the comparison sees it before anything is written.
+    """
+    try:
+        yield
+    except RepeatedIdError:
+        if journal is not None:
+            journal.begin_anew("an id that was given twice")
+        raise
 
 
 def withheld(report: IngestReport) -> IngestError:

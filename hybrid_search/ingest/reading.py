@@ -17,7 +17,8 @@ from hybrid_search.read.splits import Split, lines_before
 from hybrid_search.records import Document, ResumePoint
 
 Numbered = Batch[tuple[int, Document]]
-Seen = Callable[[str], object]
+Seen = Callable[[str], bool]
+"""Takes an id; False when it came before."""
 Read = Callable[[Split, ResumePoint | None], Iterator[Document]]
 """Gives the documents of a split behind a place."""
 
@@ -53,9 +54,9 @@ class Stream:
     def batches(self, seen: Seen) -> Iterator[Numbered]:
         """All of them but those that are ``done``."""
 
-        def settled(id_: str) -> None:
+        def settled(id_: str) -> bool:
             self.again += 1
-            seen(id_)
+            return seen(id_)
 
         return numbered(self._counted(), self._done, settled)
 
@@ -155,10 +156,10 @@ class Splits:
             self._ended(number, end)
 
     def _settled(self, seen: Seen) -> Seen:
-        def settled(id_: str) -> None:
+        def settled(id_: str) -> bool:
             with self._lock:
                 self.again += 1
-            seen(id_)
+            return seen(id_)
 
         return settled
 

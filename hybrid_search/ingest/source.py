@@ -32,7 +32,7 @@ from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.options import SourceOptions, place_of, source_name
 from hybrid_search.ingest.patience import patient
-from hybrid_search.ingest.pipeline import distrust, running
+from hybrid_search.ingest.pipeline import distrust, doubting, running
 from hybrid_search.ingest.reading import Reading, Splits, Stream
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.checks import both_places
@@ -193,8 +193,10 @@ class Opened:
                 notes = files.notes()
                 journal, reading = files.journal, self._reading(splits, files, load.options.readers)
                 resumed = 0 if journal is None else journal.settled_documents
-                with both_places(self.again if splits is not None else lambda: iter(self._first)):
-                    load.run(reading, lease, resumed=resumed, all_read=self._reads_all(journal))
+                whole = self._reads_all(journal)
+                again = self.again if splits is not None else lambda: iter(self._first)
+                with both_places(again), doubting(journal if whole else None):
+                    load.run(reading, lease, resumed=resumed, all_read=whole)
                 if self._what.limit is None:
                     since = min([lease.load, *load.ledger.resumed])
                     lease.read_whole(place_of(source), load.documents, since=since)

@@ -13,6 +13,7 @@ from test_ingest_resume import documents_of, noting
 
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.files import LoadFiles
+from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.source import SourceOptions, index_source
 from hybrid_search.read.splits import plan_splits
@@ -147,6 +148,33 @@ def test_an_id_in_two_splits_is_found(loading, tmp_path, readers):
         loading(readers=readers)
     with pytest.raises(RecordError, match=rf"{path}:{COUNT + 1}: the id 'd1000' has come before, at {path}:1\."):
         loading(readers=readers)
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_an_id_that_a_changed_split_takes_from_a_settled_one_is_found(loading, tmp_path, sync):
+    """The fourth line gets the id of the settled 151st; once it is its own again, no text of the other is left."""
+    path = tmp_path / "source.jsonl"
+    write(path)
+    loading(stop=250)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], lines[3].replace("d1003", "d1150"), *lines[4:]]))
+    what = SourceOptions(sync=sync, max_removed=Limit(None))
+    with pytest.raises(RecordError, match=rf"{path}:151: the id 'd1150' has come before, at {path}:4\."):
+        loading(what=what)
+    path.write_text("".join(lines))
+    assert loading(what=what).documents == COUNT
+    assert loading.verify().is_equal
+
+
+def test_an_id_that_is_taken_from_a_settled_document_is_kept_where_bad_records_are(loading, tmp_path):
+    """The settled document is replaced by the one that comes before it, and is in the file of bad records."""
+    path, bad = tmp_path / "source.jsonl", tmp_path / "bad.jsonl"
+    write(path)
+    loading(stop=250, skip_bad=bad)
+    path.write_text(path.read_text().replace("d1003", "d1150", 1))
+    report = loading(skip_bad=bad)
+    assert report.skipped == 1
+    assert f"{path}:151" in bad.read_text()
 
 
 def test_a_table_goes_on_behind_its_rows(loading, tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ def test_documents_are_numbered_and_those_done_left_out():
     done, seen = Intervals(), []
     done.add(0, 10)
     done.add(200, 201)
-    batches = list(numbered(documents(300), done, seen.append))
+    batches = list(numbered(documents(300), done, lambda id_: seen.append(id_) is None))
     assert [(batch.first, batch.end) for batch in batches] == [
         (0, 10 + BATCH_DOCUMENTS),
         (10 + BATCH_DOCUMENTS, 10 + 2 * BATCH_DOCUMENTS + 1),

@@ -30,10 +30,11 @@ class Numbers(Protocol):
 
 
 def numbered(
-    documents: Iterable[Document], done: Numbers, seen: Callable[[str], object], start: int = 0, split: int = 0
+    documents: Iterable[Document], done: Numbers, seen: Callable[[str], bool], start: int = 0, split: int = 0
 ) -> Iterator[Batch[tuple[int, Document]]]:
     """Number the documents of a split from ``start`` and group those that are not ``done``, whose ids ``seen`` takes.
 
+    One that is done and whose id came before in this run, so that ``seen`` says False, is handed on: the check says so.
     An error of the source comes with the batch of the documents before it.
     """
     first, end, characters = start, start, 0
@@ -43,8 +44,7 @@ def numbered(
     try:
         for end, document in enumerate(documents, start + 1):
             at = document.position
-            if end - 1 in done:
-                seen(document.id)
+            if end - 1 in done and seen(document.id):
                 continue
             items.append((end - 1, document))
             characters += len(document.text)
