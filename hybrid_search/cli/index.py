@@ -102,7 +102,7 @@ def index(
     )
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
-    _check_sources(source, what, {**own, "--recreate": recreate or None})
+    _check_sources(source, index, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
     settings = settings_of(settings_file, url, overrides)
     check_models(settings)
@@ -124,10 +124,12 @@ def _print_plans(
         raise_if_refused(plan, index, what, skips_bad=own.skip_bad is not None)
 
 
-def _check_sources(sources: list[str], what: SourceOptions, own: Mapping[str, object]) -> None:
+def _check_sources(sources: list[str], index: str, what: SourceOptions, own: Mapping[str, object]) -> None:
     """Each source can be loaded so; of several none has options of its ``own``, and each its own name."""
+    from hybrid_search.engine.names import check_name
     from hybrid_search.ingest.source import source_name
 
+    check_name(index)
     for source in sources:
         what.check(source)
         check_source(source, what.format)
