@@ -40,7 +40,10 @@ class DocumentSettings(Section, frozen=True):
 
 
 class ChunkingSettings(Section, frozen=True):
-    """Passages: at most ``max_tokens`` (None: the encoder's limit), ``overlap`` tokens shared by neighbours."""
+    """Passages: at most ``max_tokens`` tokens, of which neighbours share ``overlap``.
+
+    ``max_tokens`` None is the models' own limit; where they have none (``sparse.model = "idf"`` alone), 8,192.
+    """
 
     max_tokens: int | None = None
     overlap: int = 32
