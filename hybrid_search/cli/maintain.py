@@ -109,13 +109,14 @@ def delete(
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.layout import DOC_ID
+    from hybrid_search.engine.names import refuse_patterns
     from hybrid_search.ingest.maintain.remove import Limit, delete_where, matching_documents
     from hybrid_search.ingest.patience import patient
 
     if bool(ids) == (query is not None):
         raise SettingsError("give either ids or --query", where="delete")
     try:
-        indices.refuse_patterns(index)
+        refuse_patterns(index)
     except RequestRefusedError as error:
         raise SettingsError(error.what, where="delete", remedy=error.remedy) from None
     limit = Limit.parse(max_removed)
