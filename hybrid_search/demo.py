@@ -23,9 +23,8 @@ from hybrid_search.search import SearchClient
 from hybrid_search.settings import DocumentSettings, EngineSettings, RerankSettings, Settings, SparseSettings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from hybrid_search.encode.protocols import TextEncoder
+    from hybrid_search.printed.console import Console
 
 INDEX = "python-docs"
 QUESTIONS = (
@@ -72,7 +71,7 @@ def _local_url(console: Console) -> str:
     from hybrid_search.engine import local
 
     node = local.up()
-    console.print(f"OpenSearch {node.version} answers at [bold]{node.url}[/] (log: {node.log})")
+    _say(console, f"OpenSearch {node.version} answers at ", (node.url, "bold"), f" (log: {node.log})")
     return node.url
 
 
@@ -95,22 +94,27 @@ def _index(documents: Sequence[Document], connection: Connection, encoder: TextE
 
 def _print_models(console: Console) -> None:
     console.rule(f"hybrid-search {version('hybrid-search')}")
-    console.print(
-        f"Dense leg: [cyan]{SETTINGS.dense.model}[/]; sparse leg: [magenta]{SETTINGS.sparse.model}[/], a small head on"
-        f" the same forward pass; reranker: [bold]{SETTINGS.rerank.model}[/] interaction of the same model's tokens."
-        "\nAll of them work without a model hub; stronger models are named in docs/models.md."
-    )
+    dense, sparse, reranker = SETTINGS.dense.model, SETTINGS.sparse.model, SETTINGS.rerank.model
+    _say(console, "Dense leg: ", (dense, "cyan"), "; sparse leg: ", (sparse, "magenta"), ", a small head on the same")
+    _say(console, "forward pass; reranker: ", (reranker, "bold"), " interaction of the same model's tokens.")
+    console.print("All of them work without a model hub; stronger models are named in docs/models.md.")
 
 
 def _print_load(console: Console, report: IngestReport) -> None:
     source = f"documents about Python {platform.python_version()}'s standard library"
     if report.indexed == 0:
-        console.print(f"{report.documents:,} {source} are in the index [bold]{INDEX}[/] already")
+        _say(console, f"{report.documents:,} {source} are in the index ", (INDEX, "bold"), " already")
         return
-    console.print(
-        f"{report.indexed:,} {source} indexed in {report.wall:.0f} s as {report.passages:,} passages"
-        f" ({report.documents_per_second:.0f} documents/s) into [bold]{INDEX}[/]"
-    )
+    speed = f"({report.documents_per_second:.0f} documents/s)"
+    took = f"indexed in {report.wall:.0f} s as {report.passages:,} passages {speed} into "
+    _say(console, f"{report.indexed:,} {source} {took}", (INDEX, "bold"))
+
+
+def _say(console: Console, *parts: str | tuple[str, str]) -> None:
+    """A line of texts, some with a style."""
+    from rich.text import Text
+
+    console.print(Text.assemble(*parts))
 
 
 def _print_result(console: Console, result: SearchResult) -> None:

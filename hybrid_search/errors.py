@@ -4,7 +4,8 @@ HybridSearchError                 exit status 1: something failed
 ├── InputError                    exit status 2: what the caller gave is wrong
 │   ├── SettingsError             a settings file, environment variable or flag
 │   ├── SourceError               a source of documents that cannot be read
-│   ├── RecordError               one record of a source: a broken line, an empty text, a bad id or vector
+│   ├── RecordError               one record of a source: a broken line, a bad id or vector
+│   │   └── EmptyTextError        one without text, which a load leaves out and counts
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 ├── MissingExtraError             a library of an optional extra is not installed
 ├── ModelError                    a model that cannot be found, loaded or trusted
@@ -12,6 +13,7 @@ HybridSearchError                 exit status 1: something failed
 │   └── ModelTimeoutError         it did not answer in the time that the caller gave
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
+├── OutputError                   standard output is closed, full, or has no reader any more
 ├── AliasMovedError               another index answered than the one that was opened under this name
 └── EngineError                   the cluster
     ├── EngineUnreachableError    nothing answers at the address
@@ -76,6 +78,10 @@ class RecordError(InputError):
     """One record of a source is broken; ``where`` names the file and line, or the document."""
 
 
+class EmptyTextError(RecordError):
+    """One record of a source has no text, so that nothing could find it; a load leaves it out and counts it."""
+
+
 class QueryError(InputError):
     """A query that no engine should be asked: empty, k out of range, an unknown leg or field."""
 
@@ -105,6 +111,10 @@ class IngestError(HybridSearchError):
 
 class LocalNodeError(HybridSearchError):
     """The local node cannot be brought, started or stopped."""
+
+
+class OutputError(HybridSearchError):
+    """Standard output is closed, full, or has no reader any more."""
 
 
 class AliasMovedError(HybridSearchError):

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from hybrid_search.errors import RecordError
-from hybrid_search.records import IndexSchema
+from hybrid_search.readings import amount_in, boolean_in, compact_date, is_missing, parts_of, written_date
+from hybrid_search.records import FieldReading, IndexSchema
 
 MAX_KEYWORD_BYTES = 32_766
 """Lucene's limit for one term; both engines refuse the whole document for a longer one."""
@@ -38,7 +39,7 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
 
 
 def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
-    """Every value of a field that is not null: of names with dots, of objects, and of all items of lists on the way."""
+    """Every value of a field that is there: of names with dots, of objects, and of all items of lists on the way."""
     values = _flat(record[path]) if path in record else []
     for head, rest in _splits(path):
         for inner in _flat(record.get(head)):
@@ -54,18 +55,23 @@ def _splits(path: str) -> tuple[tuple[str, str], ...]:
 
 
 def _flat(value: Any) -> list[Any]:
-    """All that is in a list and the lists within, but nulls, in order; a value that is no list is itself."""
+    """All that is in a list and the lists within, but nulls and NaN, in order; a value that is no list is itself."""
     if not isinstance(value, list | tuple):
-        return [] if value is None else [value]
+        return [] if _is_none(value) else [value]
     found: list[Any] = []
     pending = [value]
     while pending:
         item = pending.pop()
         if isinstance(item, list | tuple):
             pending.extend(reversed(item))
-        elif item is not None:
+        elif not _is_none(item):
             found.append(item)
     return found
+
+
+def _is_none(value: Any) -> bool:
+    """Whether a value is missing: null, or the NaN that stands for it in columns of numbers."""
+    return value is None or (type(value) is float and value != value)  # noqa: PLR0124 only NaN differs from itself
 
 
 def put(record: dict[str, Any], path: str, value: Any) -> None:
@@ -90,32 +96,35 @@ def keyword(value: Any) -> Any:
     return value
 
 
-def number(value: Any) -> int | float:
-    """A finite number; text that holds one is read."""
+def number(value: Any, decimal: str = ".") -> int | float:
+    """A finite number; text that holds one is read, also with signs of money and separators of thousands."""
     if isinstance(value, str):
-        value = _number_in(value.strip())
+        value = _number_in(value.strip(), decimal)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError("a finite number")
     return value if isinstance(value, float) or -(2**63) <= value < 2**64 else float(value)
 
 
-def _number_in(text: str) -> int | float | None:
+def _number_in(text: str, decimal: str) -> int | float | None:
     """The number that a text holds, None for other text; underscores are Python's, not a number's."""
-    for kind in (int, float):
+    for kind in (int, float) if decimal == "." else (int,):
         try:
             return None if "_" in text else kind(text)
         except ValueError:
             continue
-    return None
+    return amount_in(text, decimal)
 
 
-def moment(value: Any) -> str | int:
+def moment(value: Any, order: str | None = None) -> str | int:
     """An ISO-8601 date in the form that both engines parse, or epoch milliseconds.
 
-    ``2024``, ``2024-05``, ``20240517``, ``2024-05-17 10:00`` are all taken and written in the extended form.
+    ``2024``, ``2024-05``, ``20240517``, ``2024-05-17 10:00``, ``17.05.2024`` and ``May 17, 2024`` are all taken and
+    written in the extended form; ``order`` is what comes first in ``05/07/2024``, ``day`` or ``month``.
     """
     if isinstance(value, str) and not _PARTIAL_DATE.fullmatch(value):
-        value = _date_in(value.strip())
+        value = _date_in(value.strip(), order)
+    elif type(value) is int:
+        value = compact_date(str(value)) or value
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("an ISO-8601 date or epoch milliseconds")  # noqa: TRY004 one exception for type and value
     if isinstance(value, int) and abs(value) in _SECONDS:
@@ -123,26 +132,43 @@ def moment(value: Any) -> str | int:
     return value
 
 
-def _date_in(text: str) -> str | int | None:
+def _date_in(text: str, order: str | None) -> str | int | None:
     """A date as the engines write it, None for a text that holds none."""
     for parse in (date.fromisoformat, datetime.fromisoformat):
         try:
             return parse(text).isoformat()
         except ValueError:
             continue
-    return int(text) if re.fullmatch(r"-?\d{9,}", text) else None
+    return int(text) if re.fullmatch(r"-?\d{9,}", text) else written_date(text, order)
 
 
 ROLES: Mapping[str, Callable[[Any], Any]] = {"keyword": keyword, "number": number, "date": moment}
+PLAIN = FieldReading()
 
 
-def check(value: Any, field: str, role: str) -> None:
-    """Raise RecordError for a value of a field to filter on that is not what the role asks for."""
+def read_value(value: Any, kind: str, reading: FieldReading = PLAIN) -> Any:
+    """One value as the engine takes it; ValueError says what else it was."""
+    if kind == "number":
+        return number(value, reading.decimal)
+    if kind == "date":
+        return moment(value, reading.date_order)
+    if not reading.boolean:
+        return keyword(value)
+    found = boolean_in(value)
+    if found is None:
+        raise ValueError("yes or no, true or false, 1 or 0")
+    return found
+
+
+def check(value: Any, field: str, role: str, reading: FieldReading = PLAIN) -> None:
+    """Raise RecordError for a value of a field to filter on that is not what the role asks for, unless it may be."""
     try:
-        ROLES[role](value)
+        for part in () if reading.lenient else parts_of(value, reading.separator):
+            if not _says_none(part, role):
+                read_value(part, role, reading)
     except ValueError as error:
         what = f"the {role} field {field!r} must be {error}, got {value!r:.60}"
-        remedy = f"Correct it, or leave the field out of documents.{role}"
+        remedy = f"Correct it, or leave the field out of documents.{'boolean' if reading.boolean else role}"
         raise RecordError(what, remedy=remedy) from None
 
 
@@ -157,17 +183,40 @@ def _kinds(keyword: tuple[str, ...], number: tuple[str, ...], date: tuple[str, .
     return MappingProxyType({name: kind for kind, names in named.items() for name in names})
 
 
+def described_kinds(schema: IndexSchema) -> dict[str, str]:
+    """The same with how the values are read, for people and for comparisons: ``number (decimal=',', lenient)``."""
+    return {
+        name: f"{kind} ({said})" if (said := described(schema.readings.get(name, PLAIN))) else kind
+        for name, kind in filter_kinds(schema).items()
+    }
+
+
+def described(reading: FieldReading) -> str:
+    """What of a reading is not plain, in words."""
+    pairs = [(name, getattr(reading, name)) for name in FieldReading.__dataclass_fields__]
+    unusual = [(name, value) for name, value in pairs if value != getattr(PLAIN, name)]
+    return ", ".join(name if value is True else f"{name}={value!r}" for name, value in unusual)
+
+
 def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
     """What is written to filter on, by the user's names: one value, or a list where there are several.
 
     Keywords are written in Unicode's composed form (NFC), in which they are also asked for.
     """
-    found = {name: [_written(v, kind) for v in values_at(fields, name)] for name, kind in filter_kinds(schema).items()}
+    found = {name: _written_of(fields, name, kind, schema) for name, kind in filter_kinds(schema).items()}
     return {name: values[0] if len(values) == 1 else values for name, values in found.items() if values}
 
 
+def _written_of(fields: Mapping[str, Any], name: str, kind: str, schema: IndexSchema) -> list[Any]:
+    reading = schema.readings.get(name)
+    if reading is None:
+        values = [value for value in values_at(fields, name) if not _says_none(value, kind)]
+        return [_written(taken(value, kind), kind) for value in values]
+    parts = [part for value in values_at(fields, name) for part in parts_of(value, reading.separator)]
+    return [_written(taken(part, kind, reading), kind) for part in parts if not _left_out(part, kind, reading)]
+
+
 def _written(value: Any, kind: str) -> Any:
-    value = taken(value, kind)
     if kind == "keyword" and isinstance(value, str):
         return value if value.isascii() else unicodedata.normalize("NFC", value)
     if isinstance(value, float) and kind == "number" and 2**53 <= abs(value) < 2**63:
@@ -175,12 +224,46 @@ def _written(value: Any, kind: str) -> Any:
     return value
 
 
-def taken(value: Any, kind: str) -> Any:
+def taken(value: Any, kind: str, reading: FieldReading = PLAIN) -> Any:
     """A value as the engine takes it; what it cannot be made of is left as it is, for the engine to refuse."""
     try:
-        return ROLES[kind](value)
+        return read_value(value, kind, reading)
     except ValueError:
         return value
+
+
+def _left_out(value: Any, kind: str, reading: FieldReading) -> bool:
+    """Whether a value is stored and not filtered on."""
+    if _says_none(value, kind):
+        return True
+    if not reading.lenient:
+        return False
+    try:
+        read_value(value, kind, reading)
+    except ValueError:
+        return True
+    return False
+
+
+def _says_none(value: Any, kind: str) -> bool:
+    """Whether a text says that there is no number or date; a label may be such a word."""
+    return kind != "keyword" and is_missing(value)
+
+
+def strays(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, list[Any]]:
+    """The values, by field, that are stored and not filtered on because they cannot be read; words for none are not."""
+    kinds = filter_kinds(schema)
+    found = {
+        name: [
+            part
+            for value in values_at(fields, name)
+            for part in parts_of(value, reading.separator)
+            if _left_out(part, kinds[name], reading) and not is_missing(part)
+        ]
+        for name, reading in schema.readings.items()
+        if reading.lenient and name in kinds
+    }
+    return {name: values for name, values in found.items() if values}
 
 
 def with_taken_values(fields: Mapping[str, Any], schema: IndexSchema) -> Mapping[str, Any]:

@@ -22,15 +22,17 @@ from typing import Any
 from hybrid_search import fields
 from hybrid_search.engine.layout import exact_path, field_path
 from hybrid_search.errors import QueryError
-from hybrid_search.fields import filter_kinds
+from hybrid_search.fields import PLAIN, filter_kinds
 from hybrid_search.filter_numbers import equals, needs_exact, one_of, within
 from hybrid_search.filter_syntax import Junction, Negation, Tree, tree
+from hybrid_search.readings import boolean_in
 from hybrid_search.records import IndexSchema
 
 _BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 _UNITS = {4: "y", 7: "M", 10: "d"}
 """What a date of so many characters (2024, 2024-12, 2024-12-31) is rounded to."""
 
+_LEAST_MILLISECONDS = 10**11
 _SECONDS_OF_OFFSET = re.compile(r"[+-]\d\d:\d\d:\d\d")
 MOST_VALUES = 65_536
 """``index.max_terms_count`` of both engines."""
@@ -251,7 +253,7 @@ def _equal(field: str, values: Collection[Value], schema: IndexSchema) -> list[d
     """Clauses of which one holds where the field has one of the values."""
     path, kind = _path_and_kind(field, schema)
     if kind == "date":
-        days = dict.fromkeys(_date(field, value) for value in values)
+        days = dict.fromkeys(_date(field, value, schema) for value in values)
         return [{"range": {path: {"gte": day, "lte": day}}} for day in days]
     if kind == "number":
         numbers = [_number(field, value, schema) for value in values]
@@ -263,7 +265,7 @@ def _within(field: str, bounds: Mapping[str, Value], schema: IndexSchema) -> lis
     """Clauses of which one holds where the field has a value within the bounds."""
     path, kind = _path_and_kind(field, schema)
     if kind == "date":
-        return [{"range": {path: {name: _date(field, bound) for name, bound in bounds.items()}}}]
+        return [{"range": {path: {name: _date(field, bound, schema) for name, bound in bounds.items()}}}]
     numbers = {name: _number(field, bound, schema) for name, bound in bounds.items()}
     return within(numbers, path, exact_path(field, schema) or path)
 
@@ -295,9 +297,12 @@ def _kind(field: str, schema: IndexSchema) -> str:
 
 
 def _keyword(field: str, value: Value, schema: IndexSchema) -> str:
-    """As it is written: composed, which layout 1 did not do."""
+    """As it is written: composed, which layout 1 did not do; a word for yes or no as what it says."""
+    reading = schema.readings.get(field, PLAIN)
+    if reading.boolean and boolean_in(value) is None:
+        raise QueryError(f"{_shown(value)} is neither yes nor no", where=field, remedy="Write true or false")
     try:
-        read = fields.keyword(value)
+        read = fields.read_value(value, "keyword", reading)
         text = str(read).lower() if isinstance(read, bool) else str(read)
         text.encode()
     except UnicodeEncodeError:
@@ -309,7 +314,7 @@ def _keyword(field: str, value: Value, schema: IndexSchema) -> str:
 
 def _number(field: str, value: Value, schema: IndexSchema) -> int | float:
     try:
-        number = fields.number(value)
+        number = fields.number(value, schema.readings.get(field, PLAIN).decimal)
     except ValueError:
         raise QueryError(f"{_shown(value)} is no number", where=field) from None
     if schema.layout == 1 and isinstance(number, int) and needs_exact(number):
@@ -318,25 +323,28 @@ def _number(field: str, value: Value, schema: IndexSchema) -> int | float:
     return number
 
 
-def _date(field: str, value: Value) -> str:
+def _date(field: str, value: Value, schema: IndexSchema) -> str | int:
     """A moment as it is; a year, month or day as date math that the engine rounds down or up, as the bound asks."""
-    text = value.isoformat() if isinstance(value, date) else value
-    read = _date_in(text.strip()) if isinstance(text, str) else None
+    given = value.isoformat() if isinstance(value, date) else value.strip() if isinstance(value, str) else value
+    read = _date_in(given, schema.readings.get(field, PLAIN).date_order)
     if read is None:
         remedy = "Write it as 2024-12-31 or 2024-12-31T23:59:59Z"
         raise QueryError(f"{_shown(value)} is no date", where=field, remedy=remedy)
-    return f"{read}||/{_UNITS[len(read)]}" if len(read) in _UNITS else read
+    return f"{read}||/{_UNITS[len(read)]}" if isinstance(read, str) and len(read) in _UNITS else read
 
 
-def _date_in(text: str) -> str | None:
-    """The date in the one form that both engines read, None for anything else."""
+def _date_in(given: Value, order: str | None) -> str | int | None:
+    """The date in a form that both engines read: ISO-8601 or epoch milliseconds; None for anything else."""
+    is_partial = isinstance(given, str) and len(given) in {4, 7}
     try:
-        whole = fields.moment(f"{text}-01-01"[:10] if len(text) in {4, 7} else text)
+        whole = fields.moment(f"{given}-01-01"[:10] if is_partial else given, order)
     except ValueError:
         return None
-    if not isinstance(whole, str) or _SECONDS_OF_OFFSET.search(whole):
+    if isinstance(whole, int) and abs(whole) < _LEAST_MILLISECONDS:
+        return None  # a year, or seconds
+    if isinstance(whole, str) and _SECONDS_OF_OFFSET.search(whole):
         return None
-    return text if len(text) in {4, 7} else whole
+    return str(given) if is_partial else whole
 
 
 def _shown(value: object) -> str:

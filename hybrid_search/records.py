@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ SparseVector = Mapping[str, float]
 
 
 class Leg(StrEnum):
-    """One retrieval method of a hybrid search."""
+    """The names of the legs that come with the package; a leg of one's own has a name of its own."""
 
     BM25 = "bm25"
     DENSE = "dense"
@@ -153,7 +153,8 @@ class Hit:
     """One document of the answer, with the reasons for its rank.
 
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
-    the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``.
+    the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``,
+    which go by name.
     """
 
     rank: int
@@ -165,7 +166,7 @@ class Hit:
     start: int
     end: int
     fields: Mapping[str, Any]
-    legs: Mapping[Leg, LegScore]
+    legs: Mapping[str, LegScore]
     rerank: RerankScore | None = None
 
 
@@ -179,23 +180,83 @@ class LegReport:
     timed_out: bool = False
 
 
+class WarningCode(StrEnum):
+    """What a warning of a search is about, for programs: the words may change, the codes do not.
+
+    Those up to ``RERANK_LATE`` say that a part of the search is missing from the answer or is not whole.
+    """
+
+    LEG_FAILED = "leg-failed"
+    LEG_LATE = "leg-late"
+    STOPPED = "stopped"
+    SHARDS_MISSING = "shards-missing"
+    WINDOW_NOT_FILLED = "window-not-filled"
+    PASSAGES_GONE = "passages-gone"
+    PASSAGES_NOT_REPLACED = "passages-not-replaced"
+    RERANK_FAILED = "rerank-failed"
+    RERANK_LATE = "rerank-late"
+    QUERY_CUT = "query-cut"
+    NO_KNOWN_TERM = "no-known-term"
+    NOTHING_FOUND = "nothing-found"
+    FEW_DOCUMENTS = "few-documents"
+
+    @property
+    def degrades(self) -> bool:
+        """Whether the answer lacks something that was asked for."""
+        codes = list(WarningCode)
+        return codes.index(self) <= codes.index(WarningCode.RERANK_LATE)
+
+
+class SearchWarning(str):
+    """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
+
+    ``part`` is the name of a leg, ``server``, ``fetch`` or ``rerank``; None where it is about the whole search.
+    """
+
+    __slots__ = ("code", "part")
+    code: WarningCode
+    part: str | None
+
+    def __new__(cls, text: str, code: WarningCode, part: str | None = None) -> Self:
+        warning = super().__new__(cls, text)
+        warning.code, warning.part = code, part
+        return warning
+
+    def __getnewargs__(self) -> tuple[str, WarningCode, str | None]:  # type: ignore[override]
+        """What copies and pickles are made of."""
+        return str(self), self.code, self.part
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step."""
 
     query: Query
     hits: Sequence[Hit]
-    legs: Mapping[Leg, LegReport]
+    legs: Mapping[str, LegReport]
     fusion: str
     reranker: str | None
     took_ms: Mapping[str, float]
-    warnings: Sequence[str] = ()
+    warnings: Sequence[SearchWarning] = ()
+
+    @property
+    def degraded(self) -> dict[str, WarningCode]:
+        """What the answer lacks: the first code of each part that failed, was late or is not whole; empty is whole."""
+        found: dict[str, WarningCode] = {}
+        for warning in self.warnings:
+            if isinstance(warning, SearchWarning) and warning.code.degrades:
+                found.setdefault(warning.part or "search", warning.code)
+        return found
 
     def __iter__(self) -> Any:
         return iter(self.hits)
 
     def __len__(self) -> int:
         return len(self.hits)
+
+
+TRUNCATED_FROM = "truncated_from"
+"""Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +287,32 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldReading:
+    """How the values of a field to filter on are read, where they are not plain.
+
+    Attributes:
+        boolean: words for yes and no, in a keyword field, are ``true`` and ``false``.
+        separator: what stands between the values of one cell; ``[]`` for printed lists, None for one value a cell.
+        decimal: ``.`` or ``,``, the mark that is no separator of thousands in ``1,234`` or ``1.234``.
+        date_order: ``day`` or ``month``, what comes first in ``05/07/2022``; None where that is not known.
+        lenient: a value that cannot be read is stored and not filtered on, rather than refused.
+    """
+
+    boolean: bool = False
+    separator: str | None = None
+    decimal: str = "."
+    date_order: str | None = None
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSchema:
     """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
 
     ``dense`` and ``sparse`` are None where the leg is off. ``keyword_fields`` ... are the user's fields to filter
     on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
-    ``layout`` 1, that of release 0.1). ``replicas`` None is the engine's default.
+    ``layout`` 1, that of release 0.1). ``readings`` says of those of them that are not plain how they are read.
+    ``title`` is the field that names a document. ``replicas`` None is the engine's default.
     """
 
     dense: Fingerprint | None
@@ -249,3 +330,5 @@ class IndexSchema:
     shards: int = 1
     replicas: int | None = None
     layout: int = LAYOUT
+    readings: Mapping[str, FieldReading] = field(default_factory=dict)
+    title: str | None = None

@@ -72,6 +72,10 @@ def _check_whole(connection: Connection, report: IngestReport, index: str, live:
             where=str(report.dead_letters),
             remedy="Remove the cause, then run it again",
         )
+    if report.excess is not None:
+        raise IngestError(
+            f"{report.excess}, {index} goes on serving as it was", where=index, remedy="To allow it: --max-bad"
+        )
     build.mark(connection, report.index, Stage.LOADED)
     build.check_count(connection, live, report.index, what.max_removed)
 

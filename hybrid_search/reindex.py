@@ -210,6 +210,8 @@ def _fault(connection: Connection, before: str | None, load: IngestReport, limit
     """Why the new index is not whole, a sentence; None if it is, as far as counts tell."""
     if load.refused:
         return f"{load.refused:,} documents were refused"
+    if load.excess is not None:
+        return load.excess
     try:
         if before is not None:
             build.check_idle(connection, before)

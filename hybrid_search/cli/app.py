@@ -1,21 +1,25 @@
 """The application: all commands, and what becomes of their errors.
 
 Nothing heavy is imported before a command runs, so that ``--help`` is immediate. Errors of the package's own tree
-become one line on stderr and their exit status: 2 for input, 1 for failure. ``--debug`` shows the traceback.
+become one line on stderr and their exit status: 2 for input, 1 for failure. ``--debug`` shows the traceback. What
+is printed goes through :mod:`hybrid_search.printed`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib.metadata import version
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from hybrid_search.cli import demo, evaluate, index, init, node, search
+from hybrid_search.cli import demo, evaluate, index, init, node, search, tune
 from hybrid_search.errors import HybridSearchError
+from hybrid_search.printed import guarded, hold_standard_descriptors
 
 DEBUG_VARIABLE = "HYBRID_SEARCH_DEBUG"
 
@@ -28,12 +32,17 @@ class Commands(TyperGroup):
         del ctx
         return list(self.commands)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run with guarded standard output and error."""
+        with guarded():
+            return super().main(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an error of the package ends it with one line and its exit status."""
         try:
             return super().invoke(ctx)
         except HybridSearchError as error:
-            if os.environ.get(DEBUG_VARIABLE):
+            if os.environ.get(DEBUG_VARIABLE, "").lower() not in {"", "0", "no", "off", "false"}:
                 raise
             typer.echo(f"hybrid-search: {error}", err=True)
             raise typer.Exit(error.exit_status) from error
@@ -44,7 +53,11 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        "color": True,  # nothing is taken out of a text: all of it is made visible
+    },
     help="Hybrid search for Elasticsearch and OpenSearch: BM25, dense and sparse legs, fused, reranked, explained.",
 )
 
@@ -66,14 +79,22 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, evaluate):
+for group in (demo, node, init, index, search, evaluate, tune):
     group.register(app)
 
 
 def main() -> None:
     """Entry point of the ``hybrid-search`` command."""
+    hold_standard_descriptors()
+    sys.excepthook = _print_traceback
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         os.environ[DEBUG_VARIABLE] = "1"
         arguments.remove("--debug")
     app(args=arguments)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback may quote what documents and engines say."""
+    with guarded():
+        typer.echo("".join(traceback.format_exception(kind, error, trace)), nl=False, err=True)

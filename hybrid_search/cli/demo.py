@@ -25,12 +25,11 @@ def demo(
     svg: Annotated[Path | None, typer.Option(help="Also save what is printed as a picture.")] = None,
 ) -> None:
     """Start a real OpenSearch, index Python's documentation, answer five questions and explain the answers."""
-    from rich.console import Console
-
     from hybrid_search import demo as demonstration
+    from hybrid_search.printed.console import Console
 
     narrow = svg is None and sys.stdout.isatty()  # what goes to a file or a picture has room for every column
-    console = Console(record=svg is not None, width=None if narrow else COLUMNS, highlight=False)
+    console = Console(record=svg is not None, width=None if narrow else COLUMNS)
     demonstration.run(console, url, questions or demonstration.QUESTIONS)
     if svg is not None:
         console.save_svg(str(svg), title="make demo")

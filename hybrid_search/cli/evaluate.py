@@ -63,7 +63,7 @@ def evaluate(
     given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
     settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
     methods = list(METHODS) if fusions is None else [name.strip() for name in fusions.split(",")]
-    with SearchClient(index, settings=settings) as client, _progress() as progress:
+    with SearchClient(index, settings=settings) as client, progress_bars() as progress:
         experiment = run_experiment(
             client,
             asked,
@@ -83,11 +83,14 @@ def evaluate(
 
 
 @contextmanager
-def _progress() -> Iterator[OnProgress]:
-    from rich.console import Console
-    from rich.progress import Progress
+def progress_bars() -> Iterator[OnProgress]:
+    """A bar on standard error for each step, gone when all is done."""
+    from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    from hybrid_search.printed.console import literal, progress_on_stderr
+
+    columns = (literal("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with progress_on_stderr(*columns, transient=True) as bar:
         tasks: dict[str, Any] = {}
 
         def follow(step: str, done: int, total: int) -> None:
@@ -107,7 +110,7 @@ def _print(experiment: Experiment, timings: list[Timing], *, as_json: bool) -> N
         report = {**experiment_json(experiment), **({"timings": timing_json(timings)} if timings else {})}
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
+    from hybrid_search.printed.console import Console
 
     console = Console()
     console.print(experiment_table(experiment))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.cli import maintain, reindex
-from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.cli.options import (
+    Format,
+    Index,
+    Json,
+    MaxBad,
+    MaxRemoved,
+    Query,
+    RecordsPath,
+    Set,
+    SettingsFile,
+    Sources,
+    Url,
+    settings_of,
+)
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
 
@@ -45,7 +59,7 @@ def register(app: typer.Typer) -> None:
 
 
 def index(
-    source: Source,
+    source: Sources,
     index: Annotated[str, typer.Argument(help="The index, or an alias of one; made if it is not there.")],
     *,
     settings_file: SettingsFile = None,
@@ -55,7 +69,10 @@ def index(
     source_name: Annotated[
         str | None, typer.Option("--source", help="The source's name (default: the file's).")
     ] = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
+    max_bad: MaxBad = "1%",
     dead_letters: Annotated[Path | None, typer.Option(help="Where refused documents are kept for replay.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Where progress is recorded.")] = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep vectors and use those kept.")] = True,
@@ -72,24 +89,56 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
-    from hybrid_search.ingest.files import LoadFiles
     from hybrid_search.ingest.maintain.remove import Limit
     from hybrid_search.ingest.source import SourceOptions
-    from hybrid_search.ingest.state.cache import default_path
 
-    what = SourceOptions(source_name, format, limit, sync, Limit.parse(max_removed), expect, take_over)
-    what.check(source)
+    most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
+    what = SourceOptions(source_name, format, limit, sync, most[0], expect, take_over, records_path, query, most[1])
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
-    files = LoadFiles(journal, dead_letters, skip_bad, default_path() if cache and not dry_run else None)
-    files.check()
+    own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
+    _check_sources(source, what, {**own, "--recreate": recreate or None})
+    files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
     settings = settings_of(settings_file, url, overrides)
     if dry_run:
-        print_plan(_plan(source, index, settings, files, what), as_json=as_json)
+        for place, its_files in zip(source, files, strict=True):
+            print_plan(_plan(place, index, settings, its_files, what), as_json=as_json)
         return
     stop_cleanly()
-    report = _load(source, index, settings, files, what, recreate=recreate, confirm=confirm)
-    print_report(report, as_json=as_json)
-    raise_if_incomplete(report)
+    for report in _loads(source, index, settings, files, what, recreate=recreate, confirm=confirm):
+        print_report(report, as_json=as_json)
+        raise_if_incomplete(report)
+
+
+def _check_sources(sources: list[str], what: SourceOptions, own: Mapping[str, object]) -> None:
+    """Each source can be loaded so; of several none has options of its ``own``, and each its own name."""
+    from hybrid_search.ingest.source import source_name
+
+    for source in sources:
+        what.check(source)
+    if len(sources) < 2:
+        return
+    given = [option for option, value in own.items() if value is not None]
+    if given:
+        remedy = 'Load them one by one, or as one source: a folder, or a quoted pattern ("parts/*.jsonl")'
+        raise SettingsError("is for one source", where=given[0], remedy=remedy)
+    names = [source_name(source) for source in sources]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        remedy = "Load them one by one, each with its own --source"
+        raise SettingsError(f"two sources have the name {min(repeated)!r}", where="index", remedy=remedy)
+
+
+def _files(journal: Path | None, dead_letters: Path | None, skip_bad: Path | None, caches: bool) -> LoadFiles:
+    from hybrid_search.ingest.files import LoadFiles
+    from hybrid_search.ingest.state.cache import default_path
+
+    files = LoadFiles(journal, dead_letters, skip_bad, default_path() if caches else None)
+    files.check()
+    return files
+
+
+def _numbered(path: Path | None, number: int) -> Path | None:
+    """The file of the bad records of the first source; those of the others have a number: ``bad-2.jsonl``."""
+    return path if path is None or not number else path.with_stem(f"{path.stem}-{number + 1}")
 
 
 def _plan(source: str, index: str, settings: Settings, files: LoadFiles, what: SourceOptions) -> Plan:
@@ -101,16 +150,17 @@ def _plan(source: str, index: str, settings: Settings, files: LoadFiles, what: S
         return plan_source(source, index, connection, load_encoder(settings), settings, files=files, what=what)
 
 
-def _load(
-    source: str,
+def _loads(
+    sources: list[str],
     index: str,
     settings: Settings,
-    files: LoadFiles,
+    files: list[LoadFiles],
     what: SourceOptions,
     *,
     recreate: bool,
     confirm: str | None,
-) -> IngestReport:
+) -> Iterator[IngestReport]:
+    """Load the sources one after the other, with the models loaded once."""
     from hybrid_search.cli.estimate import expected_documents
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
@@ -121,8 +171,10 @@ def _load(
     with connect(settings.engine) as connection:
         encoder = load_encoder(settings)
         load = partial(rebuilt, confirm=confirm) if recreate else index_source
-        with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
-            return load(source, index, connection, encoder, settings, files=files, what=what, progress=progress)
+        for source, own in zip(sources, files, strict=True):
+            with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
+                report = load(source, index, connection, encoder, settings, files=own, what=what, progress=progress)
+            yield report
 
 
 def replay(
@@ -154,6 +206,9 @@ def raise_if_incomplete(report: IngestReport) -> None:
 
     if report.withheld:
         raise withheld(report)
+    if report.excess:
+        remedy = "Look at the notes and at the file of --skip-bad; if so many may be left out: --max-bad 5%, or all"
+        raise IngestError(report.excess, where=report.source, remedy=remedy)
     if report.refused:
         raise IngestError(
             f"{report.refused:,} of {report.documents:,} documents were refused",
@@ -178,9 +233,10 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
         return
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
+
+    from hybrid_search.printed.console import Console
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("source", f"{report.source} (load {report.load})")
@@ -192,9 +248,9 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
     console = Console()
     console.print(table)
     for note in report.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
     for refusal in report.refusals:
-        console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}", markup=False)
+        console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}")
 
 
 def _check_recreate(what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None) -> None:

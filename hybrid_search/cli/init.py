@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.errors import SettingsError
+from hybrid_search.cli.options import Query, RecordsPath
+from hybrid_search.errors import SettingsError, SourceError
+from hybrid_search.private_files import open_new
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from hybrid_search.read.survey import Survey
+    from hybrid_search.rehearsal import Rehearsal
 
+CONTENT = "content"
 DEFAULT_FILE = Path("hybrid-search.toml")
 STDOUT = Path("-")
 _BETWEEN = 22
@@ -32,6 +38,8 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
     *,
     format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     sample: Annotated[int, typer.Option(min=1, help="How many records to look at.")] = 1000,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
@@ -39,51 +47,103 @@ def init(
     """Look at the data and write a commented settings file."""
     from hybrid_search.read.settings_text import settings_text
     from hybrid_search.read.survey import survey
+    from hybrid_search.rehearsal import rehearsed
 
     if output != STDOUT and output.exists() and not force:
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
     if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
         raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
-    seen = survey(source, format=format, sample=sample)
+    reading = {"--format": format, "--records": records_path, "--query": query}
+    seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
+    _require_text(seen)
     text = settings_text(seen)
+    tried = rehearsed(seen.records, text, seen.source)
     if output != STDOUT:
         _write(output, text)
     if as_json:
         fields = [asdict(view) for view in seen.fields]
-        typer.echo(json.dumps({"source": seen.source, "records": seen.seen, "fields": fields}, indent=2))
+        facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
+        typer.echo(json.dumps({**facts, "notes": seen.notes, **_tried_as_json(seen, tried)}, indent=2))
     elif output == STDOUT:
         _show(seen, to_stderr=True)
+        _say(seen, tried, to_stderr=True)
         typer.echo(text, nl=False)
     else:
         _show(seen, to_stderr=False)
-        typer.echo(f"\nWrote {output}. Read it, then:\n  hybrid-search index {source} INDEX --settings {output}")
+        _say(seen, tried, to_stderr=False)
+        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, reading, tried, len(seen.bad))}")
 
 
 def _write(output: Path, text: str) -> None:
     try:
-        output.write_text(text, encoding="utf-8")
+        with open_new(output) as file:
+            file.write(text)
     except OSError as error:
         raise SettingsError(f"cannot be written ({error.strerror})", where=str(output)) from error
 
 
+def _require_text(seen: Survey) -> None:
+    """Settings without a field to search in could not work."""
+    if not seen.texts:
+        held = ", ".join(f"{view.name} ({view.kind})" for view in seen.fields)
+        remedy = f"It has: {held}. If one of them is meant to be searched, name it in a settings file: documents.text"
+        raise SourceError("no field holds text to search in", where=seen.source, remedy=remedy)
+
+
+def _tried_as_json(seen: Survey, tried: Rehearsal) -> dict[str, Any]:
+    return {
+        "id_from": seen.id_from,
+        "repeated_ids": seen.repeated_ids,
+        "title": seen.title,
+        "tried": {
+            "documents": tried.documents,
+            "passages": tried.passages,
+            "refused": list(map(str, tried.refused)),
+            "notes": list(tried.notes),
+        },
+    }
+
+
+def _say(seen: Survey, tried: Rehearsal, *, to_stderr: bool) -> None:
+    """What was decided that no row of the table says, and what came of trying it."""
+    from hybrid_search.printed.console import Console
+
+    passages = f"about {tried.passages:,} passage{'s' * (tried.passages != 1)}"
+    lines = ["No field names each record: ids are made of what the records hold."] * (seen.id_from == CONTENT)
+    lines += [f"Note: {note}" for note in tried.notes]
+    lines.append(f"Tried: {tried.documents:,} of {seen.seen:,} records make documents, {passages}.")
+    if tried.refused:
+        lines.append(f"{len(tried.refused):,} would be refused. The first: {tried.refused[0]}")
+    Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
+
+
+def _next(source: str, output: Path, reading: Mapping[str, str | None], tried: Rehearsal, bad: int) -> str:
+    """The commands from here to a first answer; ``reading`` are the options by which the source was read."""
+    options = "".join(f" {option} {quote(value)}" for option, value in reading.items() if value is not None)
+    skipping = " --skip-bad bad-records.jsonl" * bool(tried.refused or bad)
+    load = f"  hybrid-search index {quote(source)} INDEX --settings {quote(str(output))}{options}{skipping}"
+    return f'{load}\n  hybrid-search search INDEX "your question" --settings {quote(str(output))}'
+
+
 def _show(seen: Survey, *, to_stderr: bool) -> None:
-    from rich.console import Console
+    from hybrid_search.printed.console import Console
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
+    for note in seen.notes:
+        console.print(f"Note: {note}", markup=False)
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:
-        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}", markup=False)
+        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}")
 
 
 def _table(seen: Survey, width: int) -> Table:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     others = sum(max(len(getattr(view, name)) for view in seen.fields) for name in ("name", "kind", "role", "reason"))
-    title = escape(f"{seen.source}: {seen.seen:,} records")
+    title = f"{seen.source}: {seen.seen:,} records"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     table.add_column("field", overflow="fold")
     table.add_column("holds")
@@ -93,5 +153,5 @@ def _table(seen: Survey, width: int) -> Table:
     table.add_column("why")
     for view in seen.fields:
         cells = (view.name, view.kind, f"{view.share:.0%}", view.example, view.role.value, view.reason)
-        table.add_row(*map(escape, cells), style="dim" if view.role == "stored" else "")
+        table.add_row(*cells, style="dim" if view.role == "stored" else "")
     return table

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli.options import Format, Index, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.cli.options import (
+    Format,
+    Index,
+    Json,
+    MaxRemoved,
+    Query,
+    RecordsPath,
+    Set,
+    SettingsFile,
+    Source,
+    Url,
+    settings_of,
+)
 from hybrid_search.errors import IngestError, RecordError, RequestRefusedError, SettingsError
 
 if TYPE_CHECKING:
@@ -35,6 +47,8 @@ def verify(
     url: Url = None,
     overrides: Set = None,
     format: Format = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     source_name: Annotated[
         str | None, typer.Option("--source", help="Its name, where others are in the index.")
     ] = None,
@@ -44,6 +58,7 @@ def verify(
 ) -> None:
     """Compare an index with its source: print what is missing, stale or extra; exit status 1 if anything is."""
     from hybrid_search.engine.connection import connect
+    from hybrid_search.ingest.left_out import LeftOut
     from hybrid_search.ingest.maintain import verify as verifying
     from hybrid_search.read import documents
 
@@ -54,8 +69,15 @@ def verify(
         bad.append(str(error))
 
     with connect(settings.engine) as connection:
-        on_bad = keep if skip_bad else None
-        found = documents(source, settings.documents, format=format, on_bad=on_bad, unique_ids=False)
+        found = documents(
+            source,
+            settings.documents,
+            format=format,
+            on_bad=keep if skip_bad else LeftOut().refuse,
+            unique_ids=False,
+            records_path=records_path,
+            query=query,
+        )
         report = verifying.verify(found, index, connection, settings.chunking, source=source_name, deep=deep)
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "bad": len(bad)}, indent=2))

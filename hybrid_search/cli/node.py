@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.errors import LocalNodeError
+from hybrid_search.errors import LocalNodeError, SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.engine.local import LocalNode, NodeStatus
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "default"
 WIDE = 1000
 """Columns of the table of nodes: paths are for copying and are never folded."""
+
+LIMITS = """\
+  who  every program of this machine reads and changes it, without a login; other machines and web pages do not
+  not  vectors of the engine faiss (the default of a mapping that names none): such an index is refused"""
 
 Name = Annotated[str, typer.Option("--name", help="The node's name; several run side by side on their own ports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -49,13 +54,27 @@ def up(
         return
     typer.echo(f"OpenSearch {node.version} answers at {node.url}")
     typer.echo(f"  data {node.data}\n  log  {node.log}")
+    typer.echo(LIMITS)
     typer.echo(f"  stop it with: hybrid-search down{_option(name)}")
+    _print_notes([row for row in local.status() if row.node.name == name])
 
 
-def down(*, name: Name = DEFAULT_NAME) -> None:
-    """Stop the local OpenSearch; its data stays for the next start."""
+def down(
+    *,
+    name: Name = DEFAULT_NAME,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove the node with its data, configuration and logs.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --purge: remove without a question.")] = False,
+) -> None:
+    """Stop the local OpenSearch; its data stays for the next start, unless --purge removes it."""
     from hybrid_search.engine import local
 
+    if purge:
+        _purge(name, yes=yes)
+        return
+    if yes:
+        raise SettingsError("is for --purge", where="--yes", remedy="Leave it out, or add --purge")
     node = local.down(name)
     typer.echo(f"The node {name} is stopped; its data stays in {node.data}")
 
@@ -74,6 +93,8 @@ def status(*, as_json: Json = False) -> None:
         typer.echo("No local node was ever started here. Start one with: hybrid-search up")
     elif found:
         _print_table(found)
+        _print_notes(found)
+        _print_leftovers(found)
 
 
 def logs(
@@ -88,7 +109,7 @@ def logs(
 
     node = read_node(name)
     if node is None:
-        raise LocalNodeError(f"There is no local node named {name!r}", remedy="See: hybrid-search status")
+        raise _unknown(name)
     paths = {member.log: member.name for member in node.members}
     several = len(paths) > 1
 
@@ -99,6 +120,54 @@ def logs(
 
     for path, line in entries():
         typer.echo(f"{paths[path]}  {line}" if several else line)
+
+
+def _purge(name: str, *, yes: bool) -> None:
+    """Remove a node after it was said what goes, and after a yes."""
+    from rich.filesize import decimal
+
+    from hybrid_search.engine import local
+    from hybrid_search.engine.local.purge import belongings
+    from hybrid_search.engine.local.state import read_node
+
+    node = read_node(name)
+    if node is None:
+        raise _unknown(name)
+    going = belongings(node)
+    typer.echo(f"The node {name} is to be stopped and removed, with:", err=True)
+    for each in going:
+        typer.echo(f"  {each.folder}  {decimal(each.size)} ({each.size:,} bytes)", err=True)
+    if not yes:
+        if not _is_answered():
+            raise SettingsError("asks, and nobody is there to answer", where="--purge", remedy="Add --yes")
+        typer.confirm("Remove it?", abort=True, err=True)
+    local.purge(name)
+    typer.echo(f"The node {name} is removed: {decimal(sum(each.size for each in going))}")
+
+
+def _is_answered() -> bool:
+    """Whether a person is there to answer a question."""
+    return sys.stdin.isatty()
+
+
+def _unknown(name: str) -> LocalNodeError:
+    return LocalNodeError(f"There is no local node named {name!r}", remedy="See: hybrid-search status")
+
+
+def _print_notes(found: list[NodeStatus]) -> None:
+    """What a person should know of these nodes and do about it."""
+    for row in found:
+        name = row.node.name
+        for server, reason in row.died.items():
+            typer.echo(f"Note: {server} died: {reason}")
+        for index, reason in row.unopened.items():
+            typer.echo(f"Note: {name} cannot open the index {index}: {reason}")
+            typer.echo(f"  where it can be spared: curl -X DELETE {row.node.url}/{index}")
+        if row.node.is_outdated:
+            typer.echo(
+                f"Note: {name} was started by an earlier release, and any web page can read and empty it.\n"
+                f"  Start it anew, its data stays: hybrid-search down{_option(name)} && hybrid-search up{_option(name)}"
+            )
 
 
 def _print_leftovers(found: list[NodeStatus]) -> None:
@@ -139,13 +208,16 @@ def _facts(node: LocalNode) -> dict[str, Any]:
 
 
 def _row(row: NodeStatus) -> dict[str, Any]:
-    return _facts(row.node) | {"memory": row.memory, "indices": row.indices, "documents": row.documents}
+    held = {"memory": row.memory, "indices": row.indices, "documents": row.documents}
+    told = {"died": dict(row.died), "unopened": dict(row.unopened), "outdated": row.node.is_outdated}
+    return _facts(row.node) | held | told
 
 
 def _print_table(found: list[NodeStatus]) -> None:
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
+
+    from hybrid_search.printed.console import Console
 
     table = Table(
         "name", "state", "url", "pid", "memory", "indices", "documents", "data", "log", box=None, pad_edge=False

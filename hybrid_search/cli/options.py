@@ -18,8 +18,16 @@ Url = Annotated[str | None, typer.Option("--url", help="The cluster (default: th
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: dense.model=NAME. Repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Index = Annotated[str, typer.Argument(help="The index, or an alias of one.")]
-Source = Annotated[str, typer.Argument(help="A file, a folder, or - for standard input.")]
+Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern, hf:NAME, or -.")]
+Sources = Annotated[
+    list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, or -; each is loaded as its own source.")
+]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
+RecordsPath = Annotated[
+    str | None, typer.Option("--records", help="Where in a JSON or XML file the records are: data.rows.")
+]
+Query = Annotated[str | None, typer.Option(help="What is asked of a database: SELECT ... FROM ...")]
+MaxBad = Annotated[str, typer.Option(help="The most records that may be left out: 1%, 500 or all.")]
 MaxRemoved = Annotated[str, typer.Option(help="The most documents that may go: 10%, 500 or all.")]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
 from hybrid_search.ingest.report import IngestProgress
 from hybrid_search.ingest.state.ledger import OnProgress
+from hybrid_search.printed.console import literal, progress_on_stderr
 
 
 class SpeedColumn(ProgressColumn):
@@ -24,14 +24,14 @@ class SpeedColumn(ProgressColumn):
 def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
     """A bar that follows a load of ``total`` documents (None: unknown)."""
     columns = (
-        TextColumn("{task.description}"),
+        literal("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         SpeedColumn(),
         TimeRemainingColumn(),
-        TextColumn("[yellow]{task.fields[waiting]}"),
+        literal("{task.fields[waiting]}", "yellow"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_on_stderr(*columns) as bar:
         task = bar.add_task(f"Loading {index}", total=total, waiting="")
 
         def follow(progress: IngestProgress) -> None:

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybrid_search.cli.options import Format, Json, MaxRemoved, Set, SettingsFile, Source, Url, settings_of
+from hybrid_search.cli.options import (
+    Format,
+    Json,
+    MaxBad,
+    MaxRemoved,
+    Query,
+    RecordsPath,
+    Set,
+    SettingsFile,
+    Source,
+    Url,
+    settings_of,
+)
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
 
@@ -37,7 +49,10 @@ def reindex(
     max_removed: MaxRemoved = "10%",
     keep: Annotated[int | None, typer.Option(min=0, help="Remove older indices but so many (default: none).")] = None,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
+    max_bad: MaxBad = "1%",
     format: Format = None,
+    records_path: RecordsPath = None,
+    query: Query = None,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
@@ -52,9 +67,9 @@ def reindex(
     stop_cleanly()
     given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
     settings = settings_of(settings_file, url, given)
-    what = SourceOptions(format=format, max_removed=Limit.parse(max_removed))
-    judged = _judged(queries, qrels)
-    done = _reindexed(source, alias, settings, judged, what, skip_bad=skip_bad, force=force, keep=keep)
+    most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
+    what = SourceOptions(None, format, max_removed=most[0], max_bad=most[1], records_path=records_path, query=query)
+    done = _reindexed(source, alias, settings, _judged(queries, qrels), what, skip_bad=skip_bad, force=force, keep=keep)
     if as_json:
         typer.echo(json.dumps(done.as_json(), indent=2))
     else:

@@ -43,6 +43,7 @@ def search(
     weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
     rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
     passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it does.")] = False,
@@ -67,6 +68,7 @@ def search(
             filter=matching,
             fusion=fusion,
             window=window,
+            timeout=timeout,
             collapse=not passages,
         )
         if query == [STDIN]:
@@ -97,12 +99,14 @@ def named_legs(names: str | None) -> list[str] | None:
 
 
 def searching(settings: Settings, legs: list[str] | None) -> Settings:
-    """The settings; those of a search by BM25 alone where only that leg is named, so that no model is loaded."""
-    from hybrid_search.records import Leg
+    """The settings; only those legs where none of them reads a vector, so that no model is loaded."""
+    from hybrid_search.search import plan
+    from hybrid_search.search.leg import VECTORS
 
-    if legs != [Leg.BM25]:
+    named = () if legs is None else plan.named_legs(legs)
+    if not named or any(leg.part in VECTORS for leg in named):
         return settings
-    return replace(settings, search=replace(settings.search, legs=(Leg.BM25.value,)))
+    return replace(settings, search=replace(settings.search, legs=tuple(str(leg) for leg in named)))
 
 
 def settings_with(settings: Settings, weights: str | None, rank_constant: int | None) -> Settings:
@@ -147,8 +151,7 @@ def _write_each(answer: Callable[[str], SearchResult], lines: Iterable[bytes]) -
 
 
 def _show(result: SearchResult, *, explain: bool) -> None:
-    from rich.console import Console
-
+    from hybrid_search.printed.console import Console
     from hybrid_search.search.explain import explain_panel
     from hybrid_search.search.table import result_view
 

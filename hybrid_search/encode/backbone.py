@@ -28,12 +28,14 @@ class Output:
 class Backbone(Protocol):
     """A loaded bi-encoder; safe to call from several threads.
 
-    ``max_tokens`` counts special tokens; ``tokenizer`` neither cuts nor pads.
+    ``max_tokens`` counts special tokens; ``rows`` are the token embeddings, None where they are not known;
+    ``tokenizer`` neither cuts nor pads.
     """
 
     device: device
     dimension: int
     max_tokens: int
+    rows: int | None
     pooling: str | None
     normalized: bool
     tokenizer: tokenizers.Tokenizer

@@ -4,12 +4,14 @@ The forward pass is that of arXiv:1810.04805, the pooling that of SBERT (arXiv:1
 middle-sized bi-encoders have this architecture (all-MiniLM, multi-qa-MiniLM, bge, e5, gte, arctic-embed).
 sentence-transformers takes about three times as long to import as torch, and every search from the command line would
 wait for it. The results equal those of sentence-transformers to 1e-5, by test. Anything else than a plain BERT with
-mean or [CLS] pooling is loaded by :mod:`hybrid_search.encode.sentence`.
+mean or [CLS] pooling, and with a tokenizer that is known to be the same (:mod:`hybrid_search.encode.plain_bert`), is
+loaded by :mod:`hybrid_search.encode.sentence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,33 +22,12 @@ from torch.nn import functional
 
 from hybrid_search.encode.backbone import Output
 from hybrid_search.encode.folder import max_tokens_of, module_types, pooling_of, read_json
+from hybrid_search.encode.reports import refuse_more_layers
 from hybrid_search.encode.tokens import load_tokenizer
+from hybrid_search.encode.vocabulary import check_sizes
+from hybrid_search.errors import ModelError
 
-LAYOUTS = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-REQUIRED = {"model_type": "bert", "hidden_act": "gelu"}
-ASSUMED = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
-
-
-def is_plain_bert(folder: Path) -> bool:
-    """Whether :class:`BertBackbone` computes exactly what sentence-transformers would for this model."""
-    config = read_json(folder / "config.json")
-    return (
-        module_types(folder) in LAYOUTS
-        and all(config.get(key) == value for key, value in REQUIRED.items())
-        and all(config.get(key, value) == value for key, value in ASSUMED.items())
-        and pooling_of(folder) in ("mean", "cls")
-        and (folder / "model.safetensors").is_file()
-        and _tokenizer_is_plain(folder)
-    )
-
-
-def _tokenizer_is_plain(folder: Path) -> bool:
-    """Whether ``tokenizer.json`` alone says how texts are split, no other file overriding its casing."""
-    normalizer = read_json(folder / "tokenizer.json").get("normalizer") or {}
-    lowercase = normalizer.get("lowercase")
-    saved = read_json(folder / "tokenizer_config.json").get("do_lower_case", lowercase)
-    added = read_json(folder / "sentence_bert_config.json").get("do_lower_case", False)
-    return normalizer.get("type") == "BertNormalizer" and saved == lowercase and (lowercase or not added)
+STORED_LAYER = re.compile(r"^encoder\.layer\.(\d+)\.")
 
 
 class BertLayer(NamedTuple):
@@ -64,9 +45,12 @@ class BertBackbone:
     """Token states and pooled embeddings of a BERT model; no state after loading, so safe to share between threads.
 
     Args:
-        folder: a model for which :func:`is_plain_bert` holds.
+        folder: a model for which :func:`~hybrid_search.encode.plain_bert.is_plain_bert` holds.
         device: as torch names it; None takes a GPU where there is one.
         max_tokens: cut texts here, in tokens, special ones included; None takes the model's own limit.
+
+    Raises:
+        ModelError: weights are missing, left over or of another size, or the tokenizer is of another model.
     """
 
     def __init__(self, folder: Path, *, device: str | None = None, max_tokens: int | None = None) -> None:
@@ -79,15 +63,30 @@ class BertBackbone:
         self.pooling = pooling_of(folder)
         self.normalized = "Normalize" in module_types(folder)
         self.tokenizer = load_tokenizer(folder)
+        self._where = str(folder)
         self._pad = int(config.get("pad_token_id") or 0)
-        self._load(folder, int(config["num_hidden_layers"]))
-
-    def _load(self, folder: Path, layers: int) -> None:
         stored = load_file(folder / "model.safetensors", device=str(self.device))
         weights = {name.removeprefix("bert."): tensor.float() for name, tensor in stored.items()}
+        layers = int(config["num_hidden_layers"])
+        refuse_more_layers(_beyond(weights, layers), self._where)
+        self._load(weights, layers)
+        for name, rows in (("word", config.get("vocab_size")), ("position", config["max_position_embeddings"])):
+            _check_rows(weights[f"embeddings.{name}_embeddings.weight"], name, rows, self.dimension, self._where)
+        self.rows: int | None = len(self.word_embeddings)
+        check_sizes(self.tokenizer, len(self.word_embeddings), self._where)
+
+    def _load(self, weights: Mapping[str, Tensor], layers: int) -> None:
+        def one(name: str) -> Tensor:
+            if name not in weights:
+                raise ModelError(
+                    f"its files lack weights that its config.json speaks of ({name})",
+                    where=self._where,
+                    remedy="It is not complete: fetch it again",
+                )
+            return weights[name]
 
         def pair(name: str) -> tuple[Tensor, Tensor]:
-            return weights[f"{name}.weight"], weights[f"{name}.bias"]
+            return one(f"{name}.weight"), one(f"{name}.bias")
 
         def layer(number: int) -> BertLayer:
             name = f"encoder.layer.{number}"
@@ -102,10 +101,10 @@ class BertBackbone:
             )
 
         # Public: heads that score the vocabulary are tied to these, shape (vocabulary, hidden).
-        self.word_embeddings = weights["embeddings.word_embeddings.weight"]
+        self.word_embeddings = one("embeddings.word_embeddings.weight")
         # One text is one segment, so that segment 0's embedding can be added to the positions once.
-        segment = weights["embeddings.token_type_embeddings.weight"][0]
-        self._positions = weights["embeddings.position_embeddings.weight"] + segment
+        segment = one("embeddings.token_type_embeddings.weight")[0]
+        self._positions = one("embeddings.position_embeddings.weight") + segment
         self._embedding_norm = pair("embeddings.LayerNorm")
         self._layers = [layer(number) for number in range(layers)]
 
@@ -150,3 +149,22 @@ class BertBackbone:
         else:
             pooled = (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return functional.normalize(pooled, dim=1) if self.normalized else pooled
+
+
+def _beyond(names: Mapping[str, Tensor], layers: int) -> Iterator[str]:
+    """Names of weights in layers that the configuration does not have."""
+    for name in names:
+        found = STORED_LAYER.match(name)
+        if found and int(found[1]) >= layers:
+            yield name
+
+
+def _check_rows(stored: Tensor, name: str, rows: int | None, width: int, where: str) -> None:
+    expected = (len(stored) if rows is None else int(rows), width)
+    if tuple(stored.shape) != expected:
+        raise ModelError(
+            f"its {name} embeddings are {len(stored):,} x {stored.shape[1]:,}, its config.json says "
+            f"{expected[0]:,} x {expected[1]:,}",
+            where=where,
+            remedy="Fetch the model again: these are the weights of one model and the configuration of another",
+        )

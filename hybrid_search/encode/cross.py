@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.batching import batches
-from hybrid_search.encode.loading import fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model
 from hybrid_search.encode.tokens import TokenSpans
 from hybrid_search.errors import ModelError
 from hybrid_search.settings import RerankSettings
@@ -33,7 +33,7 @@ class CrossReranker:
     """
 
     def __init__(self, folder: Path, settings: RerankSettings) -> None:
-        self._model = load_model("CrossEncoder", folder, settings)
+        self._model = load_model("CrossEncoder", folder, settings, "rerank")
         self._turn = threading.Lock()
         self._budget = settings.batch_size * TOKENS_PER_PAIR
         self._spans = TokenSpans(fast_tokenizer(self._model, folder))
@@ -44,7 +44,11 @@ class CrossReranker:
             raise ModelError(f"it classifies into {labels} labels", where=self.name, remedy=remedy)
 
     def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
-        """Scores of shape (n,), float32, in the order of ``passages``."""
+        """Scores of shape (n,), float32, in the order of ``passages``.
+
+        Raises:
+            ModelError: they are not finite.
+        """
         scores = np.empty(len(passages), dtype=np.float32)
         start = self._spans.count(query)
         lengths = [start + len(spans) for spans in self._spans.spans(passages)]
@@ -52,6 +56,8 @@ class CrossReranker:
             pairs = [(query, passages[row]) for row in rows]
             with self._turn:
                 scores[rows] = self._model.predict(pairs, batch_size=len(pairs), show_progress_bar=False)
+        if not np.isfinite(scores).all():
+            raise ModelError("it gave scores that are not finite", where=self.name, remedy=NOT_FINITE)
         return scores
 
 
@@ -62,4 +68,4 @@ def load_cross(settings: RerankSettings) -> CrossReranker:
         ModelError: not found, not to be trusted without being told to, or not a scorer.
         MissingExtraError: sentence-transformers is not installed.
     """
-    return CrossReranker(find_trusted(settings), settings)
+    return CrossReranker(find_trusted(settings, "rerank"), settings)

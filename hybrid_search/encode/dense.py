@@ -14,13 +14,15 @@ from hybrid_search.encode.folder import (
     Prompts,
     configuration_digest,
     read_prompts,
+    truncation_of,
     vocabulary_digest,
     weights_digest,
 )
-from hybrid_search.encode.loading import find_trusted, load_error
+from hybrid_search.encode.loading import NOT_FINITE, find_trusted, load_error
+from hybrid_search.encode.plain_bert import is_plain_bert
 from hybrid_search.encode.tokens import Cutter, TokenSpans
-from hybrid_search.errors import MissingExtraError, ModelError
-from hybrid_search.records import Fingerprint
+from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
+from hybrid_search.records import TRUNCATED_FROM, Fingerprint
 from hybrid_search.settings import DenseSettings
 
 # Tokens in one forward pass for each text of ``batch_size``. On a CPU, 32 x 64 tokens of MiniLM's activations stay in
@@ -42,31 +44,57 @@ class DenseEncoder:
         prompts: texts put before queries and passages.
         name: what explanations call it.
         batch_size: size of a forward pass, in texts of 64 tokens on a CPU and of 512 tokens on a GPU.
+        dimension: keep only so many components, the first (Matryoshka: arXiv:2205.13147); vectors of a model that
+            normalises are normalised again. None keeps all.
+
+    Raises:
+        ModelError: the prompt leaves no room for a text, or the model has fewer components than are asked for.
     """
 
-    def __init__(self, backbone: Backbone, *, folder: Path, prompts: Prompts, name: str, batch_size: int) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        folder: Path,
+        prompts: Prompts,
+        name: str,
+        batch_size: int,
+        dimension: int | None = None,
+    ) -> None:
         self.backbone = backbone
         self.prompts = prompts
         self.folder = folder
         self.tokenizer = TokenSpans(backbone.tokenizer)
-        self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name)
+        self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name, rows=backbone.rows)
         self._budget = batch_size * (CPU_TOKENS if backbone.device.type == "cpu" else GPU_TOKENS)
         self.max_tokens = self._cut.room(prompts.document)
         if self.max_tokens < 1:
             raise ModelError("the document prompt fills the model's input", where=name, remedy="Shorten the prompt")
+        self.dimension = backbone.dimension if dimension is None else dimension
+        if self.dimension > backbone.dimension:
+            raise ModelError(
+                f"its vectors have {backbone.dimension:,} components, and dense.dimension asks for {self.dimension:,}",
+                where=name,
+                remedy=f"Give dense.dimension at most {backbone.dimension:,}, or leave it out",
+            )
         self.fingerprint = Fingerprint(
             kind="dense",
             name=name,
             weights=weights_digest(folder),
-            dimension=backbone.dimension,
+            dimension=self.dimension,
             pooling=backbone.pooling,
             normalized=backbone.normalized,
             max_tokens=backbone.max_tokens,
             vocabulary=vocabulary_digest(folder),
             query_prompt=prompts.query,
             document_prompt=prompts.document,
-            extra={"configuration": configuration_digest(folder)},
+            extra={"configuration": configuration_digest(folder), **self._truncation()},
         )
+
+    def _truncation(self) -> dict[str, int]:
+        """Only of truncated vectors: whole ones keep the fingerprint that they always had."""
+        whole = self.backbone.dimension
+        return {TRUNCATED_FROM: whole} if self.dimension < whole else {}
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of passages, shape (n, dimension), in order."""
@@ -88,6 +116,22 @@ class DenseEncoder:
             texts_of_rows, ids_of_rows = [texts[row] for row in rows], [ids[row] for row in rows]
             yield rows, self.backbone(texts_of_rows, ids_of_rows, prompt=prompt, query=query)
 
+    def vectors(self, output: Output) -> NDArray[np.float32]:
+        """The vectors of one forward pass, cut to the encoder's dimension: (texts, dimension).
+
+        Raises:
+            ModelError: they are not finite.
+        """
+        whole: NDArray[np.float32] = output.embeddings.float().cpu().numpy()
+        if not np.isfinite(whole).all():
+            raise ModelError("it gave vectors that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
+        cut = whole[:, : self.dimension]
+        if self.dimension == whole.shape[1] or not self.backbone.normalized:
+            return cut
+        # As torch's normalize: a vector of zeros stays one.
+        normalized: NDArray[np.float32] = cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
+        return normalized
+
     def token_states(self, texts: Sequence[str], *, query: bool) -> list[NDArray[np.float32]]:
         """Last hidden states of each text's tokens, special ones and prompt included: (tokens, hidden) each.
 
@@ -103,9 +147,9 @@ class DenseEncoder:
         return states
 
     def _encode(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
-        vectors = np.empty((len(texts), self.backbone.dimension), dtype=np.float32)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for rows, output in self.forward(texts, query=query):
-            vectors[rows] = output.embeddings.float().cpu().numpy()
+            vectors[rows] = self.vectors(output)
         return vectors
 
 
@@ -116,25 +160,32 @@ def load_dense(settings: DenseSettings) -> DenseEncoder:
         ModelError: not found, or not to be trusted without being told to.
         MissingExtraError: torch is not installed.
     """
-    folder = find_trusted(settings)
+    folder = find_trusted(settings, "dense")
     prompts = read_prompts(folder, query=settings.query_prompt, document=settings.document_prompt)
+    backbone = _load_backbone(folder, settings)
+    kept = truncation_of(folder)
     return DenseEncoder(
-        _load_backbone(folder, settings),
+        backbone,
         folder=folder,
         prompts=prompts,
         name=settings.model,
         batch_size=settings.batch_size,
+        dimension=min(kept, backbone.dimension) if settings.dimension is None and kept else settings.dimension,
     )
 
 
 def _load_backbone(folder: Path, settings: DenseSettings) -> Backbone:
     try:
-        from hybrid_search.encode.bert import BertBackbone, is_plain_bert
+        from hybrid_search.encode.bert import BertBackbone
+        from hybrid_search.encode.devices import find_device
     except ImportError as error:
         raise MissingExtraError("A dense model", "models") from error
     if is_plain_bert(folder):
+        device = find_device(settings.device, "dense.device")
         try:
-            return BertBackbone(folder, device=settings.device, max_tokens=settings.max_tokens)
+            return BertBackbone(folder, device=device, max_tokens=settings.max_tokens)
+        except HybridSearchError:
+            raise
         except Exception as error:  # whatever damaged files make the libraries raise
             raise load_error(error, folder) from error
     from hybrid_search.encode.sentence import SentenceBackbone

@@ -143,6 +143,35 @@ def module_types(folder: Path) -> list[str]:
     return [str(module["type"]).rpartition(".")[2] for module in _modules(folder)]
 
 
+def module_paths(folder: Path) -> list[str]:
+    """Folders of the model's modules within its own, in order."""
+    return [str(module.get("path", "")) for module in _modules(folder)]
+
+
+def list_modules(folder: Path) -> list[str]:
+    """Dotted classes of the model's modules in order, those of a Router's routes included; empty without modules."""
+    found = []
+    for module in _modules(folder):
+        found.append(str(module.get("type", "")))
+        if found[-1].endswith(".Router"):
+            types = read_json(folder / str(module.get("path", "")) / "router_config.json").get("types") or {}
+            found += [str(kind) for kind in types.values()]
+    return found
+
+
+def stored_weights(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in the folder's own safetensors files, read from their headers.
+
+    Raises:
+        ModelError: a file is no safetensors.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        header = _header(path)
+        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    return shapes
+
+
 def module_folder(folder: Path, kind: str) -> Path | None:
     """The folder of the first module of a class, None where the model has none."""
     found = (folder / module["path"] for module in _modules(folder) if str(module["type"]).endswith(f".{kind}"))
@@ -165,6 +194,21 @@ def pooling_of(folder: Path) -> str | None:
     return "+".join([modes] if isinstance(modes, str) else modes) or None
 
 
+def truncation_of(folder: Path) -> int | None:
+    """Components that the model's own configuration keeps (``truncate_dim``), None where it keeps all.
+
+    Raises:
+        ModelError: it is no positive number.
+    """
+    path = folder / "config_sentence_transformers.json"
+    kept = read_json(path).get("truncate_dim")
+    if kept is not None and (not isinstance(kept, int) or kept < 1):
+        raise ModelError(
+            f"truncate_dim is {kept!r}", where=str(path), remedy="It must be a positive number, or left out"
+        )
+    return kept
+
+
 def max_tokens_of(folder: Path) -> int:
     """The longest input in tokens, special ones included; :data:`UNLIMITED` where the files name no limit."""
     own = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
@@ -174,6 +218,20 @@ def max_tokens_of(folder: Path) -> int:
         return int(own)
     # Tokenizers without a limit are saved with a sentinel of 1e30.
     return int(min([limit for limit in (tokenizer, positions) if limit and limit < 1e9], default=UNLIMITED))
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Eight bytes of length, then JSON: https://github.com/huggingface/safetensors#format."""
+    try:
+        with path.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            # The format's own limit; without it, eight random bytes would ask for any amount of memory.
+            header = json.loads(opened.read(length)) if length <= 100_000_000 else None
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise ModelError("cannot be loaded (it is no safetensors file)", where=str(path), remedy="Fetch it again")
+    return header
 
 
 def _modules(folder: Path) -> list[dict[str, Any]]:

@@ -10,15 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hybrid_search.encode.folder import check_code
+from hybrid_search.encode.code import find_code
+from hybrid_search.encode.folder import check_code, module_types
+from hybrid_search.encode.kinds import Role, require_kind
+from hybrid_search.encode.reports import Report, check_layers, check_weights_used, recorded
 from hybrid_search.encode.sources import find_model
-from hybrid_search.errors import MissingExtraError, ModelError
+from hybrid_search.encode.vocabulary import check_tokenizer_files, check_vocabulary
+from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     import tokenizers
 
 # Warning filters and log levels belong to the process: two loads at a time would restore each other's.
 _LOADING = threading.Lock()
+NOT_FINITE = "Its weights are damaged, or too large for the precision: fetch it again, or choose another model"
+PROBE = "a probe of all weights"
 _CHATTY = ("sentence_transformers", "transformers")
 
 
@@ -32,26 +38,35 @@ class ModelSettings(Protocol):
     @property
     def trust_remote_code(self) -> bool: ...
     @property
+    def code_repositories(self) -> tuple[str, ...]: ...
+    @property
     def allow_pickle(self) -> bool: ...
 
 
-def find_trusted(settings: ModelSettings) -> Path:
+def find_trusted(settings: ModelSettings, role: Role) -> Path:
     """The folder of the model that the settings name.
 
     Raises:
-        ModelError: not found, or it needs trust that the settings do not give.
+        ModelError: not found, it needs trust that the settings do not give, it is no model for this section, or it has
+            no tokenizer.
     """
     trust = settings.trust_remote_code
     folder = find_model(settings.model, allow_pickle=settings.allow_pickle, trust_remote_code=trust)
     check_code(folder, trust_remote_code=trust)
+    if trust:
+        find_code(folder, settings.code_repositories, role)
+    require_kind(folder, role, settings.model)
+    check_tokenizer_files(folder)
     return folder
 
 
-def load_model(kind: str, folder: Path, settings: ModelSettings) -> Any:
+def load_model(kind: str, folder: Path, settings: ModelSettings, role: Role) -> Any:
     """A ``SentenceTransformer``, ``SparseEncoder`` or ``CrossEncoder``, in float32 and in evaluation mode.
 
     Raises:
-        ModelError: the files do not make such a model, or it runs code that is not trusted.
+        ModelError: the files do not make such a model, some of its weights are missing or left over, its tokenizer is
+            of another model, or it runs code that is not trusted.
+        SettingsError: there is no such device.
         MissingExtraError: sentence-transformers is not installed, or is too old to have this kind.
     """
     with _LOADING, _quiet():
@@ -59,21 +74,54 @@ def load_model(kind: str, folder: Path, settings: ModelSettings) -> Any:
             import sentence_transformers
 
             load = getattr(sentence_transformers, kind)
+            from hybrid_search.encode.devices import find_device
         except (ImportError, AttributeError) as error:
             raise MissingExtraError(f"The model {settings.model!r}", "models") from error
+        device = find_device(settings.device, f"{role}.device")
         # float32 everywhere: an index built on a GPU is asked by queries encoded on a CPU.
         options = {"dtype": "float32"} | ({} if settings.allow_pickle else {"use_safetensors": True})
         try:
-            model = load(
-                str(folder),
-                device=settings.device,
-                trust_remote_code=settings.trust_remote_code,
-                local_files_only=True,
-                model_kwargs=options,
-            )
+            with recorded() as reports:
+                model = load(
+                    str(folder),
+                    device=device,
+                    trust_remote_code=settings.trust_remote_code,
+                    local_files_only=True,
+                    model_kwargs=options,
+                ).eval()
+            _check_loaded(model, folder, reports, role)
+        except HybridSearchError:
+            raise
         except Exception as error:  # whatever a model's files make the libraries raise
             raise load_error(error, folder) from error
-        return model.eval()
+        return model
+
+
+def _check_loaded(model: Any, folder: Path, reports: list[Report], role: Role) -> None:
+    """Refuse what is not the model of the files: parts missing, left over, or added by the library."""
+    where = str(folder)
+    own = module_types(folder)
+    if own and len(own) != len(model):
+        added = type(model[-1]).__name__
+        raise ModelError(
+            f"the library put a part of random weights on top ({added})",
+            where=where,
+            remedy="Its config_sentence_transformers.json should say which model_type it is",
+        )
+    for report in reports:
+        check_layers(report, where)
+    check_vocabulary(model, where)
+    check_weights_used(reports, lambda: _probe(model, role), where)
+
+
+def _probe(model: Any, role: Role) -> Any:
+    """Numbers out of every route of the model, for a short text."""
+    quiet = {"show_progress_bar": False}
+    if role == "rerank":
+        return model.predict([(PROBE, PROBE)], **quiet)
+    sparse = {"convert_to_sparse_tensor": False, "save_to_cpu": True} if role == "sparse" else {}
+    routes = (model.encode_query, model.encode_document)
+    return [encode([PROBE], **quiet, **sparse)[0].tolist() for encode in routes]
 
 
 def fast_tokenizer(model: Any, folder: Path) -> tokenizers.Tokenizer:
@@ -97,6 +145,9 @@ def fast_tokenizer(model: Any, folder: Path) -> tokenizers.Tokenizer:
 def load_error(error: Exception, folder: Path) -> ModelError:
     """What a library raised while loading a model, as an error of the package."""
     what = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if "ignore_mismatched_sizes" in str(error):
+        remedy = "Fetch the model again: these are the weights of one model and the configuration of another"
+        return ModelError("its weights have other sizes than its config.json says", where=str(folder), remedy=remedy)
     if "trust_remote_code" in str(error):
         remedy = "It runs code of its own: read that code, then set trust_remote_code if you trust it"
         return ModelError("cannot be loaded", where=str(folder), remedy=remedy)

@@ -13,6 +13,7 @@ import torch
 from hybrid_search.encode.backbone import Output
 from hybrid_search.encode.folder import UNLIMITED, module_types, pooling_of
 from hybrid_search.encode.loading import fast_tokenizer, load_model
+from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.settings import DenseSettings
 
 
@@ -23,7 +24,7 @@ class SentenceBackbone:
     """
 
     def __init__(self, folder: Path, settings: DenseSettings) -> None:
-        self._model = load_model("SentenceTransformer", folder, settings)
+        self._model = load_model("SentenceTransformer", folder, settings, "dense")
         self._turn = threading.Lock()
         self.device: torch.device = self._model.device
         own = self._model.max_seq_length
@@ -35,6 +36,8 @@ class SentenceBackbone:
         self.pooling = pooling_of(folder)
         self.normalized = "Normalize" in module_types(folder)
         self.tokenizer = fast_tokenizer(self._model, folder)
+        self._model.truncate_dim = None  # the encoder truncates, and normalises again
+        self.rows = rows_of(self._model)
         self.dimension = self(["a"], [[0]], prompt="", query=False).embeddings.shape[1]
 
     @torch.inference_mode()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -52,6 +52,8 @@ def _local(name: str) -> Path | None:
     path = Path(name).expanduser()
     if is_model(path):
         return path
+    if path.is_dir() and (path / "idf.json").is_file():
+        raise ModelError("this folder holds an idf table", where=str(path), remedy="Set sparse.model to it")
     if path.is_dir() and _looks_like_path(name):
         raise ModelError("this folder holds no model", where=str(path), remedy="It needs a config.json or modules.json")
     if _looks_like_path(name):
@@ -98,7 +100,30 @@ def _in_package(name: str) -> Path | None:
     return Path(spec.submodule_search_locations[0], *inner)
 
 
+def fetch_code(repository: str) -> None:
+    """Bring the Python files of a repository into the Hugging Face cache, where transformers looks for them.
+
+    Raises:
+        ModelError: they are not there and cannot be brought.
+        MissingExtraError: they are not there, and huggingface_hub is not installed.
+    """
+    cached = _in_cache(repository)
+    if cached is None or not any(cached.glob("*.py")):
+        _fetch(repository, ["*.py"], f"code of {repository!r}")
+
+
 def _download(name: str, *, allow_pickle: bool, trust_remote_code: bool) -> Path:
+    where = f"model {name!r}"
+    patterns = [*DOWNLOADED, *(PICKLED if allow_pickle else ()), *(("*.py",) if trust_remote_code else ())]
+
+    def check(files: list[str]) -> None:
+        _refuse_pickle_only(files, where, allow_pickle=allow_pickle)
+
+    return _fetch(name, patterns, where, check)
+
+
+def _fetch(name: str, patterns: list[str], where: str, check: Callable[[list[str]], None] | None = None) -> Path:
+    """The folder of a repository's files; ``check`` sees their names before they are brought."""
     try:
         import huggingface_hub
         from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError: of its HTTP library
@@ -108,13 +133,12 @@ def _download(name: str, *, allow_pickle: bool, trust_remote_code: bool) -> Path
             OfflineModeIsEnabled,
         )
     except ImportError as error:
-        raise MissingExtraError(f"The model {name!r}", "models") from error
-    where = f"model {name!r}"
+        raise MissingExtraError(f"The {where}", "models") from error
     looked = f"Looked in {_hub_cache()}, the installed packages and the hub"
-    patterns = [*DOWNLOADED, *(PICKLED if allow_pickle else ()), *(("*.py",) if trust_remote_code else ())]
     try:
-        files = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT).siblings or []
-        _refuse_pickle_only([file.rfilename for file in files], where, allow_pickle=allow_pickle)
+        if check is not None:
+            files = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT).siblings or []
+            check([file.rfilename for file in files])
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns, etag_timeout=HUB_TIMEOUT))
     except OfflineModeIsEnabled as error:
         remedy = f"{looked} (HF_HUB_OFFLINE is set); copy the model here and give its path, or unset HF_HUB_OFFLINE"

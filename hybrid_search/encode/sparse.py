@@ -16,8 +16,9 @@ from hybrid_search.encode.folder import (
     weights_digest,
 )
 from hybrid_search.encode.idf import IdfEncoder, load_idf
-from hybrid_search.encode.loading import fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model
 from hybrid_search.encode.tokens import Cutter, TokenSpans
+from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.errors import ModelError
 from hybrid_search.records import Fingerprint, SparseVector
 from hybrid_search.settings import SparseSettings
@@ -42,7 +43,7 @@ class SparseEncoder:
     """
 
     def __init__(self, folder: Path, settings: SparseSettings) -> None:
-        self._model = load_model("SparseEncoder", folder, settings)
+        self._model = load_model("SparseEncoder", folder, settings, "sparse")
         self._turn = threading.Lock()
         self._max_terms = settings.max_terms
         self._budget = settings.batch_size * TOKENS_PER_TEXT
@@ -50,7 +51,7 @@ class SparseEncoder:
         own = self._model.max_seq_length
         read = int(own) if own and own < 1e9 else UNLIMITED
         backend = fast_tokenizer(self._model, folder)
-        self._cut = Cutter(backend, read, settings.model)
+        self._cut = Cutter(backend, read, settings.model, rows=rows_of(self._model))
         self.tokenizer = TokenSpans(backend)
         self.max_tokens = self._cut.room(self._prompts.document)
         self.fingerprint = Fingerprint(
@@ -94,6 +95,8 @@ class SparseEncoder:
                 convert_to_sparse_tensor=False,
                 save_to_cpu=True,
             )
+        if not weights.isfinite().all():
+            raise ModelError("it gave weights that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
         return weights
 
 
@@ -134,7 +137,7 @@ def load_sparse(settings: SparseSettings) -> SparseEncoder | InferenceFreeQuerie
         ModelError: not found, not to be trusted without being told to, or without a form for queries.
         MissingExtraError: sentence-transformers is not installed.
     """
-    encoder = SparseEncoder(find_trusted(settings), settings)
+    encoder = SparseEncoder(find_trusted(settings, "sparse"), settings)
     return InferenceFreeQueries(encoder, load_idf()) if settings.inference_free_queries else encoder
 
 

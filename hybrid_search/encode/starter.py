@@ -117,7 +117,7 @@ class StarterEncoder:
         dense = np.empty((len(texts), self.bi_encoder.fingerprint.dimension or 0), np.float32)
         sparse: list[SparseVector] = [{}] * len(texts)
         for rows, output in self.bi_encoder.forward(texts, query=query):
-            dense[rows] = output.embeddings.float().cpu().numpy()
+            dense[rows] = self.bi_encoder.vectors(output)
             for row, vector in zip(rows, self._sparse(output, query=query), strict=True):
                 sparse[row] = vector
         return EncodedTexts(dense=dense if self.dense else None, sparse=sparse)

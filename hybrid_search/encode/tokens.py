@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybrid_search.encode.vocabulary import check_ids
 from hybrid_search.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
@@ -72,14 +73,16 @@ class Cutter:
     Args:
         tokenizer: neither cutting nor padding; it is copied.
         max_tokens: the limit, special tokens included.
-        name: of the model, for the warning.
+        name: of the model, for messages.
+        rows: of the model's token embeddings; None where they are not known.
     """
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer, max_tokens: int, name: str) -> None:
+    def __init__(self, tokenizer: tokenizers.Tokenizer, max_tokens: int, name: str, *, rows: int | None = None) -> None:
         self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
         self._tokenizer.enable_truncation(max_tokens)
         self._max_tokens = max_tokens
         self._name = name
+        self._rows = rows
         self._warned = False
 
     def room(self, prompt: str) -> int:
@@ -87,9 +90,16 @@ class Cutter:
         return self._max_tokens - len(self._tokenizer.encode(prompt).ids)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, at most ``max_tokens``."""
+        """Token ids of each text, at most ``max_tokens``.
+
+        Raises:
+            ModelError: a token has no embedding.
+        """
         encodings = self._tokenizer.encode_batch(list(texts))
         if not self._warned and any(encoding.overflowing for encoding in encodings):
             self._warned = True
             log.warning("%s reads %d tokens: longer texts are cut there", self._name, self._max_tokens)
-        return [encoding.ids for encoding in encodings]
+        ids = [encoding.ids for encoding in encodings]
+        if self._rows is not None:
+            check_ids(ids, self._rows, self._name)
+        return ids

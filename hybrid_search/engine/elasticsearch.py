@@ -14,7 +14,7 @@ from hybrid_search.engine import templates
 from hybrid_search.engine.layout import DENSE
 from hybrid_search.engine.protocols import Capabilities
 from hybrid_search.errors import UnsupportedError
-from hybrid_search.records import IndexSchema, Leg, Vector
+from hybrid_search.records import IndexSchema, Vector
 
 OLDEST = (8, 11, 0)
 BASE64_SINCE = (9, 3, 0)
@@ -83,11 +83,11 @@ class ElasticsearchDialect:
 
     def server_fusion(
         self,
-        legs: Mapping[Leg, Mapping[str, Any]],
+        legs: Mapping[str, Mapping[str, Any]],
         *,
         window: int,
         rank_constant: int,
-        weights: Mapping[Leg, float] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """An ``rrf`` retriever over the legs' search bodies; needs an Enterprise or trial licence.
 

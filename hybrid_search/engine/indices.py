@@ -30,7 +30,7 @@ from hybrid_search.engine.names import refuse_patterns
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
 from hybrid_search.errors import IndexMismatchError
-from hybrid_search.fields import ROLES, filter_kinds
+from hybrid_search.fields import ROLES, described_kinds, filter_kinds
 from hybrid_search.records import Fingerprint, IndexSchema, Leg
 
 ADMIN_TIMEOUT = 120.0
@@ -166,8 +166,8 @@ def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifferenc
     names += ["sparse_index"] if ours.sparse and wanted.sparse else []
     pairs = [(name, getattr(ours, name), getattr(wanted, name)) for name in names]
     conflicts = [f"{name}: {mine} / {theirs}" for name, mine, theirs in pairs if mine != theirs]
-    present, asked = filter_kinds(ours), filter_kinds(wanted)
-    additions = {name: kind for name, kind in asked.items() if name not in present}
+    additions = {name: kind for name, kind in filter_kinds(wanted).items() if name not in filter_kinds(ours)}
+    present, asked = described_kinds(ours), described_kinds(wanted)
     changed = {name: kind for name, kind in asked.items() if present.get(name, kind) != kind}
     if ours.layout == 1:  # its hashes do not say what is filtered on, so no document would be loaded again
         changed, additions = changed | additions, {}
@@ -192,7 +192,7 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
         )
     if not difference.additions:
         return index
-    schema = _with_fields(index.schema, difference.additions)
+    schema = _with_fields(index.schema, difference.additions, wanted)
     dialect = connection.dialect
     properties = dialect.index_body(schema)["mappings"]["properties"][FILTER]["properties"]
     added = {escape(name): properties[escape(name)] for name in difference.additions}
@@ -202,10 +202,11 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
     return replace(index, schema=schema, added=tuple(difference.additions))
 
 
-def _with_fields(schema: IndexSchema, additions: Mapping[str, str]) -> IndexSchema:
+def _with_fields(schema: IndexSchema, additions: Mapping[str, str], wanted: IndexSchema) -> IndexSchema:
     kinds = {**filter_kinds(schema), **additions}
     fields = {f"{kind}_fields": tuple(n for n, k in kinds.items() if k == kind) for kind in ROLES}
-    return replace(schema, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
+    added = {name: wanted.readings[name] for name in additions if name in wanted.readings}
+    return replace(schema, readings={**schema.readings, **added}, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
 
 
 def check_models(index: OpenedIndex, encoder: TextEncoder, legs: Collection[Leg] = MODEL_LEGS) -> None:

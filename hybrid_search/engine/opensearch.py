@@ -12,7 +12,7 @@ from hybrid_search.engine import templates
 from hybrid_search.engine.layout import DENSE
 from hybrid_search.engine.protocols import Capabilities
 from hybrid_search.errors import UnsupportedError
-from hybrid_search.records import IndexSchema, Leg, Vector
+from hybrid_search.records import IndexSchema, Vector
 
 OLDEST = (2, 11, 0)
 
@@ -72,11 +72,11 @@ class OpenSearchDialect:
 
     def server_fusion(
         self,
-        legs: Mapping[Leg, Mapping[str, Any]],
+        legs: Mapping[str, Mapping[str, Any]],
         *,
         window: int,
         rank_constant: int,
-        weights: Mapping[Leg, float] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """A ``hybrid`` query and its pipeline, given with the request: reciprocal rank fusion by the server.
 

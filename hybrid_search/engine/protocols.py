@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from hybrid_search.records import IndexSchema, Leg, Vector
+from hybrid_search.records import IndexSchema, Vector
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -125,11 +125,11 @@ class Dialect(Protocol):
 
     def server_fusion(
         self,
-        legs: Mapping[Leg, Mapping[str, Any]],
+        legs: Mapping[str, Mapping[str, Any]],
         *,
         window: int,
         rank_constant: int,
-        weights: Mapping[Leg, float] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """The part of a search body that lets the server fuse the search bodies of ``legs`` by reciprocal ranks.
 

@@ -13,9 +13,10 @@ from hybrid_search.evaluate.comparison import Comparison, comparisons
 from hybrid_search.evaluate.measures import MEASURES, Scores, measure, measures_within
 from hybrid_search.evaluate.runs import Ranking
 from hybrid_search.read import Qrels
-from hybrid_search.records import Leg, Query
+from hybrid_search.records import Query
 from hybrid_search.search import Fusion, Reranking, SearchClient
 from hybrid_search.search.fusion import METHODS
+from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import indexed_legs, named_legs
 from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.rerank import checked_scores, combine
@@ -31,7 +32,7 @@ OnProgress = Callable[[str, int, int], None]
 class System:
     """One way to rank: ``legs`` fused by ``fusion`` (no matter for a single leg), reranked or not."""
 
-    legs: tuple[Leg, ...]
+    legs: tuple[str, ...]
     fusion: Fusion
     reranked: bool = False
     exact: bool = False
@@ -96,7 +97,7 @@ def run_experiment(
     queries: Sequence[Query],
     qrels: Qrels,
     *,
-    legs: Sequence[str] | None = None,
+    legs: Sequence[str | SearchLeg] | None = None,
     fusions: Sequence[str | Fusion] | None = None,
     window: int | None = None,
     candidates: int | None = None,
@@ -113,7 +114,7 @@ def run_experiment(
         client: of the index.
         queries: with ids; those without judgements are left out.
         qrels: grade by query id and document id.
-        legs: which legs; None for all of the index.
+        legs: which legs, by name or as objects; None for all of the index.
         fusions: which ways to fuse, a method's name with the usual weights of the index; None for every method.
         window: documents that each leg ranks; None as in the settings of the client.
         candidates: passages that each leg fetches, and the width of the graph search.
@@ -129,15 +130,15 @@ def run_experiment(
     """
     judged, told = _judged(queries, qrels), progress or (lambda *_: None)
     compared = _comparable([client.searcher.fusion(fusion) for fusion in fusions or METHODS], client, rerank=rerank)
-    named = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
-    named = _weighing(named, compared)
+    named = _weighing(indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs), compared)
+    exactly = [leg for leg in named if exact and leg.can_be_exact]
     asked = [query for query in judged if query.text.strip() or query.dense is not None or query.sparse is not None]
     found = {False: _retrieve(client, asked, told, legs=named, window=window, candidates=candidates)}
-    if exact and Leg.DENSE in named:
-        found[True] = _retrieve(client, asked, told, legs=[Leg.DENSE], window=window, exact=True)
+    if exactly:
+        found[True] = _retrieve(client, asked, told, legs=exactly, window=window, exact=True)
     ranked = _Ranked(client, found, client.searcher.default_reranking(window), ignore_identical=ignore_identical)
     measures = measures_within(client.searcher.settings.search.window if window is None else window)
-    wanted = list(systems(named, compared, exact=exact, rerank=rerank))
+    wanted = list(systems(list(map(str, named)), compared, exact=list(map(str, exactly)), rerank=rerank))
     rows = list(_rows(wanted, ranked, {str(query.id): qrels[str(query.id)] for query in judged}, measures, told))
     reranker, unjudged = client.searcher.reranker_name if rerank else None, len(queries) - len(judged)
     return Experiment(rows, len(judged), unjudged, reranker, measures, len(judged) - len(asked), ranked.identical)
@@ -152,12 +153,12 @@ def _rows(
         progress("measure", done, len(wanted))
 
 
-def _weighing(legs: Sequence[Leg], fusions: Sequence[Fusion]) -> tuple[Leg, ...]:
+def _weighing(legs: Sequence[SearchLeg], fusions: Sequence[Fusion]) -> tuple[SearchLeg, ...]:
     """The legs that weigh something in one of the fusions at least; the others are left out, as in a search."""
-    heard = {leg for fusion in fusions for leg in fusion.having_a_say(legs)}
+    heard = {leg for fusion in fusions for leg in fusion.having_a_say([leg.name for leg in legs])}
     if not heard:
         raise QueryError("all weights are 0", remedy="Give at least one leg a positive weight.")
-    return tuple(leg for leg in legs if leg in heard)
+    return tuple(leg for leg in legs if leg.name in heard)
 
 
 def _comparable(fusions: Sequence[Fusion], client: SearchClient, *, rerank: bool) -> Sequence[Fusion]:
@@ -180,15 +181,14 @@ def _judged(queries: Sequence[Query], qrels: Qrels) -> list[Query]:
     return judged
 
 
-def systems(legs: Sequence[Leg], fusions: Sequence[Fusion], *, exact: bool, rerank: bool) -> Iterator[System]:
+def systems(legs: Sequence[str], fusions: Sequence[Fusion], *, exact: Sequence[str], rerank: bool) -> Iterator[System]:
     """Single legs first, then fusions of two, then of three; reranked ones after all others.
 
     A fusion in which one of its legs weighs 0 is that of the others, which is there already.
     """
     alone = replace(fusions[0], weights={})
     plain = [System((leg,), alone) for leg in legs]
-    if exact and Leg.DENSE in legs:
-        plain.append(System((Leg.DENSE,), alone, exact=True))
+    plain += [System((leg,), alone, exact=True) for leg in exact]
     for size in range(2, len(legs) + 1):
         plain += [
             System(some, fusion.among(some))

@@ -13,6 +13,7 @@ from hybrid_search.evaluate.timing import Timing
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 SIGNIFICANT = 0.05
 SMALLEST_SHOWN = 0.0001
@@ -31,7 +32,7 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
         "systems": [
             {
                 "name": row.system.name,
-                "legs": [leg.value for leg in row.system.legs],
+                "legs": [str(name) for name in row.system.legs],
                 "fusion": row.system.fusion.label if len(row.system.legs) > 1 else None,
                 "reranked": row.system.reranked,
                 "exact": row.system.exact,
@@ -134,9 +135,10 @@ def _group(row: Row) -> tuple[bool, int]:
     return row.system.reranked, len(row.system.legs)
 
 
-def _value(value: float, *, best: bool) -> str:
-    shown = f"{value:.4f}"
-    return f"[bold green]{shown}[/]" if best else shown
+def _value(value: float, *, best: bool) -> Text:
+    from rich.text import Text
+
+    return Text(f"{value:.4f}", style="bold green" if best else "")
 
 
 def _comparison_json(one: Comparison | None) -> dict[str, Any]:
@@ -159,9 +161,11 @@ def _interval(one: Comparison | None) -> str:
     return f"{low:+.3f} {high:+.3f}"
 
 
-def _p_value(one: Comparison | None) -> str:
+def _p_value(one: Comparison | None) -> Text:
+    from rich.text import Text
+
     if one is None:
-        return ""
+        return Text()
     p_value = one.p_holm
     shown = f"{p_value:.4f}" if p_value >= SMALLEST_SHOWN else f"<{SMALLEST_SHOWN:.4f}"
-    return shown if p_value < SIGNIFICANT else f"[dim]{shown}[/]"
+    return Text(shown, style="" if p_value < SIGNIFICANT else "dim")

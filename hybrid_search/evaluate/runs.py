@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid_search.errors import RecordError, SettingsError, SourceError
+from hybrid_search.private_files import make_folder, open_new
 
 Ranking = Sequence[tuple[str, float]]
 Rankings = Mapping[str, Ranking]
@@ -40,8 +41,8 @@ def write_run(path: Path, rankings: Rankings, tag: str) -> None:
         SettingsError: the file is there and is no TREC run.
     """
     _check_is_run(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    make_folder(path.parent)
+    with open_new(path) as file:
         for query_id, ranking in rankings.items():
             scores = falling([score for _, score in ranking])
             for rank, ((document_id, _), score) in enumerate(zip(ranking, scores, strict=True), start=1):

@@ -42,9 +42,10 @@ def time_searches(client: SearchClient, queries: Sequence[Query], *, k: int = 10
     if not queries:
         raise InputError("no query to time", remedy="Give queries with a text")
     timings = []
-    for leg in client.searcher.fusion().having_a_say(indexed_legs(client.searcher.target.schema)):
-        results = _results(client, queries, k, legs=[leg], rerank=False)
-        timings.append(_timing(leg.value, [r.took_ms["total"] - r.took_ms["encode"] for r in results], results))
+    names = [leg.name for leg in indexed_legs(client.searcher.target.schema)]
+    for name in client.searcher.fusion().having_a_say(names):
+        results = _results(client, queries, k, legs=[name], rerank=False)
+        timings.append(_timing(str(name), [r.took_ms["total"] - r.took_ms["encode"] for r in results], results))
     results = _results(client, queries, k)
     timings.append(_timing("whole search", [r.took_ms["total"] for r in results], results))
     return timings + [_timing(f"  {step}", [r.took_ms[step] for r in results]) for step in STEPS]

@@ -109,6 +109,7 @@ class Load:
     _wall: float = 0.0
     _withheld: str | None = None
     _busy: dict[str, float] = field(default_factory=dict)
+    _found: list[str] = field(default_factory=list)
 
     def run(self, documents: Iterable[Document], done: Intervals, lease: Lease, *, start: int = 0) -> None:
         """Settle every document that is not ``done``; then remove those that the source does not have, if asked.
@@ -136,7 +137,7 @@ class Load:
             encoded=self._encoded,
             wall=self._wall,
             busy=self._busy,
-            notes=(*notes, *self._notes(lease)),
+            notes=(*notes, *self._found, *self._notes(lease)),
             withheld=self._withheld,
             source=self.source.name,
             load=lease.load,
@@ -178,6 +179,7 @@ class Load:
             encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
             ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand, start=self._start))
             overlap.drain("send", ready, settle, self.options.senders)
+        self._found = check.notes()
         self._busy = {**overlap.busy, "send": sender.in_flight}
         self._encoded = encoding.encoded
 

@@ -33,7 +33,7 @@ class IngestReport:
         indexed: whose passages are all in the index now because they were sent.
         unchanged: found in the index with the same content, and not sent.
         resumed: settled by an earlier run, according to the journal, and left alone.
-        skipped: bad records that never became documents (``--skip-bad``).
+        skipped: records that never became documents: bad ones (``--skip-bad``), and those without text.
         refused: documents of which at least one passage was refused.
         passages: passages that the engine took.
         removed: stale passages that were deleted, and those that the source no longer has.
@@ -46,6 +46,7 @@ class IngestReport:
         refusals: the first refusals; all of them are in the dead-letter file.
         dead_letters: that file, where there is one.
         notes: what the user should know: a load that was started over, settings that were restored.
+        excess: why too many records were left out (``--max-bad``), a sentence; None where no more were than may be.
         withheld: why documents that the source does not have were not removed, a sentence; None where none were kept.
         source: the name of the source.
         load: the number of the load.
@@ -69,6 +70,7 @@ class IngestReport:
     refusals: Sequence[Refusal] = ()
     dead_letters: Path | None = None
     notes: Sequence[str] = ()
+    excess: str | None = None
     withheld: str | None = None
     source: str = ""
     load: int = 0

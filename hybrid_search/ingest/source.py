@@ -23,6 +23,7 @@ from hybrid_search.engine.indices import (
 )
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
+from hybrid_search.ingest.left_out import LeftOut, Look
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.maintain.remove import Limit
@@ -41,7 +42,9 @@ from hybrid_search.ingest.target import opened_or_created
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
 from hybrid_search.read.hub import PREFIX as HUB
+from hybrid_search.read.places import is_pattern
 from hybrid_search.read.raw import OnBad as OnBadRecord
+from hybrid_search.read.repeated import Repetitions
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
 
@@ -63,6 +66,9 @@ class SourceOptions:
         max_removed: the most documents that ``sync`` may remove.
         expected: how many documents the source must have before ``sync`` removes anything.
         take_over: replace documents of other sources that have the same ids, which is an error otherwise.
+        records_path: where in a JSON or XML file the records are.
+        query: what is asked of a database.
+        max_bad: the most records that may be left out; with more the load is no success.
     """
 
     name: str | None = None
@@ -72,6 +78,9 @@ class SourceOptions:
     max_removed: Limit = field(default_factory=Limit)
     expected: int | None = None
     take_over: bool = False
+    records_path: str | None = None
+    query: str | None = None
+    max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
 
     def check(self, source: str | Path) -> None:
         """Raise SettingsError for options that contradict each other."""
@@ -97,6 +106,8 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
+    if is_pattern(source):
+        return str(source)
     path = Path(source).absolute()
     return str(source) if str(source).startswith(HUB) else (path if path.name != ".." else path.resolve()).name
 
@@ -178,8 +189,12 @@ class Opened:
         self._name = what.name or source_name(source)
         self._bad: BadRecords | None = None
         self._early: list[tuple[RecordError, bytes]] = []
+        self._left_out = LeftOut()
+        self._report = self._left_out.refuse if files.skip_bad is None else self._on_bad
+        self._repetitions = Repetitions()
         files.check()
-        self._found = self._documents(self._on_bad)
+        self._look_through()
+        self._found = self._documents(self._report)
         self._rest = islice(self._found, what.limit)
         self._first = list(islice(self._rest, LOOKED_AT))
         try_out(self._first, encoder, settings)
@@ -220,8 +235,10 @@ class Opened:
                     lease.read_whole(place_of(source), load.documents, since=since)
             if files.journal is not None:
                 files.journal.finish()
+            notes = [*notes, *self._repetitions.notes()]
             warning = replica_warning(waiting, opened.name)
-            return replace(load.report(lease, [*notes, *([] if warning is None else [warning])]), skipped=files.skipped)
+            notes += [*self._left_out.notes(), *([] if warning is None else [warning])]
+            return self._left_out.counted(load.report(lease, notes), files.skipped, self._what.max_bad)
 
     def _identity(self, connection: Connection, opened: OpenedIndex) -> Mapping[str, Any] | None:
         """What makes a later load the same one; None for a stream, which cannot be known again."""
@@ -230,7 +247,10 @@ class Opened:
         own, path = self._files.own, Path(self._source)
         known = load_identity(path, self._settings, self._encoder, connection, opened, exclude=own)
         removals = read_state(connection, opened.name).removals
-        return {"limit": self._what.limit, "name": self._name, "removals": removals, **known}
+        what = self._what
+        asked = {"records": what.records_path, "query": what.query}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        return {"limit": what.limit, "name": self._name, "removals": removals, **known, **asked}
 
     def _load(
         self,
@@ -256,8 +276,9 @@ class Opened:
         if not start or files.journal is None:
             return chain(self._first, self._rest)
         self.close()
+        self._left_out.begin_again()
         limit = None if self._what.limit is None else self._what.limit - start
-        return islice(self._documents(self._on_bad, files.journal.resume), limit)
+        return islice(self._documents(self._report, files.journal.resume), limit)
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
@@ -268,15 +289,25 @@ class Opened:
         """The documents once more, from the start; bad records are passed over where they were skipped."""
         return self._documents(_pass_over)
 
+    def _look_through(self) -> None:
+        """Find faults of shape among the first records while nothing has been encoded yet."""
+        if can_be_continued(self._source):
+            look = Look(skips=self._files.skip_bad is not None, most=self._what.max_bad)
+            look.through(self._documents(look.report), self._what.limit)
+
     def _documents(self, on_bad: OnBadRecord, resume: ResumePoint | None = None) -> Iterator[Document]:
         return documents(
             self._source,
             self._settings.documents,
-            on_bad=None if self._files.skip_bad is None else on_bad,
+            on_bad=on_bad,
             format=self._what.format,
             unique_ids=False,
             exclude=self._files.own,
             resume=resume,
+            records_path=self._what.records_path,
+            query=self._what.query,
+            on_note=self._left_out.note,
+            repetitions=self._repetitions if on_bad == self._report else None,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:

@@ -7,6 +7,7 @@ from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
 from hybrid_search.errors import RequestRefusedError
 from hybrid_search.ingest.patience import RetryPolicy, patient
+from hybrid_search.read.fields import field_readings
 from hybrid_search.records import IndexSchema
 from hybrid_search.settings import Settings
 
@@ -47,9 +48,11 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
     return IndexSchema(
         dense=encoder.dense,
         sparse=encoder.sparse,
-        keyword_fields=documents.keyword,
+        keyword_fields=(*documents.keyword, *documents.boolean),
         number_fields=documents.number,
         date_fields=documents.date,
+        readings=field_readings(documents),
+        title=documents.title,
         analyzer=engine.analyzer,
         bm25_k1=engine.bm25_k1,
         bm25_b=engine.bm25_b,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date, time, timedelta
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybrid_search.errors import SourceError
-from hybrid_search.read.raw import RawRecord, RawRecords, changed
+from hybrid_search.read.raw import OnNote, RawRecord, RawRecords, changed, unheard
 from hybrid_search.records import ResumePoint
 
 if TYPE_CHECKING:  # pyarrow takes a third of a second to import
@@ -25,17 +26,20 @@ _ROWS = 512
 """Rows in memory at a time: of 384-dimensional vectors and 1 KiB of text about 1.3 MiB."""
 
 
-def read_parquet(path: Path, *, dense: str | None = None, start: ResumePoint | None = None) -> RawRecords:
-    """Rows of a Parquet file; empty values are left out, dates and decimals become strings.
+def read_parquet(
+    path: Path, *, dense: str | None = None, start: ResumePoint | None = None, on_note: OnNote = unheard
+) -> RawRecords:
+    """Rows of a Parquet file; missing values and bytes that are no text are left out, dates become strings.
 
     Args:
         path: the file; Parquet cannot be read from a pipe.
         dense: a column of lists of floats that is wanted as numpy arrays of float32, which saves nine tenths of the
             time that a dense vector takes.
         start: where reading begins; whole row groups before it are not decoded. The place behind each row is said.
+        on_note: told of columns that hold bytes.
 
     Raises:
-        SourceError: the file is missing, cut short, no Parquet, or has no row at ``start``.
+        SourceError: the file is missing, cut short, no Parquet, names a column twice, or has no row at ``start``.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -45,11 +49,12 @@ def read_parquet(path: Path, *, dense: str | None = None, start: ResumePoint | N
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             if start is not None and wanted > file.metadata.num_rows:
                 raise changed(start)
+            _check_columns(file.schema_arrow, str(path), on_note, dense)
             groups, row = _groups_from(file.metadata, wanted)
             for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups, use_threads=False):
                 skipped = min(len(batch), max(0, wanted - row))
                 row += skipped
-                for values in _rows(batch.slice(skipped), dense):
+                for values in rows_of_batch(batch.slice(skipped), dense):
                     row += 1
                     yield RawRecord(values, f"{path}:{row}", None, ResumePoint(place, row, row))
     except FileNotFoundError:
@@ -67,16 +72,40 @@ def _groups_from(metadata: pq.FileMetaData, row: int) -> tuple[list[int], int]:
     return list(range(first, len(sizes))), sum(sizes[:first])
 
 
-def _rows(batch: pa.RecordBatch, dense: str | None) -> list[dict[str, Any]]:
+def _check_columns(schema: pa.Schema, place: str, on_note: OnNote, dense: str | None) -> None:
+    """Raise SourceError for two columns of one name, of which one would be lost; say which columns hold bytes."""
+    import pyarrow.types as kinds
+
+    repeated = {name for name in schema.names if schema.names.count(name) > 1}
+    if repeated:
+        what = f"the columns name {min(repeated)!r} twice"
+        raise SourceError(what, where=place, remedy="Give every column its own name")
+    packed = [field.name for field in schema if kinds.is_binary(field.type) or kinds.is_large_binary(field.type)]
+    if names := [name for name in packed if name != dense]:
+        on_note(f"{place}: of columns of bytes ({', '.join(names)}) only those values are read that are text")
+
+
+def rows_of_batch(batch: pa.RecordBatch, dense: str | None) -> list[dict[str, Any]]:
+    """The rows of a batch, values that are missing left out."""
     names = batch.schema.names
     columns = [
-        _vectors(column) if name == dense and _holds_vectors(column) else _values(column)
-        for name, column in zip(names, batch.columns, strict=True)
+        _dense(column) if name == dense else _values(column) for name, column in zip(names, batch.columns, strict=True)
     ]
     return [
         {name: value for name, value in zip(names, row, strict=True) if value is not None}
         for row in zip(*columns, strict=True)
     ]
+
+
+def _dense(column: pa.Array) -> Sequence[Any]:
+    """Arrays of lists of floats, base64 of bytes; for the rest what any column gives."""
+    import pyarrow.types as kinds
+
+    if _holds_vectors(column):
+        return _vectors(column)
+    if kinds.is_binary(column.type) or kinds.is_large_binary(column.type):
+        return [None if value is None else _text_or_base64(value) for value in column.to_pylist()]
+    return _values(column)
 
 
 def _holds_vectors(column: pa.Array) -> bool:
@@ -97,35 +126,46 @@ def _vectors(column: pa.Array) -> Sequence[Any]:
 
 
 def _values(column: pa.Array) -> Sequence[Any]:
-    """Python values that JSON can hold."""
+    """Python values that JSON can hold; NaN is a missing value."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.types as kinds
 
     kind = column.type
     if kinds.is_timestamp(kind):
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)  # datetime holds no nanoseconds
+    if kinds.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), None, column)
     values: list[Any] = column.to_pylist()
     is_plain = kinds.is_string(kind) or kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
     return values if is_plain else [plain(value) for value in values]
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: dates in ISO-8601, decimals as text, bytes as text or base64."""
+    """A value as JSON can hold it: dates in ISO-8601, decimals and bytes as text, None for NaN and other bytes."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return _text_or_base64(value) if isinstance(value, bytes) else value
+    if isinstance(value, date | time | Decimal):
+        return str(value) if isinstance(value, Decimal) else value.isoformat()
+    if isinstance(value, float | timedelta):
+        seconds = value.total_seconds() if isinstance(value, timedelta) else value
+        return None if math.isnan(seconds) else seconds
+    return _text_in(value) if isinstance(value, bytes | bytearray | memoryview) else value
+
+
+def _text_in(value: bytes | bytearray | memoryview) -> str | None:
+    """Older writers store text without saying that it is text; what is none is an image or the like."""
+    try:
+        text = bytes(value).decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\x00" in text else text
 
 
 def _text_or_base64(value: bytes) -> str:
-    """Older writers store text without saying that it is text."""
+    """A vector as text, or the base64 of its bytes."""
     try:
         return value.decode()
     except UnicodeDecodeError:

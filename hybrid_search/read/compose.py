@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.fields import check, value_at, values_at
-from hybrid_search.read.fields import text_of, without
-from hybrid_search.read.identity import IdHashes, document_id
+from hybrid_search.errors import EmptyTextError, RecordError, SourceError
+from hybrid_search.fields import PLAIN, check, value_at, values_at
+from hybrid_search.read.fields import field_readings, text_of, without
+from hybrid_search.read.html import html_text
+from hybrid_search.read.identity import IdHashes, content_id, document_id
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.vectors import dense_vector, sparse_vector
 from hybrid_search.records import Document, SparseVector, Vector
 from hybrid_search.settings import DocumentSettings
+from hybrid_search.settings.documents import CONTENT, FIELD
 
 
 class Composer:
@@ -20,7 +22,8 @@ class Composer:
 
     ``Document.text`` is the text fields that are not empty, joined by a newline. ``Document.fields`` is the rest of
     the record: without the id, the vectors and the text fields, which would be stored twice; but the first of several
-    text fields stays, as the title that a list of hits shows, and so does a text field that is also filtered on.
+    text fields stays, as the title that a list of hits shows, and so do the title, the source of what was HTML, and a
+    text field that is also filtered on.
     It remembers ids, where they are to be unique (16 bytes for each), and the dimension of the first dense vector.
     """
 
@@ -28,7 +31,12 @@ class Composer:
         self._settings = settings
         self._ids = IdHashes() if unique_ids else None
         self._dimension: int | None = None
-        self._roles = [(name, role) for role in ("keyword", "number", "date") for name in getattr(settings, role)]
+        readings = field_readings(settings)
+        self._roles = [
+            (name, "keyword" if role == "boolean" else role, readings.get(name, PLAIN))
+            for role in ("keyword", "number", "date", "boolean")
+            for name in getattr(settings, role)
+        ]
         self._dropped = _not_stored(settings)
         self._dropped_inside = [name for name in self._dropped if "." in name]
 
@@ -42,7 +50,7 @@ class Composer:
         try:
             return self._composed(record)
         except RecordError as error:
-            raise RecordError(error.what, where=record.where, remedy=error.remedy) from None
+            raise type(error)(error.what, where=record.where, remedy=error.remedy) from None
 
     def _composed(self, record: RawRecord) -> Document:
         values, names = record.values, self._settings
@@ -51,11 +59,13 @@ class Composer:
         dense, sparse = self._dense(values), self._sparse(values)
         fields = self._fields(values)
         if self._ids is not None and not self._ids.add(identifier):
-            remedy = "Give every document its own id, or leave the second one out"
+            remedy = "Give every document its own id, or set documents.repeated_ids: first, last or number"
             raise RecordError(f"the id {identifier!r} was given before (field {names.id!r})", remedy=remedy)
         return Document(identifier, text, fields, dense, sparse, record.where, record.end)
 
     def _identifier(self, values: dict[str, Any]) -> str:
+        if self._settings.id_from == CONTENT:
+            return content_id(values)
         value = value_at(values, self._settings.id)
         if value is None:
             what = f"there is no id: the field {self._settings.id!r} is missing"
@@ -63,12 +73,16 @@ class Composer:
         return document_id(value, self._settings.id)
 
     def _text(self, values: dict[str, Any]) -> str:
+        html = self._settings.html
         parts = [text_of(value_at(values, name), name) for name in self._settings.text]
+        if html:
+            named = zip(self._settings.text, parts, strict=True)
+            parts = [html_text(part) if name in html else part for name, part in named]
         text = "\n".join([part for part in parts if part])
         if not text or text.isspace():
             names = ", ".join(self._settings.text)
             what = f"the text is empty (documents.text is {names})"
-            raise RecordError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
+            raise EmptyTextError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
         return text
 
     def _dense(self, values: dict[str, Any]) -> Vector | None:
@@ -94,18 +108,19 @@ class Composer:
         fields = {name: value for name, value in values.items() if name not in dropped}
         for name in self._dropped_inside:
             fields = without(fields, name)
-        for name, role in self._roles:
+        for name, role, reading in self._roles:
             for value in values_at(fields, name):
-                check(value, name, role)
+                check(value, name, role, reading)
         return fields
 
 
 def _not_stored(settings: DocumentSettings) -> frozenset[str]:
     """Fields of a record that are not kept in ``Document.fields``."""
     body = settings.text[1:] if len(settings.text) > 1 else settings.text
-    kept = {*settings.keyword, *settings.number, *settings.date}
+    kept = {*settings.keyword, *settings.number, *settings.date, *settings.boolean, *settings.html, settings.title}
     vectors = {name for name in (settings.dense, settings.sparse) if name is not None}
-    return frozenset({settings.id, *vectors, *body} - kept)
+    identifier = {settings.id} if settings.id_from == FIELD else set()
+    return frozenset({*identifier, *vectors, *body} - kept)
 
 
 def compose(

@@ -1,4 +1,4 @@
-"""Fields of a record that are text, and records without a field."""
+"""Fields of a record: those that are text, how those to filter on are read, and records without one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hybrid_search.errors import RecordError
+from hybrid_search.records import FieldReading
+from hybrid_search.settings import DocumentSettings
 
 
 def without(record: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -29,3 +31,18 @@ def text_of(value: Any, field: str) -> str:
         return "\n".join(part for part in value if part)
     remedy = "Leave the field out of documents.text, or write it as a string"
     raise RecordError(f"the text field {field!r} must be a string, got {value!r:.60}", remedy=remedy)
+
+
+def field_readings(settings: DocumentSettings) -> dict[str, FieldReading]:
+    """How the values of the fields to filter on are read, of those that are not plain."""
+    named = {*settings.boolean, *settings.split, *settings.decimal, *settings.date_order, *settings.lenient}
+    return {
+        name: FieldReading(
+            boolean=name in settings.boolean,
+            separator=settings.split.get(name),
+            decimal=settings.decimal.get(name, "."),
+            date_order=settings.date_order.get(name),
+            lenient=name in settings.lenient,
+        )
+        for name in sorted(named)
+    }

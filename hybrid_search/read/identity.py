@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
+from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from hybrid_search.errors import RecordError
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES
@@ -27,6 +31,16 @@ def document_id(value: Any, field: str) -> str:
         what = f"the id {value[:40] + '…'!r} has {size} bytes, more than {MAX_DOCUMENT_ID_BYTES}"
         raise RecordError(what, remedy="The engines take 512, '#' and a passage's number included: use a hash")
     return value
+
+
+def content_id(values: Mapping[str, Any]) -> str:
+    """An id made of a record's values, 32 hexadecimal digits: equal records have equal ids, in every file."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    try:
+        content = orjson.dumps(values, default=str, option=options)
+    except TypeError as error:
+        raise RecordError(f"no id can be made of the record: {error}", remedy="Correct its encoding") from None
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _utf8_size(value: str, field: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from hybrid_search.errors import RecordError
+from hybrid_search.read.formats.nan import without_nan
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords, changed, excerpt
 from hybrid_search.records import ResumePoint
 
@@ -19,8 +20,9 @@ _BOM = b"\xef\xbb\xbf"
 def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoint | None = None) -> RawRecords:
     """The objects of a stream of JSON lines; empty lines are passed over, a byte order mark is taken off.
 
-    A line that is not UTF-8, not JSON, not an object or longer than 64 MiB goes to ``on_bad``. Reading begins at
-    ``start``, from where a stream that can seek says the place behind each record.
+    The ``NaN`` that Python writes is a missing value. A line that is not UTF-8, not JSON, not an object or longer than
+    64 MiB goes to ``on_bad``. Reading begins at ``start``, from where a stream that can seek says the place behind each
+    record.
 
     Raises:
         SourceError: no line begins at ``start``.
@@ -38,7 +40,7 @@ def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoin
             continue
         data = line.removeprefix(_BOM) if number == 1 else line
         try:
-            values = orjson.loads(data)
+            values = orjson.loads(data) if b"NaN" not in data else orjson.loads(without_nan(data))
         except orjson.JSONDecodeError as error:
             if data.strip():
                 on_bad(_broken(data, error, where), line)
@@ -81,8 +83,8 @@ def _broken(data: bytes, error: orjson.JSONDecodeError, where: str) -> RecordErr
 
 
 def _remedy(text: str, column: int) -> str:
-    if text[column:].startswith(("NaN", "Infinity", "-Infinity")):
-        return "JSON has no NaN and no Infinity: leave the value out, or write null"
+    if text[column:].startswith(("Infinity", "-Infinity")):
+        return "JSON has no Infinity: leave the value out, or write null"
     if text.lstrip().startswith("[") and not text.rstrip().endswith("]"):
         return "The file looks like one JSON array; turn it into lines: jq -c '.[]'"
     return "Each line must be one whole JSON object"

@@ -14,6 +14,9 @@ from hybrid_search.records import ResumePoint
 OnBad = Callable[[RecordError, bytes], None]
 """Told of a bad record: the error, and the record's bytes as the source holds them."""
 
+OnNote = Callable[[str], None]
+"""Told of what was detected or left out, a sentence."""
+
 Open = Callable[[], AbstractContextManager[BinaryIO]]
 
 
@@ -43,6 +46,10 @@ RawRecords = Iterator[RawRecord]
 def refuse(error: RecordError, _data: bytes) -> None:
     """The strict ``on_bad``: the first bad record ends the reading."""
     raise error
+
+
+def unheard(_note: str) -> None:
+    """The ``on_note`` of those who do not want to know."""
 
 
 def changed(start: ResumePoint) -> SourceError:

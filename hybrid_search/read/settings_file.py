@@ -1,16 +1,17 @@
 """Settings from a TOML file, environment variables and overrides, merged in that order.
 
 ``HYBRID_SEARCH_DENSE_MODEL`` is the key ``dense.model``; ``HYBRID_SEARCH_URL`` is ``engine.url``. An empty variable
-counts as not set, a line break that ends a secret is dropped, and a variable that names no section
-(``HYBRID_SEARCH_TEST_...``) belongs to someone else. Strings of the environment and of overrides are read by the key's
-type: ``8``, ``0.5``, ``true``, ``bm25,dense`` for a list, ``bm25=1,dense=0.5`` for a table; lists and tables also as
-TOML writes them, ``["a", "b"]``.
+counts as not set; a line break that ends a secret is dropped; a variable that is neither a key nor known
+(:data:`NO_SETTINGS`) is an error, as a key of a file is. Strings of the environment and of overrides are read by the
+key's type: ``8``, ``0.5``, ``true`` or ``yes`` or ``on``, ``bm25,dense`` for a list, ``bm25=1,dense=0.5`` for a table;
+lists and tables also as TOML writes them, ``["a", "b"]``.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,22 @@ from hybrid_search.settings import IN_HEADERS, SECRETS, Section, Settings
 
 PREFIX = "HYBRID_SEARCH_"
 ALIASES = {f"{PREFIX}URL": "engine.url"}
+
+NO_SETTINGS = {
+    f"{PREFIX}DEBUG": "show tracebacks",
+    f"{PREFIX}JAVA_HOME": "the Java of the local node",
+    f"{PREFIX}LOCAL_DIR": "the folder of the local nodes",
+    f"{PREFIX}MAVEN_URL": "where the local node is fetched from",
+}
+"""Variables that are read elsewhere, and what they say."""
+
+_FOREIGN = re.compile(
+    rf"{PREFIX}(TEST_|FAULTS?_)"  # the project's own tests
+    r"|.*_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$"
+)
+"""Variables of others: Kubernetes gives every container those of a service that is named ``hybrid-search``."""
+
+WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 SECTIONS: dict[str, type[Section]] = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 TYPES: dict[str, Any] = {
@@ -121,9 +138,9 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
     given: dict[str, _Given] = {}
-    for variable in sorted(environ):
+    for variable in sorted(name for name, value in environ.items() if value):
         key = _key_of(variable)
-        if key is None or not environ[variable]:
+        if key is None:
             continue
         if key in given and given[key].value != environ[variable]:
             raise SettingsError(f"{given[key].place} and {variable} differ", where=key, remedy="Set only one of them")
@@ -139,28 +156,49 @@ def _without_line_break(key: str, text: str) -> str:
 
 
 def _key_of(variable: str) -> str | None:
-    """The key that a variable sets, or None where it names no section."""
+    """The key that a variable sets, or None where it belongs to others.
+
+    Raises:
+        SettingsError: it would set one, but there is no such section.
+    """
     if variable in ALIASES:
         return ALIASES[variable]
-    if not variable.startswith(PREFIX):
+    if not variable.startswith(PREFIX) or variable in NO_SETTINGS or _FOREIGN.match(variable):
         return None
     section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
-    return f"{section}.{name}" if section in SECTIONS else None
+    if section in SECTIONS:
+        return f"{section}.{name}"
+    known = [name.removeprefix(PREFIX) for name in (*ALIASES, *NO_SETTINGS, *map(_variable, TYPES))]
+    near = difflib.get_close_matches(variable.removeprefix(PREFIX), known, n=1)
+    remedy = (
+        f"Did you mean {PREFIX}{near[0]}?"
+        if near
+        else f"{PREFIX}SECTION_KEY sets a key; sections: {', '.join(SECTIONS)}"
+    )
+    raise SettingsError("no such variable", where=variable, remedy=remedy)
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.replace(".", "_").upper()
 
 
 def _parsed(key: str, text: str, place: str) -> Any:
     """A string of the environment or a flag as the key's type."""
     kind = TYPES.get(key)
     value: Any = text
-    if kind in (tuple[str, ...], dict[str, float]) and text.strip()[:1] in {"[", "{"}:
+    if kind in (tuple[str, ...], dict[str, float], dict[str, str]) and text.strip()[:1] in {"[", "{"}:
         value = _toml_value(key, text, place)
     elif kind == tuple[str, ...]:
         value = [part.strip() for part in text.split(",") if part.strip()]
     elif kind == dict[str, float]:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         value = {name.strip(): _number(number) for name, _, number in pairs}
+    elif kind == dict[str, str]:
+        value = {name.strip(): given.strip() for name, _, given in (p.partition("=") for p in text.split(",")) if name}
     elif kind is float:
         value = _number(text)
+    elif kind is bool:
+        value = WORDS.get(text.strip().lower(), text)
     return _converted(key, value, place, strict=False)
 
 
@@ -197,11 +235,12 @@ _EXPECTED = {
     "<class 'str'>": "a string",
     "<class 'int'>": "a whole number",
     "<class 'float'>": "a number",
-    "<class 'bool'>": "true or false",
+    "<class 'bool'>": "true or false (yes or no, on or off)",
     "str | None": "a string",
     "int | None": "a whole number",
     "tuple[str, ...]": "a list of strings",
     "dict[str, float]": "a table of numbers",
+    "dict[str, str]": "a table of strings",
 }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import tomli_w
 
+from hybrid_search.read.languages import analyzer_for
 from hybrid_search.read.survey import Role, Survey
 from hybrid_search.settings import Settings
+from hybrid_search.settings.documents import FIRST, NUMBER, REFUSE
 
 _DEFAULTS = Settings()
 
@@ -25,17 +27,31 @@ _DOCUMENTS = """
 [documents]
 # Which field is what. A dot reaches into an object: "metadata.brand".
 
-{id_comment}
-id = {id}
+{identity}
+# The field that heads a result.
+{title}
 
 # The text that is searched: these fields, joined by line breaks. {text_comment}
 text = {text}
-
+{html}
 # Fields to filter on, in hybrid-search search --filter. All other fields are stored and come with the hits.
 keyword = {keyword}
 number = {number}
 date = {date}
-{vectors}"""
+boolean = {boolean}
+{readings}{vectors}"""
+
+_REPEATED = {
+    REFUSE: '# repeated_ids = "refuse"   # what becomes of an id that comes again: or "first", "last", "number"',
+    FIRST: 'repeated_ids = "first"   # a record that comes again is left out; or "refuse", "last", "number"',
+    NUMBER: 'repeated_ids = "number"   # the second of two gets the id a-2; or "refuse", "first", "last"',
+}
+_READINGS = {
+    "split": "What stands between the values of one cell; [] is for printed lists.",
+    "decimal": "The decimal mark, of fields where it is no point.",
+    "date_order": "What comes first in dates such as 05/07/2022: day or month.",
+    "lenient": "Fields of which a value that cannot be read is stored and not filtered on; elsewhere it is an error.",
+}
 
 _REST = """
 [chunking]
@@ -72,7 +88,7 @@ _REST = """
 # HYBRID_SEARCH_ENGINE_PASSWORD, HYBRID_SEARCH_ENGINE_API_KEY, HYBRID_SEARCH_ENGINE_BEARER.
 # url = "https://search.example.com:9200"
 # user = "elastic"
-# analyzer = {engine[analyzer]}   # the language of the text, for BM25
+{analyzer}   # the language of the text, for BM25
 # shards = {engine[shards]}
 # replicas = 1         # copies on other nodes; without it as many as the engine makes, on the local node none
 """
@@ -86,22 +102,56 @@ def settings_text(survey: Survey) -> str:
     }
     introduction = _INTRODUCTION.format(seen=survey.seen, source=_one_line(survey.source))
     carried = {f"carried_{role}": _carried(survey, role) for role in (Role.DENSE, Role.SPARSE)}
-    return introduction + _documents(survey) + _REST.format(**carried, **defaults)
+    analyzer = analyzer_for(survey.languages)
+    is_default = analyzer in {None, _DEFAULTS.engine.analyzer}
+    line = f"# analyzer = {defaults['engine']['analyzer']}" if is_default else f"analyzer = {_toml(analyzer)}"
+    return introduction + _documents(survey) + _REST.format(analyzer=line, **carried, **defaults)
 
 
 def _documents(survey: Survey) -> str:
-    ids, texts = survey.names(Role.ID), survey.names(Role.TEXT)
-    fallback = _DEFAULTS.documents
+    texts = survey.texts
+    html = [view.name for view in survey.fields if view.html and view.name in texts]
+    roles = (Role.KEYWORD, Role.NUMBER, Role.DATE, Role.BOOLEAN)
     return _DOCUMENTS.format(
-        id_comment="# Different in every record that was looked at."
-        if ids
-        else "# No field was different in every record: name one.",
-        id=_toml(ids[0] if ids else fallback.id),
+        identity=_identity(survey),
+        title='# title = "title"' if _is_usual(survey) else f"title = {_toml(survey.title)}",
         text_comment="" if texts else "No field looked like text: name one.",
-        text=_toml(texts or fallback.text),
+        text=_toml(texts or _DEFAULTS.documents.text),
+        html=f"\n# Those of them that hold HTML, which is turned into text.\nhtml = {_toml(html)}\n" if html else "",
+        readings=_readings(survey),
         vectors=_vectors(survey),
-        **{role.value: _toml(survey.names(role)) for role in (Role.KEYWORD, Role.NUMBER, Role.DATE)},
+        **{role.value: _toml(survey.names(role)) for role in roles},
     ).replace(" \n", "\n")
+
+
+def _is_usual(survey: Survey) -> bool:
+    """Whether results are headed as they should be without a setting."""
+    return survey.title is None or (survey.title == "title" and survey.texts[0] == "title" and len(survey.texts) > 1)
+
+
+def _identity(survey: Survey) -> str:
+    repeated = _REPEATED[survey.repeated_ids]
+    views = [view for view in survey.fields if view.role == Role.ID]
+    if not views:
+        comment = "# No field was different in every record: the id is made of what the record holds."
+        return f'{comment}\nid_from = "content"   # or "field", and id = "the field"\n{repeated}\n'
+    is_unique = survey.repeated_ids == REFUSE
+    seen = "Different in every record that was looked at." if is_unique else f"{views[0].reason.capitalize()}."
+    return f"# {_one_line(seen)}\nid = {_toml(views[0].name)}\n{repeated}\n"
+
+
+def _readings(survey: Survey) -> str:
+    """The settings that say how fields are read that are not plain."""
+    roles = {Role.KEYWORD, Role.NUMBER, Role.DATE, Role.BOOLEAN}
+    views = [view for view in survey.fields if view.role in roles]
+    values: dict[str, Any] = {
+        "split": {view.name: view.separator for view in views if view.separator is not None},
+        "decimal": {view.name: view.decimal for view in views if view.decimal != "."},
+        "date_order": {view.name: view.date_order for view in views if view.date_order is not None},
+        "lenient": [view.name for view in views if view.lenient],
+    }
+    lines = [f"# {_READINGS[key]}\n{key} = {_toml(value)}\n" for key, value in values.items() if value]
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _vectors(survey: Survey) -> str:
@@ -121,7 +171,9 @@ def _carried(survey: Survey, role: Role) -> str:
 
 
 def _toml(value: Any) -> str:
-    """One value as TOML writes it, lists on one line."""
+    """One value as TOML writes it, lists and tables on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f"[{', '.join(map(_toml, value))}]"
     return tomli_w.dumps({"x": value}).partition("= ")[2].strip()

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-from hybrid_search.errors import SourceError
+from hybrid_search.errors import RecordError, SettingsError, SourceError
 from hybrid_search.read.beir import packed_variant
-from hybrid_search.read.columns import read_parquet
 from hybrid_search.read.compose import compose
+from hybrid_search.read.formats.input_file import InputFile
+from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, SUFFIXES
 from hybrid_search.read.hub import PREFIX, read_hub
-from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.raw import OnBad, RawRecords, changed, refuse
-from hybrid_search.read.streams import STDIN, opened, shown
-from hybrid_search.read.tables import read_csv, read_tsv
-from hybrid_search.read.texts import TEXT, read_texts, suffix_of, text_files
+from hybrid_search.read.packed import member_name
+from hybrid_search.read.places import (
+    LeftOut,
+    files_below,
+    fixed_part,
+    is_pattern,
+    matched,
+    partition_values,
+    without_companions,
+)
+from hybrid_search.read.raw import OnBad, OnNote, RawRecords, changed, refuse, unheard
+from hybrid_search.read.repeated import Repetitions, settled
+from hybrid_search.read.streams import STDIN, shown
+from hybrid_search.read.texts import suffix_of
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
+from hybrid_search.settings.documents import LAST, REFUSE
 
-STREAMED: dict[str, Callable[[BinaryIO, str, OnBad], RawRecords]] = {
-    "jsonl": read_jsonl,
-    "csv": read_csv,
-    "tsv": read_tsv,
-}
-"""Formats that are read from a stream of bytes, so from standard input too."""
-
-FORMATS = (*STREAMED, "parquet", "text")
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    **dict.fromkeys(TEXT, "text"),
-}
+_RESUMABLE = frozenset({"jsonl", "parquet"})
+_Files = list[tuple[Path, str]]
+"""Files with their formats."""
 
 
 def documents(
@@ -50,29 +46,51 @@ def documents(
     unique_ids: bool = True,
     exclude: Collection[Path] = (),
     resume: ResumePoint | None = None,
+    records_path: str | None = None,
+    query: str | None = None,
+    on_note: OnNote = unheard,
+    repetitions: Repetitions | None = None,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
     Args:
-        source: a file; a folder (BEIR, parts of one format, or text and Markdown files); ``-`` for standard input;
-            ``hf:NAME`` for a data set of the Hugging Face hub. Gzip and Zstandard are undone.
+        source: a file; a folder (BEIR, parts of one format, or texts); a pattern (``parts/*.jsonl``); ``-`` for
+            standard input; ``hf:NAME`` for a data set of the Hugging Face hub. Compression is undone.
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.
         unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
         exclude: files that the load writes to, which are no part of a folder.
         resume: the ``position`` of the last document that is not wanted: only those behind it are read, if any.
+        records_path: where in a JSON or XML file the records are, by names joined by dots.
+        query: what is asked of a database.
+        on_note: told what was detected (an encoding, a separator) and what was left out.
+        repetitions: counts the documents that ``documents.repeated_ids`` left out or numbered.
 
     Raises:
+        SettingsError: ``documents.repeated_ids`` is ``last`` and the source a pipe, which cannot be read twice.
         SourceError: the source is missing, broken, of an unknown format, one of ``exclude``, has no
             place ``resume`` any more, or holds no document.
         RecordError: a bad record, unless ``on_bad`` is given.
-        MissingExtraError: a data set of the hub without the library for it.
+        MissingExtraError: a format whose library is not installed.
     """
-    report = on_bad or refuse
-    found = records(source, format=format, dense=settings.dense, on_bad=report, exclude=exclude, resume=resume)
-    is_rest = resume is not None
-    return compose(found, settings, shown(source), report, unique_ids=unique_ids, may_be_empty=is_rest)
+    rule = settings.repeated_ids
+    if rule == LAST and str(source) == STDIN:
+        remedy = "Write it to a file first, or set first or number"
+        raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
+    found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, resume=resume, query=query)
+    is_rest, unique = resume is not None, unique_ids and rule == REFUSE
+
+    def read(report: OnBad) -> Iterator[Document]:
+        raw = found(on_bad=report, records_path=records_path, on_note=on_note)
+        return compose(raw, settings, shown(source), report, unique_ids=unique, may_be_empty=is_rest)
+
+    first = read(on_bad or refuse)
+    return first if rule == REFUSE else settled(first, rule, lambda: read(_pass_over), repetitions or Repetitions())
+
+
+def _pass_over(_error: RecordError, _data: bytes) -> None:
+    """Bad records are told of when they are read for good."""
 
 
 def records(
@@ -83,55 +101,71 @@ def records(
     on_bad: OnBad = refuse,
     exclude: Collection[Path] = (),
     resume: ResumePoint | None = None,
+    records_path: str | None = None,
+    query: str | None = None,
+    on_note: OnNote = unheard,
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
 
     ``dense`` names a field of dense vectors, which Parquet then gives as numpy arrays; for the rest, and for what is
     raised, see :func:`documents`.
     """
-    if format is not None and format not in FORMATS:
-        raise SourceError(f"unknown format {format!r}", where=shown(source), remedy=f"Known: {', '.join(FORMATS)}")
+    known = _known(format, shown(source))
     if str(source).startswith(PREFIX):
         if resume is not None:
             raise changed(resume)
         yield from read_hub(str(source))
         return
-    path = Path(source)
-    is_folder, own = path.is_dir(), OwnFiles(exclude)
-    own.check_source(path)
-    kind, files = _parts(path, format, own) if is_folder else (format or format_of(path), [path])
+    own = OwnFiles(exclude)
+    own.check_source(Path(source))
+    folder, files = _files(source, known, own, on_note)
+    is_alone = len(files) == 1 and folder == Path(source).parent
     if resume is not None:
-        files = _files_from(files, kind, resume)
-    if kind == "text":
-        yield from read_texts(files, path if is_folder else path.parent, on_bad)
-        return
-    for file in files:
+        files = _files_from(files, resume)
+    for file, kind in files:
         start = None if str(file) == STDIN else ResumePoint(str(file.resolve()))
         if resume is not None and start is not None and start.file == resume.file:
             start = resume
-        yield from _file_records(file, kind, dense, on_bad, start)
+        given = InputFile(file, folder, on_bad, on_note, start, dense, records_path, query, is_alone)
+        yield from _with_partitions(given, REGISTRY[kind].read(given))
 
 
-def _files_from(files: list[Path], kind: str, resume: ResumePoint) -> list[Path]:
+def _known(format: str | None, place: str) -> str | None:
+    """A format by the name of the registry."""
+    known = ALIASES.get(format or "", format)
+    if known is not None and known not in FORMATS:
+        raise SourceError(f"unknown format {format!r}", where=place, remedy=f"Known: {', '.join(FORMATS)}")
+    return known
+
+
+def _with_partitions(given: InputFile, found: RawRecords) -> RawRecords:
+    """The records, with what the folders of their file say of them."""
+    values = {} if given.is_alone else partition_values(given.path, given.folder)
+    if not values:
+        return found
+    return (record._replace(values={**values, **record.values}) for record in found)
+
+
+def _files_from(files: _Files, resume: ResumePoint) -> _Files:
     """The files that are still to be read, the one with the place ``resume`` first; of texts only those behind it."""
-    names = [str(file.resolve()) for file in files]
-    if resume.file not in names or kind not in {"jsonl", "parquet", "text"}:
+    names = [str(file.resolve()) for file, _ in files]
+    if resume.file not in names:
         raise changed(resume)
-    return files[names.index(resume.file) + (kind == "text") :]
+    here = names.index(resume.file)
+    kind = files[here][1]
+    if kind not in _RESUMABLE and not REGISTRY[kind].is_document:
+        raise changed(resume)
+    return files[here + REGISTRY[kind].is_document :]
 
 
-def _file_records(file: Path, kind: str, dense: str | None, on_bad: OnBad, start: ResumePoint | None) -> RawRecords:
-    if kind == "parquet":
-        if start is None:
-            remedy = "Write it to a file first"
-            raise SourceError("Parquet cannot be read from a pipe", where=shown(file), remedy=remedy)
-        yield from read_parquet(file, dense=dense, start=start)
-        return
-    with opened(file) as stream:
-        if kind == "jsonl":
-            yield from read_jsonl(stream, shown(file), on_bad, start=start)
-        else:
-            yield from STREAMED[kind](stream, shown(file), on_bad)
+def _files(source: str | Path, format: str | None, own: OwnFiles, on_note: OnNote) -> tuple[Path, _Files]:
+    """The files of a source with their formats, and the folder that they are in."""
+    path = Path(source)
+    if is_pattern(source):
+        return fixed_part(source), [(file, format or format_of(file)) for file in matched(source) if file not in own]
+    if path.is_dir():
+        return path, _parts(path, format, own, on_note)
+    return path.parent, [(path, format or format_of(path))]
 
 
 def format_of(path: Path) -> str:
@@ -142,7 +176,7 @@ def format_of(path: Path) -> str:
     """
     if str(path) == STDIN:
         return "jsonl"
-    suffix = suffix_of(path)
+    suffix = _suffix(path)
     if suffix not in SUFFIXES:
         if not path.exists():
             raise SourceError("no such file or folder", where=str(path), remedy="Check the path")
@@ -151,21 +185,48 @@ def format_of(path: Path) -> str:
     return SUFFIXES[suffix]
 
 
-def _parts(folder: Path, format: str | None, own: OwnFiles) -> tuple[str, list[Path]]:
-    """The format of a folder and the files to read: a BEIR corpus, parts of one format, or texts at any depth."""
+def _suffix(path: Path) -> str:
+    """The suffix that tells the format; of an archive that has none the suffix of the file in it."""
+    suffix = suffix_of(path)
+    if suffix or path.suffix.lower() != ".zip":
+        return suffix
+    return suffix_of(Path(member_name(path) or ""))
+
+
+def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> _Files:
+    """The files of a folder that are to be read: a BEIR corpus, parts of one format at any depth, or texts."""
     corpus = packed_variant(folder, "corpus.jsonl")
     if corpus is not None and corpus not in own and format in {None, "jsonl"}:
-        return "jsonl", [corpus]
-    parts: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        kind = SUFFIXES.get(suffix_of(path)) if path.is_file() and not path.name.startswith(".") else None
-        if kind not in {None, "text"} and path not in own:
-            parts.setdefault(str(kind), []).append(path)
-    if texts := [path for path in text_files(folder) if path not in own]:
-        parts["text"] = texts
-    wanted = {kind: files for kind, files in parts.items() if format in {None, kind}}
+        return [(corpus, "jsonl")]
+    left_out = LeftOut()
+    parts: dict[str, _Files] = {}
+    for path in files_below(folder, own, left_out):
+        kind = SUFFIXES.get(_suffix(path))
+        if kind is None:
+            left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
+        elif format in {None, kind}:
+            family = "text" if REGISTRY[kind].is_document and format is None else kind
+            parts.setdefault(family, []).append((path, kind))
+    wanted = _without_companions(parts, folder, left_out)
     if len(wanted) != 1:
         what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
-        remedy = f"Give --format, or name a file; known: {', '.join(FORMATS)}"
+        remedy = f"Give --format, or name a file or a pattern; known: {', '.join(FORMATS)}"
         raise SourceError(what, where=str(folder), remedy=remedy)
-    return wanted.popitem()
+    left_out.note(folder, on_note)
+    return wanted.popitem()[1]
+
+
+def _without_companions(parts: dict[str, _Files], folder: Path, left_out: LeftOut) -> dict[str, _Files]:
+    """Of several formats those that are left when a README, a licence and the like are taken for what they are."""
+    if len(parts) < 2:
+        return parts
+    aside = replace(left_out, reasons={})
+    kept: dict[str, _Files] = {}
+    for kind, files in parts.items():
+        names = set(without_companions([path for path, _ in files], folder, aside))
+        if rest := [(path, each) for path, each in files if path in names]:
+            kept[kind] = rest
+    if len(kept) != 1:
+        return parts
+    left_out.reasons.update(aside.reasons)
+    return kept

@@ -1,10 +1,13 @@
-"""Bytes of a source: a file or standard input, gzip and Zstandard undone, whatever the name says."""
+"""Bytes of a source: a file or standard input, its compression undone, whatever the name says."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import sys
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.packed import Xz, only_member
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -19,14 +23,27 @@ else:
     from backports import zstd
 
 STDIN = "-"
-PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+PACKED = {
+    ".gz": b"\x1f\x8b",
+    ".zst": b"\x28\xb5\x2f\xfd",
+    ".bz2": b"BZh",
+    ".xz": b"\xfd7zXZ\x00",
+    ".zip": b"PK\x03\x04",
+}
 """Suffix and first bytes of the compressions that are undone."""
+_SKIPPABLE = bytes(range(0x50, 0x60))
+"""First bytes of a Zstandard frame that holds no data of ours, before ``2A 4D 18``: pzstd and others begin with one."""
 _BUFFER = 1 << 20
 
 
 def shown(source: str | Path) -> str:
     """How messages and origins name a source."""
-    return "<stdin>" if str(source) == STDIN else str(source)
+    return "<stdin>" if str(source) == STDIN else printable(str(source))
+
+
+def printable(text: str) -> str:
+    """A text that every stream of UTF-8 takes: half a surrogate pair, as bytes in names become, is written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
@@ -41,6 +58,8 @@ def opened(source: str | Path) -> Iterator[BinaryIO]:
             read, where compressed data is broken or cut short.
     """
     if str(source) == STDIN:
+        if sys.stdin is None or getattr(sys.stdin, "closed", False):
+            raise SourceError("standard input is closed", where=shown(source), remedy="Pipe the documents into it")
         yield _unpacked(sys.stdin.buffer, shown(source), can_seek=False)
         return
     try:
@@ -54,13 +73,19 @@ def opened(source: str | Path) -> Iterator[BinaryIO]:
 
 
 def _unpacked(file: BinaryIO, place: str, *, can_seek: bool) -> BinaryIO:
-    start = cast("io.BufferedReader", file).peek(4)[:4]
+    start = cast("io.BufferedReader", file).peek(6)[:6]
     suffix = Path(place).suffix.lower()
     plain: Any = file
     if start.startswith(PACKED[".gz"]):
         plain = gzip.GzipFile(fileobj=file)
-    elif start.startswith(PACKED[".zst"]):
+    elif start.startswith(PACKED[".zst"]) or (start[:1] in _SKIPPABLE and start[1:4] == b"\x2a\x4d\x18"):
         plain = zstd.ZstdFile(file)
+    elif start.startswith(PACKED[".bz2"]) and start[3:4].isdigit():
+        plain = bz2.BZ2File(file)
+    elif start.startswith(PACKED[".xz"]):
+        plain = Xz(file)
+    elif start.startswith(PACKED[".zip"]):
+        plain = only_member(file, place)
     elif start and suffix in PACKED:
         remedy = "Rename it, or fetch it again"
         raise SourceError(f"is named {suffix}, but holds no such data", where=place, remedy=remedy)
@@ -91,8 +116,8 @@ class _Translating(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             return cast("int", self._inner.readinto(buffer))
-        except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError, lzma.LZMAError, zipfile.BadZipFile) as error:
             what = f"the compressed data is broken or cut short ({error})"
             raise SourceError(what, where=self._place, remedy="Fetch or write the file again") from error
-        except OSError as error:
+        except OSError as error:  # of bz2 too
             raise SourceError(f"cannot be read ({error.strerror or error})", where=self._place) from error

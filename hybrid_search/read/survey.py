@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.fields import moment, number
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.identity import document_id
+from hybrid_search.read.judge import ADDRESSES, Column, Finding, Role, could_be_title, is_sparse, judged, texts_of
+from hybrid_search.read.languages import languages, listed
+from hybrid_search.read.names import id_rank, title_rank
+from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.sources import records
 from hybrid_search.read.streams import shown
-from hybrid_search.read.vectors import dense_vector, sparse_vector
+from hybrid_search.settings.documents import CONTENT, FIELD, FIRST, NUMBER, REFUSE
+
+__all__ = ["SAMPLE", "FieldView", "Role", "Survey", "survey"]
 
 SAMPLE = 1000
-_LEAST_DIMENSION = 8
-_LEAST_TERMS = 5
-_LONGEST_LABEL = 60
-_REPEATING = 0.9
-"""A label to filter on is short, and at least a tenth of the records share theirs with another."""
-_FEWEST_WORDS = 3
-
-
-class Role(StrEnum):
-    """What a field is used for; ``STORED`` fields come with the hits and are nothing more."""
-
-    ID = "id"
-    TEXT = "text"
-    KEYWORD = "keyword"
-    NUMBER = "number"
-    DATE = "date"
-    DENSE = "dense"
-    SPARSE = "sparse"
-    STORED = "stored"
+_LABELS = frozenset({"text", "list of text"})
+_MOST = 0.9
+"""A field by whose name an id is meant may repeat itself in a tenth of the records."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """One field of a sample: what it holds, in which share of the records, an example, its role and why."""
+    """One field of a sample: what it holds, in which share of the records, an example, its role and why.
+
+    ``languages`` are shares of its texts by language code; the rest is how its values are read, as ``DocumentSettings``
+    says it.
+    """
 
     name: str
     kind: str
@@ -50,222 +41,228 @@ class FieldView:
     example: str
     role: Role
     reason: str
+    separator: str | None = None
+    decimal: str = "."
+    date_order: str | None = None
+    lenient: bool = False
+    html: bool = False
+    languages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What ``seen`` records of a source hold; ``bad`` are the errors of those that could not be read."""
+    """What ``seen`` records of a source hold; ``bad`` are the errors of those that could not be read.
+
+    ``id_from``, ``repeated_ids`` and ``title`` are what suits them of the settings of those names; ``records`` are the
+    sample itself.
+    """
 
     source: str
     seen: int
     fields: Sequence[FieldView]
     bad: Sequence[RecordError] = ()
     beir: bool = False
+    id_from: str = FIELD
+    repeated_ids: str = REFUSE
+    title: str | None = None
+    records: Sequence[RawRecord] = field(default=(), repr=False)
+    notes: Sequence[str] = ()
 
     def names(self, role: Role) -> list[str]:
         """Fields of a role, in the order in which they should be used."""
         return [view.name for view in self.fields if view.role == role]
 
-
-@dataclass(slots=True)
-class _Column:
-    """The values of one field that are there and not empty."""
-
-    name: str
-    values: list[Any] = field(default_factory=list)
-
-    def all(self, test: Callable[[Any], bool]) -> bool:
-        return all(map(test, self.values))
-
-    def all_read(self, read: Callable[[Any], Any]) -> bool:
-        """Whether a reader takes all values."""
-        try:
-            return bool([read(value) for value in self.values])
-        except (RecordError, ValueError):
-            return False
+    @property
+    def texts(self) -> list[str]:
+        """Fields to search in: those of text, or else labels, which then are searched and filtered on."""
+        labels = [
+            view.name for view in self.fields if view.kind in _LABELS and view.role in {Role.KEYWORD, Role.STORED}
+        ]
+        return self.names(Role.TEXT) or [name for name in labels if name not in self.addresses]
 
     @property
-    def distinct(self) -> int:
-        return len(set(map(str, self.values)))
+    def addresses(self) -> list[str]:
+        """Fields of URLs."""
+        return [view.name for view in self.fields if view.reason == ADDRESSES]
 
     @property
-    def words(self) -> float:
-        return sum(len(str(value).split()) for value in self.values) / len(self.values)
+    def languages(self) -> Mapping[str, float]:
+        """Those of the first text that is no title, which the analyzer is for."""
+        spoken = [view for view in self.fields if view.role == Role.TEXT and view.languages]
+        bodies = [view for view in spoken if view.name != self.title]
+        return next((view.languages for view in bodies or spoken), {})
 
-    @property
-    def length(self) -> float:
-        return sum(len(str(value)) for value in self.values) / len(self.values)
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """The field that names a document, None where an id is to be made; what becomes of ids that come again."""
+
+    column: Column | None
+    repeated_ids: str
+    reason: str
 
 
-def survey(source: str | Path, *, format: str | None = None, sample: int = SAMPLE) -> Survey:
-    """Look at the first ``sample`` records of a source.
+def survey(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    sample: int = SAMPLE,
+    records_path: str | None = None,
+    query: str | None = None,
+) -> Survey:
+    """Look at the first ``sample`` records of a source; for ``records_path`` and ``query`` see ``read.documents``.
 
     Raises:
         SourceError: it cannot be read, or none of its records can.
     """
     bad: list[RecordError] = []
-    found = records(source, format=format, on_bad=lambda error, _data: bad.append(error))
-    sampled = [record.values for record in islice(found, sample)]
+    notes: dict[str, None] = {}
+    found = records(
+        source,
+        format=format,
+        on_bad=lambda error, _data: bad.append(error),
+        records_path=records_path,
+        query=query,
+        on_note=lambda note: notes.setdefault(note, None),
+    )
+    sampled = list(islice(found, sample))
     if not sampled:
         what = f"no record can be read; the first: {bad[0]}" if bad else "holds no record"
         raise SourceError(what, where=shown(source), remedy="Check the source and its format")
-    columns = _columns(sampled)
-    views = _views(columns, len(sampled))
+    columns = _columns(record.values for record in sampled)
+    identity = _identity(columns, sampled)
+    title = _title(columns, identity)
     is_beir = Path(source).is_dir() and packed_variant(Path(source), "corpus.jsonl") is not None
-    return Survey(shown(source), len(sampled), views, tuple(bad), is_beir)
+    return Survey(
+        shown(source),
+        len(sampled),
+        _views(columns, identity, len(sampled), title),
+        tuple(bad),
+        is_beir,
+        CONTENT if identity.column is None else FIELD,
+        identity.repeated_ids,
+        title,
+        sampled,
+        tuple(notes),
+    )
 
 
-def _columns(sampled: Iterable[Mapping[str, Any]], prefix: str = "") -> list[_Column]:
+def _columns(sampled: Iterable[Mapping[str, Any]], prefix: str = "") -> list[Column]:
     """The fields in the order of their first appearance; those inside objects by dotted names."""
-    columns: dict[str, _Column] = {}
+    columns: dict[str, Column] = {}
     for record in sampled:
         for name, value in record.items():
             if value not in (None, "", [], {}):
-                columns.setdefault(name, _Column(prefix + name)).values.append(value)
-    flat: list[_Column] = []
+                columns.setdefault(name, Column(prefix + name)).values.append(value)
+    flat: list[Column] = []
     for column in columns.values():
-        if column.all(lambda value: isinstance(value, dict)) and not _is_sparse(column):
+        if column.all(lambda value: isinstance(value, dict)) and not is_sparse(column):
             flat += _columns(column.values, f"{column.name}.")
         else:
             flat.append(column)
     return flat
 
 
-def _views(columns: Sequence[_Column], seen: int) -> list[FieldView]:
-    identifier = _identifier(columns, seen)
-    judged = [(column, *_judged(column, column is identifier)) for column in columns]
-    ordered = sorted(judged, key=lambda item: _order(item[0], item[2]))
-    return [
-        FieldView(column.name, kind, len(column.values) / seen, _example(column), role, reason)
-        for column, kind, role, reason in ordered
-    ]
+def _views(columns: Sequence[Column], identity: _Identity, seen: int, title: str | None) -> list[FieldView]:
+    findings = [(column, _found(column, identity)) for column in columns]
+    ordered = sorted(findings, key=lambda item: _order(*item))
+    return [_view(column, found, seen, title) for column, found in ordered]
 
 
-def _order(column: _Column, role: Role) -> tuple[int, float, float]:
+def _found(column: Column, identity: _Identity) -> Finding:
+    found = judged(column)
+    if column is identity.column:
+        return Finding(found.kind, Role.ID, identity.reason)
+    return found
+
+
+def _view(column: Column, found: Finding, seen: int, title: str | None) -> FieldView:
+    spoken = languages(texts_of(column, found)) if found.role == Role.TEXT else {}
+    said = [found.reason, *([listed(spoken)] if spoken else []), *(["heads results"] if column.name == title else [])]
+    return FieldView(
+        column.name,
+        found.kind,
+        len(column.values) / seen,
+        _example(column),
+        found.role,
+        "; ".join(said),
+        found.separator,
+        found.decimal,
+        found.date_order,
+        found.lenient,
+        found.html,
+        spoken,
+    )
+
+
+def _order(column: Column, found: Finding) -> tuple[int, float, float]:
     """By role; titles before bodies, then long texts before short ones."""
-    is_text = role == Role.TEXT
-    return list(Role).index(role), -_is_title(column.name) if is_text else 0, -column.length if is_text else 0
+    if found.role != Role.TEXT:
+        return list(Role).index(found.role), 0, 0
+    rank = title_rank(column.name) if could_be_title(column) else 0
+    return list(Role).index(found.role), -rank, -column.length
 
 
-def _is_title(name: str) -> bool:
-    return bool(re.fullmatch(r"(.*[._])?(title|headline|heading|subject|question)", name.lower()))
+def _title(columns: Sequence[Column], identity: _Identity) -> str | None:
+    """The field that heads a result: the one with the best name for it, and the first of several."""
+    fitting = [column for column in columns if could_be_title(column) and column is not identity.column]
+    best = max(fitting, key=lambda column: title_rank(column.name), default=None)
+    return None if best is None else best.name
 
 
-def _is_body(name: str) -> bool:
-    return bool(re.fullmatch(r"(.*[._])?(text|body|content|abstract|summary|description|answer)", name.lower()))
+def _identity(columns: Sequence[Column], sampled: Sequence[RawRecord]) -> _Identity:
+    """The field that names a document: one that is there and different in every record, best by its name.
 
-
-def _identifier(columns: Sequence[_Column], seen: int) -> _Column | None:
-    """The field that names a document: one that is there and different in every record, best by its name."""
+    One with a good name is taken too where it is different in nearly every record.
+    """
+    seen = len(sampled)
     fitting = [
         column
         for column in columns
-        if len(column.values) == seen == column.distinct
-        and column.all_read(lambda value: document_id(value, ""))
-        and column.words < 2
+        if len(column.values) == seen and column.all_read(lambda value: document_id(value, "")) and column.words < 2
     ]
-    names = ("_id", "id", "doc_id", "docid", "document_id", "uuid", "uid", "key", "url")
-    return min(
-        fitting,
-        key=lambda column: names.index(column.name.lower()) if column.name.lower() in names else len(names),
-        default=None,
+    unique = [column for column in fitting if column.distinct == seen and _may_be_id(column, columns)]
+    unique.sort(key=lambda column: _id_order(column.name))
+    named = [column for column in fitting if id_rank(column.name) is not None and column.distinct >= _MOST * seen]
+    named.sort(key=lambda column: _id_order(column.name))
+    if unique and (not named or _id_order(unique[0].name) <= _id_order(named[0].name)):
+        return _Identity(unique[0], REFUSE, "different in all")
+    if named and _id_order(named[0].name) < (not unique, 0):
+        return _repeating(named[0], sampled)
+    return _Identity(unique[0], REFUSE, "different in all") if unique else _Identity(None, FIRST, "")
+
+
+def _id_order(name: str) -> tuple[bool, int]:
+    rank = id_rank(name)
+    return rank is None, rank or 0
+
+
+def _may_be_id(column: Column, columns: Sequence[Column]) -> bool:
+    """Numbers, dates and titles are different by chance; without an id's name, only what stands first is one."""
+    if id_rank(column.name) is not None:
+        return True
+    found = judged(column)
+    if found.role in {Role.DATE, Role.BOOLEAN} or found.html or title_rank(column.name):
+        return False
+    return column is columns[0] or (found.role == Role.STORED and any(map(str.isdigit, str(column.values[0]))))
+
+
+def _repeating(column: Column, sampled: Sequence[RawRecord]) -> _Identity:
+    """A field that is an id by its name, but not different in all: numbered, unless the records are the same."""
+    places: dict[str, list[int]] = {}
+    for number, value in enumerate(column.values):
+        places.setdefault(str(value), []).append(number)
+    again = next(numbers for numbers in places.values() if len(numbers) > 1)
+    lines = [sampled[number].where.rpartition(":")[2] for number in again[:2]]
+    is_same = all(
+        sampled[numbers[0]].values == sampled[number].values for numbers in places.values() for number in numbers[1:]
     )
+    times = "twice" if len(again) == 2 else f"{len(again)} times"
+    reason = f"different in {len(places):,} of {len(sampled):,}, {times} at line {lines[0]} and {lines[1]}"
+    return _Identity(column, FIRST if is_same else NUMBER, reason)
 
 
-def _judged(column: _Column, is_identifier: bool) -> tuple[str, Role, str]:
-    """What the field holds, its role, and why."""
-    kind = _kind(column)
-    if is_identifier:
-        return kind, Role.ID, "different in all"
-    if kind == "text":
-        return kind, *_judged_text(column)
-    if kind == "list of text":
-        is_short = column.all(lambda value: all(len(item) <= 100 for item in value))
-        return kind, *((Role.KEYWORD, "short labels") if is_short else (Role.TEXT, "paragraphs"))
-    roles = {
-        "boolean": (Role.KEYWORD, "yes or no"),
-        "date": (Role.DATE, "dates"),
-        "number": (Role.NUMBER, "numbers"),
-        "numeric label": (Role.KEYWORD, "leading zeros or plus signs"),
-        "dense vector": (Role.DENSE, f"{_dimension(column)} numbers in each"),
-        "sparse vector": (Role.SPARSE, "positive weights of terms"),
-    }
-    return kind, *roles.get(kind, (Role.STORED, "of several types"))
-
-
-def _judged_text(column: _Column) -> tuple[Role, str]:
-    if column.all(lambda value: re.match(r"[a-z]+://\S+$", value) is not None):
-        return Role.STORED, "addresses"
-    if _is_title(column.name) or _is_body(column.name):
-        return Role.TEXT, _length(column)
-    if column.length <= _LONGEST_LABEL and column.distinct < _REPEATING * len(column.values):
-        return Role.KEYWORD, f"{column.distinct:,} values"
-    if column.words >= _FEWEST_WORDS:
-        return Role.TEXT, _length(column)
-    return Role.STORED, "seldom the same"
-
-
-def _length(column: _Column) -> str:
-    """As an average over the records that have the field."""
-    words = max(1, round(column.words))
-    return f"{words:,} word{'s' * (words > 1)} long"
-
-
-def _kind(column: _Column) -> str:
-    tests: dict[str, Callable[[], bool]] = {
-        "boolean": lambda: column.all(lambda value: isinstance(value, bool)),
-        "dense vector": lambda: _dimension(column) >= _LEAST_DIMENSION,
-        "sparse vector": lambda: _is_sparse(column),
-        "date": lambda: column.all(_is_date),
-        "numeric label": lambda: column.all_read(number) and any(map(_is_label, column.values)),
-        "number": lambda: column.all_read(number),
-        "text": lambda: column.all(lambda value: isinstance(value, str)),
-        "list of text": lambda: column.all(_is_list_of_text),
-    }
-    return next((kind for kind, holds in tests.items() if holds()), "mixed")
-
-
-def _is_label(value: Any) -> bool:
-    """Digits that would not come back from a number: ``01730`` and ``+49`` are a post code and a telephone number."""
-    return isinstance(value, str) and re.match(r"\s*(\+|-?0\d)", value) is not None
-
-
-def _is_date(value: Any) -> bool:
-    """A whole date as text; a year, or a number, is a number as far as one can see."""
-    if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}(-\d{2})?", value):
-        return False
-    try:
-        return isinstance(moment(value), str)
-    except ValueError:
-        return False
-
-
-def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _dimension(column: _Column) -> int:
-    """The one size of all dense vectors of a field; 0 where they are none, or of several sizes."""
-    first = column.values[0]
-    if not isinstance(first, list) and not (isinstance(first, str) and len(first) > 40 and " " not in first):
-        return 0
-    try:
-        sizes = {dense_vector(value, column.name).size for value in column.values}
-    except RecordError:
-        return 0
-    return sizes.pop() if len(sizes) == 1 else 0
-
-
-def _is_sparse(column: _Column) -> bool:
-    """Objects of weights: several terms in each, and other terms in other records."""
-    if not column.all(lambda value: isinstance(value, dict) and len(value) >= _LEAST_TERMS):
-        return False
-    return column.all_read(lambda value: sparse_vector(value, column.name)) and (
-        len(column.values) == 1 or len({frozenset(value) for value in column.values}) > 1
-    )
-
-
-def _example(column: _Column) -> str:
+def _example(column: Column) -> str:
     """The first value, as short as a table wants it."""
     value = column.values[0]
     if isinstance(value, dict):

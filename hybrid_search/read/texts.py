@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hybrid_search.errors import RecordError
+from hybrid_search.errors import EmptyTextError, RecordError
+from hybrid_search.read.formats.bulk import read_console
+from hybrid_search.read.formats.json_layout import Layout, layout_of
+from hybrid_search.read.front_matter import front_matter
 from hybrid_search.read.jsonl import MAX_LINE
-from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
-from hybrid_search.read.streams import PACKED, opened
-from hybrid_search.records import ResumePoint
+from hybrid_search.read.raw import RawRecord, RawRecords
+from hybrid_search.read.streams import PACKED
 
-MARKDOWN = frozenset({".md", ".markdown"})
+if TYPE_CHECKING:
+    from hybrid_search.read.formats.input_file import InputFile
+
+MARKDOWN = frozenset({".md", ".markdown", ".mdx"})
 TEXT = MARKDOWN | {".txt", ".text", ".rst"}
-_FRONT_MATTER = re.compile(r"\A---\n(?P<keys>.*?)^---\s*$\n?", re.DOTALL | re.MULTILINE)
+OWN_FIELDS = ("_id", "title", "text")
+"""Those of a file that is one document; a field of its front matter with such a name is kept as ``front_NAME``."""
+_HEAD = 1 << 12
 _HEADING = re.compile(
     r"^#{1,6}[ \t]+(?P<title>.+?)[ \t]*#*[ \t]*$|^(?P<underlined>\S.*)\n(?:=+|-+)[ \t]*$", re.MULTILINE
 )
@@ -27,64 +35,70 @@ class Titled(NamedTuple):
     text: str
 
 
-def text_files(folder: Path) -> list[Path]:
-    """Text and Markdown files under a folder, hidden ones left out, sorted."""
-    found = (path for path in folder.rglob("*") if suffix_of(path) in TEXT and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-
-
 def suffix_of(path: Path) -> str:
     """The suffix that tells the format, that of a compression left aside, in lower case."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
 
 
-def read_texts(files: list[Path], folder: Path, on_bad: OnBad) -> RawRecords:
-    """Records with ``_id`` (the path below ``folder``), ``title`` (the first heading, else the name) and ``text``."""
-    for path in files:
-        with opened(path) as stream:
-            data = stream.read(MAX_LINE)
-        name = path.relative_to(folder).as_posix()
-        try:
-            titled = _titled(_decoded(data, path), path)
-        except RecordError as error:
-            on_bad(error, data)
-            continue
-        yield RawRecord(
-            {"_id": name, "title": titled.title, "text": titled.text},
-            str(path),
-            data,
-            ResumePoint(str(path.resolve()), 1, 1),
-        )
+def read_text(given: InputFile) -> RawRecords:
+    """The record of a file: ``_id`` (its path), ``title``, ``text`` and the fields of its front matter.
 
-
-def _decoded(data: bytes, path: Path) -> str:
-    if len(data) == MAX_LINE:
-        raise RecordError(f"the text is longer than {MAX_LINE} bytes", where=str(path), remedy="Split the file")
+    The title is that of the front matter, else the first heading, else the file's name. An export of the Kibana
+    console, which is a text file by its name, is read as the documents that it indexes.
+    """
+    with given.opened() as stream:
+        data = stream.read(MAX_LINE)
+    if given.is_alone and layout_of(data[:_HEAD]) == Layout.CONSOLE:
+        given.on_note(f"{given.place}: is read as {Layout.CONSOLE}")
+        yield from read_console(BytesIO(data), given.place, given.on_bad, given.on_note)
+        return
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
+        text = decoded(data, given.place)
+    except RecordError as error:
+        given.on_bad(error, data)
+        return
+    name = given.path.name.partition(".")[0] or given.path.name
+    is_markdown = suffix_of(given.path) in MARKDOWN
+    titled = markdown_title(text, name) if is_markdown else Titled(name, text)
+    fields = front_matter(text).fields if is_markdown else {}
+    yield document_record(given, titled, fields, data)
+
+
+def document_record(given: InputFile, titled: Titled, fields: dict[str, Any], data: bytes | None = None) -> RawRecord:
+    """The record of a file that is one document."""
+    others = {f"front_{key}" if key in OWN_FIELDS else key: value for key, value in fields.items() if key != "title"}
+    values = {"_id": given.name, "title": titled.title, "text": titled.text, **others}
+    return RawRecord(values, given.place, data, given.end)
+
+
+def decoded(data: bytes, place: str) -> str:
+    """The text of a file.
+
+    Raises:
+        RecordError: it is longer than 64 MiB, not UTF-8, or empty (EmptyTextError).
+    """
+    if len(data) == MAX_LINE:
+        raise RecordError(f"the text is longer than {MAX_LINE} bytes", where=place, remedy="Split the file")
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         what = f"byte {error.start + 1} is {data[error.start]:#04x}, which is not UTF-8"
-        raise RecordError(what, where=str(path), remedy="Write the file in UTF-8: iconv -t UTF-8") from None
-
-
-def _titled(text: str, path: Path) -> Titled:
-    name = path.name.partition(".")[0] or path.name
+        raise RecordError(what, where=place, remedy="Write the file in UTF-8: iconv -t UTF-8") from None
     if not text.strip():
-        raise RecordError("the text is empty", where=str(path), remedy="Leave the file out")
-    return markdown_title(text, name) if suffix_of(path) in MARKDOWN else Titled(name, text)
+        raise EmptyTextError("the text is empty", where=place, remedy="Leave the file out")
+    return text
 
 
 def markdown_title(text: str, name: str) -> Titled:
     """The title of a Markdown text: of its front matter, else its first heading, else ``name``; each taken off."""
-    front = _FRONT_MATTER.match(text)
-    body = text[front.end() :] if front else text
-    given = re.search(r"^title:[ \t]*(.+?)[ \t]*$", front["keys"], re.MULTILINE) if front else None
-    if given:
-        return Titled(given[1].strip("\"'"), body)
-    heading = _HEADING.search(body)
+    front = front_matter(text)
+    if given := front.fields.get("title"):
+        return Titled(str(given), front.body)
+    heading = _HEADING.search(front.body)
     if heading is None:
-        return Titled(name, body)
+        return Titled(name, front.body)
+    body = front.body
     return Titled(
         heading["title"] or heading["underlined"], body[: heading.start()] + body[heading.end() :].lstrip("\n")
     )

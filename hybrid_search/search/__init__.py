@@ -9,16 +9,19 @@ if TYPE_CHECKING:
     from hybrid_search.search.async_client import AsyncSearchClient
     from hybrid_search.search.client import SearchClient
     from hybrid_search.search.fusion import Fusion
+    from hybrid_search.search.leg import LegQuery, SearchLeg
     from hybrid_search.search.rerank import Reranking
 
 _HOME = {
     "AsyncSearchClient": "hybrid_search.search.async_client",
     "Fusion": "hybrid_search.search.fusion",
+    "LegQuery": "hybrid_search.search.leg",
     "Reranking": "hybrid_search.search.rerank",
     "SearchClient": "hybrid_search.search.client",
+    "SearchLeg": "hybrid_search.search.leg",
 }
 
-__all__ = ["AsyncSearchClient", "Fusion", "Reranking", "SearchClient"]
+__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Reranking", "SearchClient", "SearchLeg"]
 
 
 def __getattr__(name: str) -> Any:

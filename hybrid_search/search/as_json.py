@@ -10,7 +10,10 @@ from hybrid_search.records import SearchResult
 
 
 def result_json(result: SearchResult) -> dict[str, Any]:
-    """Every part of ``result`` but the query's vectors, with the records' own names."""
+    """Every part of ``result`` but the query's vectors, with the records' own names.
+
+    ``codes`` are those of ``warnings``, in their order; ``degraded`` has what the answer lacks, by part.
+    """
     return {
         "id": result.query.id,
         "query": result.query.text,
@@ -19,5 +22,7 @@ def result_json(result: SearchResult) -> dict[str, Any]:
         "hits": [msgspec.to_builtins(hit, str_keys=True) for hit in result.hits],
         "legs": msgspec.to_builtins(dict(result.legs), str_keys=True),
         "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
-        "warnings": list(result.warnings),
+        "warnings": [str(warning) for warning in result.warnings],
+        "codes": [getattr(warning, "code", None) for warning in result.warnings],
+        "degraded": result.degraded,
     }

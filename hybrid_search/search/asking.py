@@ -22,6 +22,9 @@ from hybrid_search.search.steps import Send, Step
 GRACE = 0.5
 """Seconds, at most a tenth of what is left, in which an engine that was stopped may still send what it has."""
 
+ENCODING = 0.75
+"""What share of the time that is left an encoder may take: words can be searched without it, but not without time."""
+
 SHOWN = 80
 """Characters of an unreadable answer that go into the message."""
 
@@ -48,25 +51,25 @@ class Target:
         return f"index {self.index}"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Budget:
-    """The seconds that all requests of a search may take together, and how many they took."""
+    """The seconds that a search may take in all, from its making on: every step gets what is left of them."""
 
     seconds: float
-    spent: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> float:
-        return max(0.0, self.seconds - self.spent)
+        return max(0.0, self.begun + self.seconds - time.monotonic())
 
     @property
-    def for_the_engine(self) -> float:
-        """What the engine itself is given, so that its answer is here in time."""
-        return self.left - min(GRACE, self.left / 10)
+    def for_the_encoder(self) -> float:
+        """What an encoder is waited for: the rest is for an engine that can answer without it."""
+        return self.left * ENCODING
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Answered:
     """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out."""
 
     hits: Sequence[Mapping[str, Any]]
@@ -82,13 +85,13 @@ def ask(
     budget: Budget,
     *,
     dfs: Collection[int] = (),
-) -> Generator[Step, Any, list[Found | EngineError]]:
-    """The answers to searches that are sent together, each found or refused.
+) -> Generator[Step, Any, list[Answered | EngineError]]:
+    """The answers to searches that are sent together, each answered or refused.
 
     Args:
         bodies: for each search its body, given the seconds that the engine may take.
         target: where.
-        budget: what is left of the caller's time; the request is charged to it.
+        budget: what is left of the caller's time. The engine gets a little less, so that its answer is here in time.
         dfs: the places of the searches whose terms are counted over all shards first.
 
     Raises:
@@ -96,30 +99,29 @@ def ask(
         EngineError: no answer, or one that is not that of a search engine.
         AliasMovedError: another index answered.
     """
-    within = budget.for_the_engine
+    left = budget.left
+    within = left - min(GRACE, left / 10)
     headers = [legs.search_header(preference=target.preference, dfs=n in dfs) for n in range(len(bodies))]
     searches = [body(within) for body in bodies]
-    request = legs.multi_search(target.index, searches, timeout=budget.left, headers=headers)
+    request = legs.multi_search(target.index, searches, timeout=left, headers=headers)
     answer = yield from send(request, target, budget)
     return [_found(response, target) for response in _responses(answer, len(bodies), target.where)]
 
 
 def send(request: Request, target: Target, budget: Budget) -> Generator[Step, Any, Any]:
-    """The answer to any request, charged to the budget.
+    """The answer to any request, within what is left of the budget, and of the request's own time.
 
     Raises:
         EngineTimeoutError: no time is left, or no answer came in what was.
         EngineError: no answer, or a refusal.
     """
-    if budget.left <= 0:
+    left = budget.left
+    if left <= 0:
         raise EngineTimeoutError(
             f"the search took its {budget.seconds:g} s", where=target.where, remedy="Give it more: search.timeout"
         )
-    begin = time.perf_counter()
-    try:
-        return (yield Send(replace(request, timeout=budget.left, headers=target.headers)))
-    finally:
-        budget.spent += time.perf_counter() - begin
+    timeout = left if request.timeout is None else min(left, request.timeout)
+    return (yield Send(replace(request, timeout=timeout, headers=target.headers)))
 
 
 def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
@@ -157,14 +159,14 @@ def _responses(answer: Any, count: int, where: str) -> Sequence[Any]:
     return responses
 
 
-def _found(response: Any, target: Target) -> Found | EngineError:
+def _found(response: Any, target: Target) -> Answered | EngineError:
     try:
         if "error" in response:
             return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
         for hit in hits:
             _check_hit(hit, target)
-        return Found(
+        return Answered(
             hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
         )
     except (KeyError, TypeError, ValueError) as error:

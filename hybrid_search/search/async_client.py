@@ -17,11 +17,11 @@ from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import LOOK, PASSING, open_target
-from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
-from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run_async
+from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
@@ -80,7 +80,7 @@ class AsyncSearchClient:
         *,
         return_errors: Literal[True],
         **options: Unpack[SearchOptions],
-    ) -> list[Outcome]: ...
+    ) -> list[ResultOrError]: ...
 
     async def search_many(
         self,
@@ -89,7 +89,7 @@ class AsyncSearchClient:
         *,
         return_errors: bool = False,
         **options: Unpack[SearchOptions],
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[ResultOrError]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
         return await self._run(
             lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
@@ -161,9 +161,9 @@ class AsyncSearchClient:
                 searcher, connection = await self._opened(searcher)
             return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
 
-    async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Step) -> Any:
+    async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Single) -> Any:
         if isinstance(step, Send):
             return await connection.send(step.request)
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return await self._workers.answer_async(searcher.ask_model, step, together=searcher.is_one_model)
+        return await self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).awaited()

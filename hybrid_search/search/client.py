@@ -19,11 +19,11 @@ from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.opening import LOOK, PASSING, open_target
-from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
-from hybrid_search.search.steps import Send, Step, Steps, T, boundary, run
+from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
@@ -115,7 +115,7 @@ class SearchClient:
         *,
         return_errors: Literal[True],
         **options: Unpack[SearchOptions],
-    ) -> list[Outcome]: ...
+    ) -> list[ResultOrError]: ...
 
     def search_many(
         self,
@@ -124,7 +124,7 @@ class SearchClient:
         *,
         return_errors: bool = False,
         **options: Unpack[SearchOptions],
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[ResultOrError]:
         """The same for many queries, encoded together and sent together, 32 at a time; results in order.
 
         With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
@@ -176,10 +176,10 @@ class SearchClient:
             searcher = self._opened_again(searcher, timeout=LOOK)
         with boundary():
             try:
-                return run(steps(searcher), partial(self._carry_out, searcher))
+                return run(steps(searcher), partial(self._carry_out, searcher), partial(self._begin, searcher))
             except AliasMovedError:
                 searcher = self._opened_again(searcher)
-            return run(steps(searcher), partial(self._carry_out, searcher))
+            return run(steps(searcher), partial(self._carry_out, searcher), partial(self._begin, searcher))
 
     def _opened_again(self, stale: Searcher, *, timeout: float | None = None) -> Searcher:
         """The searcher of what the name stands for now; opened by whoever comes first."""
@@ -191,12 +191,15 @@ class SearchClient:
                     self._searcher = replace(stale, opened_at=time.monotonic())
             return self._searcher
 
-    def _carry_out(self, searcher: Searcher | None, step: Step) -> Any:
+    def _carry_out(self, searcher: Searcher | None, step: Single) -> Any:
         if isinstance(step, Send):
             return self._connection.send(step.request)
+        return self._begin(searcher, step)()
+
+    def _begin(self, searcher: Searcher | None, step: Encode | Score) -> Callable[[], Any]:
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return self._workers.answer(searcher.ask_model, step, together=searcher.is_one_model)
+        return self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).answer
 
 
 def engine_settings(settings: Settings | None, url: str | None) -> EngineSettings:

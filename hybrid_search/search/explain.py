@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hybrid_search.records import Hit, Leg, SearchResult
+from hybrid_search.printed import visible
+from hybrid_search.records import Hit, SearchResult
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -34,12 +35,13 @@ def explain_panel(hit: Hit, result: SearchResult) -> Panel:
     from rich.panel import Panel
     from rich.text import Text
 
-    lines = Text("\n".join(explanation(hit, result)))
+    lines = Text(visible("\n".join(explanation(hit, result))))
     lines.highlight_words([str(leg) for leg in hit.legs], "bold")
-    return Panel(lines, title=f"{hit.rank}. {hit.id}  {hit.score:.4f}", title_align="left", border_style="dim")
+    title = Text(visible(f"{hit.rank}. {hit.id}  {hit.score:.4f}"))  # as a string it would be read as markup
+    return Panel(lines, title=title, title_align="left", border_style="dim")
 
 
-def _leg_line(hit: Hit, leg: Leg, result: SearchResult) -> str:
+def _leg_line(hit: Hit, leg: str, result: SearchResult) -> str:
     found, report = hit.legs.get(leg), result.legs[leg]
     if found is not None:
         return f"{leg:<7} rank {found.rank:>3}  score {found.score:9.4f}  contributes {found.contribution:.4f}"

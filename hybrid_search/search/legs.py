@@ -67,6 +67,12 @@ def _filtered(query: Body, filter: Filter) -> Body:
     return {"query": query if filter is None else {"bool": {"must": [query], "filter": [filter]}}}
 
 
+def both(first: Filter, second: Filter) -> Filter:
+    """A filter that passes what both pass; None passes everything."""
+    given = [one for one in (first, second) if one is not None]
+    return {"bool": {"filter": given}} if len(given) > 1 else next(iter(given), None)
+
+
 def heaviest(vector: SparseVector, limit: int = MAX_CLAUSES) -> dict[str, float]:
     """The ``limit`` heaviest terms as plain floats, heaviest first, ties by term."""
     ordered = sorted(vector.items(), key=lambda term: (-term[1], term[0]))

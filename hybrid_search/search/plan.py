@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -13,10 +14,13 @@ import orjson
 from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
-from hybrid_search.records import ALL_LEGS, IndexSchema, Leg, Query
+from hybrid_search.records import IndexSchema, Query
+from hybrid_search.search.encoding import lacking
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
 
 CANDIDATES_PER_HIT = 2
@@ -37,11 +41,11 @@ class Plan:
     Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
-    hits after the first ``offset``. ``timeout`` is in seconds: what all requests of a batch may take together, and how
-    long a busy model is waited for. ``dfs`` counts the terms of BM25 over all shards.
+    hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
+    ``dfs`` counts the terms of BM25 over all shards. ``early`` asks legs that need no vector while others are encoded.
     """
 
-    legs: tuple[Leg, ...]
+    legs: tuple[SearchLeg, ...]
     k: int
     offset: int
     window: int
@@ -52,6 +56,12 @@ class Plan:
     exact: bool = False
     timeout: float = 10.0
     dfs: bool = False
+    early: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the legs are called, in their order."""
+        return tuple(leg.name for leg in self.legs)
 
     @property
     def reach(self) -> int:
@@ -65,10 +75,10 @@ def plan_search(
     settings: SearchSettings,
     request: SearchRequest,
     *,
-    fusion: Fusion,
+    fusion: Fusion | None = None,
     reranking: Reranking | None = None,
 ) -> Plan:
-    """The plan for what was asked, with ``settings`` where nothing was.
+    """The plan for what was asked, with ``settings`` where nothing was; ``fusion`` in the place of what was asked.
 
     Legs that are named must be in the index; the legs of the settings are those of them that the index has. A leg that
     weighs 0 is left out. A page beyond the window of the settings widens it, doubling; a window that is named is kept.
@@ -79,6 +89,8 @@ def plan_search(
     """
     legs, offset, window = request.legs, request.offset, request.window
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
+    if fusion is None:
+        fusion = fusion_of(schema, settings, request.fusion, legs=searched)
     if window is None:
         window = wide_enough(settings.window, offset + (settings.k if request.k is None else request.k))
     usual = _usual_candidates(settings, window)
@@ -92,12 +104,13 @@ def plan_search(
         reranking=reranking,
         collapse=request.collapse,
         exact=request.exact,
-        timeout=settings.timeout,
+        timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
     )
     _check_ranges(plan)
-    plan.fusion.shares(plan.legs)
-    return replace(plan, legs=plan.fusion.having_a_say(plan.legs))
+    fusion.shares(plan.names)
+    heard = fusion.having_a_say(plan.names)
+    return replace(plan, legs=tuple(leg for leg in plan.legs if leg.name in heard))
 
 
 def wide_enough(window: int, reach: int) -> int:
@@ -107,17 +120,26 @@ def wide_enough(window: int, reach: int) -> int:
     return window
 
 
-def fusion_of(schema: IndexSchema, settings: SearchSettings, method: str | None = None) -> Fusion:
-    """The fusion of the settings; another ``method`` keeps their weights and rank constant.
+def fusion_of(
+    schema: IndexSchema,
+    settings: SearchSettings,
+    fusion: str | Fusion | None = None,
+    *,
+    legs: Iterable[SearchLeg] = (),
+) -> Fusion:
+    """A whole fusion as it is; another ``method`` than that of the settings keeps their weights and rank constant.
 
     A leg without a weight of its own weighs 1, and the starter's :data:`STARTER_WEIGHT` unless ranks are fused:
-    reciprocal ranks are the published formula where the settings give no weights.
+    reciprocal ranks are the published formula where the settings give no weights. ``legs`` may be more than the usual.
     """
-    fusion = Fusion(method or settings.fusion, rank_constant=settings.rank_constant)
-    given = {leg_of(name): weight for name, weight in settings.weights.items()}
-    if not fusion.by_ranks and schema.sparse is not None and schema.sparse.name == STARTER:
-        given = {Leg.SPARSE: STARTER_WEIGHT} | given
-    return replace(fusion, weights=dict.fromkeys(ALL_LEGS, 1.0) | given) if given else fusion
+    if isinstance(fusion, Fusion):
+        return fusion
+    usual = Fusion(fusion or settings.fusion, rank_constant=settings.rank_constant)
+    given = {leg_of(name).name: weight for name, weight in settings.weights.items()}
+    if not usual.by_ranks and schema.sparse is not None and schema.sparse.name == STARTER:
+        given = {SPARSE.name: STARTER_WEIGHT} | given
+    names = [*STANDARD, *(leg.name for leg in legs)]
+    return replace(usual, weights=dict.fromkeys(names, 1.0) | given) if given else usual
 
 
 def _usual_candidates(settings: SearchSettings, window: int) -> int:
@@ -125,24 +147,19 @@ def _usual_candidates(settings: SearchSettings, window: int) -> int:
     return min(max(window, usual), RESULT_WINDOW)
 
 
-def indexed_legs(schema: IndexSchema) -> tuple[Leg, ...]:
-    """The legs that the index can answer; BM25 always."""
-    has: Mapping[Leg, bool] = {
-        Leg.BM25: True,
-        Leg.DENSE: schema.dense is not None,
-        Leg.SPARSE: schema.sparse is not None,
-    }
-    return tuple(leg for leg in ALL_LEGS if has[leg])
+def indexed_legs(schema: IndexSchema) -> tuple[SearchLeg, ...]:
+    """The legs of the package that the index can answer; BM25 always."""
+    return tuple(leg for leg in STANDARD.values() if leg.is_in(schema))
 
 
-def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozenset[Leg]) -> None:
+def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collection[Part]) -> None:
     """Refuse a query that no engine should be asked.
 
     Args:
         query: text, vectors or both.
         plan: its legs.
         schema: what the index holds.
-        encoded: the legs whose vectors can be made from text here.
+        encoded: the vectors that can be made from text here.
 
     Raises:
         QueryError: an empty text where a leg or the reranker needs it, text that is no Unicode, a leg without a vector
@@ -152,16 +169,16 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: frozense
     _check_characters(query)
     if query.filter is not None:
         _check_json(clause(query.filter, schema), query)
-    given = {Leg.DENSE: query.dense is not None, Leg.SPARSE: query.sparse is not None}
-    needs_text = [leg for leg in plan.legs if not given.get(leg, False)]
+    vectorless = lacking(query, plan.legs)
+    needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():
         raise QueryError("the query is empty", where=_where(query), remedy="Give at least one word.")
     for leg in needs_text:
-        if leg is not Leg.BM25 and leg not in encoded:
+        if leg.part != "text" and leg.part not in encoded:
             raise QueryError(
-                f"the {leg} leg has no encoder and the query carries no {leg} vector",
+                f"the {leg.name} leg has no encoder and the query carries no {leg.part} vector",
                 where=_where(query),
-                remedy=f"Load a {leg} model, give the vector, or name other legs.",
+                remedy=f"Load a {leg.part} model, give the vector, or name other legs.",
             )
     _check_vectors(query, schema)
 
@@ -211,46 +228,57 @@ def _where(query: Query) -> str | None:
     return None if query.id is None else f"query {query.id}"
 
 
-def _usual_legs(settings: SearchSettings, schema: IndexSchema) -> tuple[Leg, ...]:
+def _usual_legs(settings: SearchSettings, schema: IndexSchema) -> tuple[SearchLeg, ...]:
     wanted = {leg_of(name) for name in settings.legs}
     if usable := tuple(leg for leg in indexed_legs(schema) if leg in wanted):
         return usable
     raise QueryError(
         f"the settings name no leg of this index: {', '.join(settings.legs) or 'none'}",
-        remedy=f"The index has: {', '.join(indexed_legs(schema))}.",
+        remedy=f"The index has: {', '.join(map(str, indexed_legs(schema)))}.",
     )
 
 
-def named_legs(names: Iterable[str]) -> tuple[Leg, ...]:
-    """Legs by their names, each once, in the order of :data:`ALL_LEGS`; QueryError for none or an unknown one."""
-    named = {leg_of(name) for name in names}
-    if not named:
-        raise QueryError("no leg is named", remedy=f"There are: {', '.join(ALL_LEGS)}.")
-    return tuple(leg for leg in ALL_LEGS if leg in named)
+def named_legs(named: Iterable[str | SearchLeg]) -> tuple[SearchLeg, ...]:
+    """Legs by their names or as they are, each once: those of the package in their order, then those of one's own.
+
+    Raises:
+        QueryError: there is none, an unknown name, or two legs of one name.
+    """
+    legs: dict[str, SearchLeg] = {}
+    for one in named:
+        leg = one if isinstance(one, SearchLeg) else leg_of(one)
+        if legs.setdefault(leg.name, leg) != leg:
+            raise QueryError(f"two legs are called {leg.name}", remedy="Give each a name of its own.")
+    if not legs:
+        raise QueryError("no leg is named", remedy=f"There are: {', '.join(STANDARD)}.")
+    order = [*(name for name in STANDARD if name in legs), *(name for name in legs if name not in STANDARD)]
+    return tuple(legs[name] for name in order)
 
 
-def _legs_in(schema: IndexSchema, named: tuple[Leg, ...]) -> tuple[Leg, ...]:
-    available = indexed_legs(schema)
-    if missing := [leg for leg in named if leg not in available]:
+def _legs_in(schema: IndexSchema, named: tuple[SearchLeg, ...]) -> tuple[SearchLeg, ...]:
+    if missing := [leg.name for leg in named if not leg.is_in(schema)]:
         raise QueryError(
             f"the index holds no vectors for the {' and the '.join(missing)} leg",
-            remedy=f"It has: {', '.join(available)}. Index again with a model for that leg, or leave it out.",
+            remedy=f"It has: {', '.join(map(str, indexed_legs(schema)))}. Index again with a model for that leg, or "
+            "leave it out.",
         )
     return named
 
 
-def leg_of(name: str) -> Leg:
-    """The leg of this name; QueryError with the nearest one where there is none."""
-    if name in set(Leg):
-        return Leg(name)
-    nearest = get_close_matches(name, list(Leg), n=1, cutoff=0.0)
+def leg_of(name: str) -> SearchLeg:
+    """The leg of the package of this name; QueryError with the nearest one where there is none."""
+    if name in STANDARD:
+        return STANDARD[name]
+    nearest = get_close_matches(name, list(STANDARD), n=1, cutoff=0.0)
     raise QueryError(
         f"unknown leg {name!r}",
-        remedy=f"Did you mean {nearest[0] if nearest else Leg.BM25}? The legs are: {', '.join(Leg)}.",
+        remedy=f"Did you mean {nearest[0] if nearest else BM25}? The legs are: {', '.join(STANDARD)}.",
     )
 
 
 def _check_ranges(plan: Plan) -> None:
+    if not (math.isfinite(plan.timeout) and plan.timeout > 0):
+        raise QueryError(f"a timeout of {plan.timeout} s", remedy="Give a number of seconds above 0.")
     if plan.k < 1:
         raise QueryError(f"k is {plan.k}", remedy="Ask for at least one hit.")
     if plan.offset < 0:

@@ -3,33 +3,32 @@
     encode -> three legs in one _msearch -> collapse -> fuse -> fetch -> rerank -> page
 
 It yields steps (:mod:`hybrid_search.search.steps`) and is driven by the synchronous and the asynchronous client
-alike. A batch of queries takes the same number of round trips as one.
+alike. A batch of queries takes the same number of round trips as one. Every arrow is a stage (:data:`STAGES`): a small
+function from what has come of each query to what has come of it then.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hybrid_search.engine import layout
-from hybrid_search.errors import HybridSearchError, IndexMissingError, ModelBusyError, RequestRefusedError
-from hybrid_search.records import Hit, Leg, Query, SearchResult
+from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
+from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, WarningCode
 from hybrid_search.search.asking import Budget, Target, check_alias
-from hybrid_search.search.collapse import Best, document_id
-from hybrid_search.search.fetch import Stored, fetch_hits
-from hybrid_search.search.fusion import Fused
+from hybrid_search.search.collapse import document_id
+from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.reasons import why_nothing
-from hybrid_search.search.rerank import Reranked, checked_scores, combine
-from hybrid_search.search.retrieve import Retrieved, encode, retrieve
+from hybrid_search.search.rerank import Reranked
+from hybrid_search.search.reranking import rerank_hits
+from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.steps import Score, Step
+from hybrid_search.search.stages import Course, Progress, Stage
+from hybrid_search.search.steps import Step
 
-Outcome = SearchResult | HybridSearchError
+ResultOrError = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""
-
 
 _OF_ANOTHER = (IndexMissingError, RequestRefusedError)
 """What an engine answers where the index is gone, or an alias stands for one of other models."""
@@ -37,12 +36,12 @@ _OF_ANOTHER = (IndexMissingError, RequestRefusedError)
 
 def search(
     queries: Sequence[Query], plan: Plan, target: Target, *, reranker: str | None = None
-) -> Generator[Step, Any, list[Outcome]]:
-    """Search for every query; outcomes in their order.
+) -> Generator[Step, Any, list[ResultOrError]]:
+    """Search for every query; results, or why there are none, in their order.
 
-    A part that fails is left out and named in the result's warnings: a leg whose search or encoder fails, reranking,
-    passages that are gone. A query has an error instead of a result where nothing could be retrieved for it, or its
-    passages could not be fetched; the other queries are answered.
+    A part that fails or is late is left out and named in the result's warnings
+    (:mod:`hybrid_search.search.degradation`). A query has an error instead of a result where nothing could be retrieved
+    for it, or its passages could not be fetched; the other queries are answered.
 
     Args:
         queries: checked (:func:`~hybrid_search.search.plan.check_query`).
@@ -50,111 +49,77 @@ def search(
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
     """
-    clock, budget = Stopwatch(), Budget(plan.timeout)
-    with clock("encode"):
-        retrieved = yield from encode(queries, plan)
-    with clock("retrieve"):
-        yield from (retrieve_fused if plan.fusion.by_server else retrieve)(retrieved, plan, target, budget)
-        if any(isinstance(error, _OF_ANOTHER) for one in retrieved for error in (one.error, *one.errors.values())):
+    course = Course(plan, target, Budget(plan.timeout))
+    progress = [Progress(Retrieved(query)) for query in queries]
+    for stage in STAGES:
+        progress = yield from stage(progress, course)
+    return [one.error or _result(one, course, reranker) for one in progress]
+
+
+def retrieve_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
+    """What came of every leg, or of the server that fuses them."""
+    asked, plan, target, budget = [one.retrieved.query for one in queries], course.plan, course.target, course.budget
+    with course.clock("encode"):
+        begun = yield from encode_and_begin(asked, plan, target, budget)
+    with course.clock("retrieve"):
+        if plan.fusion.by_server:
+            found = yield from retrieve_fused(asked, plan, target, budget, begun.encodings)
+        else:
+            found = yield from retrieve(asked, plan, target, budget, begun)
+        errors = [error for one in found for error in (one.error, *one.errors.values())]
+        if any(isinstance(error, _OF_ANOTHER) for error in errors):
             yield from check_alias(target, budget)
-    with clock("fuse"):
-        fused = [[] if one.error else one.fused(plan.fusion) for one in retrieved]
-    with clock("fetch"):
-        stored = yield from fetch_hits(retrieved, fused, plan.reach, target, budget)
-        yield from _say_why_nothing(retrieved, fused, plan, target, budget)
-    with clock("rerank"):
-        ranked = yield from _reranked(retrieved, fused, stored, plan)
-    took = clock.milliseconds()
-    return [
-        one.error or _result(one, hits, stored, plan, reranker=reranker, took=took)
-        for one, hits in zip(retrieved, ranked, strict=True)
-    ]
+    return [Progress(one, error=one.error) for one in found]
 
 
-def _result(
-    one: Retrieved,
-    ranked: Sequence[Reranked],
-    stored: Mapping[str, Stored],
-    plan: Plan,
-    *,
-    reranker: str | None,
-    took: Mapping[str, float],
-) -> SearchResult:
-    unranked = bool(ranked) and all(hit.rerank is None for hit in ranked)
+def fuse_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
+    """The runs as one ranking."""
+    yield from ()
+    with course.clock("fuse"):
+        return [one if one.error else replace(one, fused=one.retrieved.fused(course.plan.fusion)) for one in queries]
+
+
+def say_why_nothing(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
+    """Name the reason for every empty page: that of the leg which would find most."""
+    said: list[Progress] = []
+    with course.clock("fetch"):
+        for one in queries:
+            reason = None
+            searched = [leg for leg in course.plan.legs if leg.name not in one.retrieved.errors]
+            for leg in sorted(searched, key=lambda leg: not leg.finds_all):
+                if one.fused or one.error or reason:
+                    break
+                reason = yield from leg.why_nothing(one.retrieved.query, course.target, course.budget)
+            note = SearchWarning(f"nothing found: {reason}", WarningCode.NOTHING_FOUND)
+            said.append(one.noting(note) if reason else one)
+    return said
+
+
+STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, fetch_hits, say_why_nothing, rerank_hits)
+
+
+def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult:
+    plan, found = course.plan, one.retrieved
+    unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
     return SearchResult(
-        query=one.query,
-        hits=_page(one, ranked, stored, plan),
-        legs={leg: one.reports[leg] for leg in Leg if leg in one.reports},
-        fusion=plan.fusion.among(set(plan.legs) - set(one.errors)).label,
+        query=found.query,
+        hits=_page(one, plan),
+        legs=found.reports,
+        fusion=plan.fusion.among(set(plan.names) - found.errors.keys()).label,
         reranker=None if plan.reranking is None or unranked else reranker,
-        took_ms=took,
-        warnings=[*one.cuts.values(), *one.warnings],
+        took_ms=course.clock.milliseconds(),
+        warnings=[*found.warnings, *one.notes],
     )
 
 
-def _say_why_nothing(
-    retrieved: Sequence[Retrieved], fused: Sequence[Sequence[Fused]], plan: Plan, target: Target, budget: Budget
-) -> Generator[Step, Any, None]:
-    """Name the reason for every empty page: that of the leg which would find most."""
-    for one in (one for one, hits in zip(retrieved, fused, strict=True) if not hits and one.error is None):
-        searched = [leg for leg in (Leg.DENSE, Leg.BM25) if leg in plan.legs and leg not in one.errors]
-        leg = searched[0] if searched else None
-        if reason := (yield from why_nothing(one.query, leg, target, budget)):
-            one.warnings.append(f"nothing found: {reason}")
+def _page(one: Progress, plan: Plan) -> list[Hit]:
+    page = one.ranked[plan.offset : plan.offset + plan.k]
+    return [_hit(rank, hit, one) for rank, hit in enumerate(page, start=plan.offset + 1)]
 
 
-class Stopwatch:
-    """Wall milliseconds of named steps, and of all of them under ``total``."""
-
-    def __init__(self) -> None:
-        self._begin = time.perf_counter()
-        self._steps: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, step: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self._steps[step] = (time.perf_counter() - begin) * 1000
-
-    def milliseconds(self) -> dict[str, float]:
-        """What was measured so far."""
-        return {**self._steps, "total": (time.perf_counter() - self._begin) * 1000}
-
-
-def _reranked(
-    retrieved: Sequence[Retrieved], fused: Sequence[Sequence[Fused]], stored: Mapping[str, Stored], plan: Plan
-) -> Generator[Step, Any, list[list[Reranked]]]:
-    """The first hits of every query, reranked where the plan says so; what was not fetched is left out.
-
-    Where the reranker fails, the fused order stays. One that was too busy for a query is not waited for again.
-    """
-    ranked: list[list[Reranked]] = []
-    busy: ModelBusyError | None = None
-    for one, found in zip(retrieved, fused, strict=True):
-        hits = [hit for hit in found if one.best(hit).passage_id in stored][: plan.reach]
-        ranked.append([Reranked(hit, hit.score, None) for hit in hits])
-        if plan.reranking is None or not hits:
-            continue
-        texts = [stored[one.best(hit).passage_id][layout.TEXT] for hit in hits[: plan.reranking.window]]
-        try:
-            if busy is not None:
-                raise busy
-            scores = checked_scores((yield Score(one.query.text, texts, plan.timeout)), len(texts))
-        except HybridSearchError as error:
-            busy = error if isinstance(error, ModelBusyError) else None
-            one.warnings.append(f"not reranked: {error}")
-        else:
-            ranked[-1] = combine(hits, scores, plan.reranking.weight)
-    return ranked
-
-
-def _page(one: Retrieved, ranked: Sequence[Reranked], stored: Mapping[str, Stored], plan: Plan) -> list[Hit]:
-    page = ranked[plan.offset : plan.offset + plan.k]
-    return [_hit(rank, hit, one.best(hit.hit), stored) for rank, hit in enumerate(page, start=plan.offset + 1)]
-
-
-def _hit(rank: int, hit: Reranked, best: Best, stored: Mapping[str, Stored]) -> Hit:
-    passage = stored[best.passage_id]
+def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
+    best = one.retrieved.best(hit.hit)
+    passage = one.stored[best.passage_id]
     return Hit(
         rank=rank,
         id=document_id(best.passage_id),
@@ -165,6 +130,6 @@ def _hit(rank: int, hit: Reranked, best: Best, stored: Mapping[str, Stored]) -> 
         start=passage[layout.START],
         end=passage[layout.END],
         fields=layout.user_fields(passage),
-        legs={leg: hit.hit.legs[leg] for leg in Leg if leg in hit.hit.legs},
+        legs={name: hit.hit.legs[name] for name in one.retrieved.legs if name in hit.hit.legs},
         rerank=hit.rerank,
     )

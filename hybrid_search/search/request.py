@@ -10,6 +10,7 @@ from typing import Any, Self, TypedDict
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
 
 
@@ -17,7 +18,7 @@ class SearchOptions(TypedDict, total=False):
     """The options of :class:`SearchRequest` by their names, but for ``k``, which the clients take beside them."""
 
     offset: int
-    legs: Iterable[str] | None
+    legs: Iterable[str | SearchLeg] | None
     filter: Filter | str | None
     fusion: str | Fusion | None
     rerank: bool | Reranking | None
@@ -25,6 +26,7 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
     collapse: bool
     exact: bool
+    timeout: float | None
     opaque_id: str | None
     traceparent: str | None
 
@@ -36,7 +38,8 @@ class SearchRequest:
     Attributes:
         k: hits on the page.
         offset: hits before the page.
-        legs: which legs search; each must be in the index.
+        legs: which legs search, by name; each must be in the index. A leg of one's own is given as an object
+            (:class:`~hybrid_search.search.leg.SearchLeg`).
         filter: a filter, or one as text (``price<100``); together with the query's own where it has one.
         fusion: a method's name (with the usual weights of the index), or a whole :class:`Fusion`.
         rerank: False leaves reranking out, a :class:`Reranking` gives its window and weight.
@@ -45,6 +48,8 @@ class SearchRequest:
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph.
+        timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
+            What is late is left out and named; a batch may take as much again for each further query that it reranks.
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
             logs and tasks show.
         traceparent: the caller's trace context, sent on as it is (W3C Trace Context).
@@ -52,7 +57,7 @@ class SearchRequest:
 
     k: int | None = None
     offset: int = 0
-    legs: tuple[str, ...] | None = None
+    legs: tuple[str | SearchLeg, ...] | None = None
     filter: Filter | str | None = None
     fusion: str | Fusion | None = None
     rerank: bool | Reranking | None = None
@@ -60,6 +65,7 @@ class SearchRequest:
     candidates: int | None = None
     collapse: bool = True
     exact: bool = False
+    timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
 

@@ -1,247 +1,321 @@
 """The first half of a search: queries in, one ranked run of documents per leg and query out.
 
-All legs of all queries of a batch go to the engine in one ``_msearch``. A leg that fails or is late leaves the
-others standing; why is in its report.
+All legs of all queries of a batch that can be asked go to the engine in one ``_msearch``. A leg that fails or is late
+leaves the others standing; what comes of each is an outcome.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-import numpy as np
-
 from hybrid_search.engine import layout
-from hybrid_search.errors import EngineError, HybridSearchError, ModelBusyError, ModelError
+from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
-from hybrid_search.records import ALL_LEGS, Leg, LegReport, Query, Vector
+from hybrid_search.records import LegReport, Query, SearchWarning, WarningCode
 from hybrid_search.search import legs
-from hybrid_search.search.asking import Budget, Found, Target, ask
+from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.collapse import Best, best_passages
+from hybrid_search.search.degradation import leg_warnings, stopped, unanswered, unfilled, without_shards
+from hybrid_search.search.encoding import Encodings, encode, lacking, with_vectors
 from hybrid_search.search.fusion import Fused, Fusion, fuse
+from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
+from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, missed
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.steps import Encode, Encoded, Step
-from hybrid_search.search.words import first_words
+from hybrid_search.search.standard_legs import STANDARD
+from hybrid_search.search.steps import Step, boundary, together
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
 
-
-HOPELESS = 4
-"""Failures in a row after which an encoder is not asked for the other texts of a batch."""
+REFUSALS = (RequestRefusedError, UnsupportedError)
+"""What an engine answers to a request that it cannot read."""
 
 _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class Retrieved:
-    """What the legs found for one query: documents by id in rank order, reports and warnings.
+@dataclass(frozen=True, slots=True)
+class LegRun:
+    """What one leg found for one query.
 
-    A leg that failed has a report and no run; ``errors`` keeps why. ``error`` is why nothing could be searched at all.
-    ``cuts`` say for which legs the query was too long. The runs of ``complete`` legs hold everything that they
-    matched. Where the server fused, there are no runs but ``fused_by_server``, in its order.
+    Attributes:
+        hits: documents by id, in rank order.
+        took_ms: the engine's own milliseconds.
+        missing: the score of what it did not find, where it found all that it can; None where that is not known.
+        timed_out: the engine stopped it.
+    """
+
+    hits: Mapping[str, Best] = field(default_factory=dict)
+    took_ms: float = 0.0
+    missing: float | None = None
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What came of every leg for one query, by name, in the order of the plan.
+
+    Where the server fused, ``by_server`` is what came of it, in the server's order, and ``legs`` has those alone that
+    it was not asked for. ``cuts`` say for which encoders the query was too long.
     """
 
     query: Query
-    runs: dict[Leg, dict[str, Best]] = field(default_factory=dict)
-    reports: dict[Leg, LegReport] = field(default_factory=dict)
-    complete: set[Leg] = field(default_factory=set)
-    errors: dict[Leg, HybridSearchError] = field(default_factory=dict)
-    cuts: dict[Leg, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    fused_by_server: dict[str, Best] | None = None
-    error: HybridSearchError | None = None
+    legs: Mapping[str, Outcome[LegRun]] = field(default_factory=dict)
+    by_server: Outcome[LegRun] | None = None
+    cuts: tuple[SearchWarning, ...] = ()
 
-    def failed(self, leg: Leg, error: HybridSearchError) -> None:
-        """Keep the error of a leg, and go on without it."""
-        self.errors[leg] = error
-        self.reports[leg] = LegReport(hits=0, took_ms=0.0, failure=str(error))
-        self.warnings.append(f"the {leg} leg failed: {error}")
+    @property
+    def error(self) -> HybridSearchError | None:
+        """Why nothing could be searched at all."""
+        return unanswered(self.legs.values() if self.by_server is None else [self.by_server])
 
-    def found(self, leg: Leg, run: Sequence[Best], report: LegReport) -> None:
-        """Keep the run of a leg, in place of a shorter one."""
-        self.runs[leg] = {best.id: best for best in run}
-        self.reports[leg] = report
+    @property
+    def errors(self) -> dict[str, HybridSearchError]:
+        """Why legs did not answer."""
+        return {name: one.error for name, one in self.legs.items() if isinstance(one, Failed | Late)}
 
-    def scores(self) -> dict[Leg, list[tuple[str, float]]]:
-        """The runs as fusion takes them."""
-        return {leg: [(best.id, best.score) for best in run.values()] for leg, run in self.runs.items()}
+    @property
+    def runs(self) -> dict[str, Mapping[str, Best]]:
+        """What each leg that answered found."""
+        return {name: run.hits for name, run in self._answered().items()}
 
-    def fused(self, fusion: Fusion, legs: Collection[Leg] = ALL_LEGS) -> list[Fused]:
-        """One ranking of what ``legs`` found; that of the server where it fused."""
-        if self.fused_by_server is not None:
-            return [Fused(best.id, best.score, {}) for best in self.fused_by_server.values()]
-        runs = {leg: run for leg, run in self.scores().items() if leg in legs}
-        return fuse(runs, fusion, complete=self.complete)
+    @property
+    def missing(self) -> dict[str, float]:
+        """What documents scored that a leg did not find, for the legs that found all that they can."""
+        return {name: run.missing for name, run in self._answered().items() if run.missing is not None}
+
+    @property
+    def reports(self) -> dict[str, LegReport]:
+        """How each leg fared."""
+        return {name: _report(one) for name, one in self.legs.items()}
+
+    @property
+    def warnings(self) -> tuple[SearchWarning, ...]:
+        """What the answers lack; how the query was cut comes first."""
+        said = [note for name, one in self.legs.items() for note in leg_warnings(name, one)]
+        said += () if self.by_server is None else leg_warnings("", self.by_server)
+        return (*self.cuts, *said)
+
+    def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
+        """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
+        if isinstance(self.by_server, Found):
+            return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
+        answered = {name: run for name, run in self._answered().items() if among is None or name in among}
+        runs = {name: [(best.id, best.score) for best in run.hits.values()] for name, run in answered.items()}
+        missing = {name: run.missing for name, run in answered.items() if run.missing is not None}
+        return fuse(runs, fusion, missing=missing)
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
-        if self.fused_by_server is not None:
-            return self.fused_by_server[hit.id]
-        leg = max((leg for leg in ALL_LEGS if leg in hit.legs), key=lambda leg: hit.legs[leg].contribution)
-        return self.runs[leg][hit.id]
+        if isinstance(self.by_server, Found):
+            return self.by_server.value.hits[hit.id]
+        name = max((name for name in self.legs if name in hit.legs), key=lambda name: hit.legs[name].contribution)
+        return self.runs[name][hit.id]
+
+    def _answered(self) -> dict[str, LegRun]:
+        """The runs of legs that answered; that of a leg which had nothing to do is empty."""
+        answered: dict[str, LegRun] = {}
+        for name, one in self.legs.items():
+            if isinstance(one, Found):
+                answered[name] = one.value
+            elif isinstance(one, Skipped):
+                answered[name] = LegRun()
+        return answered
 
 
-def encode(queries: Sequence[Query], plan: Plan) -> Generator[Step, Any, list[Retrieved]]:
-    """Give every query the vectors that its legs need, in one step; where encoding fails, those legs have failed.
-
-    Where the encoder fails on many texts it is asked for them one by one, so that a text that it cannot take is the
-    failure of its own query; but not for ever, if it takes none.
-    """
-    retrieved = [Retrieved(query) for query in queries]
-    lacking = [one for one in retrieved if _missing_vectors(one.query, plan)]
-    failures, batches = 0, [lacking] if lacking else []
-    while batches:
-        batch, *batches = batches
-        try:
-            encoded: Encoded = yield Encode([one.query.text for one in batch], plan.timeout)
-        except HybridSearchError as error:
-            failures += 1
-            if isinstance(error, ModelBusyError) or failures == HOPELESS:
-                _fail([one for rest in (batch, *batches) for one in rest], plan, error)
-                break
-            if len(batch) > 1:
-                batches = [[one] for one in batch]
-            else:
-                _fail(batch, plan, error)
-        else:
-            failures = 0
-            for row, one in enumerate(batch):
-                for leg in _missing_vectors(one.query, plan):
-                    _keep_vector(one, leg, encoded, row, len(batch))
-    return retrieved
+def _report(outcome: Outcome[LegRun]) -> LegReport:
+    match outcome:
+        case Found(run):
+            return LegReport(len(run.hits), run.took_ms, timed_out=run.timed_out)
+        case Skipped():
+            return LegReport(hits=0, took_ms=0.0)
+        case Failed(error) | Late(error):
+            return LegReport(hits=0, took_ms=0.0, failure=str(error))
 
 
-def _fail(queries: Sequence[Retrieved], plan: Plan, error: HybridSearchError) -> None:
-    for one in queries:
-        for leg in _missing_vectors(one.query, plan):
-            one.failed(leg, error)
-
-
-def _missing_vectors(query: Query, plan: Plan) -> list[Leg]:
-    given = {Leg.BM25: query.text, Leg.DENSE: query.dense, Leg.SPARSE: query.sparse}
-    return [leg for leg in plan.legs if given[leg] is None]
-
-
-def _keep_vector(one: Retrieved, leg: Leg, encoded: Encoded, row: int, count: int) -> None:
-    """One of ``count`` vectors, if it is one: a leg whose vector is ill-formed has failed."""
-    vectors: Any = encoded.vectors.dense if leg is Leg.DENSE else encoded.vectors.sparse
-    if fault := ill_formed(vectors, row, count):
-        one.failed(leg, ModelError(f"the encoder gave {fault}", remedy="Look at the model, or leave the leg out"))
-        return
-    one.query = replace(one.query, dense=vectors[row]) if leg is Leg.DENSE else replace(one.query, sparse=vectors[row])
-    if leg is Leg.DENSE and row in encoded.too_long:
-        of_all = f"{encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
-        one.cuts[Leg.DENSE] = f"the dense leg read the first {of_all}"
-
-
-def ill_formed(vectors: Any, row: int, count: int) -> str | None:
-    """What is wrong with the vector of this row among ``count`` dense or sparse ones; None where nothing is."""
-    try:
-        if vectors is None or len(vectors) != count:
-            return f"{0 if vectors is None else len(vectors)} vectors for {count} texts"
-        vector = vectors[row]
-        if isinstance(vector, Mapping):
-            weights = np.array(list(vector.values()), dtype=np.float64)
-            positive = np.isfinite(weights).all() and (weights > 0).all()
-            return None if positive else "a weight that is not positive and finite"
-        if np.ndim(vector) != 1:
-            return f"a vector of shape {np.shape(vector)}"
-        return None if np.isfinite(vector).all() and np.any(vector) else "a vector that is zero or not finite"
-    except (TypeError, ValueError) as error:
-        return f"what is no vector: {error}"
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LegSearch:
-    """One leg of one query, still to be sent: ``query(size)`` is its query for ``size`` passages.
+    """One leg of the query at ``place`` in its batch, still to be sent; ``before``: what it found of fewer passages."""
 
-    ``shorter()`` asks for less where the engine refuses so many clauses.
-    """
-
-    one: Retrieved
-    leg: Leg
-    query: Callable[[int], legs.Body]
+    place: int
+    leg: SearchLeg
+    query: LegQuery
     size: int
-    shorter: Callable[[], LegSearch] | None = None
+    before: Found[LegRun] | None = None
 
     def body(self, within: float) -> legs.Body:
         """The whole search body, for an engine that may take ``within`` seconds."""
-        return legs.passage_search(self.query(self.size), size=self.size, timeout=within)
+        return legs.passage_search(self.query.body(self.size), size=self.size, timeout=within)
+
+    @property
+    def cut(self) -> tuple[SearchWarning, ...]:
+        """What is said of a query that was too long."""
+        return () if self.query.cut is None else (cut_note(self.leg.name, self.query.cut),)
+
+    def shortened(self) -> LegSearch | None:
+        """The same for less of the query; None where there is no less."""
+        return None if self.query.shorter is None else replace(self, query=self.query.shorter())
 
 
-def retrieve(retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget: Budget) -> Generator[Step, Any, None]:
-    """Fill in the run and the report of every leg of every query, or the error of a query whose legs all failed.
+Place = tuple[int, str]
+"""A query's place in its batch, and the name of a leg."""
 
-    A leg whose passages were of too few documents to fill its window is asked again for more of them; BM25 for fewer
-    words where the engine refuses so many clauses (an analyzer of n-grams, a filter of many values).
+Pending = list[LegSearch]
+Settled = dict[Place, Outcome[LegRun]]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What there is once queries are encoded: what came of their vectors, and of legs that needed none of them."""
+
+    encodings: list[Encodings]
+    pending: Pending = field(default_factory=list)
+    settled: Settled = field(default_factory=dict)
+
+
+def cut_note(name: str, cut: str) -> SearchWarning:
+    """What is said of a leg that did not search for the whole query."""
+    return SearchWarning(f"the {name} leg {cut}", WarningCode.QUERY_CUT, name)
+
+
+def encode_and_begin(
+    queries: Sequence[Query], plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, Begun]:
+    """The vectors that are lacking; meanwhile, where the plan says so, the legs that need none of them are asked."""
+    needed = [lacking(query, plan.legs) for query in queries]
+    waiting = [{leg.name for leg in plan.legs if leg.part in parts} for parts in needed]
+    early = plan.legs if plan.early and any(waiting) else ()
+    pending, settled = prepared(
+        queries, [[leg for leg in early if leg.name not in some] for some in waiting], plan, target
+    )
+    encodings, (found, pending) = yield from together(
+        encode(queries, plan.legs, budget), one_round(pending, plan, target, budget)
+    )
+    return Begun(encodings, pending, settled | found)
+
+
+def prepared(
+    queries: Sequence[Query], asked: Sequence[Iterable[SearchLeg]], plan: Plan, target: Target
+) -> tuple[Pending, Settled]:
+    """What the legs ``asked`` of each query have to ask the engine; and those that have nothing to ask."""
+    pending: Pending = []
+    settled: Settled = {}
+    for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
+        matching = None if query.filter is None else clause(query.filter, target.schema)
+        asking = Asking(target, matching, plan.candidates, plan.exact)
+        for leg in some:
+            wanted = _wanted(leg, query, asking)
+            if isinstance(wanted, LegQuery):
+                pending.append(LegSearch(place, leg, wanted, plan.candidates))
+            else:
+                settled[place, leg.name] = wanted
+    return pending, settled
+
+
+def _wanted(leg: SearchLeg, query: Query, asking: Asking) -> LegQuery | Skipped | Failed | Late:
+    """What a leg asks; one that raises, as a leg of somebody's own may, has failed."""
+    try:
+        with boundary(what="what the leg asks"):
+            return leg.ask(query, asking)
+    except HybridSearchError as error:
+        return missed(error)
+
+
+def retrieve(
+    queries: Sequence[Query], plan: Plan, target: Target, budget: Budget, begun: Begun
+) -> Generator[Step, Any, list[Retrieved]]:
+    """What comes of every leg of every query, after what :func:`encode_and_begin` has begun.
+
+    A leg whose passages were of too few documents to fill its window is asked again for more of them; one that the
+    engine refuses for the number of its clauses (an analyzer of n-grams, a filter of many values) for less.
     """
-    asks = [one_ask for one in retrieved for one_ask in leg_searches(one, plan, target)]
-    while asks:
-        try:
-            dfs = {n for n, one_ask in enumerate(asks) if plan.dfs and one_ask.leg is Leg.BM25}
-            answers = yield from ask([one_ask.body for one_ask in asks], target, budget, dfs=dfs)
-        except EngineError as error:
-            _give_up(asks, error)
-            break
-        read = [_read(one_ask, found, plan) for one_ask, found in zip(asks, answers, strict=True)]
-        asks = [again for again in read if again is not None]
-    for one in retrieved:
-        if len(one.errors) == len(plan.legs):
-            one.error = one.errors[plan.legs[0]]
+    encodings, pending = begun.encodings, begun.pending
+    queries = [with_vectors(query, made) for query, made in zip(queries, encodings, strict=True)]
+    settled = begun.settled | without_vectors(encodings, plan)
+    open_ = {(one.place, one.leg.name) for one in pending} | settled.keys()
+    rest = [[leg for leg in plan.legs if (n, leg.name) not in open_] for n in range(len(queries))]
+    more, skipped = prepared(queries, rest, plan, target)
+    settled |= skipped
+    pending = sorted([*pending, *more], key=lambda one: (one.place, plan.names.index(one.leg.name)))
+    while pending:
+        found, pending = yield from one_round(pending, plan, target, budget)
+        settled |= found
+    return [
+        Retrieved(query, {name: settled[n, name] for name in plan.names}, cuts=encoding_cuts(encodings[n], plan))
+        for n, query in enumerate(queries)
+    ]
 
 
-def leg_searches(one: Retrieved, plan: Plan, target: Target) -> Iterator[LegSearch]:
-    """What each leg asks for one query, its long texts and vectors cut to what an engine takes."""
-    query = one.query
-    matching = None if query.filter is None else clause(query.filter, target.schema)
-    if Leg.BM25 in plan.legs:
-        yield _bm25(one, matching, plan.candidates, legs.MAX_CLAUSES)
-    if Leg.DENSE in plan.legs and (vector := query.dense) is not None:
-        within = both(matching, target.within)
-        yield LegSearch(one, Leg.DENSE, partial(_dense, vector, plan, target, within), plan.candidates)
-    if Leg.SPARSE in plan.legs and query.sparse is not None:
-        if query.sparse:
-            yield _sparse(one, target, matching, plan.candidates, legs.MAX_CLAUSES)
-        else:  # no clause at all would match every passage
-            one.found(Leg.SPARSE, [], LegReport(hits=0, took_ms=0.0))
-            one.warnings.append("the sparse leg knows no term of the query")
+def without_vectors(encodings: Sequence[Encodings], plan: Plan) -> Settled:
+    """The legs whose vector could not be made: what came of it is what comes of them."""
+    return {
+        (n, leg.name): one
+        for n, made in enumerate(encodings)
+        for leg in plan.legs
+        if leg.part is not None and isinstance(one := made.get(leg.part), Failed | Late)
+    }
 
 
-def _bm25(one: Retrieved, matching: legs.Filter, size: int, limit: int) -> LegSearch:
-    """The BM25 leg for the first ``limit`` words; it can be asked again for half as many."""
-    words = first_words(one.query.text, limit)
-    if len(words) < len(one.query.text.rstrip()):
-        one.cuts[Leg.BM25] = f"the bm25 leg searched for the first {limit:,} words of the query"
-    bm25 = legs.bm25(words, filter=matching)
-    shorter = partial(_bm25, one, matching, size, limit // 2) if limit > 1 else None
-    return LegSearch(one, Leg.BM25, lambda _: bm25, size, shorter)
+def encoding_cuts(made: Encodings, plan: Plan) -> tuple[SearchWarning, ...]:
+    """What is said of legs whose model read less than the whole query."""
+    found = [(leg, made.get(leg.part)) for leg in plan.legs if leg.part is not None]
+    return tuple(
+        cut_note(leg.name, one.value.cut) for leg, one in found if isinstance(one, Found) and one.value.cut is not None
+    )
 
 
-def _sparse(one: Retrieved, target: Target, matching: legs.Filter, size: int, limit: int) -> LegSearch:
-    """The sparse leg for the ``limit`` heaviest terms; it too can be asked again for half as many."""
-    vector = one.query.sparse or {}
-    terms = legs.heaviest(vector, limit)
-    if len(terms) < len(vector):
-        one.cuts[Leg.SPARSE] = f"the sparse leg searched for the {len(terms):,} heaviest of {len(vector):,} terms"
-    sparse = legs.sparse(terms, filter=matching, field_type=target.schema.sparse_index)
-    shorter = partial(_sparse, one, target, matching, size, limit // 2) if limit > 1 else None
-    return LegSearch(one, Leg.SPARSE, lambda _: sparse, size, shorter)
+def one_round(
+    pending: Pending, plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, tuple[Settled, Pending]]:
+    """Ask all once: what came of each, and what is to be asked again."""
+    answers = (yield from _answers(pending, plan, target, budget)) if pending else []
+    settled: Settled = {}
+    again: Pending = []
+    for one, answer in answers:
+        if isinstance(answer, EngineError):
+            if asks_too_much(answer) and (less := one.shortened()) is not None:
+                again.append(less)
+                continue
+            lost = missed(answer)
+            settled[one.place, one.leg.name] = lost if one.before is None else unfilled(one.leg.name, one.before, lost)
+        else:
+            found = _read(one, answer, plan)
+            settled[one.place, one.leg.name] = found
+            if isinstance(found, Found) and _wants_more(one, answer, found.value, plan):
+                size = min(one.size * WIDER, layout.RESULT_WINDOW)
+                again.append(replace(one, size=size, before=found))
+    return settled, again
 
 
-def both(first: legs.Filter, second: legs.Filter) -> legs.Filter:
-    """A filter that passes what both pass; None passes everything."""
-    given = [one for one in (first, second) if one is not None]
-    return {"bool": {"filter": given}} if len(given) > 1 else next(iter(given), None)
+def _answers(
+    pending: Pending, plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, list[tuple[LegSearch, Answered | EngineError]]]:
+    """What is answered to each. One search that cannot be read has the engine refuse all that are sent with it.
+
+    The package's own can be read: legs of somebody's own are asked apart then, so that such a fault is theirs alone.
+    """
+    try:
+        dfs = {n for n, one in enumerate(pending) if plan.dfs and one.leg.counts_terms}
+        answers = yield from ask([one.body for one in pending], target, budget, dfs=dfs)
+    except EngineError as error:
+        groups = _apart(pending) if isinstance(error, REFUSALS) else []
+        if len(groups) <= 1:
+            return [(one, error) for one in pending]
+        found = []
+        for group in groups:
+            found += yield from _answers(group, plan, target, budget)
+        return found
+    return list(zip(pending, answers, strict=True))
 
 
-def _dense(vector: Vector, plan: Plan, target: Target, matching: legs.Filter, size: int) -> legs.Body:
-    if plan.exact:
-        return target.dialect.exact_dense_search(vector, filter=matching)
-    return legs.dense(vector, target.dialect, size=size, candidates=plan.candidates, filter=matching)
+def _apart(pending: Pending) -> list[Pending]:
+    """The searches of the package's legs, and those of each other leg."""
+    groups: dict[str | None, Pending] = {}
+    for one in pending:
+        groups.setdefault(None if one.leg in STANDARD.values() else one.leg.name, []).append(one)
+    return list(groups.values())
 
 
 def asks_too_much(error: EngineError) -> bool:
@@ -249,33 +323,25 @@ def asks_too_much(error: EngineError) -> bool:
     return _TOO_MANY_CLAUSES.search(error.what) is not None
 
 
-def _give_up(asks: Sequence[LegSearch], error: EngineError) -> None:
-    """No answer: the legs that have found nothing yet have failed, the others keep what they have."""
-    for failed in asks:
-        if failed.leg in failed.one.runs:
-            failed.one.warnings.append(f"the window of the {failed.leg} leg was not filled: {error}")
-        else:
-            failed.one.failed(failed.leg, error)
-
-
-def _read(one_ask: LegSearch, found: Found | EngineError, plan: Plan) -> LegSearch | None:
-    """Keep what a leg found; what to ask again when more passages are needed to fill its window."""
-    one, leg = one_ask.one, one_ask.leg
-    if isinstance(found, EngineError):
-        if one_ask.shorter is not None and asks_too_much(found):
-            return one_ask.shorter()
-        _give_up([one_ask], found)
-        return None
-    scored = ((hit["_id"], float(hit["_score"])) for hit in found.hits)
+def _read(one: LegSearch, answer: Answered, plan: Plan) -> Outcome[LegRun]:
+    """What a leg found."""
+    name = one.leg.name
+    try:
+        with boundary(what="what the leg reads"):
+            scored = [one.leg.read(hit) for hit in answer.hits]
+    except HybridSearchError as error:
+        return missed(error)
     run = best_passages(scored, collapse=plan.collapse)[: plan.window]
-    if found.timed_out:
-        one.warnings.append(f"the {leg} leg was stopped after {plan.timeout:g} s with what it had")
-    if found.failed_shards:
-        one.warnings.append(f"the {leg} leg searched without {found.failed_shards} of {found.shards} shards")
-    one.found(leg, run, LegReport(len(run), found.took, timed_out=found.timed_out))
-    exhausted = len(found.hits) < one_ask.size
-    if exhausted and len(run) < plan.window and not found.timed_out and not found.failed_shards:
-        one.complete.add(leg)
-    if len(run) == plan.window or exhausted or one_ask.size == layout.RESULT_WINDOW or found.timed_out:
-        return None
-    return replace(one_ask, size=min(one_ask.size * WIDER, layout.RESULT_WINDOW))
+    whole = not (answer.timed_out or answer.failed_shards)
+    complete = len(answer.hits) < one.size and len(run) < plan.window and whole
+    notes = one.cut
+    notes += (stopped(name, plan.timeout),) if answer.timed_out else ()
+    notes += (without_shards(name, answer.failed_shards, answer.shards),) if answer.failed_shards else ()
+    hits = {best.id: best for best in run}
+    return Found(LegRun(hits, answer.took, one.leg.missing if complete else None, answer.timed_out), notes)
+
+
+def _wants_more(one: LegSearch, answer: Answered, run: LegRun, plan: Plan) -> bool:
+    """Whether more passages would be of more documents."""
+    exhausted = len(answer.hits) < one.size or one.size == layout.RESULT_WINDOW
+    return not (len(run.hits) == plan.window or exhausted or answer.timed_out)

@@ -20,17 +20,18 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
-from hybrid_search.records import Leg, Query
+from hybrid_search.records import TRUNCATED_FROM, Leg, Query
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
-from hybrid_search.search.plan import Plan, check_query, fusion_of, plan_search
-from hybrid_search.search.procedure import Outcome
+from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
+from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
-from hybrid_search.search.retrieve import Retrieved, encode, retrieve
+from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -73,8 +74,6 @@ class Searcher:
 
     def fusion(self, fusion: str | Fusion | None = None) -> Fusion:
         """A whole fusion as it is; a method's name (None: that of the settings) with the usual weights of the index."""
-        if isinstance(fusion, Fusion):
-            return fusion
         return fusion_of(self.target.schema, self.settings.search, fusion)
 
     def search(
@@ -83,7 +82,7 @@ class Searcher:
         request: SearchRequest | None = None,
         *,
         return_errors: bool = False,
-    ) -> Steps[list[Outcome]]:
+    ) -> Steps[list[ResultOrError]]:
         """The procedure that answers ``queries``, in batches of :data:`BATCH`.
 
         Args:
@@ -101,7 +100,7 @@ class Searcher:
         asked = [self._checked(query, plan, request) for query in queries]
         if not return_errors:
             _raise_first(asked)
-        found: list[Outcome] = []
+        found: list[ResultOrError] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
             found += yield from procedure.search(batch, plan, target, reranker=self.reranker_name)
             if not return_errors:
@@ -124,8 +123,9 @@ class Searcher:
         _raise_first(asked)
         results: list[Retrieved] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
-            retrieved = yield from encode(batch, plan)
-            yield from retrieve(retrieved, plan, target, Budget(plan.timeout * len(batch)))
+            budget = Budget(plan.timeout * len(batch))
+            begun = yield from encode_and_begin(batch, plan, target, budget)
+            retrieved = yield from retrieve(batch, plan, target, budget, begun)
             _raise_first([one.error for one in retrieved])
             results += retrieved
         return results
@@ -163,7 +163,6 @@ class Searcher:
             self.target.schema,
             self.settings.search,
             request,
-            fusion=self.fusion(request.fusion),
             reranking=self._reranking(request.rerank, request.window),
         )
 
@@ -172,7 +171,7 @@ class Searcher:
         try:
             with boundary():
                 asked = _query(query, request.filter)
-                check_query(asked, plan, self.target.schema, encoded_legs(self.encoder))
+                check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
         return asked
@@ -220,16 +219,16 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
     if encoder is None and has_models(settings) and needs_encoder(settings):
         encoder = load_encoder(settings)
     if encoder is not None:
-        check_models(opened, encoder, [leg for leg in encoded_legs(encoder) if leg in opened.models])
+        check_models(opened, encoder, [Leg(part) for part in encoded_parts(encoder) if part in opened.models])
     if reranker is None:
         reranker = load_reranker(settings, encoder)
     return Searcher(target, settings, encoder, reranker)
 
 
-def encoded_legs(encoder: TextEncoder | None) -> frozenset[Leg]:
-    """The legs whose vectors ``encoder`` makes from text; precomputed ones come with the query."""
-    models = {} if encoder is None else {Leg.DENSE: encoder.dense, Leg.SPARSE: encoder.sparse}
-    return frozenset(leg for leg, model in models.items() if model is not None and model.kind != PRECOMPUTED)
+def encoded_parts(encoder: TextEncoder | None) -> frozenset[Part]:
+    """The vectors that ``encoder`` makes from text; precomputed ones come with the query."""
+    models = {part: getattr(encoder, part, None) for part in VECTORS}
+    return frozenset(part for part, model in models.items() if model is not None and model.kind != PRECOMPUTED)
 
 
 def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
@@ -238,7 +237,8 @@ def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
     defaults = Settings()
     if settings.dense == defaults.dense:
         model = NO_MODEL if dense is None else dense.name
-        dimension = dense.dimension if dense is not None and dense.kind == PRECOMPUTED else None
+        given = dense is not None and (dense.kind == PRECOMPUTED or TRUNCATED_FROM in dense.extra)
+        dimension = dense.dimension if dense is not None and given else None
         settings = replace(settings, dense=replace(settings.dense, model=model, dimension=dimension))
     if settings.sparse == defaults.sparse:
         model = NO_MODEL if sparse is None else sparse.name
@@ -254,10 +254,9 @@ def has_models(settings: Settings) -> bool:
 
 def needs_encoder(settings: Settings) -> bool:
     """Whether anything but BM25 is asked for: without, the query client needs neither torch nor a model."""
-    search = settings.search
-    return settings.rerank.model == LATE or any(
-        leg != Leg.BM25 and search.weights.get(leg, 1.0) > 0 for leg in search.legs
-    )
+    weights = settings.search.weights
+    heard = [leg_of(name) for name in settings.search.legs if weights.get(name, 1.0) > 0]
+    return settings.rerank.model == LATE or any(leg.part in VECTORS for leg in heard)
 
 
 def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> Encoded:

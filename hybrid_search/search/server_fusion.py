@@ -5,7 +5,10 @@ query instead of one per leg, and no word about which leg found what. The scores
 passages, but for what the server does on its own:
 
 - Equal scores within a leg are ranked in the order of writing, shard by shard, for what the server fuses cannot be
-  sorted: each passage has one of the ranks that its ties allow.
+  sorted (OpenSearch takes no other sort beside the score of a hybrid query). On one shard that is exactly the order in
+  which the passages were written; legs without equal scores have exactly the client's ranks.
+- Equal fused scores are put in the order of document and passage here, as the client does.
+- What scores 0 in a leg is no hit of it.
 - The window is that of each shard: with five of them a leg may rank five windows.
 - BM25 counts terms shard by shard, whatever ``search.dfs`` says: OpenSearch fuses nothing after a search that counts
   them over all shards first (3.6).
@@ -15,84 +18,133 @@ A document with several passages stands where the best of them does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from hybrid_search.errors import EngineError, HybridSearchError
-from hybrid_search.records import Leg
+from hybrid_search.records import Query, SearchWarning, WarningCode
 from hybrid_search.search import legs
-from hybrid_search.search.asking import Budget, Found, Target, ask
+from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.collapse import best_passages
+from hybrid_search.search.degradation import SERVER, stopped, without_shards
+from hybrid_search.search.encoding import Encodings, with_vectors
+from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, missed
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.retrieve import LegSearch, Retrieved, asks_too_much, leg_searches
+from hybrid_search.search.retrieve import (
+    LegRun,
+    LegSearch,
+    Retrieved,
+    Settled,
+    asks_too_much,
+    encoding_cuts,
+    prepared,
+    without_vectors,
+)
 from hybrid_search.search.steps import Step
+
+Fusions = dict[int, list[LegSearch]]
+"""The legs of each query, by its place in the batch, that still go to the server."""
 
 
 def retrieve_fused(
-    retrieved: Sequence[Retrieved], plan: Plan, target: Target, budget: Budget
-) -> Generator[Step, Any, None]:
-    """Fill in what the server ranked for every query, or its error; ``plan.window`` counts the passages of each leg.
+    queries: Sequence[Query], plan: Plan, target: Target, budget: Budget, encodings: Sequence[Encodings]
+) -> Generator[Step, Any, list[Retrieved]]:
+    """What the server ranked for every query, or why it did not; ``plan.window`` counts the passages of each leg.
 
     There are no legs to go on without: a query that the engine refuses (UnsupportedError where this version, licence
     or set of plugins cannot fuse) is not answered. One that it finds too long is asked again with half the words of
     each leg, for the clauses of all legs count together.
     """
-    pending = [(one, list(leg_searches(one, plan, target))) for one in retrieved]
+    queries = [with_vectors(query, made) for query, made in zip(queries, encodings, strict=True)]
+    lost = without_vectors(encodings, plan)
+    asked = [[leg for leg in plan.legs if (n, leg.name) not in lost] for n in range(len(queries))]
+    searches, skipped = prepared(queries, asked, plan, target)
+    unasked = lost | skipped
+    pending = {n: [one for one in searches if one.place == n] for n in range(len(queries))}
+    settled: dict[int, Outcome[LegRun]] = {}
     while pending:
-        asked: list[tuple[Retrieved, list[LegSearch], Callable[[float], legs.Body]]] = []
-        for one, searches in pending:
-            try:
-                if body := _body(one, searches, plan, target):
-                    asked.append((one, searches, partial(_search, body, plan.window)))
-            except HybridSearchError as error:
-                one.error = error
-        if not asked:
-            return
+        found, pending = yield from _round(pending, unasked, plan, target, budget)
+        settled |= found
+    return [
+        Retrieved(
+            query,
+            {name: unasked[n, name] for name in plan.names if (n, name) in unasked},
+            settled[n],
+            encoding_cuts(encodings[n], plan),
+        )
+        for n, query in enumerate(queries)
+    ]
+
+
+def _round(
+    pending: Fusions, unasked: Settled, plan: Plan, target: Target, budget: Budget
+) -> Generator[Step, Any, tuple[dict[int, Outcome[LegRun]], Fusions]]:
+    """Ask all once: what came of each query, and which are to be asked again."""
+    settled: dict[int, Outcome[LegRun]] = {}
+    bodies: dict[int, Callable[[float], legs.Body]] = {}
+    for n, searches in pending.items():
         try:
-            answers = yield from ask([body for _, _, body in asked], target, budget)
-        except EngineError as error:
-            answers = [error] * len(asked)
-        pending = []
-        for (one, searches, _), found in zip(asked, answers, strict=True):
-            if isinstance(found, EngineError) and asks_too_much(found) and any(s.shorter for s in searches):
-                pending.append((one, [s.shorter() if s.shorter else s for s in searches]))
+            body = _body(searches, plan, target)
+        except HybridSearchError as error:
+            settled[n] = missed(error)
+        else:
+            if body is None:
+                settled[n] = _nothing_asked(n, unasked)
             else:
-                _read(one, found, plan)
+                bodies[n] = partial(_search, body, plan.window)
+    if not bodies:
+        return settled, {}
+    try:
+        answers = yield from ask(list(bodies.values()), target, budget)
+    except EngineError as error:
+        answers = [error] * len(bodies)
+    again: Fusions = {}
+    for n, answer in zip(bodies, answers, strict=True):
+        shorter = [one.shortened() for one in pending[n]]
+        if isinstance(answer, EngineError) and asks_too_much(answer) and any(shorter):
+            again[n] = [less or one for less, one in zip(shorter, pending[n], strict=True)]
+        else:
+            settled[n] = _read(pending[n], answer, plan)
+    return settled, again
+
+
+def _nothing_asked(n: int, unasked: Mapping[tuple[int, str], Outcome[LegRun]]) -> Outcome[LegRun]:
+    """A query none of whose legs is asked: the first that failed says why, else there was nothing to search for."""
+    failed = [one for (place, _), one in unasked.items() if place == n and isinstance(one, Failed | Late)]
+    return failed[0] if failed else Found(LegRun())
 
 
 def _search(body: legs.Body, size: int, within: float) -> legs.Body:
     return legs.fused_search(body, size=size, timeout=within)
 
 
-def _body(one: Retrieved, asks: Sequence[LegSearch], plan: Plan, target: Target) -> legs.Body | None:
+def _body(asks: Sequence[LegSearch], plan: Plan, target: Target) -> legs.Body | None:
     """The legs as one search; None where the query leaves nothing to search for."""
-    searches = {one_ask.leg: one_ask.query(plan.window) for one_ask in asks}
+    searches = {one.leg.name: one.query.body(plan.window) for one in asks}
     if len(searches) > 1:
-        shares = plan.fusion.shares(plan.legs)
-        weights: dict[Leg, float] | None = shares if plan.fusion.weights else None
+        shares = plan.fusion.shares(plan.names)
         return target.dialect.server_fusion(
-            searches, window=plan.window, rank_constant=plan.fusion.rank_constant, weights=weights
+            searches,
+            window=plan.window,
+            rank_constant=plan.fusion.rank_constant,
+            weights=shares if plan.fusion.weights else None,
         )
-    if one.errors and not searches:
-        raise next(iter(one.errors.values()))
     # One leg alone is its own ranking; Elasticsearch refuses to fuse fewer than two.
-    one.fused_by_server = {}
     return next(iter(searches.values()), None)
 
 
-def _read(one: Retrieved, found: Found | EngineError, plan: Plan) -> None:
-    if isinstance(found, EngineError):
-        one.error = found
-        return
-    if found.timed_out:
-        one.warnings.append(f"the search was stopped after {plan.timeout:g} s with what it had")
-    if found.failed_shards:
-        one.warnings.append(f"searched without {found.failed_shards} of {found.shards} shards")
-    scored = ((hit["_id"], float(hit["_score"])) for hit in found.hits)
+def _read(searches: Sequence[LegSearch], answer: Answered | EngineError, plan: Plan) -> Outcome[LegRun]:
+    if isinstance(answer, EngineError):
+        return missed(answer)
+    scored = ((hit["_id"], float(hit["_score"])) for hit in answer.hits)
     ranked = best_passages(scored, collapse=plan.collapse)
-    one.fused_by_server = {best.id: best for best in ranked[: plan.window]}
-    if len(ranked) < plan.reach and len(found.hits) >= plan.window:
-        one.warnings.append(
-            f"the server's {len(found.hits)} passages are of {len(ranked)} documents only: ask for a wider window"
-        )
+    notes = [note for one in searches for note in one.cut]
+    if answer.timed_out:
+        notes.append(stopped(SERVER, plan.timeout))
+    if answer.failed_shards:
+        notes.append(without_shards(SERVER, answer.failed_shards, answer.shards))
+    if len(ranked) < plan.reach and len(answer.hits) >= plan.window:
+        few = f"the server's {len(answer.hits)} passages are of {len(ranked)} documents only: ask for a wider window"
+        notes.append(SearchWarning(few, WarningCode.FEW_DOCUMENTS, SERVER))
+    return Found(LegRun({best.id: best for best in ranked[: plan.window]}, answer.took), tuple(notes))

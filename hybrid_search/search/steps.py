@@ -6,9 +6,11 @@ knows neither sockets nor models nor threads. The synchronous and the asynchrono
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from hybrid_search.encode.protocols import EncodedTexts
@@ -54,12 +56,32 @@ class Score:
     patience: float
 
 
-Step = Encode | Send | Score
+Single = Encode | Send | Score
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Steps of which none depends on another; answered with a list of their results, or errors, in order."""
+
+    steps: Sequence[Single]
+
+
+Step = Single | All
 Steps = Generator[Step, Any, T]
 
 
-def run(steps: Steps[T], carry_out: Callable[[Step], Any]) -> T:
+def run(
+    steps: Steps[T],
+    carry_out: Callable[[Single], Any],
+    begin: Callable[[Encode | Score], Callable[[], Any]] | None = None,
+) -> T:
     """Carry out every step and return what the procedure returns.
+
+    Args:
+        steps: the procedure.
+        carry_out: the result of a step.
+        begin: begins what a model is asked, and returns what waits for it: of steps that go together, models work
+            while requests are under way. Without, they go one after the other.
 
     Raises:
         HybridSearchError: nothing else leaves (:func:`boundary`).
@@ -68,11 +90,10 @@ def run(steps: Steps[T], carry_out: Callable[[Step], Any]) -> T:
         try:
             step = next(steps)
             while True:
-                try:
-                    with boundary(step):
-                        result = carry_out(step)
-                except HybridSearchError as error:
-                    step = steps.throw(error)
+                if isinstance(step, All):
+                    step = steps.send(_together(step.steps, carry_out, begin))
+                elif isinstance(result := caught(step, partial(carry_out, step)), HybridSearchError):
+                    step = steps.throw(result)
                 else:
                     step = steps.send(result)
         except StopIteration as end:
@@ -82,17 +103,16 @@ def run(steps: Steps[T], carry_out: Callable[[Step], Any]) -> T:
             steps.close()
 
 
-async def run_async(steps: Steps[T], carry_out: Callable[[Step], Awaitable[Any]]) -> T:
-    """The same with awaitables; a cancelled search closes its procedure."""
+async def run_async(steps: Steps[T], carry_out: Callable[[Single], Awaitable[Any]]) -> T:
+    """The same with awaitables, those that go together side by side; a cancelled search closes its procedure."""
     with boundary():
         try:
             step = next(steps)
             while True:
-                try:
-                    with boundary(step):
-                        result = await carry_out(step)
-                except HybridSearchError as error:
-                    step = steps.throw(error)
+                if isinstance(step, All):
+                    step = steps.send(await asyncio.gather(*(_awaited(one, carry_out) for one in step.steps)))
+                elif isinstance(result := await _awaited(step, carry_out), HybridSearchError):
+                    step = steps.throw(result)
                 else:
                     step = steps.send(result)
         except StopIteration as end:
@@ -102,15 +122,81 @@ async def run_async(steps: Steps[T], carry_out: Callable[[Step], Awaitable[Any]]
             steps.close()
 
 
+def together(*procedures: Steps[Any]) -> Generator[Step, Any, list[Any]]:
+    """Procedures side by side: what they ask for at the same time goes out as one :class:`All`. Results in order.
+
+    Whatever one of them raises ends the others.
+    """
+    results: dict[int, Any] = {}
+    asked: dict[int, Single] = {}
+    resume: dict[int, Callable[[], Step]] = {n: partial(next, one) for n, one in enumerate(procedures)}
+    try:
+        while resume:
+            asked.clear()
+            for n, going_on in resume.items():
+                try:
+                    asked[n] = _single(going_on())
+                except StopIteration as end:
+                    results[n] = end.value
+            answers = (yield All(list(asked.values()))) if asked else []
+            resume = {
+                n: partial(procedures[n].throw if isinstance(answer, HybridSearchError) else procedures[n].send, answer)
+                for n, answer in zip(asked, answers, strict=True)
+            }
+    finally:
+        for one in procedures:
+            one.close()
+    return [results[n] for n in range(len(procedures))]
+
+
+def _single(step: Step) -> Single:
+    if isinstance(step, All):
+        raise TypeError("procedures that go together must not ask for several steps at once themselves")
+    return step
+
+
+def _together(
+    steps: Sequence[Single],
+    carry_out: Callable[[Single], Any],
+    begin: Callable[[Encode | Score], Callable[[], Any]] | None,
+) -> list[Any]:
+    """The results, or errors, of steps that go together: models begin, requests are made, models are waited for."""
+    begun: dict[int, Any] = {}
+    for n, step in enumerate(steps):
+        if begin is not None and not isinstance(step, Send):
+            begun[n] = caught(step, partial(begin, step))
+    results = {n: caught(step, partial(carry_out, step)) for n, step in enumerate(steps) if n not in begun}
+    for n, wait in begun.items():
+        results[n] = wait if isinstance(wait, HybridSearchError) else caught(steps[n], wait)
+    return [results[n] for n in range(len(steps))]
+
+
+def caught(step: Single, carry_out: Callable[[], Any]) -> Any:
+    """The result of a step, or its error as a value."""
+    try:
+        with boundary(step):
+            return carry_out()
+    except HybridSearchError as error:
+        return error
+
+
+async def _awaited(step: Single, carry_out: Callable[[Single], Awaitable[Any]]) -> Any:
+    try:
+        with boundary(step):
+            return await carry_out(step)
+    except HybridSearchError as error:
+        return error
+
+
 @contextmanager
-def boundary(step: Step | None = None) -> Iterator[None]:
+def boundary(step: Single | None = None, *, what: str = "the search") -> Iterator[None]:
     """Nothing but the package's errors leaves: any other is the cause of one that says which part failed."""
     try:
         yield
     except HybridSearchError:
         raise
     except Exception as error:
-        kind, part = _PARTS.get(type(step), (HybridSearchError, "the search"))
+        kind, part = _PARTS.get(type(step), (HybridSearchError, what))
         raise kind(f"{part} failed: {type(error).__name__}: {error}") from error
 
 

@@ -21,7 +21,9 @@ WIDE = 100
 BAR = 10
 SNIPPET = 170
 TITLE_FIELDS = ("title", "name")
-COLOURS: Mapping[Leg, str] = {Leg.BM25: "yellow", Leg.DENSE: "cyan", Leg.SPARSE: "magenta"}
+COLOURS: Mapping[str, str] = {Leg.BM25: "yellow", Leg.DENSE: "cyan", Leg.SPARSE: "magenta"}
+ANOTHER = "blue"
+"""The colour of legs that do not come with the package."""
 
 
 def result_table(result: SearchResult, *, width: int, title_fields: tuple[str, ...] = TITLE_FIELDS) -> Table:
@@ -38,7 +40,8 @@ def result_table(result: SearchResult, *, width: int, title_fields: tuple[str, .
     table.add_column("found", ratio=1, overflow="fold")
     if wide:
         for leg in result.legs:
-            table.add_column(leg.value, justify="right", no_wrap=True, style=COLOURS[leg], header_style=COLOURS[leg])
+            colour = COLOURS.get(leg, ANOTHER)
+            table.add_column(leg, justify="right", no_wrap=True, style=colour, header_style=colour)
     table.add_column("fused", justify="right", no_wrap=True)
     if result.reranker is not None:
         table.add_column("reranked", justify="right", no_wrap=True)
@@ -93,7 +96,7 @@ def _found(hit: Hit, result: SearchResult, title_fields: tuple[str, ...], *, wid
     found = Text.assemble((title, "bold"), "\n", ellipsis[0], flat, ellipsis[1])
     if not wide:
         for leg, score in hit.legs.items():
-            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS[leg])
+            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
     return found
 
 
@@ -113,7 +116,7 @@ def _fused(hit: Hit, largest: float) -> Text:
     for leg, found in hit.legs.items():
         reached += found.contribution
         cells = round(BAR * reached / largest) if largest > 0 else 0
-        cell.append("━" * (cells - filled), style=COLOURS[leg])
+        cell.append("━" * (cells - filled), style=COLOURS.get(leg, ANOTHER))
         filled = max(filled, cells)
     cell.append("━" * (BAR - filled), style="grey23")
     return cell

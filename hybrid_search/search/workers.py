@@ -1,18 +1,25 @@
 """Where models run: one thread for the encoder, one for the reranker, each with a queue of its own.
 
 A model takes one caller at a time, for cores are busy anyway and not every tokenizer can be shared. A search that
-reranks holds up nobody who only needs the encoder, and nobody waits longer for a busy model than he allows.
+reranks holds up nobody who only needs the encoder. Nobody waits longer than he allows, neither for a model that is busy
+with others nor for one that has begun and does not answer: what it says later is dropped.
+
+The threads are daemons: a model that never answers does not keep a program from ending.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextvars import copy_context
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any
 
-from hybrid_search.errors import ModelBusyError, ModelError
+from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError
 from hybrid_search.search.steps import Encode, Score
 
 Ask = Callable[[Encode | Score], Any]
@@ -22,11 +29,11 @@ class ModelWorkers:
     """The two threads; both clients use them."""
 
     def __init__(self) -> None:
-        self._encoding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hybrid-search-encoder")
-        self._reranking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hybrid-search-reranker")
+        self._encoding = _Worker("hybrid-search-encoder")
+        self._reranking = _Worker("hybrid-search-reranker")
 
-    def answer(self, ask: Ask, step: Encode | Score, *, together: bool) -> Any:
-        """What the model answers.
+    def begin(self, ask: Ask, step: Encode | Score, *, together: bool) -> Asked:
+        """Ask a model, and go on.
 
         Args:
             ask: answers the step; called in the model's thread.
@@ -34,43 +41,121 @@ class ModelWorkers:
             together: encoder and reranker are one object, which takes one caller at a time.
 
         Raises:
-            ModelBusyError: the model was busy with others for as long as the step may wait.
+            ModelError: the client is closed.
         """
-        future = self._submitted(ask, step, together=together)
-        wait([future], timeout=step.patience)
-        if not future.done() and future.cancel():
-            raise _busy(step)
-        return future.result()
-
-    async def answer_async(self, ask: Ask, step: Encode | Score, *, together: bool) -> Any:
-        """The same, while the event loop goes on."""
-        future = self._submitted(ask, step, together=together)
-        awaited = asyncio.wrap_future(future)
-        try:
-            await asyncio.wait([awaited], timeout=step.patience)
-        except asyncio.CancelledError:
-            future.cancel()
-            raise
-        if not future.done() and future.cancel():
-            raise _busy(step)
-        return await awaited
+        worker = self._encoding if together or isinstance(step, Encode) else self._reranking
+        return Asked(step, worker.submit(ask, step), time.monotonic() + step.patience)
 
     def close(self) -> None:
         """End both threads once they are idle; what still waits is given up."""
-        for executor in (self._encoding, self._reranking):
-            executor.shutdown(wait=False, cancel_futures=True)
+        for worker in (self._encoding, self._reranking):
+            worker.close()
 
-    def _submitted(self, ask: Ask, step: Encode | Score, *, together: bool) -> Future[Any]:
-        executor = self._encoding if together or isinstance(step, Encode) else self._reranking
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a model was asked, and until when (monotonic clock) its answer is waited for."""
+
+    step: Encode | Score
+    future: Future[Any]
+    until: float
+
+    def answer(self) -> Any:
+        """What the model answers.
+
+        Raises:
+            ModelBusyError: it was busy with others for as long as the step may wait.
+            ModelTimeoutError: it has begun and did not answer in that time.
+        """
+        wait([self.future], timeout=max(0.0, self.until - time.monotonic()))
+        return self._result()
+
+    async def awaited(self) -> Any:
+        """The same, while the event loop goes on."""
+        awaited = asyncio.wrap_future(self.future)
+        awaited.add_done_callback(lambda future: future.cancelled() or future.exception())  # read below, or by nobody
         try:
-            return executor.submit(copy_context().run, ask, step)
-        except RuntimeError as error:
-            raise ModelError("the client is closed", remedy="Search before it is closed, or open another") from error
+            await asyncio.wait([awaited], timeout=max(0.0, self.until - time.monotonic()))
+            return self._result()
+        finally:
+            awaited.cancel()  # where nobody waits any more the thread has nobody to tell
+
+    def _result(self) -> Any:
+        if self.future.cancelled():
+            raise _closed()
+        if self.future.cancel():
+            raise _busy(self.step)
+        if not self.future.done():
+            raise _late(self.step)
+        return self.future.result()
+
+
+class _Worker:
+    """A daemon thread that calls what it is given, in order; it begins with the first call."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._closed = False
+
+    def submit(self, ask: Ask, step: Encode | Score) -> Future[Any]:
+        future: Future[Any] = Future()
+        context = copy_context()
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            self._calls.put((future, lambda: context.run(ask, step)))
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
+        return future
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            waiting = []
+            while not self._calls.empty():
+                waiting.append(self._calls.get())
+            self._calls.put(None)
+        for call in waiting:
+            if call is not None:
+                call[0].cancel()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, answer = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(answer())
+                except BaseException as error:  # noqa: BLE001 - it is raised where the answer is read
+                    future.set_exception(error)
+            del future, answer, call
+
+
+def _closed() -> ModelError:
+    return ModelError("the client is closed", remedy="Search before it is closed, or open another")
 
 
 def _busy(step: Encode | Score) -> ModelBusyError:
-    model = "encoder" if isinstance(step, Encode) else "reranker"
     return ModelBusyError(
-        f"the {model} was busy with other searches for {step.patience:g} s",
+        f"the {_model(step)} was busy with other searches for {_seconds(step.patience)} s",
         remedy="Search less at a time, or raise search.timeout",
     )
+
+
+def _late(step: Encode | Score) -> ModelTimeoutError:
+    return ModelTimeoutError(
+        f"the {_model(step)} did not answer in {_seconds(step.patience)} s",
+        remedy="Raise search.timeout, or give it less to do",
+    )
+
+
+def _model(step: Encode | Score) -> str:
+    return "encoder" if isinstance(step, Encode) else "reranker"
+
+
+def _seconds(patience: float) -> str:
+    """Of what is left of a round number of seconds, the number."""
+    return f"{round(patience, 1):g}" if patience >= 0.1 else f"{patience:.1g}"

@@ -2,41 +2,93 @@
 
 from __future__ import annotations
 
-from hybrid_search.settings.section import Section, require, require_at_least
+from collections.abc import Iterable, Mapping
+
+from hybrid_search.settings.section import Section, require, require_at_least, require_one_of
+
+REFUSE, FIRST, LAST, NUMBER = "refuse", "first", "last", "number"
+FIELD, CONTENT = "field", "content"
+DAY, MONTH = "day", "month"
 
 
 class DocumentSettings(Section, frozen=True):
     """Which fields of a source make a document; a dot reaches into an object (``metadata.brand``).
 
-    ``text`` fields are joined by a newline, in order. ``dense`` and ``sparse`` name fields that carry vectors.
+    ``text`` fields are joined by a newline, in order; those that are in ``html`` too are turned into text before, and
+    their source is stored. ``title`` names the field that heads a result. ``dense`` and ``sparse`` name fields that
+    carry vectors.
+
+    ``id_from`` is ``field``, the one that ``id`` names, or ``content``, a hash of the record. ``repeated_ids`` is what
+    becomes of a document whose id came before: it is an error (``refuse``), left out (``first``), kept instead of the
+    earlier ones (``last``, of sources that can be read twice), or gets a number (``number``: ``a``, ``a-2``, ``a-3``).
+
+    ``keyword``, ``number``, ``date`` and ``boolean`` fields are filtered on. ``split`` names what separates the values
+    of one cell (``{tags = "|"}``, ``"[]"`` for printed lists); ``decimal`` is ``,`` for numbers such as ``1.234,50``;
+    ``date_order`` is ``day`` or ``month``, what comes first in ``05/07/2022``. In a ``lenient`` field a value that
+    cannot be read is stored and not filtered on; elsewhere it is an error. The values are stored as the source has
+    them, always.
     """
 
     id: str = "_id"
+    id_from: str = FIELD
+    repeated_ids: str = REFUSE
+    title: str | None = None
     text: tuple[str, ...] = ("title", "text")
+    html: tuple[str, ...] = ()
     keyword: tuple[str, ...] = ()
     number: tuple[str, ...] = ()
     date: tuple[str, ...] = ()
+    boolean: tuple[str, ...] = ()
+    split: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
+    decimal: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
+    date_order: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
+    lenient: tuple[str, ...] = ()
     dense: str | None = None
     sparse: str | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")
         require(bool(self.text), "documents.text", "names no field", "Name at least one field that holds text")
+        require(self.title != "", "documents.title", "is empty", "Name the field that heads a result")
+        require_one_of((FIELD, CONTENT), "documents.id_from", self.id_from)
+        require_one_of((REFUSE, FIRST, LAST, NUMBER), "documents.repeated_ids", self.repeated_ids)
         self._require_one_role()
+        self._require_readings()
 
     def _require_one_role(self) -> None:
         """A field is filtered on in one way, and a vector is nothing but a vector."""
         roles: dict[str, str] = {}
-        for role, names in {"keyword": self.keyword, "number": self.number, "date": self.date}.items():
-            for name in names:
+        for role in ("keyword", "number", "date", "boolean"):
+            for name in getattr(self, role):
                 require(bool(name), f"documents.{role}", "holds an empty name")
                 require(name not in roles, f"documents.{role}", f"{name!r} is also in documents.{roles.get(name)}")
                 roles[name] = role
-        used = {**roles, **dict.fromkeys(self.text, "text"), self.id: "id"}
+        used = {**roles, **dict.fromkeys(self.text, "text"), **({self.id: "id"} if self.id_from == FIELD else {})}
         for role, vector in {"dense": self.dense, "sparse": self.sparse}.items():
             if vector is not None:
                 require(vector not in used, f"documents.{role}", f"{vector!r} is also documents.{used.get(vector)}")
                 used[vector] = role
+
+    def _require_readings(self) -> None:
+        """What says how a field is read names a field that is read so."""
+        _require_named(self.html, "html", {"text": self.text})
+        _require_named(self.split, "split", {"keyword": self.keyword, "number": self.number, "date": self.date})
+        _require_named(self.decimal, "decimal", {"number": self.number})
+        _require_named(self.date_order, "date_order", {"date": self.date})
+        _require_named(self.lenient, "lenient", {"number": self.number, "date": self.date, "boolean": self.boolean})
+        for name, separator in self.split.items():
+            require(bool(separator), f"documents.split.{name}", "is empty", 'Give what stands between values, as "|"')
+        for name, mark in self.decimal.items():
+            require_one_of((".", ","), f"documents.decimal.{name}", mark)
+        for name, first in self.date_order.items():
+            require_one_of((DAY, MONTH), f"documents.date_order.{name}", first)
+
+
+def _require_named(names: Iterable[str], key: str, allowed: Mapping[str, tuple[str, ...]]) -> None:
+    for name in names:
+        listed = " or ".join(f"documents.{role}" for role in allowed)
+        is_named = any(name in fields for fields in allowed.values())
+        require(is_named, f"documents.{key}", f"{name!r} is not in {listed}", f"Add it there, or take it out of {key}")
 
 
 class ChunkingSettings(Section, frozen=True):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 from hybrid_search.addresses import located
-from hybrid_search.settings.section import IN_HEADERS, Section, require, require_at_least, require_one_of
+from hybrid_search.settings.section import (
+    IN_HEADERS,
+    Section,
+    require,
+    require_at_least,
+    require_one_of,
+    require_seconds,
+)
 
 ENGINES = ("opensearch", "elasticsearch")
 
@@ -49,7 +56,7 @@ class EngineSettings(Section, frozen=True):
         self._require_one_credential()
         self._require_printable()
         require_at_least(1, "engine.connections", self.connections)
-        require(self.timeout > 0, "engine.timeout", f"must be more than 0 seconds, got {self.timeout}")
+        require_seconds("engine.timeout", self.timeout)
         self._require_layout()
 
     def _require_address(self) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hybrid_search.settings.section import Section, require, require_at_least
 
+OWN_NAMES = {"starter": ("sparse",), "idf": ("sparse",), "late": ("rerank",), "precomputed": ("dense", "sparse")}
+"""Names of ``model`` that are no model's, and the sections that take them."""
+
 DENSE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 NO_MODEL = "none"
 """The value of ``model`` that leaves a leg or the reranker out."""
@@ -25,6 +28,7 @@ class DenseSettings(Section, frozen=True):
     device: str | None = None
     batch_size: int = 32
     trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
@@ -56,6 +60,7 @@ class SparseSettings(Section, frozen=True):
     batch_size: int = 32
     device: str | None = None
     trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
@@ -75,6 +80,7 @@ class RerankSettings(Section, frozen=True):
     batch_size: int = 32
     device: str | None = None
     trust_remote_code: bool = False
+    code_repositories: tuple[str, ...] = ()
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
@@ -85,4 +91,11 @@ class RerankSettings(Section, frozen=True):
 
 def _require_model(section: str, model: str, batch_size: int) -> None:
     require(bool(model.strip()), f"{section}.model", "is empty", f'Give a name or a path, or "{NO_MODEL}"')
+    takers = OWN_NAMES.get(model, (section,))
+    require(
+        section in takers,
+        f"{section}.model",
+        f"does not take {model!r}",
+        f"It is for {' and '.join(f'{taker}.model' for taker in takers)}",
+    )
     require_at_least(1, f"{section}.batch_size", batch_size)

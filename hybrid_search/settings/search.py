@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybrid_search.settings.section import Section, require, require_at_least, require_one_of
+from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
@@ -55,7 +55,7 @@ class SearchSettings(Section, frozen=True):
         require(len(set(self.legs)) == len(self.legs), "search.legs", "names a leg twice")
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
-        require(self.timeout > 0, "search.timeout", f"must be more than 0 seconds, got {self.timeout}")
+        require_seconds("search.timeout", self.timeout)
         self._require_widths()
         self._require_weights()
 

@@ -15,6 +15,9 @@ SECRETS = frozenset({"password", "api_key", "bearer"})
 IN_HEADERS = ("user", *sorted(SECRETS))
 """Keys that become HTTP headers."""
 
+MAX_SECONDS = 86_400
+"""A longer wait for one answer is a slip."""
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every section: an unknown key is an error, and secrets are masked wherever it is shown."""
@@ -45,6 +48,12 @@ def require_at_least(least: float, key: str, value: float | None, remedy: str | 
     """Raise SettingsError unless a number that is given is finite and at least ``least``."""
     if value is not None:
         require(math.isfinite(value) and value >= least, key, f"must be at least {least}, got {value}", remedy)
+
+
+def require_seconds(key: str, value: float) -> None:
+    """Raise SettingsError unless ``value`` is a time to wait: more than none, and at most a day."""
+    what = f"must be more than 0 and at most {MAX_SECONDS:,} seconds, got {value}"
+    require(0 < value <= MAX_SECONDS, key, what)
 
 
 def require_one_of(allowed: tuple[str, ...], key: str, value: str) -> None:

@@ -106,9 +106,13 @@ def app() -> typer.Typer:
 def first(base: Path) -> LocalNode:
     """A running node named ``first``."""
     del base
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node, "Runtime", Runtime)
-        return up("first", heap=HEAP)
+    umask = os.umask(0o077)  # as careful users have it: the server's account must reach its part all the same
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(node, "Runtime", Runtime)
+            return up("first", heap=HEAP)
+    finally:
+        os.umask(umask)
 
 
 def test_the_node_searches_words_terms_and_vectors(first):
@@ -172,6 +176,7 @@ def test_a_killed_node_is_dead_and_up_revives_it(first):
     wait_until(lambda: killed.state == "dead")
     found = {each.node.name: each for each in status()}["first"]
     assert (found.state, found.memory, found.documents) == ("dead", None, None)
+    assert "it was killed" in found.died["first"]
     revived = up("first")
     assert revived.pid != killed.pid
     with connect(EngineSettings(url=revived.url)) as connection:
@@ -193,8 +198,11 @@ def test_two_nodes_run_side_by_side_and_the_commands_show_them(first, base, app)
     assert {row["name"]: row["state"] for row in shown} == {"first": "running", "second": "running"}
     assert {row["name"]: row["documents"] for row in shown}["second"] == len(DOCUMENTS)
     assert (base / "chosen").is_dir()
-    assert CliRunner().invoke(app, ["down", "--name", "second"]).exit_code == 0
+    removed = CliRunner().invoke(app, ["down", "--name", "second", "--purge", "--yes"])
+    assert str(base / "chosen" / "nodes") in removed.stderr
     assert running_servers(base / "nodes" / "second") == []
+    assert not (base / "nodes" / "second").exists()
+    assert not (base / "chosen").exists()
     assert running_url("first") == url
     assert first.name == "first"
 

@@ -15,6 +15,7 @@ from hybrid_search.engine.indices import delete_index
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import Leg
 from hybrid_search.search import Fusion, SearchClient, legs
+from hybrid_search.search.collapse import by_document
 from hybrid_search.settings import Settings
 
 WINDOW = 50
@@ -27,26 +28,27 @@ def leg_bodies(connection, seed):
     return {Leg.BM25: legs.bm25("coffee river stone"), Leg.DENSE: dense, Leg.SPARSE: legs.sparse(terms(random, 12))}
 
 
-def fused_by_hand(connection, name, bodies, weights):
-    """sum of weight / (constant + rank), over the legs' own answers."""
-    scores = {}
-    for leg, body in bodies.items():
-        for rank, (passage, _) in enumerate(hits(connection, name, body, size=WINDOW), start=1):
+def written(batch):
+    """The place of each passage in the order of writing, which is the server's among a leg's equal scores."""
+    return {one.passage.id: place for place, one in enumerate(batch)}
+
+
+def by_hand(runs, order, weights):
+    """sum of weight / (constant + rank), over legs ranked by score and order of writing; and how many are ties."""
+    scores, ties = {}, 0
+    for leg, run in runs.items():
+        ranked = sorted(run, key=lambda hit: (-np.float32(hit[1]), order[hit[0]]))[:WINDOW]
+        ties += len(ranked) - len({np.float32(score) for _, score in ranked})
+        for rank, (passage, _) in enumerate(ranked, start=1):
             scores[passage] = scores.get(passage, 0.0) + weights[leg] / (CONSTANT + rank)
-    return scores
-
-
-def in_order(one):
-    """Ids that sort as they were written: the server breaks a leg's ties by the order of writing, the client by id."""
-    document = one.passage.document
-    renamed = replace(document, id=f"doc-{int(document.id.removeprefix('doc-')):03}")
-    return replace(one, passage=replace(one.passage, document=renamed))
+    return scores, ties
 
 
 @pytest.mark.parametrize("weights", [(1, 1, 1), (2, 1, 1)])
 def test_the_server_ranks_as_the_client_does(connection, index_name, weights):
-    """Every passage's fused score is the hand-made sum, which OpenSearch divides by the sum of the weights."""
-    name = filled(connection, index_name(), [in_order(one) for one in passages(200)])
+    """Every passage's score is the hand-made sum, ties in the order of writing; OpenSearch divides by the weights."""
+    batch = passages(200)
+    name = filled(connection, index_name(), batch)
     by_leg = dict(zip(Leg, weights, strict=True))
     bodies = leg_bodies(connection, 21)
     body = connection.dialect.server_fusion(bodies, window=WINDOW, rank_constant=CONSTANT, weights=by_leg)
@@ -56,9 +58,11 @@ def test_the_server_ranks_as_the_client_does(connection, index_name, weights):
         if connection.dialect.engine == "opensearch" or "rrf" not in str(error).lower():
             raise
         pytest.skip(f"this Elasticsearch, its licence or its version cannot, and says so: {error.what}")
-    expected = fused_by_hand(connection, name, bodies, by_leg)
+    runs = {leg: hits(connection, name, body, size=200) for leg, body in bodies.items()}
+    expected, ties = by_hand(runs, written(batch), by_leg)
     scale = sum(weights) if connection.dialect.engine == "opensearch" else 1
     best = sorted(expected.values(), reverse=True)[:WINDOW]
+    assert ties > 10
     assert [score * scale for _, score in answered] == pytest.approx(best, rel=1e-5)
     for passage, score in answered:
         assert score * scale == pytest.approx(expected[passage], rel=1e-5)
@@ -77,15 +81,21 @@ class VectorsOfText:
         return EncodedTexts(np.stack([unit(random) for random in drawn]), [terms(random, 12) for random in drawn])
 
 
+def second(number, one):
+    """Another passage of the same document, with the same terms."""
+    vector = unit(np.random.default_rng(number))
+    return replace(one, passage=replace(one.passage, number=1), dense=vector)
+
+
+PAIRS = passages(190)[180:]
+BATCH = [*passages(180), *PAIRS, *(second(number, one) for number, one in enumerate(PAIRS))]
+"""200 passages, each a document of its own but the last twenty, which are two each of ten; in the order of writing."""
+
+
 @pytest.fixture(scope="module")
 def client(connection) -> Iterator[SearchClient]:
-    """A client of 200 passages, each a document of its own but the last twenty, which are two each of ten."""
-    name = f"test-server-fusion-{uuid4().hex[:12]}"
-    alone = [in_order(one) for one in passages(180)]
-    pairs = [in_order(one) for one in passages(190)[180:]]
-    random = np.random.default_rng(3)
-    second = [replace(one, passage=replace(one.passage, number=1), dense=unit(random)) for one in pairs]
-    filled(connection, name, sorted([*alone, *pairs, *second], key=lambda one: one.passage.id))
+    """A client of :data:`BATCH`, whose ids do not sort as they were written."""
+    name = filled(connection, f"test-server-fusion-{uuid4().hex[:12]}", BATCH)
     yield SearchClient(name, connection=connection, encoder=VectorsOfText(), settings=Settings())
     delete_index(connection, name)
 
@@ -100,37 +110,58 @@ def fused_by_server(client, text, **options):
         pytest.skip(f"this Elasticsearch, its licence or its version cannot, and says so: {error.what}")
 
 
-def alike(server, client):
-    """The same scores down the page, and the same hits but for those of equal score."""
-    by_client = {hit.passage_id: hit.fused for hit in client}
-    assert [hit.fused for hit in server] == pytest.approx([hit.fused for hit in client], rel=1e-5)
-    last = client.hits[-1].fused * (1 + 1e-5)
-    assert all(hit.passage_id in by_client for hit in server if hit.fused > last)
-    for hit in server:
-        assert hit.fused == pytest.approx(by_client.get(hit.passage_id, hit.fused), rel=1e-5)
+def expected_of_the_server(client, text, weights=None, **options):
+    """What the server must make of what each leg finds: the client's legs, their ties in the order of writing."""
+    (one,) = client.retrieve([text], window=200, candidates=200, collapse=False, **options)
+    runs = {leg: [(best.id, best.score) for best in run.values()] for leg, run in one.runs.items()}
+    return by_hand(runs, written(BATCH), weights or dict.fromkeys(runs, 1))
 
 
-@pytest.mark.parametrize("legs_", [None, ["bm25", "dense"], ["bm25", "sparse"]])
-def test_a_search_fused_by_the_server_is_that_of_the_client(client, legs_):
-    """Passage by passage the client's rrf: sum of 1 / (60 + rank), for every set of legs."""
+def in_promised_order(result):
+    """By fused score, equal ones by document and passage."""
+    keys = [(-hit.fused, by_document(hit.passage_id)) for hit in result]
+    return keys == sorted(keys)
+
+
+@pytest.mark.parametrize("legs_", [None, ["bm25", "dense"], ["bm25", "sparse"]], ids=["all", "dense", "sparse"])
+def test_a_search_fused_by_the_server_has_the_scores_of_its_promise(client, legs_):
+    """Passage by passage the sum of 1 / (60 + rank), where a leg's equal scores are ranked in the order of writing."""
     for seed in range(5):
         text = f"{seed} coffee river stone"
         server = fused_by_server(client, text, legs=legs_, collapse=False)
-        alike(server, client.search(text, 30, window=WINDOW, fusion="rrf", legs=legs_, collapse=False))
+        expected, ties = expected_of_the_server(client, text, legs=legs_)
+        assert ties > 10
+        assert [hit.fused for hit in server] == pytest.approx(sorted(expected.values(), reverse=True)[:30], rel=1e-5)
+        assert [hit.fused for hit in server] == pytest.approx([expected[hit.passage_id] for hit in server], rel=1e-5)
+        assert in_promised_order(server)
         assert not server.warnings
+
+
+def test_legs_without_ties_are_fused_as_by_the_client(client):
+    """Among documents of one passage, dense and sparse scores differ: the page is that of the client's rrf."""
+    asked = {"legs": ["dense", "sparse"], "collapse": False, "filter": "price<90"}
+    for seed in range(3):
+        text = f"{seed} coffee"
+        server = fused_by_server(client, text, **asked)
+        assert expected_of_the_server(client, text, legs=asked["legs"], filter=asked["filter"])[1] == 0
+        own = client.search(text, 30, window=WINDOW, fusion="rrf", **asked)
+        assert [hit.fused for hit in server] == pytest.approx([hit.fused for hit in own], rel=1e-5)
+        assert [hit.passage_id for hit in server] == [hit.passage_id for hit in own]
 
 
 def test_weights_and_filter_go_to_the_server(client):
     """Both rankings keep to the filter; the weighted scores differ by the factor that OpenSearch takes out."""
     weights = {Leg.BM25: 2.0, Leg.DENSE: 1.0, Leg.SPARSE: 1.0}
     scale = sum(weights.values()) if client.searcher.target.dialect.engine == "opensearch" else 1.0
-    asked = {"filter": "price<50", "collapse": False, "window": WINDOW}
+    asked = {"filter": "price<50", "collapse": False}
     try:
-        server = client.search("7 coffee stone", 20, fusion=Fusion("server", weights), **asked)
+        server = client.search("7 coffee stone", 20, window=WINDOW, fusion=Fusion("server", weights), **asked)
     except UnsupportedError as error:
         pytest.skip(str(error))
-    own = client.search("7 coffee stone", 20, fusion=Fusion("rrf", weights), **asked)
-    assert [hit.fused * scale for hit in server] == pytest.approx([hit.fused for hit in own], rel=1e-5)
+    expected, _ = expected_of_the_server(client, "7 coffee stone", weights, filter="price<50")
+    assert [hit.fused * scale for hit in server] == pytest.approx(
+        sorted(expected.values(), reverse=True)[:20], rel=1e-5
+    )
     assert all(hit.fields["price"] < 50 for hit in server)
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from tiny_models import read_config, save_transformer, write_json
+from tiny_models import save_cross_encoder, save_transformer
 
 from hybrid_search.encode.cross import CrossReranker, load_cross
 from hybrid_search.errors import ModelError
@@ -17,15 +17,6 @@ PASSAGES = ["berlin is lovely", "a", "many people live in berlin " * 5, "", "he 
 
 def load(folder, **settings) -> CrossReranker:
     return load_cross(RerankSettings(model=str(folder), device="cpu", **settings))
-
-
-def save(folder, activation=None):
-    """One label; the activation where cross-encoders keep it."""
-    save_transformer(folder, "BertForSequenceClassification", id2label={0: "LABEL_0"}, label2id={"LABEL_0": 0})
-    if activation:
-        config = {**read_config(folder), "sentence_transformers": {"activation_fn": activation}}
-        write_json(folder / "config.json", config)
-    return folder
 
 
 def logits(folder, query, passages):
@@ -41,7 +32,7 @@ def logits(folder, query, passages):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("cross"), "torch.nn.modules.linear.Identity")
+    return save_cross_encoder(tmp_path_factory.mktemp("cross"), activation="torch.nn.modules.linear.Identity")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def test_scores_are_the_models_logits(folder, reranker):
 
 def test_a_model_without_an_activation_of_its_own_gives_probabilities(tmp_path):
     """The library's default for one label, as the STS models use it."""
-    folder = save(tmp_path)
+    folder = save_cross_encoder(tmp_path)
     expected = torch.sigmoid(logits(folder, QUERY, PASSAGES)).numpy()
     np.testing.assert_allclose(load(folder).score(QUERY, PASSAGES), expected, atol=1e-5)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tiny_models import save_bi_encoder, write_json, write_modules
 
-from hybrid_search.encode.bert import BertBackbone, is_plain_bert
+from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
+from hybrid_search.encode.plain_bert import is_plain_bert
 from hybrid_search.encode.sentence import SentenceBackbone
 from hybrid_search.errors import ModelError
 from hybrid_search.settings import DenseSettings

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hybrid_search.errors import QueryError
 from hybrid_search.records import Leg, LegScore
 from hybrid_search.search.fusion import METHODS, Fusion, fuse, min_max, reciprocal_rank, theoretical_minimum, z_score
+from hybrid_search.search.standard_legs import STANDARD
 
 RUNS = {
     Leg.BM25: [("a", 12.0), ("b", 8.0), ("c", 4.0)],
@@ -106,7 +107,7 @@ def test_a_standard_score_is_at_most_the_root_of_the_others(found, missing) -> N
 @given(runs, methods, st.booleans())
 def test_no_hit_is_worth_less_than_one_that_was_not_found(found, method, complete) -> None:
     """One hit, equal scores, negative scores: what was found contributes 0 or more, and a higher score no less."""
-    for hit in fuse(found, Fusion(method), complete=Leg if complete else ()):
+    for hit in fuse(found, Fusion(method), missing={Leg.BM25: 0.0, Leg.SPARSE: 0.0} if complete else {}):
         assert all(leg.contribution >= 0 for leg in hit.legs.values())
     for run in found.values():
         worths = Fusion(method).worths(sorted((score for _, score in run), reverse=True), 0.0 if complete else None)
@@ -121,7 +122,9 @@ def test_scores_below_the_theoretical_minimum_move_it() -> None:
 
 def test_only_term_legs_know_what_the_others_score() -> None:
     """Every document has a cosine: that of a missing one is not 0."""
-    fused = {hit.id: hit for hit in fuse(RUNS, Fusion("min-max"), complete={Leg.BM25, Leg.DENSE})}
+    missing = {leg.name: leg.missing for leg in STANDARD.values() if leg.missing is not None}
+    assert missing == {Leg.BM25: 0.0, Leg.SPARSE: 0.0}
+    fused = {hit.id: hit for hit in fuse(RUNS, Fusion("min-max"), missing=missing)}
     assert fused["c"].score == pytest.approx(0.5 * 4 / 12)
     assert fused["d"].score == pytest.approx(0.5 * (0.8 - 0.5) / (0.9 - 0.5))
 

@@ -17,14 +17,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
-SHARED = {"errors", "addresses", "records", "settings", "fields", "encode.protocols", "engine.protocols"}
+SHARED = {"errors", "addresses", "records", "readings", "settings", "fields", "printed", "private_files"}
+SHARED |= {"encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
     "records": set(),
+    "printed": {"errors"},
     "addresses": {"errors"},
     "settings": {"errors", "addresses"},
-    "fields": {"errors", "records"},
+    "readings": set(),
+    "private_files": set(),
+    "fields": {"errors", "records", "readings"},
     "read": SHARED,
     "encode": SHARED,
     "engine": SHARED,
@@ -71,6 +75,42 @@ def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
         assert not roots & TORCH_STACK
     if part_of(path) != "engine":
         assert not roots & VENDOR_CLIENTS
+
+
+PRINTING = {
+    "rich.print",
+    "rich.console.Console",
+    "rich.progress.Progress",
+    "rich.progress.TextColumn",
+    "rich.progress.track",
+    "rich.live.Live",
+    "rich.prompt.Prompt",
+    "rich.prompt.Confirm",
+}
+"""What obeys the texts that it prints; :mod:`hybrid_search.printed` has what takes its place."""
+
+
+def ways_out(tree: ast.AST) -> Iterator[str]:
+    """What of a module's code reaches a terminal unguarded, or reads markup or control sequences out of a text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from {f"{node.module}.{alias.name}" for alias in node.names} & PRINTING
+        elif isinstance(node, ast.Attribute) and node.attr in {"from_markup", "from_ansi", "__stdout__", "__stderr__"}:
+            yield node.attr
+        elif isinstance(node, ast.Attribute) and node.attr in {"write", "buffer", "writelines"}:
+            if ast.unparse(node.value) in {"sys.stdout", "sys.stderr"}:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "os.write", "Panel"}:
+            is_title = any(word.arg == "title" and isinstance(word.value, ast.JoinedStr) for word in node.keywords)
+            if ast.unparse(node.func) != "Panel" or is_title:  # a panel reads markup out of a title that is no Text
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_printing_goes_one_way(path: Path) -> None:
+    """What documents say is made visible in one place, and no module prints beside it."""
+    if part_of(path) != "printed":
+        assert list(ways_out(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
 def loaded_after(*arguments: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -74,6 +75,60 @@ def test_logs_prints_the_last_lines():
     assert run("logs", "-n", "2").stdout == "default 2\ndefault 3\n"
     stopped_node("trio", servers=2)
     assert run("logs", "--name", "trio", "-n", "1").stdout == "trio-1  trio-1 3\ntrio-2  trio-2 3\n"
+
+
+def test_purge_says_what_goes_and_removes_it(base):
+    """The node's folder with its data: every byte is counted, and nothing of another node is touched."""
+    made, other = stopped_node(), stopped_node("other")
+    (made.data / "nodes").mkdir(parents=True)
+    (made.data / "nodes" / "segment").write_bytes(b"x" * 1000)
+    held = sum(place.stat().st_size for place in node_folder("default").rglob("*") if place.is_file())
+    ended = run("down", "--purge", "--yes")
+    assert f"{base / 'nodes' / 'default'}  " in ended.stderr
+    assert f"({held:,} bytes)" in ended.stderr
+    assert "is removed" in ended.stdout
+    assert not node_folder("default").exists()
+    assert other.log.is_file()
+
+
+def test_purge_leaves_what_is_not_the_nodes_in_a_chosen_folder(tmp_path):
+    """Only what the server wrote goes; a folder that is empty then goes too, and data of two nodes stays."""
+    made = stopped_node()
+    for place, kept in (("full", True), ("empty", False)):
+        folder = tmp_path / place
+        (folder / "nodes" / "0").mkdir(parents=True)
+        if kept:
+            (folder / "letter").touch()
+        chosen(made, folder)
+        assert str(folder / "nodes") in run("down", "--purge", "--yes").stderr
+        assert not (folder / "nodes").exists()
+        assert folder.exists() is kept
+    (tmp_path / "shared" / "nodes").mkdir(parents=True)
+    chosen(stopped_node("other"), tmp_path / "shared")
+    chosen(made, tmp_path / "shared")
+    assert run("down", "--purge", "--yes").exit_code == 0
+    assert (tmp_path / "shared" / "nodes").is_dir()
+
+
+def chosen(made: LocalNode, folder: Path) -> None:
+    members = plan_members(made.name, node_folder(made.name), folder, [(9200, 9300)])
+    write_node(msgspec.structs.replace(made, data_folder=str(folder), members=members))
+
+
+def test_purge_asks(monkeypatch):
+    """A no, or nobody to answer, leaves all as it is; --yes alone is no command."""
+    made = stopped_node()
+    assert isinstance(run("down", "--yes").exception, SettingsError)
+    error = run("down", "--purge").exception
+    assert isinstance(error, SettingsError)
+    assert error.remedy == "Add --yes"
+    monkeypatch.setattr(commands, "_is_answered", lambda: True)
+    app = typer.Typer()
+    commands.register(app)
+    assert CliRunner().invoke(app, ["down", "--purge"], input="n\n").exit_code == 1
+    assert made.log.is_file()
+    assert CliRunner().invoke(app, ["down", "--purge"], input="y\n").exit_code == 0
+    assert not made.log.exists()
 
 
 @pytest.mark.parametrize("command", ["down", "logs"])

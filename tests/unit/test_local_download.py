@@ -139,13 +139,48 @@ def test_an_interrupted_download_goes_on_where_it_stopped(repository, cache):
 
 
 def test_a_complete_part_needs_only_its_name(repository, cache):
-    """Interrupted after the last byte: the repository answers 416, and the checksum decides."""
+    """Interrupted after the last byte: the checksum decides, and the repository is not asked."""
     artifact = locked("a")
     part = cache / f"{artifact.path}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(CONTENT)
     repository.files = {artifact.path: CONTENT}
     assert bring([artifact], cache)[artifact].read_bytes() == CONTENT
+    assert repository.asked == []
+
+
+@pytest.mark.parametrize("size", [10, len(CONTENT) - 1, len(CONTENT), len(CONTENT) + 1, 3 * len(CONTENT)])
+def test_a_wrong_partial_file_is_begun_anew(repository, cache, size):
+    """Of any length, as a mirror of another day may have left it: one call brings the right file."""
+    artifact = locked("a")
+    part = cache / f"{artifact.path}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"!" * size)
+    repository.files = {artifact.path: CONTENT}
+    assert bring([artifact], cache)[artifact].read_bytes() == CONTENT
+    assert files_in(cache) == [artifact.filename]
+
+
+@pytest.mark.parametrize("have", [0, 1000])
+def test_no_more_is_received_than_the_locked_size(repository, cache, monkeypatch, have):
+    """A server that sends without end fills no disk: one byte too many ends the download."""
+    artifact = locked("a", b"x" * 2000)
+    part = cache / f"{artifact.path}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * have)
+    repository.files = {artifact.path: b"x" * 2000 + b"y" * 50_000_000}
+    seen: list[int] = []
+    unlink = Path.unlink
+
+    def watched(self, missing_ok=False):
+        seen.append(self.stat().st_size)
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    with pytest.raises(LocalNodeError, match="SHA-256 or size"):
+        bring([artifact], cache)
+    assert set(seen) == {2001}
+    assert files_in(cache) == []
 
 
 def test_the_users_own_maven_repository_is_used_when_it_has_the_right_file(repository, cache, monkeypatch, tmp_path):

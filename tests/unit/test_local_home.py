@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import stat
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from hybrid_search.engine.local import distribution, folders, home
+from hybrid_search.engine.local.java import Java
 from hybrid_search.engine.local.lock import Artifact, Lock
 from hybrid_search.errors import LocalNodeError
 
@@ -23,6 +27,7 @@ def zipped(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+JAVA = Java(Path("/java"), 25, has_vector=True)
 CONTENTS = {
     "server": ("jar", b"server", ("lib",)),
     "shared": ("jar", b"shared", ("agent", "lib")),
@@ -54,13 +59,14 @@ def lock(monkeypatch, tmp_path) -> Lock:
         artifacts.append(artifact)
     made = Lock("9.9.9", tuple(artifacts))
     monkeypatch.setattr(home, "load_lock", lambda: made)
+    monkeypatch.setattr(home, "build_guard", lambda folder, _: (folder / "plugins/hybrid-search-guard/a.jar").touch())
     return made
 
 
 @pytest.mark.usefixtures("lock")
 def test_every_artifact_is_in_its_folders():
     """Jars under their names, zips unpacked, and the files that no artifact brings."""
-    assembled = home.ensure_home()
+    assembled = home.ensure_home(JAVA)
     assert (assembled / "lib" / "server-1.jar").read_bytes() == b"server"
     assert (assembled / "lib" / "shared-1.jar").read_bytes() == b"shared"
     assert (assembled / "agent" / "shared-1.jar").read_bytes() == b"shared"
@@ -71,15 +77,18 @@ def test_every_artifact_is_in_its_folders():
         in (module / "plugin-descriptor.properties").read_text()
     )
     assert 'SocketPermission "*", "accept,connect,resolve"' in (module / "plugin-security.policy").read_text()
+    guard = assembled / "plugins" / "hybrid-search-guard"
+    assert "extended.plugins=opensearch-knn\n" in (guard / "plugin-descriptor.properties").read_text()
+    assert (guard / "a.jar").exists()
     assert all((assembled / folder).is_dir() for folder in ("bin", "config", "extensions"))
 
 
 @pytest.mark.usefixtures("lock")
 def test_a_home_is_assembled_once():
     """A second call changes nothing in what a server may be using."""
-    assembled = home.ensure_home()
+    assembled = home.ensure_home(JAVA)
     (assembled / "mark").touch()
-    assert home.ensure_home() == assembled
+    assert home.ensure_home(JAVA) == assembled
     assert (assembled / "mark").exists()
 
 
@@ -89,7 +98,7 @@ def test_an_interrupted_assembly_is_begun_anew(lock, tmp_path):
     partial = tmp_path / "base" / "homes" / f"{name}.partial"
     partial.mkdir(parents=True)
     (partial / "left").touch()
-    assembled = home.ensure_home()
+    assembled = home.ensure_home(JAVA)
     assert assembled.name == name
     assert not (assembled / "left").exists()
     assert not partial.exists()
@@ -101,7 +110,9 @@ def test_another_lock_or_another_text_makes_another_home(lock, monkeypatch):
     assert home.identity(other) != home.identity(lock)
     before = home.identity(lock)
     monkeypatch.setattr(distribution, "POLICIES", {})
-    assert home.identity(lock) != before
+    without = home.identity(lock)
+    monkeypatch.setattr(home, "sources", lambda: {"NodeGuard.java": "another"})
+    assert len({before, without, home.identity(lock)}) == 3
 
 
 @pytest.mark.usefixtures("lock")
@@ -110,8 +121,34 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(monkeypatch, tmp_path)
     (tmp_path / "file").touch()
     monkeypatch.setenv("HYBRID_SEARCH_LOCAL_DIR", str(tmp_path / "file"))
     with pytest.raises(LocalNodeError) as caught:
-        home.ensure_home()
+        home.ensure_home(JAVA)
     assert "HYBRID_SEARCH_LOCAL_DIR" in caught.value.remedy
+
+
+@pytest.mark.skipif(not folders.is_root(), reason="only root runs the server as somebody else")
+@pytest.mark.usefixtures("lock", "strict_umask")
+def test_roots_home_is_readable_for_its_server_under_any_umask():
+    """When it is assembled, and when an earlier release left it closed: the server's account is another one."""
+    assembled = home.ensure_home(JAVA)
+    places = [assembled, *assembled.rglob("*")]
+    assert {mode(place) for place in places} == {0o755, 0o644}
+    for place in (assembled, assembled.parent, assembled.parents[1]):
+        place.chmod(0o700)
+    (assembled / "lib" / "server-1.jar").chmod(0o600)
+    home.ensure_home(JAVA)
+    assert {mode(place) for place in places} == {0o755, 0o644}
+    assert mode(assembled.parent) & mode(assembled.parents[1]) & 0o011 == 0o011
+
+
+def mode(place: Path) -> int:
+    return stat.S_IMODE(place.stat().st_mode)
+
+
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 def test_every_module_has_a_descriptor_that_the_server_reads():

@@ -14,7 +14,7 @@ from hybrid_search.engine.local.folders import is_root
 from hybrid_search.engine.local.java import Java, find_java, java_version, probe
 from hybrid_search.errors import LocalNodeError
 
-MODULES = "java.base jdk.localedata jdk.unsupported jdk.incubator.vector"
+MODULES = "java.base java.compiler jdk.localedata jdk.unsupported jdk.incubator.vector"
 MYSELF = Account()
 
 
@@ -66,14 +66,14 @@ def test_a_suitable_java_is_described(tmp_path):
     """Its executable, its version, and whether vector search can use the vector module."""
     executable = make_java(tmp_path / "jdk")
     assert probe(executable, MYSELF) == Java(executable, 25, has_vector=True)
-    trimmed = make_java(tmp_path / "jre", "21.0.2", "java.base jdk.localedata jdk.unsupported")
+    trimmed = make_java(tmp_path / "jre", "21.0.2", "java.base java.compiler jdk.localedata jdk.unsupported")
     assert probe(trimmed, MYSELF) == Java(trimmed, 21, has_vector=False)
 
 
 def test_an_unsuitable_java_gets_a_reason(tmp_path):
     """Too old, trimmed too far, not running, not there."""
     assert probe(make_java(tmp_path / "old", "17.0.15"), MYSELF) == "is version 17"
-    assert probe(make_java(tmp_path / "tiny", modules="java.base"), MYSELF) == "lacks the module jdk.localedata"
+    assert probe(make_java(tmp_path / "tiny", modules="java.base"), MYSELF) == "lacks the module java.compiler"
     broken = make_java(tmp_path / "broken")
     broken.write_text("#!/bin/sh\nexit 1\n")
     assert probe(broken, MYSELF) == "does not run"

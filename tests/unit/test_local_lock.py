@@ -13,7 +13,7 @@ from hybrid_search.engine.local.resolve import format_lock
 
 ARTIFACTS = load_lock().artifacts
 FOLDERS = (
-    {"lib", "agent"}
+    {"lib", "agent", "compiler"}
     | {f"modules/{module.name}" for module in distribution.MODULES}
     | {f"plugins/{plugin}" for plugin in distribution.PLUGINS}
 )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
 from itertools import islice
 
+import msgspec
+import pytest
+
 from hybrid_search.engine.local import logs
-from hybrid_search.engine.local.health import failure
+from hybrid_search.engine.local.health import cause_of_death, failure
 from hybrid_search.engine.local.logs import follow, tail
 from hybrid_search.engine.local.plan import plan_members
+from hybrid_search.errors import LocalNodeError
 
 
 def test_the_last_lines(tmp_path):
@@ -38,6 +44,47 @@ def test_following_shows_whole_lines_as_they_are_added(tmp_path, monkeypatch):
 def append(path, text):
     with path.open("a") as file:
         file.write(text)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_not_read(tmp_path, kind):
+    """The server's account can put anything where its log is: root neither follows it nor waits for it."""
+    secret, log = tmp_path / "secret", tmp_path / "log"
+    secret.write_text("root's\n")
+    {"link": lambda: log.symlink_to(secret), "pipe": lambda: os.mkfifo(log), "folder": log.mkdir}[kind]()
+    for read in (lambda: tail(log, 9), lambda: next(follow([log]))):
+        with pytest.raises(LocalNodeError, match="link" if kind == "link" else "is no file") as caught:
+            read()
+        assert caught.value.where == str(log)
+
+
+@pytest.mark.parametrize(
+    ("console", "log", "told"),
+    [
+        (
+            "",
+            "[INFO ] a\n[ERROR][b] fatal error in thread [x], exiting\njava.lang.Oops: no\n\tat c\n",
+            "lang.Oops: no",
+        ),
+        ("Terminating due to java.lang.OutOfMemoryError: Java heap space\n", "[INFO ] a\n", "OutOfMemoryError"),
+        ("", "[INFO ] a\n", "it was killed"),
+    ],
+    ids=["fatal", "memory", "killed"],
+)
+def test_the_cause_of_a_death_is_in_the_logs(tmp_path, console, log, told):
+    """The fatal line and the one after it, or that there is none."""
+    member = plan_members("a", tmp_path, tmp_path / "data", [(9200, 9300)])[0]
+    member = msgspec.structs.replace(member, created=time.time())
+    member.log.parent.mkdir()
+    member.log.write_text(log)
+    member.console.write_text(console)
+    assert told in cause_of_death(member)
+
+
+def test_a_server_that_ended_with_the_machine_did_not_die_of_itself(tmp_path):
+    """It was started before the machine was."""
+    member = plan_members("a", tmp_path, tmp_path / "data", [(9200, 9300)])[0]
+    assert cause_of_death(member) == "the machine was started anew since"
 
 
 def test_a_failure_quotes_the_lines_that_tell_of_trouble(tmp_path):

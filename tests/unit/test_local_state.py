@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import stat
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from hybrid_search.cli import node as commands
 from hybrid_search.engine.local.launch import stop
 from hybrid_search.engine.local.node import down, running_url
 from hybrid_search.engine.local.state import (
+    CONFIGURATION,
     LocalNode,
     Member,
     all_nodes,
@@ -105,9 +108,7 @@ def test_a_broken_record_hides_no_other_node(content):
     (broken,) = broken_records()
     assert broken.where is not None
     assert broken.where.endswith("b/node.json")
-    app = typer.Typer()
-    commands.register(app)
-    shown = CliRunner().invoke(app, ["status", "--json"])
+    shown = CliRunner().invoke(commands_alone(), ["status", "--json"])
     assert shown.exit_code == 0
     assert [row["name"] for row in json.loads(shown.stdout)] == ["a", "c"]
     assert len(shown.stderr.splitlines()) == 1
@@ -182,6 +183,32 @@ def test_a_process_that_ignores_the_request_is_killed():
         started = member(pid=process.pid, created=psutil.Process(process.pid).create_time())
         stop([started], patience=0.2)
         assert started.running() is None
+
+
+def test_a_server_of_an_earlier_release_is_outdated_while_it_runs():
+    """A record without the configuration's number was written by a release whose servers any web page could empty."""
+    with stand_in() as started:
+        write_node(node(started))
+        record = node_folder("a") / "node.json"
+        record.write_text(re.sub(r',\s*"configuration": 0', "", record.read_text()))
+        assert read_node("a").is_outdated
+        assert not node(msgspec.structs.replace(started, configuration=CONFIGURATION)).is_outdated
+        shown = CliRunner().invoke(commands_alone(), ["status"])
+        assert "any web page can read and empty it" in shown.stdout
+        assert "hybrid-search down --name a && hybrid-search up --name a" in shown.stdout
+    assert not read_node("a").is_outdated
+
+
+def commands_alone() -> typer.Typer:
+    app = typer.Typer()
+    commands.register(app)
+    return app
+
+
+def test_a_record_is_its_users_alone():
+    """It names folders of documents."""
+    write_node(node(member("a")))
+    assert stat.S_IMODE((node_folder("a") / "node.json").stat().st_mode) == 0o600
 
 
 def test_down_marks_the_node_as_stopped():

@@ -1,6 +1,7 @@
 """Documents made of records: ids, texts, fields, vectors, and what is refused."""
 
 import base64
+import math
 import struct
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_an_id_that_comes_twice_is_refused_where_it_comes_again(refusal):
     message = refusal({"_id": 1, "text": "x"}, {"_id": 2, "text": "y"}, {"_id": "1", "text": "z"})
     assert message == (
         "a.jsonl:3: the id '1' was given before (field '_id'). "
-        "Give every document its own id, or leave the second one out"
+        "Give every document its own id, or set documents.repeated_ids: first, last or number"
     )
 
 
@@ -179,7 +180,7 @@ def test_fields_to_filter_on_are_stored_as_they_are_and_filtered_on_as_the_engin
 
 UNFIT = [
     ("number", "many", "a finite number, got 'many'"),
-    ("number", "nan", "a finite number, got 'nan'"),
+    ("number", "inf", "a finite number, got 'inf'"),
     ("number", "inf", "a finite number, got 'inf'"),
     ("number", True, "a finite number, got True"),
     ("number", "1_000", "a finite number, got '1_000'"),
@@ -195,6 +196,20 @@ UNFIT = [
     ("date", True, "an ISO-8601 date or epoch milliseconds, got True"),
     ("date", 1_715_941_800, "epoch milliseconds, which this seems not to be (seconds?), got 1715941800"),
 ]
+
+
+def test_missing_values_cost_no_record(read):
+    """NaN in columns of numbers, null in lists, and words for no value in text: the record stays, with the rest."""
+    records = [
+        {"_id": "a", "text": "x", "f": [1.5, None], "d": "NaT"},
+        {"_id": "b", "text": "x", "f": "n/a", "d": None},
+        {"_id": "c", "text": "x", "f": "NaN"},
+    ]
+    found = read(*records, number=("f",), date=("d",))
+    assert [document.id for document in found] == ["a", "b", "c"]
+    schema = IndexSchema(None, None, number_fields=("f",), date_fields=("d",))
+    assert [filter_values(document.fields, schema) for document in found] == [{"f": 1.5}, {}, {}]
+    assert filter_values({"f": [math.nan, 2.0]}, schema) == {"f": 2.0}
 
 
 @pytest.mark.parametrize(("role", "value", "message"), UNFIT)

@@ -73,6 +73,7 @@ def test_every_field_gets_a_role(products):
         "keyword": ["color", "in_stock", "details.brand", "tags"],
         "number": ["price", "details.weight"],
         "date": ["added"],
+        "boolean": [],
         "dense": ["embedding"],
         "sparse": ["terms"],
         "stored": ["link", "mixed"],
@@ -189,7 +190,7 @@ def test_text_of_numbers_dates_and_vectors_is_recognised(tmp_path):
     path.write_text("id,n,when,v,ok\n" + "".join(rows))
     seen = survey(path)
     roles = {view.name: view.role.value for view in seen.fields}
-    assert roles == {"id": "id", "n": "number", "when": "date", "v": "dense", "ok": "keyword"}
+    assert roles == {"id": "id", "n": "number", "when": "date", "v": "dense", "ok": "boolean"}
     text = settings_text(seen)
     assert "No field looked like text: name one." in text
     assert "dimension = 16" in text
@@ -216,7 +217,8 @@ def test_digits_with_leading_zeros_or_plus_signs_are_labels(tmp_path):
     }
     settings = load_settings_of(seen, tmp_path)
     first = next(documents(path, settings.documents))
-    assert first.fields == {"zip": "01730", "price": "4.50", "share": "0.5", "phone": "+4912345"}
+    name = "Corner bakery with rye bread"
+    assert first.fields == {"name": name, "zip": "01730", "price": "4.50", "share": "0.5", "phone": "+4912345"}
 
 
 def load_settings_of(seen, folder):

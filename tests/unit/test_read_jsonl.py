@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import json
+import math
 
 import orjson
 import pytest
@@ -68,10 +70,10 @@ BROKEN = [
         ),
     ),
     (
-        b'{"v": NaN}',
+        b'{"v": Infinity}',
         (
-            f"{LINE} 7: unexpected character, expected a JSON value, near '{{\"v\": NaN}}'. "
-            "JSON has no NaN and no Infinity: leave the value out, or write null"
+            f"{LINE} 7: unexpected character, expected a JSON value, near '{{\"v\": Infinity}}'. "
+            "JSON has no Infinity: leave the value out, or write null"
         ),
     ),
     (
@@ -87,6 +89,13 @@ BROKEN = [
     (b"null", "f:1: expected an object, got null. Each line must be one JSON object"),
     (b'{"a": "\xff"}', "f:1: byte 8 is 0xff, which is not UTF-8. Write the file in UTF-8: iconv -t UTF-8"),
 ]
+
+
+def test_the_nan_that_python_writes_is_a_missing_value():
+    """A NaN inside a string is text."""
+    assert read(json.dumps({"a": 'NaN, " NaN', "b": [math.nan, 1.5], "c": math.nan}).encode()) == [
+        {"a": 'NaN, " NaN', "b": [None, 1.5], "c": None}
+    ]
 
 
 @pytest.mark.parametrize(("line", "message"), BROKEN)

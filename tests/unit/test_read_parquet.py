@@ -1,6 +1,7 @@
 """Parquet: types that JSON has not got, vectors, row groups and broken files."""
 
 import datetime as dt
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -58,9 +59,12 @@ TYPES = [
     (pa.array([dt.timedelta(seconds=1.5)]), 1.5),
     (pa.array([Decimal("12.50")]), "12.50"),
     (pa.array([b"text"]), "text"),
-    (pa.array([b"\xff\x00"]), "/wA="),
+    (pa.array([math.nan, 1.5]), None),
     (pa.array(["a"]).dictionary_encode(), "a"),
     (pa.array([["a", "b"]]), ["a", "b"]),
+    (pa.array([b"\xff\x00"]), None),
+    (pa.array([[1.0, None, math.nan]]), [1.0, None, None]),
+    (pa.array([{"bytes": b"\x89PNG\xff", "path": "a.png"}]), {"bytes": None, "path": "a.png"}),
     (pa.array([{"a": MOMENT.date(), "b": [b"x"]}]), {"a": "2024-05-17", "b": ["x"]}),
     (pa.array([[("a", 1.0)]], pa.map_(pa.string(), pa.float64())), [["a", 1.0]]),
 ]
@@ -68,8 +72,9 @@ TYPES = [
 
 @pytest.mark.parametrize(("column", "expected"), TYPES, ids=lambda value: str(getattr(value, "type", "")))
 def test_values_become_what_json_can_hold(written, column, expected):
-    """Dates are ISO-8601, decimals keep their digits, bytes are text or base64, at any depth."""
-    assert values(written({"a": column})) == [{"a": expected}]
+    """Dates are ISO-8601, decimals keep their digits, bytes are text or nothing, at any depth."""
+    first = values(written({"a": column}))[0]
+    assert first == ({} if expected is None else {"a": expected})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hybrid_search.errors import MissingExtraError, RecordError, SourceError
 from hybrid_search.ingest.state.identity import source_identity
 from hybrid_search.read import documents, records
+from hybrid_search.read.formats.registry import FORMATS
 from hybrid_search.read.hub import named
 from hybrid_search.read.sources import format_of
 from hybrid_search.read.texts import markdown_title
@@ -55,12 +56,10 @@ def test_the_suffix_tells_the_format(tmp_path, name, expected):
 def test_an_unknown_suffix_asks_for_the_format(tmp_path):
     """The file is there, but what is it?"""
     write(tmp_path, {"a.dat": LINE})
-    expected = f"{tmp_path}/a.dat: the suffix '.dat' tells no format. Give --format: jsonl, csv, tsv, parquet, text"
+    expected = f"{tmp_path}/a.dat: the suffix '.dat' tells no format. Give --format: {', '.join(FORMATS)}"
     assert refusal(tmp_path / "a.dat") == expected
     assert read(tmp_path / "a.dat", format="jsonl") == [("a", "x")]
-    assert refusal(tmp_path / "a.dat", format="xml").endswith(
-        "unknown format 'xml'. Known: jsonl, csv, tsv, parquet, text"
-    )
+    assert refusal(tmp_path / "a.dat", format="abc").endswith(f"unknown format 'abc'. Known: {', '.join(FORMATS)}")
     assert refusal(tmp_path / "b.dat") == f"{tmp_path}/b.dat: no such file or folder. Check the path"
 
 
@@ -74,7 +73,7 @@ def test_a_folder_of_parts_is_read_in_the_order_of_names(tmp_path):
     """Parts of one format are one source, and ids must differ across them."""
     parts = {f"part-{n}.jsonl": b'{"_id": %d, "text": "x%d"}\n' % (n, n) for n in (2, 1)}
     write(tmp_path, parts | {".hidden.csv": b"a", "sub/part-3.jsonl": LINE})
-    assert read(tmp_path) == [("1", "x1"), ("2", "x2")]
+    assert read(tmp_path) == [("1", "x1"), ("2", "x2"), ("a", "x")]
     write(tmp_path, {"part-3.jsonl": parts["part-1.jsonl"]})
     with pytest.raises(RecordError, match=r"part-3\.jsonl:1: the id '1' was given before"):
         read(tmp_path)
@@ -117,11 +116,14 @@ def test_a_single_text_file_is_one_document(tmp_path):
 
 def test_text_files_that_are_no_text_are_reported(tmp_path):
     """Bad bytes and empty files go to the callback, the others are read."""
-    write(tmp_path, {"a.txt": b"caf\xe9", "b.txt": b" \n", "c.txt": b"fine"})
+    write(tmp_path, {"a.txt": b"caf\xe9\x01\x02", "b.txt": b" \n", "c.txt": b"fine"})
     bad = []
     assert read(tmp_path, on_bad=lambda error, data: bad.append((str(error), data))) == [("c.txt", "c\nfine")]
     assert bad == [
-        (f"{tmp_path}/a.txt: byte 4 is 0xe9, which is not UTF-8. Write the file in UTF-8: iconv -t UTF-8", b"caf\xe9"),
+        (
+            f"{tmp_path}/a.txt: byte 4 is 0xe9, which is not UTF-8. Write the file in UTF-8: iconv -t UTF-8",
+            b"caf\xe9\x01\x02",
+        ),
         (f"{tmp_path}/b.txt: the text is empty. Leave the file out", b" \n"),
     ]
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.read import records
+from hybrid_search.read import records, tables
 from hybrid_search.read.raw import refuse
 from hybrid_search.read.tables import read_csv, read_tsv
 
@@ -85,14 +86,91 @@ def test_a_tab_or_line_break_inside_a_tsv_cell_asks_for_csv():
     assert refusal(b"id\ttext\n1\ta\tb\n", read_tsv) == expected
 
 
-@pytest.mark.parametrize(
-    ("header", "problem"),
-    [(b"a,b,a", "names 'a' twice"), (b"a,,b", "has an empty name"), (b"a, ,b", "has an empty name")],
-)
-def test_a_header_must_name_every_column_once(header, problem):
+def test_a_header_must_name_every_column_once():
     """Otherwise a value would be lost."""
-    message = refusal(header + b"\n1,2,3\n", kind=SourceError)
-    assert message == f"f:1: the header {problem}. Give every column its own name"
+    message = refusal(b"a,b,a\n1,2,3\n", kind=SourceError)
+    assert message == "f:1: the header names 'a' twice. Give every column its own name"
+
+
+NAMELESS = [
+    (b",b\n0,x\n", [{"index": "0", "b": "x"}], "index"),
+    (b"a,b,\n1,x,\n", [{"a": "1", "b": "x"}], "column_3"),
+    (b"a, ,b\n1,2,3\n", [{"a": "1", "column_2": "2", "b": "3"}], "column_2"),
+    (b",index,column_1\n1,2,3\n", [{"column_1_": "1", "index": "2", "column_1": "3"}], "column_1_"),
+]
+
+
+@pytest.mark.parametrize(("data", "expected", "names"), NAMELESS, ids=["pandas", "excel", "inside", "taken"])
+def test_columns_without_a_name_get_one(data, expected, names):
+    """What pandas' to_csv and a spreadsheet's last comma leave: no value is lost, and it is said."""
+    notes = []
+    found = [record.values for record in read_csv(io.BytesIO(data), "f", refuse, on_note=notes.append)]
+    assert (found, notes) == (expected, [f"f: columns without a name are called {names}"])
+
+
+def test_commas_at_the_end_of_rows_alone_are_passed_over():
+    """Empty cells beyond the header are none; a value there is one too many."""
+    assert values(b"a,b\n1,x,,\n") == [{"a": "1", "b": "x"}]
+    assert refusal(b"a,b\n1,x,,y\n").startswith("f:2: expected 2 cells, got 4")
+
+
+def test_a_first_line_that_names_the_separator_is_obeyed():
+    """Excel's way to say how cells are separated; places still count from the first line."""
+    notes = []
+    data = b"\xef\xbb\xbfsep=;\r\nid;text, plain\r\n1;a\r\n"
+    (found,) = read_csv(io.BytesIO(data), "f", refuse, on_note=notes.append)
+    assert (found.values, found.where) == ({"id": "1", "text, plain": "a"}, "f:3")
+    assert notes == ["f: cells are separated by ';' (its first line says so)"]
+
+
+def skipping(data):
+    bad = []
+    found = values(data, on_bad=lambda error, data: bad.append((error.where, data)))
+    return [value["id"] for value in found], bad
+
+
+def test_after_a_quote_that_is_never_closed_only_its_line_is_lost():
+    """9,999 rows follow the one that swallowed them all: 10,000 - 1 are read, and one line is reported."""
+    rows = [b'1,"a\n', *(b"%d,b\n" % number for number in range(2, 10_001))]
+    found, bad = skipping(b"id,text\n" + b"".join(rows))
+    assert (len(found), bad) == (9_999, [("f:2", b'1,"a\n')])
+
+
+def test_a_quote_that_another_row_closes_loses_its_line_only():
+    """The quote of 30 closes the cell of 1: by itself every line between is a row of two cells."""
+    rows = [b'1,"a\n', *(b"%d,b\n" % number for number in range(2, 30)), b'30,5"\n', b"31,c\n"]
+    found, bad = skipping(b"id,text\n" + b"".join(rows))
+    assert found == [str(number) for number in range(2, 32)]
+    assert bad == [("f:2", b'1,"a\n')]
+
+
+def test_a_row_is_bounded(monkeypatch):
+    """A quote that is opened in a large file does not fill the memory, however far the next one is."""
+    monkeypatch.setattr(tables, "MAX_ROW", 100)
+    found, bad = skipping(b'id,text\n1,"a\n' + b"2,b\n" * 1000)
+    assert (len(found), bad) == (1000, [("f:2", b'1,"a\n')])
+
+
+def test_long_cells_of_prose_are_no_swallowed_rows():
+    """Forty lines of which few have as many commas as the table has columns."""
+    text = "".join(f"line {number}, and more\n" if number % 3 else "plain\n" for number in range(40))
+    assert values(f'id,text\n1,"{text}"\n2,b\n'.encode()) == [{"id": "1", "text": text}, {"id": "2", "text": "b"}]
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.data())
+def test_a_quote_anywhere_loses_no_line_without_a_word(rows, data):
+    """Every line is part of a record, or of what was reported, in order."""
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([("a", "b"), *rows])
+    text = file.getvalue()
+    place = data.draw(st.integers(text.index("\n") + 1, len(text)))
+    broken = (text[:place] + '"' + text[place:]).encode()
+    seen = [b"a,b\r\n"]
+    found = read_csv(io.BytesIO(broken), "f", lambda _error, lost: seen.append(lost))
+    for record in found:
+        seen.append(record.data)  # noqa: PERF401 the other lines come in between
+    blank = re.compile(rb"[\r\n]")
+    assert blank.sub(b"", b"".join(seen)) == blank.sub(b"", broken)
 
 
 def test_nothing_and_a_mere_header_are_no_records():

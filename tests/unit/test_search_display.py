@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hybrid_search.records import Hit, Leg, LegReport, LegScore, Query, RerankScore, SearchResult
+from hybrid_search.records import (
+    Hit,
+    Leg,
+    LegReport,
+    LegScore,
+    Query,
+    RerankScore,
+    SearchResult,
+    SearchWarning,
+    WarningCode,
+)
 from hybrid_search.search.as_json import result_json
 from hybrid_search.search.explain import explain_panel, explain_text
 from hybrid_search.search.snippet import snippet
@@ -148,3 +158,14 @@ def test_json_has_everything_but_vectors() -> None:
     assert result["hits"][0]["rerank"] == {"rank_before": 2, "score": 4.5, "combined": 0.75}
     assert result["legs"]["sparse"] == {"hits": 0, "took_ms": 0.0, "failure": "too slow", "timed_out": False}
     assert "dense" not in result
+
+
+def test_json_has_codes_for_programs() -> None:
+    """The texts as they are, a code for each, and what the answer lacks."""
+    warnings = [
+        SearchWarning("the bm25 leg searched for the first 1,000 words of the query", WarningCode.QUERY_CUT, "bm25"),
+        SearchWarning("not reranked: late", WarningCode.RERANK_LATE, "rerank"),
+    ]
+    result = orjson.loads(orjson.dumps(result_json(replace(RESULT, warnings=warnings))))
+    assert (result["warnings"], result["codes"]) == ([str(one) for one in warnings], ["query-cut", "rerank-late"])
+    assert result["degraded"] == {"rerank": "rerank-late"}

@@ -119,13 +119,13 @@ async def test_a_busy_encoder_is_not_waited_for_for_ever() -> None:
         asked.append(step.texts)
         released.wait(10)
 
-    first = asyncio.create_task(workers.answer_async(ask, Encode(["first"], 10), together=False))
+    first = asyncio.create_task(workers.begin(ask, Encode(["first"], 10), together=False).awaited())
     await asyncio.sleep(0.05)
     with pytest.raises(ModelError, match="the encoder was busy"):
-        await workers.answer_async(ask, Encode(["second"], 0.05), together=False)
+        await workers.begin(ask, Encode(["second"], 0.05), together=False).awaited()
     released.set()
     await first
-    await workers.answer_async(ask, Encode(["third"], 10), together=False)
+    await workers.begin(ask, Encode(["third"], 10), together=False).awaited()
     assert asked == [["first"], ["third"]]
     workers.close()
 
@@ -135,4 +135,4 @@ def test_a_closed_client_says_so() -> None:
     workers = ModelWorkers()
     workers.close()
     with pytest.raises(ModelError, match="the client is closed"):
-        workers.answer(lambda _: None, Encode(["q"], 1), together=False)
+        workers.begin(lambda _: None, Encode(["q"], 1), together=False)

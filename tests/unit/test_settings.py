@@ -74,7 +74,7 @@ REFUSED = [
         {"legs": ("bm25",), "weights": {"bm25": 0.0}},
         "search.weights: gives every leg of search.legs (bm25) the weight 0",
     ),
-    (SearchSettings, {"timeout": 0.0}, "search.timeout: must be more than 0 seconds, got 0.0"),
+    (SearchSettings, {"timeout": 0.0}, "search.timeout: must be more than 0 and at most 86,400 seconds, got 0.0"),
     (EngineSettings, {"kind": "solr"}, "engine.kind: must be one of opensearch, elasticsearch, got 'solr'"),
     (
         EngineSettings,

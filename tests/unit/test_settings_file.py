@@ -1,11 +1,15 @@
 """Settings merged from a file, the environment and overrides."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hybrid_search
 from hybrid_search.errors import SettingsError
-from hybrid_search.read.settings_file import load_settings, to_toml
+from hybrid_search.read.settings_file import ALIASES, NO_SETTINGS, TYPES, load_settings, to_toml
 from hybrid_search.settings import (
     ChunkingSettings,
     DocumentSettings,
@@ -81,7 +85,7 @@ def test_overrides_beat_the_environment_which_beats_the_file(toml):
 def test_strings_become_the_type_of_the_key():
     """Numbers, booleans, lists and tables are read from the text of a flag."""
     overrides = {
-        "engine.compress": "true",
+        "engine.compress": " Yes ",
         "engine.timeout": ".5",
         "dense.batch_size": "8",
         "search.legs": "bm25, dense",
@@ -96,8 +100,20 @@ def test_strings_become_the_type_of_the_key():
 
 def test_empty_variables_and_those_of_others_are_passed_over():
     """A variable that is set to nothing, or names no section, changes nothing and is no error."""
-    environ = {"HYBRID_SEARCH_URL": "", "HYBRID_SEARCH_TEST_OPENSEARCH": "x", "HYBRID_SEARCH_DEBUG": "1", "HOME": "/"}
-    assert load_settings(None, {}, environ) == Settings()
+    environ = dict.fromkeys(
+        (
+            "HYBRID_SEARCH_TEST_OPENSEARCH",
+            "HYBRID_SEARCH_DEBUG",
+            "HYBRID_SEARCH_LOCAL_DIR",
+            "HOME",
+            "HYBRID_SEARCH_SERVICE_HOST",
+            "HYBRID_SEARCH_PORT_9200_TCP_ADDR",
+            "HYBRID_SEARCH_PORT",
+            "HYBRID_SEARCH_ENGINE_SERVICE_PORT_HTTP",
+        ),
+        "x",
+    )
+    assert load_settings(None, {}, environ | {"HYBRID_SEARCH_URL": "", "HYBRID_SEARCH_SERCH_K": ""}) == Settings()
 
 
 UNKNOWN = [
@@ -128,6 +144,70 @@ def test_an_unknown_section_and_an_unknown_variable_are_errors(tmp_path):
     environ = {"HYBRID_SEARCH_DENSE_MODLE": "x"}
     expected = "HYBRID_SEARCH_DENSE_MODLE: unknown key 'dense.modle'. Did you mean dense.model?"
     assert refusal(None, {}, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "remedy"),
+    [
+        ("HYBRID_SEARCH_SERCH_K", "Did you mean HYBRID_SEARCH_SEARCH_K?"),
+        ("HYBRID_SEARCH_ULR", "Did you mean HYBRID_SEARCH_URL?"),
+        ("HYBRID_SEARCH_DEBUGG", "Did you mean HYBRID_SEARCH_DEBUG?"),
+        ("HYBRID_SEARCH_ENGINEPASSWORD", "Did you mean HYBRID_SEARCH_ENGINE_PASSWORD?"),
+        ("HYBRID_SEARCH_XQZW", "HYBRID_SEARCH_SECTION_KEY sets a key; sections: documents, chunking"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_answered_with_the_nearest(variable, remedy):
+    """A slip in the name of the section is no less a slip than one in the key; what it holds may be a secret."""
+    message = refusal(None, {}, {variable: "geheim"})
+    assert message.startswith(f"{variable}: no such variable. {remedy}")
+    assert "geheim" not in message
+
+
+def test_every_variable_that_the_project_reads_is_known():
+    """One that is read elsewhere in the package must be listed, or those who set it could not load their settings."""
+    root = Path(hybrid_search.__file__).parents[1]
+    read = [path.read_text(encoding="utf-8") for path in (root / "hybrid_search").rglob("*.py")]
+    named = set(re.findall(r"\bHYBRID_SEARCH_[A-Z_]*[A-Z]\b", "\n".join(read))) - {"HYBRID_SEARCH_SECTION_KEY"}
+    assert {"HYBRID_SEARCH_LOCAL_DIR", "HYBRID_SEARCH_URL"} <= named
+    for variable in sorted(named):
+        keys = [key for key in TYPES if variable == "HYBRID_SEARCH_" + key.replace(".", "_").upper()]
+        assert keys or variable in {*ALIASES, *NO_SETTINGS}, f"{variable} belongs in NO_SETTINGS"
+
+
+YES, NO = ("yes", "On", "TRUE", "1", " true "), ("no", "off", "False", "0")
+
+
+@pytest.mark.parametrize(("text", "value"), [*((text, True) for text in YES), *((text, False) for text in NO)])
+def test_a_switch_takes_the_usual_words(text, value):
+    """In the environment and in overrides; a file has TOML's own true and false."""
+    assert load_settings(None, {"engine.compress": text}, {}).engine.compress is value
+    assert load_settings(None, {}, {"HYBRID_SEARCH_ENGINE_COMPRESS": text}).engine.compress is value
+
+
+def test_a_word_that_is_no_switch_is_refused(tmp_path):
+    """What it may be is said; a file's string is no switch."""
+    expected = "override: engine.compress: expected true or false (yes or no, on or off), got a string ('ja')"
+    assert refusal(None, {"engine.compress": "ja"}, {}) == expected
+    (tmp_path / "s.toml").write_text("[engine]\ncompress = 'yes'")
+    assert "expected true or false" in refusal(tmp_path / "s.toml", {}, {})
+
+
+@pytest.mark.parametrize("key", ["engine.timeout", "search.timeout"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf", "-1", "0", "1e9"])
+def test_a_time_to_wait_is_a_time(key, value):
+    """No infinity, no NaN, nothing below zero, by every way in."""
+    variable = "HYBRID_SEARCH_" + key.replace(".", "_").upper()
+    what = f"{key}: must be more than 0 and at most 86,400 seconds, got {float(value)}"
+    assert refusal(None, {key: value}, {}) == f"override: {what}"
+    assert refusal(None, {}, {variable: value}) == f"{variable}: {what}"
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf", "-1"])
+@pytest.mark.parametrize("key", ["rerank.weight", "search.weights", "engine.bm25_k1", "engine.bm25_b"])
+def test_a_number_is_finite(key, value):
+    """The siblings: weights and the parameters of BM25."""
+    given = f"bm25={value}" if key == "search.weights" else value
+    assert key in refusal(None, {key: given}, {})
 
 
 WRONG_TYPES = [

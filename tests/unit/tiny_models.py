@@ -92,6 +92,60 @@ def save_bi_encoder(
     return folder
 
 
+def save_matryoshka(folder: Path, keep: int, **options: Any) -> Path:
+    """A bi-encoder whose own configuration keeps the first ``keep`` components."""
+    save_bi_encoder(folder, **options)
+    change_json(folder / "config_sentence_transformers.json", truncate_dim=keep)
+    return folder
+
+
+def save_splade(folder: Path, **config: Any) -> Path:
+    """A SPLADE model in the layout of sentence-transformers."""
+    save_transformer(folder, "BertForMaskedLM", **config)
+    modules = [("MLMTransformer", ""), ("SpladePooling", "1_SpladePooling")]
+    write_modules(folder, modules, "sentence_transformers.sparse_encoder.models")
+    write_json(folder / "1_SpladePooling" / "config.json", {"pooling_strategy": "max"})
+    write_json(folder / "config_sentence_transformers.json", {"model_type": "SparseEncoder"})
+    return folder
+
+
+def save_cross_encoder(folder: Path, *, activation: str | None = None, **config: Any) -> Path:
+    """A cross-encoder with one label; the activation where such models keep it."""
+    save_transformer(
+        folder, "BertForSequenceClassification", id2label={0: "LABEL_0"}, label2id={"LABEL_0": 0}, **config
+    )
+    if activation:
+        change_json(folder / "config.json", sentence_transformers={"activation_fn": activation})
+    return folder
+
+
+def save_decoder(folder: Path) -> Path:
+    """A text generator."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=len(VOCABULARY), n_embd=32, n_layer=1, n_head=2, n_positions=64)
+    transformers.GPT2LMHeadModel(config).eval().save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def change_json(path: Path, **entries: Any) -> None:
+    """Set entries of an object in a file; None takes one out."""
+    content = {**read_json(path), **entries}
+    write_json(path, {key: value for key, value in content.items() if value is not None})
+
+
+def change_weights(folder: Path, *, drop: str = "", add: dict[str, Any] | None = None) -> None:
+    """Take the weights out whose names hold ``drop``, and put others in."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model.safetensors"
+    kept = {name: tensor for name, tensor in load_file(path).items() if not drop or drop not in name}
+    save_file({**kept, **(add or {})}, path, metadata={"format": "pt"})
+
+
 def write_modules(folder: Path, modules: list[tuple[str, str]], package: str = "sentence_transformers.models") -> None:
     """``modules.json`` of classes and their folders."""
     rows = [
@@ -106,7 +160,12 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content), "utf-8")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file."""
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """``config.json`` of a saved model."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-    return config
+    return read_json(folder / "config.json")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from hybrid_search.engine.local.ephemeral import ephemeral
-from hybrid_search.engine.local.node import NodeStatus, down, running_url, runs_at, status, up
+from hybrid_search.engine.local.node import NodeStatus, down, purge, running_url, runs_at, status, up
 from hybrid_search.engine.local.state import DEFAULT_NAME, LocalNode, Member
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "NodeStatus",
     "down",
     "ephemeral",
+    "purge",
     "running_url",
     "runs_at",
     "status",

@@ -23,6 +23,27 @@ AGENT = "opensearch-agent"
 """The Java agent that replaced the security manager; it finds its libraries beside itself, in ``agent/``."""
 
 
+COMPILER_GROUP = "org.eclipse.jdt"
+COMPILER = "ecj"
+COMPILER_VERSION = "3.46.0"
+"""Compiles this package's own plugin where the node runs: a Java runtime is enough, it need not be a JDK."""
+
+
+def descriptor(name: str, classname: str, *, extends: str = "") -> str:
+    """The text of ``plugin-descriptor.properties``, which a distribution ships and a jar does not."""
+    lines = {
+        "description": f"OpenSearch module {name}",
+        "version": VERSION,
+        "name": name,
+        "classname": classname,
+        "java.version": JAVA_VERSION,
+        "opensearch.version": VERSION,
+        "extended.plugins": extends,
+        "has.native.controller": "false",
+    }
+    return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
     """A part of the server in a folder and class loader of its own: ``modules/<name>``."""
@@ -33,18 +54,8 @@ class Module:
 
     @property
     def descriptor(self) -> str:
-        """The text of ``plugin-descriptor.properties``, which a distribution ships and a jar does not."""
-        lines = {
-            "description": f"OpenSearch module {self.name}",
-            "version": VERSION,
-            "name": self.name,
-            "classname": self.classname,
-            "java.version": JAVA_VERSION,
-            "opensearch.version": VERSION,
-            "extended.plugins": "",
-            "has.native.controller": "false",
-        }
-        return "".join(f"{key}={value}\n" for key, value in lines.items())
+        """The text of its ``plugin-descriptor.properties``."""
+        return descriptor(self.name, self.classname)
 
 
 MODULES = (
@@ -70,6 +81,10 @@ MODULES = (
 
 PLUGINS = {"opensearch-knn": "opensearch-knn", "opensearch-neural-search": "neural-search"}
 """Folder under ``plugins/`` (the name in the plugin's descriptor) -> artifact, a zip that is unpacked there."""
+
+GUARD = "hybrid-search-guard"
+GUARD_CLASS = "hybridsearch.guard.NodeGuard"
+"""This package's own plugin: what it refuses is said in ``plugin/*.java``."""
 
 POLICIES = {
     "modules/transport-netty4/plugin-security.policy": (

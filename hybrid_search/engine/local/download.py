@@ -123,24 +123,18 @@ def _download_all(artifacts: Iterable[Artifact], cache: Path) -> None:
 @contextmanager
 def _progress(total: int) -> Iterator[Advance]:
     """A bar of the bytes that arrived, on stderr."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from hybrid_search.printed.console import literal, progress_on_stderr
 
     columns = (
-        TextColumn("{task.description}"),
+        literal("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_on_stderr(*columns) as progress:
         task = progress.add_task("Downloading OpenSearch", total=total)
         yield partial(progress.advance, task)
 
@@ -170,13 +164,22 @@ class _Transfer:
     stop: Event = field(default_factory=Event)
 
     def bring(self, artifact: Artifact) -> None:
-        """Download one artifact, verify it and put it in its place."""
+        """Download one artifact, verify it and put it in its place; a part that turns out wrong is begun anew once."""
         import requests
 
         address, place = f"{self.url}/{artifact.path}", self.cache / artifact.path
+        part = _part(place)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            self._receive(address, _part(place))
+            have = _resumable(part, artifact)
+            if have < artifact.size:
+                self._receive(address, part, have, artifact)
+            else:
+                self.advance(have)
+            if have and not self.stop.is_set() and not is_verified(part, artifact):
+                part.unlink()
+                self.advance(-artifact.size)
+                self._receive(address, part, 0, artifact)
         except requests.RequestException as error:
             raise LocalNodeError(
                 f"The download failed: {error}",
@@ -186,23 +189,35 @@ class _Transfer:
         if not self.stop.is_set():
             _accept(address, artifact, place)
 
-    def _receive(self, address: str, part: Path) -> None:
-        """Append what is missing to the partial file."""
-        have = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+    def _receive(self, address: str, part: Path, have: int, artifact: Artifact) -> None:
+        """Append what is missing to the partial file, of which ``have`` bytes are there, and at most one byte more."""
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with self.session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == 416:  # nothing is missing, or the part is too long: the checksum decides
-                self.advance(have)
+            if response.status_code == 416:  # it has no more: the checksum decides
+                self.advance(artifact.size)
                 return
             response.raise_for_status()
             resumed = response.status_code == 206
-            self.advance(have if resumed else 0)
+            left = artifact.size - (have if resumed else 0)
+            self.advance(artifact.size - left)
             with part.open("ab" if resumed else "wb") as file:
                 for chunk in response.iter_content(CHUNK):
-                    if self.stop.is_set():
+                    if self.stop.is_set() or left < 0:
                         return
-                    file.write(chunk)
-                    self.advance(len(chunk))
+                    file.write(chunk[: left + 1])  # one too many, so that the size is wrong
+                    self.advance(min(len(chunk), left))
+                    left -= len(chunk)
+
+
+def _resumable(part: Path, artifact: Artifact) -> int:
+    """Bytes of a partial file that can be gone on with; one that can never become right is removed."""
+    if not part.is_file():
+        return 0
+    size = part.stat().st_size
+    if size < artifact.size or is_verified(part, artifact):
+        return size
+    part.unlink()
+    return 0
 
 
 def _accept(address: str, artifact: Artifact, place: Path) -> None:

@@ -33,9 +33,10 @@ def ephemeral(*, nodes: int = 1, heap: str = CLUSTER_HEAP) -> Iterator[LocalNode
     """
     check_memory(heap, nodes)
     account = server_account()
-    runtime = Runtime(ensure_home(), find_java(account), account, heap, short_lived=True)
+    java = find_java(account)
+    runtime = Runtime(ensure_home(java), java, account, heap, short_lived=True)
     folder = Path(tempfile.mkdtemp(prefix="hybrid-search-"))
-    folder.chmod(0o755)  # the server's account must reach what is inside
+    account.make_passage(folder)
     ports = random_ports(2 * nodes)
     node = LocalNode(
         name=NAME,

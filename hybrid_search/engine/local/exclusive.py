@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hybrid_search.engine.local.folders import prepare_base
 from hybrid_search.errors import LocalNodeError, MissingExtraError
 
 PATIENCE_SECONDS = 900.0
@@ -26,6 +27,7 @@ def exclusive(lock: Path) -> Iterator[None]:
         raise MissingExtraError("The local node", "local") from error
     held = FileLock(lock, timeout=PATIENCE_SECONDS)
     try:
+        prepare_base()
         lock.parent.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except Timeout as error:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import platformdirs
 
+from hybrid_search.engine.local.permissions import make_reachable, open_folder
+
 APPLICATION = "hybrid-search"
 BASE_VARIABLE = "HYBRID_SEARCH_LOCAL_DIR"
 SYSTEM_BASE = Path("/var/lib") / APPLICATION
@@ -29,6 +31,25 @@ def base_folder() -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     return SYSTEM_BASE if is_root() else platformdirs.user_data_path(APPLICATION)
+
+
+def prepare_base() -> None:
+    """Make the base folder; root's is one that the server's account can enter, also where an earlier umask closed it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    base = base_folder()
+    if not is_root():
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return
+    make_reachable(base)
+    parts = [base / "homes", base / "nodes"]
+    for place in parts:
+        if place.is_dir():  # so the base folder is one of ours, whatever it was made with
+            open_folder(base)
+            open_folder(place)
+        make_reachable(place)
 
 
 def download_folder() -> Path:

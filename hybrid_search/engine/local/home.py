@@ -18,19 +18,25 @@ import msgspec
 from hybrid_search.engine.local import distribution
 from hybrid_search.engine.local.download import bring
 from hybrid_search.engine.local.exclusive import exclusive
-from hybrid_search.engine.local.folders import base_folder, download_folder
+from hybrid_search.engine.local.folders import base_folder, download_folder, is_root
+from hybrid_search.engine.local.java import Java
 from hybrid_search.engine.local.lock import Artifact, Lock, load_lock
+from hybrid_search.engine.local.node_guard import build_guard, sources
+from hybrid_search.engine.local.permissions import open_tree
 from hybrid_search.errors import LocalNodeError
 
 
 def identity(lock: Lock) -> str:
     """The first twelve digits of a SHA-256 over the lock file and the texts that are added to the artifacts."""
-    texts = msgspec.json.encode([lock, _texts()])
+    texts = msgspec.json.encode([lock, _texts(), sources()])
     return hashlib.sha256(texts).hexdigest()[:12]
 
 
-def ensure_home() -> Path:
+def ensure_home(java: Java) -> Path:
     """The home folder of this version, assembled (and its artifacts downloaded) where it is not there yet.
+
+    Args:
+        java: runs the compiler of the node's guard.
 
     Raises:
         LocalNodeError: the download failed, or the folder cannot be written.
@@ -39,7 +45,9 @@ def ensure_home() -> Path:
     home = base_folder() / "homes" / f"opensearch-{lock.opensearch}-{identity(lock)}"
     with exclusive(home.with_name(f"{home.name}.lock")):
         if not home.is_dir():
-            _assemble(home, lock, bring(lock.artifacts, download_folder()))
+            _assemble(home, lock, bring(lock.artifacts, download_folder()), java)
+        if is_root():
+            open_tree(home)  # for the account that runs the server, also where a umask closed it before
     return home
 
 
@@ -53,10 +61,12 @@ def _texts() -> Mapping[str, str]:
     descriptors = {
         f"modules/{module.name}/plugin-descriptor.properties": module.descriptor for module in distribution.MODULES
     }
+    guard = distribution.descriptor(distribution.GUARD, distribution.GUARD_CLASS, extends="opensearch-knn")
+    descriptors[f"plugins/{distribution.GUARD}/plugin-descriptor.properties"] = guard
     return descriptors | dict(distribution.POLICIES)
 
 
-def _assemble(home: Path, lock: Lock, sources: Mapping[Artifact, Path]) -> None:
+def _assemble(home: Path, lock: Lock, artifacts: Mapping[Artifact, Path], java: Java) -> None:
     """Build beside the home and rename, so that a home is whole or not there."""
     partial = home.with_name(f"{home.name}.partial")
     try:
@@ -64,11 +74,12 @@ def _assemble(home: Path, lock: Lock, sources: Mapping[Artifact, Path]) -> None:
         for folder in ("config", "bin", "extensions"):
             (partial / folder).mkdir(parents=True)
         for artifact in lock.artifacts:
-            _place(artifact, sources[artifact], partial)
+            _place(artifact, artifacts[artifact], partial)
         for path, text in _texts().items():
             place = partial / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, encoding="utf-8")
+        build_guard(partial, java)
         partial.rename(home)
     except OSError as error:
         raise LocalNodeError(

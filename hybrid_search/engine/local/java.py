@@ -16,7 +16,8 @@ from pathlib import Path
 
 from hybrid_search.engine.local.account import Account
 from hybrid_search.engine.local.distribution import JAVA_VERSION
-from hybrid_search.engine.local.folders import base_folder
+from hybrid_search.engine.local.folders import base_folder, is_root
+from hybrid_search.engine.local.permissions import open_tree
 from hybrid_search.errors import LocalNodeError, MissingExtraError
 
 HOME_VARIABLE = "HYBRID_SEARCH_JAVA_HOME"
@@ -36,8 +37,9 @@ USUAL_HOMES = (
     "~/.local/share/mise/installs/java/*",
     "~/.jdks/*",
 )
-NEEDED_MODULES = frozenset({"jdk.localedata", "jdk.unsupported"})
-"""Trimmed runtimes may lack them: the analysis module wants every locale, netty and protobuf the Unsafe class."""
+NEEDED_MODULES = frozenset({"java.compiler", "jdk.localedata", "jdk.unsupported"})
+"""Trimmed runtimes may lack them: the compiler of the node's guard wants the language's model, the analysis module
+every locale, netty and protobuf the Unsafe class."""
 
 VECTOR_MODULE = "jdk.incubator.vector"
 DOWNLOAD_VERSION = "25"
@@ -148,6 +150,8 @@ def _download(refused: list[str], account: Account) -> Java:
         home = cjdk.java_home(vendor="adoptium", version=DOWNLOAD_VERSION, cache_dir=base_folder() / "java")
     except (cjdk.CjdkError, OSError) as error:
         raise _missing(refused, f"Java could not be downloaded ({error})") from error
+    if is_root():
+        open_tree(base_folder() / "java")
     found = probe(_executable(home), account)
     if isinstance(found, str):
         raise _missing([*refused, f"{home} {found}"], "the Java that was downloaded cannot be used")

@@ -11,15 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import psutil
 
 from hybrid_search.engine.local.account import Account
+from hybrid_search.engine.local.health import CRASH_LOG
 from hybrid_search.engine.local.home import agent
 from hybrid_search.engine.local.java import VECTOR_MODULE, Java
-from hybrid_search.engine.local.state import HOST, Member, path_argument
+from hybrid_search.engine.local.permissions import PRIVATE_FILE
+from hybrid_search.engine.local.state import CONFIGURATION, HOST, Member, path_argument
 from hybrid_search.errors import LocalNodeError
 
 MAIN_CLASS = "org.opensearch.bootstrap.OpenSearch"
@@ -44,6 +46,12 @@ rootLogger.appenderRef.server.ref = server
 DISK_WATERMARKS = {"low": "1gb", "high": "750mb", "flood_stage": "500mb"}
 """Free space below which the server stops taking shards and then writes. The default, a share of the disk, makes
 indices read-only on a laptop whose large disk is 95 % full."""
+
+PROTECTION = {
+    "http.cors.enabled": True,  # without allowed origins: whatever a browser sends for a page of another origin is 403
+    "action.destructive_requires_name": True,
+}
+"""Against web pages that the user of this machine has open; the node's own plugin adds a check of the Host header."""
 
 POLL_SECONDS = 0.05
 KILL_SECONDS = 10.0
@@ -75,6 +83,7 @@ def configuration(member: Member, cluster: str, members: Sequence[Member]) -> di
         "path.data": member.data,
         "path.logs": str(member.log.parent),
     }
+    settings |= PROTECTION
     settings |= {f"cluster.routing.allocation.disk.watermark.{name}": free for name, free in DISK_WATERMARKS.items()}
     if len(members) == 1:
         return settings | {"discovery.type": "single-node"}
@@ -98,7 +107,7 @@ def command(runtime: Runtime, member: Member) -> list[str]:
         *vector,
         "--enable-native-access=ALL-UNNAMED",
         "-XX:+ExitOnOutOfMemoryError",
-        f"-XX:ErrorFile={member.log.parent}/jvm-crash.log",
+        f"-XX:ErrorFile={member.log.parent}/{CRASH_LOG}",
         f"-Djava.io.tmpdir={member.temporary}",
         "-Dlog4j.shutdownHookEnabled=false",
         "-Dlog4j2.disable.jmx=true",
@@ -118,11 +127,13 @@ def start(runtime: Runtime, member: Member, settings: Mapping[str, Any]) -> Memb
     Raises:
         LocalNodeError: a folder cannot be written, or Java cannot be started.
     """
-    for place in (member.config, member.log.parent, member.temporary, Path(member.data)):
+    runtime.account.make_passage(Path(member.folder))
+    for place in (member.config, member.log.parent, member.temporary):
         runtime.account.make_folder(place)
+    runtime.account.make_data_folder(Path(member.data))
     lines = (f"{key}: {msgspec.json.encode(value).decode()}\n" for key, value in settings.items())
-    _write_new(member.config / "opensearch.yml", "".join(lines))
-    _write_new(member.config / "log4j2.properties", LOGGING)
+    _write_new(member.config / "opensearch.yml", "".join(lines), runtime.account)
+    _write_new(member.config / "log4j2.properties", LOGGING, runtime.account)
     if member.log.exists():  # what an error message quotes is to be of this start
         member.log.replace(member.log.with_name("server.previous.log"))
     try:
@@ -133,24 +144,34 @@ def start(runtime: Runtime, member: Member, settings: Mapping[str, Any]) -> Memb
             where=str(runtime.java.executable),
             remedy="Set HYBRID_SEARCH_JAVA_HOME to another JDK",
         ) from error
-    started = msgspec.structs.replace(member, pid=process.pid, created=_created(process.pid))
+    started = msgspec.structs.replace(
+        member, pid=process.pid, created=_created(process.pid), configuration=CONFIGURATION
+    )
     end = time.monotonic() + RECOGNITION_SECONDS
     while process.poll() is None and not started.running() and time.monotonic() < end:
         time.sleep(POLL_SECONDS)  # for an instant a new process has no command line to know it by
     return started
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write_new(path: Path, text: str, account: Account) -> None:
+    """Write a file of the server's account in place of the one that is there."""
+    with _new_file(path, account) as file:
+        file.write(text.encode())
+
+
+def _new_file(path: Path, account: Account) -> BinaryIO:
     """Replace a file in a folder of the server's account: root must not follow a link that is there instead."""
     path.unlink(missing_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+    os.fchmod(descriptor, PRIVATE_FILE)
+    if account.uid is not None:
+        os.fchown(descriptor, *account.ids)
+    return os.fdopen(descriptor, "wb")
 
 
 def _spawn(runtime: Runtime, member: Member) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    member.console.unlink(missing_ok=True)
-    with member.console.open("xb") as console:
+    with _new_file(member.console, runtime.account) as console:
         process = subprocess.Popen(
             command(runtime, member),
             stdin=subprocess.DEVNULL,
@@ -159,6 +180,7 @@ def _spawn(runtime: Runtime, member: Member) -> subprocess.Popen[bytes]:
             cwd=member.folder,
             env=environment | {"LC_ALL": "C.UTF-8"},  # paths of any letters
             start_new_session=True,
+            umask=0o077,
             **runtime.account.popen_options,
         )
     Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie if it ends before this program

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from hybrid_search.engine.local.account import server_account
+from hybrid_search.engine.local.account import Account, server_account
 from hybrid_search.engine.local.exclusive import exclusive
 from hybrid_search.engine.local.folders import base_folder
-from hybrid_search.engine.local.health import ask, wait_ready
+from hybrid_search.engine.local.health import ask, cause_of_death, unopened, wait_ready
 from hybrid_search.engine.local.home import ensure_home
 from hybrid_search.engine.local.java import find_java
 from hybrid_search.engine.local.launch import Runtime, configuration, start, stop
 from hybrid_search.engine.local.plan import plan_node
+from hybrid_search.engine.local.purge import remove
 from hybrid_search.engine.local.resources import check_disk, check_memory
 from hybrid_search.engine.local.state import (
     DEFAULT_NAME,
@@ -74,15 +76,37 @@ def down(name: str = DEFAULT_NAME) -> LocalNode:
     Raises:
         LocalNodeError: no node has this name, or a server does not end.
     """
+    with _known(name) as node:
+        return _stopped(node)
+
+
+def purge(name: str = DEFAULT_NAME) -> LocalNode:
+    """Stop a node as :func:`down` does, and remove it with its data; :func:`~.purge.belongings` says what goes.
+
+    Raises:
+        LocalNodeError: no node has this name, a server does not end, or a file cannot be removed.
+    """
+    with _known(name) as node:
+        remove(_stopped(node))
+        return node
+
+
+@contextmanager
+def _known(name: str) -> Iterator[LocalNode]:
+    """The node of this name, while no other command starts or stops one."""
     node_folder(name)
     with exclusive(base_folder() / LOCK):
         node = read_node(name)
         if node is None:
             raise LocalNodeError(f"There is no local node named {name!r}", remedy="See: hybrid-search status")
-        stop(node.members, patience=STOP_SECONDS)
-        node = msgspec.structs.replace(node, stopped=True)
-        write_node(node)
-        return node
+        yield node
+
+
+def _stopped(node: LocalNode) -> LocalNode:
+    stop(node.members, patience=STOP_SECONDS)
+    node = msgspec.structs.replace(node, stopped=True)
+    write_node(node)
+    return node
 
 
 def running_url(name: str = DEFAULT_NAME) -> str | None:
@@ -99,13 +123,18 @@ def runs_at(urls: Collection[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """A node as it is now: ``memory`` in bytes of all its servers; None where a server must run to tell."""
+    """A node as it is now: ``memory`` in bytes of all its servers; None where a server must run to tell.
+
+    ``died`` says of each server that ended unasked why; ``unopened`` of each index that cannot be opened.
+    """
 
     node: LocalNode
     state: str
     memory: int | None
     indices: int | None
     documents: int | None
+    died: Mapping[str, str] = field(default_factory=dict)
+    unopened: Mapping[str, str] = field(default_factory=dict)
 
 
 def status() -> list[NodeStatus]:
@@ -115,12 +144,15 @@ def status() -> list[NodeStatus]:
 
 def _status(node: LocalNode) -> NodeStatus:
     running = [process for member in node.members if (process := member.running())]
+    state, gone = node.state, [member for member in node.members if not member.running()]
+    died = {member.name: cause_of_death(member) for member in gone} if state in {"dead", "degraded"} else {}
     if not running:
-        return NodeStatus(node, node.state, None, None, None)
+        return NodeStatus(node, state, None, None, None, died)
     port = int(node.url.rpartition(":")[2])
     indices = (ask(port, "/_cluster/stats?filter_path=indices.count,indices.docs.count") or {}).get("indices", {})
     documents = indices.get("docs", {}).get("count")
-    return NodeStatus(node, node.state, sum(map(_resident, running)), indices.get("count"), documents)
+    closed = {index: reason for index, reason in unopened(port).items() if reason is not None}
+    return NodeStatus(node, state, sum(map(_resident, running)), indices.get("count"), documents, died, closed)
 
 
 def _resident(process: psutil.Process) -> int:
@@ -136,9 +168,18 @@ def _start(node: LocalNode) -> LocalNode:
     check_memory(node.heap, len(missing))
     account = server_account()
     java = find_java(account)
-    account.make_folder(node.data)
+    account.make_passage(node_folder(node.name))
+    _make_data_folder(node, account)
     check_disk(node.data)
-    return start_members(node, Runtime(ensure_home(), java, account, node.heap), write_node)
+    return start_members(node, Runtime(ensure_home(java), java, account, node.heap), write_node)
+
+
+def _make_data_folder(node: LocalNode, account: Account) -> None:
+    """The folder of the data: the server's own, or of a cluster the one that holds those of the servers."""
+    if len(node.members) == 1:
+        account.make_data_folder(node.data)
+    elif not node.data.exists() or node.data.stat().st_uid in account.former:
+        account.make_passage(node.data)
 
 
 def start_members(node: LocalNode, runtime: Runtime, record: Callable[[LocalNode], None]) -> LocalNode:
@@ -162,6 +203,8 @@ def start_members(node: LocalNode, runtime: Runtime, record: Callable[[LocalNode
             node = msgspec.structs.replace(node, members=members, home=str(runtime.home), stopped=False)
             record(node)
         wait_ready(node.members, deadline=START_SECONDS * len(node.members))
+        for member in started:
+            runtime.account.close(member.config)  # the server gives its keystore's group the right to read it
     except BaseException:  # an interrupt as well: nothing half-started stays behind
         stop(started, patience=0.0)
         raise

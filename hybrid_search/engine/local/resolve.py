@@ -50,6 +50,8 @@ def _placed_artifacts(context: MavenContext) -> Iterator[tuple[str, MavenArtifac
         for artifact in _runtime(context, distribution.PLUGIN_GROUP, module.artifact, version):
             if (artifact.groupId, artifact.artifactId) not in shared:
                 yield f"modules/{module.name}", artifact
+    compiler = context.project(distribution.COMPILER_GROUP, distribution.COMPILER)
+    yield "compiler", compiler.at_version(distribution.COMPILER_VERSION).artifact()
     for folder, name in distribution.PLUGINS.items():
         component = context.project(distribution.PLUGIN_GROUP, name).at_version(distribution.PLUGIN_VERSION)
         yield f"plugins/{folder}", component.artifact(packaging="zip")

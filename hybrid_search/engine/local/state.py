@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from hybrid_search.engine.local.folders import base_folder
+from hybrid_search.engine.local.permissions import PRIVATE_FILE
 from hybrid_search.errors import LocalNodeError, SettingsError
 
 DEFAULT_NAME = "default"
@@ -22,6 +23,8 @@ CLOCK_SLACK = 2.0
 
 HOST = "127.0.0.1"
 RECORD = "node.json"
+CONFIGURATION = 1
+"""Of the servers that are started now; raised where one of an earlier configuration should be started anew."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     transport_port: int
     folder: str
     data: str
+    configuration: int = 0
+    """What it was started with: 0 is of a release that kept no web page out; see ``CONFIGURATION``."""
 
     @property
     def url(self) -> str:
@@ -87,6 +92,11 @@ class LocalNode(msgspec.Struct, frozen=True, kw_only=True):
         """Where the node answers: its first member that runs, else the first."""
         alive = (member for member in self.members if member.running())
         return next(alive, self.members[0]).url
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a server runs that was started by a release whose configuration was not safe."""
+        return any(member.configuration < CONFIGURATION and member.running() for member in self.members)
 
     @property
     def pid(self) -> int:
@@ -166,6 +176,7 @@ def write_record(folder: Path, node: LocalNode) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{RECORD}.part"
     part.write_bytes(msgspec.json.format(msgspec.json.encode(node), indent=2))
+    part.chmod(PRIVATE_FILE)
     part.replace(folder / RECORD)
 
 

@@ -67,7 +67,7 @@ class Limit:
         return "all" if self.share is None else f"{self.share:.0%}"
 
     @classmethod
-    def parse(cls, text: str) -> Limit:
+    def parse(cls, text: str, option: str = "--max-removed") -> Limit:
         """``10%``, ``500`` or ``all``.
 
         Raises:
@@ -80,7 +80,7 @@ class Limit:
                 return cls(share=float(found[1]) / 100)
         elif re.fullmatch(r"\s*\d+\s*", text):
             return cls(share=None, most=int(text))
-        raise SettingsError(f"{text!r} is no limit", where="--max-removed", remedy="Write 10%, 500 or all")
+        raise SettingsError(f"{text!r} is no limit", where=option, remedy="Write 10%, 500 or all")
 
 
 EVERYTHING = Limit(share=None)

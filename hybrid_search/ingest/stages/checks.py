@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from hybrid_search.errors import RecordError
-from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, Document, Fingerprint
+from hybrid_search.fields import strays
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, Document, Fingerprint, IndexSchema
 
 DEEPEST = 254
 """Levels of objects and lists that are written as JSON; deeper ones are refused there."""
@@ -40,13 +42,13 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
 
 
 def _unsayable(values: Iterable[Any], depth: int = 0) -> float | None:
-    """The first number among the values that JSON cannot say, NaN or infinite, and that would be written as null."""
+    """The first infinite number among the values, which JSON cannot say; NaN is a missing value, written as null."""
     for value in values:
         if isinstance(value, str):
             continue
         bad = None
         if isinstance(value, float):
-            bad = None if math.isfinite(value) else value
+            bad = value if math.isinf(value) else None
         elif isinstance(value, dict | list | tuple) and depth < DEEPEST:
             bad = _unsayable(value.values() if isinstance(value, dict) else value, depth + 1)
         if bad is not None:
@@ -59,8 +61,33 @@ def id_came_before(document: Document) -> RecordError:
     return RecordError(
         f"the id {document.id!r} has come before",
         where=document.origin,
-        remedy="Give every document its own id: the later one would replace the earlier",
+        remedy="Give every document its own id: the later one would replace the earlier;"
+        " or say what becomes of it: documents.repeated_ids = first, last or number",
     )
+
+
+@dataclass(slots=True)
+class Strays:
+    """Values of lenient fields that are stored and cannot be filtered on, counted by field."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, Any] = field(default_factory=dict)
+
+    def count(self, document: Document, schema: IndexSchema) -> None:
+        """Look at the fields of one more document."""
+        if not schema.readings:
+            return
+        for name, values in strays(document.fields, schema).items():
+            self.counts[name] = self.counts.get(name, 0) + len(values)
+            self.examples.setdefault(name, values[0])
+
+    def notes(self) -> list[str]:
+        """One sentence for each field."""
+        return [
+            f"{name}: {count:,} {'value' if count == 1 else 'values'} could not be read ({self.examples[name]!r:.60});"
+            " stored, and not filtered on (documents.lenient)"
+            for name, count in self.counts.items()
+        ]
 
 
 def _check_id(id_: str, where: str) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 
 from hybrid_search.errors import RecordError
-from hybrid_search.fields import filter_kinds, with_taken_values
-from hybrid_search.ingest.stages.checks import check_document, id_came_before
+from hybrid_search.fields import described_kinds, with_taken_values
+from hybrid_search.ingest.stages.checks import Strays, check_document, id_came_before
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
 from hybrid_search.records import Document, IndexSchema, ResumePoint
 from hybrid_search.settings import ChunkingSettings
@@ -84,6 +84,11 @@ class Checking:
         self._chunking = chunking
         self._is_new = is_new
         self._keeps_bad = keeps_bad
+        self._strays = Strays()
+
+    def notes(self) -> list[str]:
+        """A sentence for each field of which values could not be read, and were let pass."""
+        return self._strays.notes()
 
     def __call__(self, batch: Batch[tuple[int, Document]]) -> Batch[NumberedDocument]:
         """The good documents with their content hashes."""
@@ -106,6 +111,7 @@ class Checking:
         digest = content_hash(document, self._chunking, self._schema)
         if not self._is_new(document.id):
             raise id_came_before(document)
+        self._strays.count(document, self._schema)
         return digest
 
 
@@ -132,7 +138,7 @@ def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSc
         ) from None
     settings = f"{chunking.max_tokens} {chunking.overlap}"
     if schema.layout > 1:
-        settings += f" {sorted(filter_kinds(schema).items())}"
+        settings += f" {sorted(described_kinds(schema).items())}"
     return hashlib.blake2b(f"{content} {settings}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from hybrid_search.errors import SettingsError
-from hybrid_search.ingest.state.lines import make_folder
+from hybrid_search.private_files import FILE, close, make_folder
 
 BUSY_SECONDS = 30.0
 APPLICATION = 0x68735643
@@ -97,7 +98,10 @@ class CacheFile:
 
     def _connected(self) -> sqlite3.Connection:
         if not self.path.exists():
-            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE))
+        for companion in _COMPANIONS:
+            with suppress(FileNotFoundError):
+                close(self.path.with_name(f"{self.path.name}{companion}"))
         database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             self._lay_out(database)

@@ -14,6 +14,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, read_settings
 from hybrid_search.errors import SourceError
 from hybrid_search.read.own_files import OwnFiles
+from hybrid_search.read.places import is_pattern, matched
 from hybrid_search.settings import Settings
 
 HEAD_BYTES = 65_536
@@ -64,7 +65,9 @@ def journal_name(source: Path, where: str, index: str) -> str:
 
 
 def _files(source: Path) -> Iterator[Path]:
-    if source.is_dir():
+    if is_pattern(source):
+        yield from matched(source)
+    elif source.is_dir():
         yield from sorted(path for path in source.rglob("*") if path.is_file())
     else:
         yield source

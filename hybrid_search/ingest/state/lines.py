@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hybrid_search.errors import IngestError, SettingsError
+from hybrid_search.private_files import FILE, close, make_folder
 
 VERSION = 2
 """Of the formats of these files; the first one had no header."""
@@ -58,7 +59,7 @@ class LineFile:
     """An append-only file of lines, locked against other processes while it is open.
 
     Nothing is buffered in the process: a line is with the operating system when :meth:`append` returns. A file that
-    is there and not ours is refused as it is: it is not locked, cut or written to. New files are for their owner only.
+    is there and not ours is refused as it is: it is not locked, cut or written to. The file is for its owner only.
     """
 
     def __init__(self, path: Path, kind: Kind) -> None:
@@ -176,12 +177,6 @@ def own_lines(path: Path, kind: Kind) -> Iterator[tuple[str, bytes]]:
             yield f"{path}:{number}", line
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder for files of ours, closed to other users; one that is there is left as it is."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-
-
 def _opened(path: Path, kind: Kind) -> BinaryIO:
     """The file, locked, and still the one of that name: who held it before may have removed or replaced it."""
     for _ in range(_OPENINGS):
@@ -190,6 +185,7 @@ def _opened(path: Path, kind: Kind) -> BinaryIO:
             _header_size(file, kind, path)
             _lock(file, path)
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                close(path)
                 return file
         except BaseException:
             file.close()
@@ -203,7 +199,7 @@ def _existing_or_new(path: Path) -> BinaryIO:
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
     if path.exists():
         _check_is_file(path.stat(), path)  # before it is opened: to open a pipe or a device can do something
-    return os.fdopen(os.open(path, flags | os.O_CREAT, 0o600), "r+b", buffering=0)
+    return os.fdopen(os.open(path, flags | os.O_CREAT, FILE), "r+b", buffering=0)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest.state.folder import state_folder
-from hybrid_search.ingest.state.lines import make_folder
+from hybrid_search.private_files import make_folder
 
 PARTITIONS = 64
 SLOT = 16

@@ -1,0 +1,108 @@
+"""``hybrid-search tune``: the fusion and the weights that judged queries like best, if they beat those in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hybrid_search.cli.evaluate import progress_bars
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
+from hybrid_search.cli.search import SearchedIndex, named_legs
+from hybrid_search.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hybrid_search.evaluate.tuning import Tuned
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(tune)
+
+
+def tune(
+    index: SearchedIndex,
+    *,
+    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")],
+    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")],
+    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")] = "test",
+    objective: Annotated[str, typer.Option(help="nDCG@10, RR@10, R@100, P@5 or Success@1, any cutoff.")] = "nDCG@10",
+    legs: Annotated[str | None, typer.Option(help="The legs to weigh: bm25,dense,sparse.")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the queries are split into.")] = 5,
+    write: Annotated[Path | None, typer.Option(help="A new settings file for the choice, if it is better.")] = None,
+    as_json: Json = False,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    overrides: Set = None,
+) -> None:
+    """Choose fusion, weights, rank constant and window by judged queries, cross-validated.
+
+    Each figure is of queries that took no part in the choice. Where the choice is no better than the settings in use,
+    beyond chance, nothing is written.
+    """
+    from platformdirs import user_cache_path
+
+    from hybrid_search import read
+    from hybrid_search.engine import connect
+    from hybrid_search.evaluate.tuning import RunCache, run_tuning
+    from hybrid_search.search import SearchClient
+
+    _check_new(write, "--write")
+    settings = settings_of(settings_file, url, list(overrides or ()))
+    judged, asked = read.qrels(qrels, split=split), read.queries(queries, empty=True)
+    with (
+        connect(settings.engine) as connection,
+        SearchClient(index, settings=settings, connection=connection) as client,
+        progress_bars() as progress,
+    ):
+        tuned, found = run_tuning(
+            client,
+            asked,
+            judged,
+            legs=named_legs(legs),
+            objective=objective,
+            folds=folds,
+            ignore_identical=qrels.is_dir(),
+            cache=RunCache(user_cache_path("hybrid-search") / "evaluate", connection),
+            progress=progress,
+        )
+    _print(tuned, found.legs, as_json=as_json)
+    if write is not None:
+        _write(write, tuned, found.legs)
+
+
+def _check_new(path: Path | None, where: str) -> None:
+    if path is not None and path.exists():
+        raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
+
+
+def _print(tuned: Tuned, legs: Sequence[str], *, as_json: bool) -> None:
+    from hybrid_search.evaluate.tuning.report import notes, tuned_json, tuned_table
+
+    if as_json:
+        import orjson
+
+        typer.echo(orjson.dumps(tuned_json(tuned, legs), option=orjson.OPT_INDENT_2))
+        return
+    from hybrid_search.printed.console import Console
+
+    console = Console()
+    console.print(tuned_table(tuned, legs))
+    for note in notes(tuned):
+        console.print(note, style="dim")
+
+
+def _write(path: Path, tuned: Tuned, legs: Sequence[str]) -> None:
+    """The choice as settings, if it is better; what is written is said."""
+    import tomli_w
+
+    from hybrid_search.evaluate.tuning.report import verdict, weighting_json
+
+    if not tuned.is_better:
+        typer.echo(f"{path} is not written: {verdict(tuned)}", err=True)
+        return
+    path.write_text(tomli_w.dumps({"search": weighting_json(tuned.chosen, legs)}), encoding="utf-8")
+    typer.echo(f"{path} is written", err=True)

@@ -1,0 +1,148 @@
+"""What every leg found for every judged query: retrieved once, kept in a file, and tuned over as often as one likes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from hybrid_search.engine import Connection
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import HybridSearchError
+from hybrid_search.evaluate.experiment import OnProgress
+from hybrid_search.records import Query
+from hybrid_search.search import SearchClient
+from hybrid_search.search.asking import Target
+from hybrid_search.search.leg import SearchLeg
+from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.searcher import BATCH
+
+FORMAT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRuns:
+    """What each leg found for one query: ``(document id, score)`` pairs by the leg's name.
+
+    ``missing`` has the score of what a leg did not find, where it found all that it can.
+    """
+
+    runs: Mapping[str, Sequence[tuple[str, float]]]
+    missing: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The runs of all queries by query id; ``window`` is how many documents each leg was to rank."""
+
+    legs: tuple[str, ...]
+    window: int
+    queries: Mapping[str, QueryRuns]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCache:
+    """Files of runs in a folder, each named by a digest of what it depends on: what has changed is another file."""
+
+    folder: Path
+    connection: Connection
+
+    def path(self, target: Target, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
+        """The file of these queries on the index as it is now."""
+        asked = [[query.id, query.text, None if query.dense is None else query.dense.tolist()] for query in queries]
+        what = [FORMAT, self._state(target.index), repr(target.schema), [leg.name for leg in legs], window, asked]
+        return self.folder / f"runs-{hashlib.sha256(orjson.dumps(what)).hexdigest()[:24]}.jsonl"
+
+    def _state(self, index: str) -> list[Any]:
+        """What changes with every passage that is written or deleted: each shard's highest sequence number."""
+        answer = self.connection.send(Request.json("GET", f"/{quote(index, safe='')}/_stats?level=shards"))
+        return [[name, one.get("uuid"), *_last_writes(one)] for name, one in sorted(answer["indices"].items())]
+
+
+def _last_writes(stats: Mapping[str, Any]) -> list[int]:
+    shards = sorted(stats["shards"].items())
+    return [max(copy["seq_no"]["max_seq_no"] for copy in copies) for _, copies in shards]
+
+
+def collect(
+    client: SearchClient,
+    queries: Sequence[Query],
+    legs: Sequence[SearchLeg],
+    window: int,
+    *,
+    cache: RunCache | None = None,
+    progress: OnProgress | None = None,
+) -> Collected:
+    """The runs of ``legs``, from the file of an earlier call where nothing has changed since, else retrieved and kept.
+
+    Args:
+        client: of the index.
+        queries: those that are judged.
+        legs: which are asked.
+        window: documents that each leg ranks.
+        cache: where runs are kept; None to keep nothing.
+        progress: told how many queries are retrieved.
+
+    Raises:
+        EngineError: a leg failed for a query: runs with holes are nothing to tune on.
+    """
+    names = tuple(str(leg.name) for leg in legs)
+    path = None if cache is None else cache.path(client.searcher.target, queries, legs, window)
+    if path is not None and (kept := _kept(path, queries)) is not None:
+        return Collected(names, window, kept)
+    found: dict[str, QueryRuns] = {}
+    for begin in range(0, len(queries), BATCH):
+        batch = client.retrieve(queries[begin : begin + BATCH], legs=legs, window=window)
+        found |= {str(one.query.id): _runs(one) for one in batch}
+        if progress is not None:
+            progress("retrieve", len(found), len(queries))
+    if path is not None:
+        _keep(path, found)
+    return Collected(names, window, found)
+
+
+def _runs(one: Retrieved) -> QueryRuns:
+    error: HybridSearchError | None = one.error or next(iter(one.errors.values()), None)
+    if error is not None:
+        raise error
+    runs = {str(name): [(best.id, best.score) for best in run.values()] for name, run in one.runs.items()}
+    return QueryRuns(runs, {str(name): score for name, score in one.missing.items()})
+
+
+def _kept(path: Path, queries: Sequence[Query]) -> dict[str, QueryRuns] | None:
+    """The runs of the file; None where there is none, or it is not whole."""
+    try:
+        lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+        found = {line["query"]: _read(line) for line in lines}
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+    return found if set(found) == {str(query.id) for query in queries} else None
+
+
+def _read(line: Mapping[str, Any]) -> QueryRuns:
+    runs = {str(leg): [(str(id_), float(score)) for id_, score in run] for leg, run in line["runs"].items()}
+    return QueryRuns(runs, {str(leg): float(score) for leg, score in line["missing"].items()})
+
+
+def _keep(path: Path, found: Mapping[str, QueryRuns]) -> None:
+    """A file that cannot be written costs the next call a retrieval, and nothing else."""
+    lines = (
+        {
+            "query": id_,
+            "runs": one.runs,
+            "missing": one.missing,
+        }
+        for id_, one in found.items()
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        partial.replace(path)
+    except OSError:
+        return

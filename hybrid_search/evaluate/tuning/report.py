@@ -1,0 +1,99 @@
+"""What tuning found, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hybrid_search.evaluate.tuning.choice import Tuned
+from hybrid_search.evaluate.tuning.weighting import Weighting
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
+    """Everything but the surface and the single queries, as plain JSON types."""
+    return {
+        "objective": tuned.objective,
+        "queries": len(tuned.by_query),
+        "tried": len(tuned.surface),
+        "in_use": {**weighting_json(tuned.default, legs), "mean": round(tuned.default_mean, 5)},
+        "chosen": weighting_json(tuned.chosen, legs),
+        "out_of_fold": round(tuned.mean, 5),
+        "difference": round(tuned.comparison.difference, 5),
+        "interval": None if tuned.comparison.interval is None else [round(end, 5) for end in tuned.comparison.interval],
+        "p": round(tuned.comparison.p_value, 5),
+        "better": tuned.is_better,
+        "folds": [
+            {
+                "queries": fold.queries,
+                **weighting_json(fold.chosen, legs),
+                "mean": round(fold.mean, 5),
+                "in_use": round(fold.default_mean, 5),
+            }
+            for fold in tuned.folds
+        ],
+    }
+
+
+def weighting_json(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
+    """The settings of a weighting: those of ``[search]``."""
+    constant = {"rank_constant": one.rank_constant} if one.method == "rrf" else {}
+    weights = {leg: round(weight, 4) for leg, weight in zip(legs, one.weights, strict=True)}
+    return {"fusion": one.method, **constant, "weights": weights, "window": one.window}
+
+
+def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
+    """The settings in use, each fold's choice with its figures out of fold, and what all queries choose."""
+    from rich import box
+    from rich.table import Table
+
+    title = f"{len(tuned.by_query):,} judged queries, {len(tuned.surface):,} weightings, {len(tuned.folds)} folds"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("")
+    table.add_column("fusion", no_wrap=True)
+    for name in (*legs, "window", "queries", tuned.objective, "in use"):
+        table.add_column(name, justify="right", no_wrap=True)
+    count, every = len(tuned.by_query), tuned.default_mean
+    table.add_row("in use", *_cells(tuned.default), str(count), "", _figure(every), end_section=True)
+    for number, fold in enumerate(tuned.folds, start=1):
+        figures = str(fold.queries), _figure(fold.mean), _figure(fold.default_mean)
+        table.add_row(f"fold {number}", *_cells(fold.chosen), *figures, end_section=number == len(tuned.folds))
+    table.add_row("all", *_cells(tuned.chosen), str(count), _figure(tuned.mean), _figure(every), style="bold")
+    return table
+
+
+def notes(tuned: Tuned) -> Iterator[str]:
+    """How sure the difference is, and what follows from it."""
+    yield (
+        f"{tuned.objective} of every row is out of fold: of queries that took no part in the choice of their weights;"
+        " the last row's choice is that of all queries"
+    )
+    interval = tuned.comparison.interval
+    within = "" if interval is None else f" (95 % {interval[0]:+.4f} to {interval[1]:+.4f})"
+    yield f"against the settings in use: {tuned.comparison.difference:+.4f}{within}, p {_p(tuned.comparison.p_value)}"
+    yield verdict(tuned)
+
+
+def verdict(tuned: Tuned) -> str:
+    """Whether to change the settings."""
+    if tuned.is_better:
+        return "better than the settings in use, beyond chance"
+    if tuned.chosen == tuned.default:
+        return "the settings in use stay: nothing that was tried is better by more than chance gives"
+    return "no better than the settings in use on queries that took no part in the choice"
+
+
+def _p(value: float) -> str:
+    return "< .0001" if value < 1e-4 else f"= {value:.4f}".replace("0.", ".")
+
+
+def _cells(one: Weighting) -> list[str]:
+    method = f"{one.method} {one.rank_constant}" if one.method == "rrf" else one.method
+    return [method, *(_figure(weight, 2) for weight in one.weights), str(one.window)]
+
+
+def _figure(value: float, digits: int = 4) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if text.startswith("0.") else text

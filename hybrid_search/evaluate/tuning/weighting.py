@@ -1,0 +1,111 @@
+"""The ways to fuse that tuning looks at: a method, a rank constant, a window, and weights that sum to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_search.search.fusion import METHODS, RANK_CONSTANT, Fusion
+
+STEPS = 20
+"""Steps between 0 and 1 in which weights are tried: .05."""
+
+RANK_CONSTANTS = (5, 10, 20, 40, 60, 100)
+WINDOWS = (50, 100, 200)
+
+OTHER_METHOD = 0.5
+OTHER_CONSTANT = 0.1
+OTHER_WINDOW = 0.1
+"""How far apart two weightings are that differ in nothing else, where weights that share no leg are 2 apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """One way to fuse.
+
+    Attributes:
+        method: one of :data:`~hybrid_search.search.fusion.METHODS`.
+        weights: a share for each leg, in the order of the legs; they sum to 1.
+        rank_constant: of reciprocal ranks; of no matter for other methods.
+        window: documents that each leg ranks.
+    """
+
+    method: str
+    weights: tuple[float, ...]
+    rank_constant: int = RANK_CONSTANT
+    window: int = 100
+
+    @property
+    def shape(self) -> Weighting:
+        """What decides what each rank is worth: everything but the weights."""
+        return replace(self, weights=())
+
+    def fusion(self, legs: Sequence[str]) -> Fusion:
+        """The fusion that searches take."""
+        return Fusion(self.method, dict(zip(legs, self.weights, strict=True)), self.rank_constant)
+
+    def distance(self, other: Weighting) -> float:
+        """How much a user would see change: from 0 for the same, 2 for weights that share no leg, more for more."""
+        weights = sum(abs(mine - its) for mine, its in zip(self.weights, other.weights, strict=True))
+        constants = self.rank_constant != other.rank_constant
+        differs = (
+            OTHER_METHOD * (self.method != other.method)
+            + OTHER_CONSTANT * (self.method == other.method == "rrf" and constants)
+            + OTHER_WINDOW * (self.window != other.window)
+        )
+        return weights + differs
+
+
+def weighting_of(fusion: Fusion, legs: Sequence[str], window: int) -> Weighting:
+    """What a fusion does with ``legs``, its weights scaled to sum to 1, which changes no ranking."""
+    shares = fusion.shares(legs)
+    total = sum(shares.values())
+    weights = tuple(shares[leg] / total for leg in legs)
+    return Weighting(fusion.method, weights, fusion.rank_constant if fusion.by_ranks else RANK_CONSTANT, window)
+
+
+def weightings(
+    legs: int, *, steps: int = STEPS, windows: Sequence[int] = WINDOWS, methods: Sequence[str] = tuple(METHODS)
+) -> list[Weighting]:
+    """Every method with every window and all weights on the grid: 231 for three legs and steps of .05.
+
+    Args:
+        legs: how many legs there are.
+        steps: how many steps there are between a weight of 0 and one of 1.
+        windows: documents that each leg ranks.
+        methods: names of fusion methods.
+    """
+    grid = list(simplex(legs, steps))
+    shapes = [
+        (method, constant)
+        for method in methods
+        for constant in (RANK_CONSTANTS if method == "rrf" else (RANK_CONSTANT,))
+    ]
+    return [
+        Weighting(method, weights, constant, window)
+        for (method, constant), window, weights in product(shapes, windows, grid)
+    ]
+
+
+def simplex(legs: int, steps: int) -> Iterator[tuple[float, ...]]:
+    """All weights of ``legs`` legs that are multiples of ``1 / steps`` and sum to 1."""
+    for parts in _parts(legs, steps):
+        yield tuple(part / steps for part in parts)
+
+
+def _parts(count: int, total: int) -> Iterator[tuple[int, ...]]:
+    if count == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        for rest in _parts(count - 1, total - first):
+            yield (first, *rest)
+
+
+def matrix(some: Sequence[Weighting]) -> NDArray[np.float64]:
+    """The weights of weightings, shape (weightings, legs)."""
+    return np.array([one.weights for one in some], dtype=np.float64)

@@ -1,0 +1,82 @@
+"""What a reader is given: one file of a source, and whom to tell what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from hybrid_search.errors import SourceError
+from hybrid_search.read.encodings import as_utf8
+from hybrid_search.read.raw import OnBad, OnNote
+from hybrid_search.read.streams import STDIN, opened, shown
+from hybrid_search.records import ResumePoint
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file to read.
+
+    Attributes:
+        path: the file; ``-`` is standard input.
+        folder: what ids that are paths are relative to.
+        on_bad: told of each bad record.
+        on_note: told what was detected.
+        start: where reading begins, None where it cannot begin but at the start.
+        dense: a field of dense vectors.
+        records_path: where in the file its records are (``--records``).
+        query: what is asked of a database (``--query``).
+        is_alone: whether it is the whole source.
+    """
+
+    path: Path
+    folder: Path
+    on_bad: OnBad
+    on_note: OnNote
+    start: ResumePoint | None = None
+    dense: str | None = None
+    records_path: str | None = None
+    query: str | None = None
+    is_alone: bool = True
+
+    @property
+    def place(self) -> str:
+        """How messages name it."""
+        return shown(self.path)
+
+    @property
+    def name(self) -> str:
+        """Its path below the folder."""
+        return self.path.relative_to(self.folder).as_posix()
+
+    @property
+    def end(self) -> ResumePoint:
+        """The place behind it, where it is one document."""
+        return ResumePoint(str(self.path.resolve()), 1, 1)
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Its bytes, unpacked and in UTF-8."""
+        with opened(self.path) as stream:
+            check_is_no_pointer(stream.peek(64), self.place)  # type: ignore[attr-defined]  # a BufferedReader
+            yield as_utf8(stream, self.place, self.on_note)
+
+    def check_is_file(self, kind: str) -> None:
+        """Raise SourceError for what cannot be read in order, and comes from a pipe."""
+        if str(self.path) == STDIN:
+            remedy = "Write it to a file first"
+            raise SourceError(f"{kind} cannot be read from a pipe", where=self.place, remedy=remedy)
+        if not self.path.is_file():
+            raise SourceError("no such file or folder", where=self.place, remedy="Check the path")
+        with self.path.open("rb") as file:
+            check_is_no_pointer(file.read(64), self.place)
+
+
+def check_is_no_pointer(head: bytes, place: str) -> None:
+    """Raise SourceError for what Git keeps in the place of a large file."""
+    if head.startswith(_POINTER):
+        raise SourceError("is a pointer of Git LFS, not the file itself", where=place, remedy="Run: git lfs pull")

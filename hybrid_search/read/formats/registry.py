@@ -1,0 +1,74 @@
+"""All formats by name, and the suffixes that tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hybrid_search.read.columns import read_parquet
+from hybrid_search.read.formats.databases import read_duckdb, read_sqlite
+from hybrid_search.read.formats.feeds import read_xml
+from hybrid_search.read.formats.input_file import InputFile
+from hybrid_search.read.formats.json_files import read_json
+from hybrid_search.read.formats.office import read_office
+from hybrid_search.read.formats.pages import read_html
+from hybrid_search.read.formats.sheets import read_sheets
+from hybrid_search.read.raw import RawRecords
+from hybrid_search.read.tables import read_csv, read_tsv
+from hybrid_search.read.texts import TEXT, read_text
+
+
+class Format(NamedTuple):
+    """How one format is read: by which reader, by which suffixes it is known, and whether each file is one document.
+
+    ``is_stream`` says whether it can be read in order, so from standard input, and compressed.
+    """
+
+    read: Callable[[InputFile], RawRecords]
+    suffixes: tuple[str, ...]
+    is_stream: bool = True
+    is_document: bool = False
+
+
+def _csv(given: InputFile) -> RawRecords:
+    with given.opened() as stream:
+        yield from read_csv(stream, given.place, given.on_bad, on_note=given.on_note)
+
+
+def _tsv(given: InputFile) -> RawRecords:
+    with given.opened() as stream:
+        yield from read_tsv(stream, given.place, given.on_bad, on_note=given.on_note)
+
+
+def _parquet(given: InputFile) -> RawRecords:
+    given.check_is_file("Parquet")
+    yield from read_parquet(given.path, dense=given.dense, start=given.start, on_note=given.on_note)
+
+
+REGISTRY: dict[str, Format] = {
+    "jsonl": Format(read_json, (".jsonl", ".ndjson", ".json")),
+    "csv": Format(_csv, (".csv",)),
+    "tsv": Format(_tsv, (".tsv", ".tab")),
+    "parquet": Format(_parquet, (".parquet", ".pq"), is_stream=False),
+    "xlsx": Format(read_sheets, (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), is_stream=False),
+    "sqlite": Format(read_sqlite, (".sqlite", ".sqlite3", ".db", ".db3"), is_stream=False),
+    "duckdb": Format(read_duckdb, (".duckdb", ".ddb"), is_stream=False),
+    "xml": Format(read_xml, (".xml", ".rss", ".atom")),
+    "text": Format(read_text, tuple(sorted(TEXT)), is_document=True),
+    "html": Format(read_html, (".html", ".htm", ".xhtml"), is_document=True),
+    "office": Format(
+        read_office, (".pdf", ".docx", ".pptx", ".odt", ".epub", ".rtf"), is_stream=False, is_document=True
+    ),
+}
+
+ALIASES = {
+    **dict.fromkeys(("json", "ndjson", "bulk"), "jsonl"),
+    **dict.fromkeys(("rss", "atom"), "xml"),
+    **dict.fromkeys(("pdf", "docx"), "office"),
+    **dict.fromkeys(("ods", "xls"), "xlsx"),
+    "markdown": "text",
+}
+"""Other names that ``--format`` takes."""
+
+FORMATS = tuple(REGISTRY)
+SUFFIXES = {suffix: name for name, known in REGISTRY.items() for suffix in known.suffixes}

@@ -1,0 +1,78 @@
+"""The languages of a field's texts, and the analyzer that suits them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+LEAST_BYTES = 60
+"""Of shorter texts, such as names of products, a guess is little better than a coin; of Han, 20 characters will do."""
+LOOKED_AT = 200
+LEAST_SHARE = 0.1
+MOST = 0.8
+
+ANALYZERS: Mapping[str, str] = {
+    "ar": "arabic",
+    "bg": "bulgarian",
+    "bn": "bengali",
+    "ca": "catalan",
+    "cs": "czech",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "et": "estonian",
+    "eu": "basque",
+    "fa": "persian",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "gl": "galician",
+    "hi": "hindi",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "ja": "cjk",
+    "ko": "cjk",
+    "lt": "lithuanian",
+    "lv": "latvian",
+    "nb": "norwegian",
+    "nl": "dutch",
+    "no": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sv": "swedish",
+    "th": "thai",
+    "tr": "turkish",
+    "zh": "cjk",
+}
+"""The analyzers of both engines by the language's ISO 639-1 code."""
+
+
+def languages(texts: Sequence[str]) -> dict[str, float]:
+    """ISO 639-1 codes and their shares of the texts, the largest first; those of less than a tenth are left out.
+
+    Looked at are some texts of at least 60 bytes, from the first to the last; without any the answer is empty.
+    """
+    long = [text for text in texts if len(text.encode("utf-8", "replace")) >= LEAST_BYTES]
+    if not long:
+        return {}
+    from py3langid import classify  # reads its model for half a second, once
+
+    step = max(1, len(long) // LOOKED_AT)
+    found = Counter(str(classify(text)[0]) for text in long[::step])
+    total = sum(found.values())
+    return {code: count / total for code, count in found.most_common() if count >= LEAST_SHARE * total}
+
+
+def analyzer_for(shares: Mapping[str, float]) -> str | None:
+    """The analyzer of the language that four fifths of the texts have; None where there is none such."""
+    return next((ANALYZERS.get(code) for code, share in shares.items() if share >= MOST), None)
+
+
+def listed(shares: Mapping[str, float]) -> str:
+    """``en 62%, de 20%``."""
+    return ", ".join(f"{code} {share:.0%}" for code, share in shares.items())

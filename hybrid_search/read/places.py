@@ -1,0 +1,110 @@
+"""Which files a source is: itself, those of a folder, those that match a pattern; and which of them are left out."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from hybrid_search.errors import SourceError
+from hybrid_search.read.own_files import OwnFiles
+from hybrid_search.read.raw import OnNote
+
+_TEMPORARY = re.compile(
+    r"~\$.*|.*~|#.*#|.*\.(tmp|temp|part|partial|crdownload|swp|bak)|thumbs\.db|desktop\.ini", re.IGNORECASE
+)
+_BESIDE = re.compile(
+    r"(readme|license|licence|notice|changelog|changes|contributing|citation|code_of_conduct|security|authors)(\..*)?"
+    r"|(dataset_infos?|dataset_dict|state|croissant|metadata|_metadata|_common_metadata)(\.json)?|manifest\.json"
+    r"|(requirements|robots|llms)\.txt",
+    re.IGNORECASE,
+)
+"""What lies beside the files of a data set and is none of them."""
+
+_PARTITION = re.compile(r"([^=]+)=(.*)")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def is_pattern(source: str | Path) -> bool:
+    """Whether a source stands for the files that match it: ``parts/*.jsonl``; a file of this very name comes first."""
+    return glob.has_magic(str(source)) and not Path(source).exists()
+
+
+def matched(pattern: str | Path) -> list[Path]:
+    """The files that match a pattern, sorted; hidden ones match only where the pattern says so.
+
+    Raises:
+        SourceError: there are none.
+    """
+    found = sorted(path for name in glob.glob(str(pattern), recursive=True) if (path := Path(name)).is_file())  # noqa: PTH207 patterns may be absolute
+    if not found:
+        raise SourceError("no file matches the pattern", where=str(pattern), remedy="Check the path")
+    return found
+
+
+def fixed_part(pattern: str | Path) -> Path:
+    """The folder that all files of a pattern lie in."""
+    parts = Path(pattern).parts
+    fixed = [part for number, part in enumerate(parts) if not any(map(glob.has_magic, parts[: number + 1]))]
+    return Path(*fixed[: len(parts) - 1])
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """Files of a folder that are no part of a source, by why, for one note."""
+
+    reasons: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, name: str) -> None:
+        """Count a file, or a folder with all that is in it."""
+        self.reasons.setdefault(reason, Counter())[name] += 1
+
+    def note(self, folder: Path, on_note: OnNote) -> None:
+        """Say what was left out, if anything was."""
+        if self.reasons:
+            told = [_told(reason, names) for reason, names in self.reasons.items()]
+            on_note(f"{folder}: left out: {'; '.join(told)}")
+
+
+def _told(reason: str, names: Counter[str], shown: int = 4) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(list(names)[:shown])}{more} ({reason})"
+
+
+def files_below(folder: Path, own: OwnFiles, left_out: LeftOut) -> Iterator[Path]:
+    """Files at any depth, sorted, without hidden and temporary ones, and without those that a load writes."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            left_out.add("hidden", path.name)
+        elif path.name.startswith("_") and (path.is_dir() or not path.suffix):
+            left_out.add("working files", path.name)
+        elif path in own:
+            continue
+        elif path.is_dir():
+            if not path.is_symlink():
+                yield from files_below(path, own, left_out)
+        elif _TEMPORARY.fullmatch(path.name):
+            left_out.add("temporary", path.name)
+        else:
+            yield path
+
+
+def without_companions(files: Iterable[Path], folder: Path, left_out: LeftOut) -> list[Path]:
+    """Files of data without what lies beside them: a README, a licence, a description."""
+    kept = []
+    for path in files:
+        if _BESIDE.fullmatch(path.name):
+            left_out.add("beside the data", str(path.relative_to(folder)))
+        else:
+            kept.append(path)
+    return kept
+
+
+def partition_values(file: Path, folder: Path) -> dict[str, str]:
+    """What the folders of a file say of its records, as Hive writes it: ``year=2024/part-0.parquet``."""
+    pairs = (_PARTITION.fullmatch(part) for part in file.relative_to(folder).parts[:-1])
+    return {unquote(pair[1]): unquote(pair[2]) for pair in pairs if pair is not None and pair[2] != _NO_VALUE}

@@ -1,0 +1,86 @@
+"""What a search does without a part that failed or was late: decided here, for every part, and said in its warnings.
+
+====================  ================================================================================================
+what is missing       the answer
+====================  ================================================================================================
+an encoding           the legs that read it have failed, or are late
+a leg                 that of the other legs; without any, the error of the first
+fusion by the server  none: the error
+more of a leg         what the leg has found before
+passages              the next hits in place of those that are gone; none at all at the first attempt: the error
+reranking             the fused order
+====================  ================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hybrid_search.errors import HybridSearchError
+from hybrid_search.records import SearchWarning, WarningCode
+from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, T
+
+FETCH, RERANK, SERVER = "fetch", "rerank", "server"
+"""The parts of a search that are no legs, as warnings name them."""
+
+
+def leg_warnings(name: str, outcome: Outcome[Any]) -> tuple[SearchWarning, ...]:
+    """What is said of the leg of this name."""
+    match outcome:
+        case Failed(error):
+            return (SearchWarning(f"the {name} leg failed: {error}", WarningCode.LEG_FAILED, name),)
+        case Late(error):
+            return (SearchWarning(f"the {name} leg failed: {error}", WarningCode.LEG_LATE, name),)
+        case Skipped(why):
+            return () if why is None else (why,)
+        case Found(notes=notes):
+            return notes
+
+
+def unanswered(outcomes: Iterable[Outcome[Any]]) -> HybridSearchError | None:
+    """The error of a query for which nothing could be searched: that of its first leg; None where a leg answered."""
+    errors = [outcome.error if isinstance(outcome, Failed | Late) else None for outcome in outcomes]
+    return errors[0] if errors and None not in errors else None
+
+
+def unfilled(name: str, before: Found[T], lost: Failed | Late) -> Found[T]:
+    """A leg that found something, and could not be asked for more: it stays as it is."""
+    note = SearchWarning(
+        f"the window of the {name} leg was not filled: {lost.error}", WarningCode.WINDOW_NOT_FILLED, name
+    )
+    return Found(before.value, (*before.notes, note))
+
+
+def stopped(part: str, seconds: float) -> SearchWarning:
+    """An engine that ran out of time with some hits: they count."""
+    text = f"{_subject(part, 'the search')} was stopped after {seconds:g} s with what it had"
+    return SearchWarning(text, WarningCode.STOPPED, part)
+
+
+def without_shards(part: str, failed: int, shards: int) -> SearchWarning:
+    """Shards that failed: the hits of the others count."""
+    text = f"{_subject(part, '')} searched without {failed} of {shards} shards".lstrip()
+    return SearchWarning(text, WarningCode.SHARDS_MISSING, part)
+
+
+def unreplaced(lost: Failed | Late) -> SearchWarning:
+    """Passages that are gone, and whose successors could not be fetched: the page is shorter."""
+    text = f"lost passages were not replaced: {lost.error}"
+    return SearchWarning(text, WarningCode.PASSAGES_NOT_REPLACED, FETCH)
+
+
+def gone(count: int) -> SearchWarning:
+    """Passages that were found and could not be fetched: the next hits stand in their place."""
+    text = f"passages found but not fetched: {count} (deleted meanwhile, or late)"
+    return SearchWarning(text, WarningCode.PASSAGES_GONE, FETCH)
+
+
+def unranked(lost: Failed | Late) -> SearchWarning:
+    """Reranking that failed or was late: the fused order is complete without it."""
+    code = WarningCode.RERANK_LATE if isinstance(lost, Late) else WarningCode.RERANK_FAILED
+    return SearchWarning(f"not reranked: {lost.error}", code, RERANK)
+
+
+def _subject(part: str, otherwise: str) -> str:
+    return otherwise if part == SERVER else f"the {part} leg"

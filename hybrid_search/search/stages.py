@@ -1,0 +1,77 @@
+"""What the stages of a search hand on: one frozen value per query, which each stage makes anew with what it found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hybrid_search.errors import HybridSearchError
+from hybrid_search.records import SearchWarning
+from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.fusion import Fused
+from hybrid_search.search.plan import Plan
+from hybrid_search.search.rerank import Reranked
+from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.steps import Step
+
+Stored = Mapping[str, Any]
+"""A stored passage, as the engine returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one query has come.
+
+    Attributes:
+        retrieved: what came of its legs.
+        fused: their one ranking.
+        stored: passages by their ids, those of other queries too.
+        ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        notes: what later stages say, behind what the legs say.
+        error: why there is no answer; later stages pass the query over.
+    """
+
+    retrieved: Retrieved
+    fused: Sequence[Fused] = ()
+    stored: Mapping[str, Stored] = field(default_factory=dict)
+    ranked: Sequence[Reranked] = ()
+    notes: tuple[SearchWarning, ...] = ()
+    error: HybridSearchError | None = None
+
+    def noting(self, *notes: SearchWarning) -> Progress:
+        """The same with more to say."""
+        return replace(self, notes=(*self.notes, *notes)) if notes else self
+
+
+class Stopwatch:
+    """Wall milliseconds of named steps, and of all of them under ``total``."""
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+        self._steps: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self._steps[step] = self._steps.get(step, 0.0) + (time.perf_counter() - begin) * 1000
+
+    def milliseconds(self) -> dict[str, float]:
+        """What was measured so far."""
+        return {**self._steps, "total": (time.perf_counter() - self._begin) * 1000}
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What every stage of a search knows: how it is searched, where, in what time, and the clock for its steps."""
+
+    plan: Plan
+    target: Target
+    budget: Budget
+    clock: Stopwatch = field(default_factory=Stopwatch)
+
+
+Stage = Callable[[Sequence[Progress], Course], Generator[Step, Any, list[Progress]]]

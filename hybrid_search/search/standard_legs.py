@@ -1,0 +1,121 @@
+"""The three legs that come with the package: BM25 over words, dense vectors, sparse vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from hybrid_search.engine import layout
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import EngineError
+from hybrid_search.records import IndexSchema, Leg, Query, SearchWarning, SparseVector, WarningCode
+from hybrid_search.search import legs
+from hybrid_search.search.asking import Budget, Target, send
+from hybrid_search.search.leg import Asking, LegQuery, Part, SearchLeg
+from hybrid_search.search.outcomes import Skipped
+from hybrid_search.search.steps import Step
+from hybrid_search.search.words import first_words
+
+LOOKED_AT = 1000
+"""Characters of the query whose words are looked at when BM25 found nothing."""
+
+NO_WORD = "the query holds no word to search for: punctuation and stop words alone find nothing"
+
+
+@dataclass(frozen=True)
+class Bm25Leg(SearchLeg):
+    """Words, as the analyzer of the index makes them; a passage without any of them scores 0."""
+
+    name: str = Leg.BM25
+    part: Part | None = "text"
+    missing: float | None = 0.0
+    counts_terms: bool = True
+
+    def ask(self, query: Query, asking: Asking) -> LegQuery:
+        """Any word may match; a text of more words than an engine takes is cut."""
+        return self._first(query.text, asking.filter, legs.MAX_CLAUSES)
+
+    def _first(self, text: str, matching: legs.Filter, limit: int) -> LegQuery:
+        words = first_words(text, limit)
+        cut = f"searched for the first {limit:,} words of the query" if len(words) < len(text.rstrip()) else None
+        body = legs.bm25(words, filter=matching)
+        return LegQuery(lambda _: body, cut, partial(self._first, text, matching, limit // 2) if limit > 1 else None)
+
+    def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
+        """It needs a word, and the analyzer of the index says whether the query has one."""
+        try:
+            body = {"field": layout.TEXT, "text": query.text[:LOOKED_AT]}
+            path = f"/{quote(target.index, safe='')}/_analyze"
+            answer = yield from send(Request.json("POST", path, body), target, budget)
+        except EngineError:
+            return None
+        if not isinstance(answer, Mapping) or "tokens" not in answer:
+            return None
+        passages = "no passage" if query.filter is None else "no passage that passes the filter"
+        return f"{passages} holds a word of the query" if answer["tokens"] else NO_WORD
+
+
+@dataclass(frozen=True)
+class DenseLeg(SearchLeg):
+    """The nearest vectors. Every passage has one, so that what was not found scored less than the last, or nothing."""
+
+    name: str = Leg.DENSE
+    part: Part | None = "dense"
+    finds_all: bool = True
+    can_be_exact: bool = True
+
+    def is_in(self, schema: IndexSchema) -> bool:
+        return schema.dense is not None
+
+    def ask(self, query: Query, asking: Asking) -> LegQuery | Skipped:
+        """By the graph, as wide as the candidates, or exactly; with the alias's filter, which the graph must know."""
+        vector = query.dense
+        if vector is None:
+            return Skipped()
+        dialect, matching = asking.target.dialect, legs.both(asking.filter, asking.target.within)
+        if asking.exact:
+            exact = dialect.exact_dense_search(vector, filter=matching)
+            return LegQuery(lambda _: exact)
+        width = asking.candidates
+        return LegQuery(lambda size: legs.dense(vector, dialect, size=size, candidates=width, filter=matching))
+
+    def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
+        """It finds whatever passes the filter: there is none."""
+        del target, budget
+        yield from ()
+        return "the index is empty" if query.filter is None else "no passage passes the filter"
+
+
+@dataclass(frozen=True)
+class SparseLeg(SearchLeg):
+    """The largest dot products of term weights; a passage without a common term scores 0."""
+
+    name: str = Leg.SPARSE
+    part: Part | None = "sparse"
+    missing: float | None = 0.0
+
+    def is_in(self, schema: IndexSchema) -> bool:
+        return schema.sparse is not None
+
+    def ask(self, query: Query, asking: Asking) -> LegQuery | Skipped:
+        """By the heaviest terms that an engine takes; nothing where there is none, for that would match everything."""
+        if not query.sparse:
+            why = f"the {self.name} leg knows no term of the query"
+            return Skipped(SearchWarning(why, WarningCode.NO_KNOWN_TERM, self.name))
+        return self._heaviest(query.sparse, asking, legs.MAX_CLAUSES)
+
+    def _heaviest(self, vector: SparseVector, asking: Asking, limit: int) -> LegQuery:
+        terms = legs.heaviest(vector, limit)
+        count = f"{len(terms):,} heaviest of {len(vector):,} terms"
+        cut = f"searched for the {count}" if len(terms) < len(vector) else None
+        body = legs.sparse(terms, filter=asking.filter, field_type=asking.target.schema.sparse_index)
+        return LegQuery(lambda _: body, cut, partial(self._heaviest, vector, asking, limit // 2) if limit > 1 else None)
+
+
+BM25, DENSE, SPARSE = Bm25Leg(), DenseLeg(), SparseLeg()
+
+STANDARD: Mapping[str, SearchLeg] = {leg.name: leg for leg in (BM25, DENSE, SPARSE)}
+"""By name, in the order in which results show them and ties are decided."""

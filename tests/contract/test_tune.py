@@ -1,0 +1,150 @@
+"""Tuning on a real engine: the weights that judgements ask for, one retrieval for many looks, no change by chance."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from generated import SCHEMA, filled, passages, terms, unit, write
+from typer.testing import CliRunner
+
+from hybrid_search.cli.app import app
+from hybrid_search.encode.protocols import EncodedTexts
+from hybrid_search.evaluate import measure
+from hybrid_search.evaluate.tuning import RunCache, run_tuning
+from hybrid_search.records import Leg, Query
+from hybrid_search.search import SearchClient
+from hybrid_search.settings import SearchSettings, Settings
+
+COUNT = 40
+
+
+class NoEncoder:
+    """The queries of these tests bring their vectors."""
+
+    dense = SCHEMA.dense
+    sparse = SCHEMA.sparse
+    max_tokens = 100
+    tokenizer = None
+
+    def encode_queries(self, texts):
+        raise AssertionError(texts)
+
+
+@pytest.fixture
+def corpus():
+    return passages(120)
+
+
+@pytest.fixture
+def task(corpus):
+    """Queries and judgements: the vector of one document, the only relevant one, with words and terms of others."""
+    random = np.random.default_rng(11)
+    queries = [
+        Query(corpus[number + 60].passage.text, id=f"q{number}", dense=corpus[number].dense, sparse=terms(random))
+        for number in range(COUNT)
+    ]
+    return queries, {f"q{number}": {f"doc-{number}": 1} for number in range(COUNT)}
+
+
+@pytest.fixture
+def index(connection, index_name, corpus) -> str:
+    return filled(connection, index_name(), corpus)
+
+
+def opened(connection, index, **search) -> SearchClient:
+    settings = Settings(search=SearchSettings(**search))
+    return SearchClient(index, connection=connection, encoder=NoEncoder(), settings=settings)
+
+
+def test_the_leg_that_knows_is_weighed_more(connection, index, task) -> None:
+    """Only the vectors know the relevant document: the choice beats a fusion that hears them last, out of fold."""
+    client = opened(connection, index, weights={"bm25": 0.6, "dense": 0.1, "sparse": 0.3})
+    tuned, found = run_tuning(client, *task, steps=10, windows=(100,))
+    weights = dict(zip(found.legs, tuned.chosen.weights, strict=True))
+    assert tuned.is_better
+    assert weights[Leg.DENSE] > 0.1
+    assert tuned.mean > tuned.default_mean
+    queries, qrels = task
+    better = opened(connection, index, fusion=tuned.chosen.method, rank_constant=tuned.chosen.rank_constant)
+    searched = {
+        query.id: [(hit.id, hit.score) for hit in better.search(query, fusion=tuned.chosen.fusion(found.legs))]
+        for query in queries
+    }
+    assert measure(qrels, searched).mean["nDCG@10"] == pytest.approx(tuned.surface[tuned.chosen], abs=1e-6)
+
+
+@pytest.fixture
+def retrieved(monkeypatch):
+    """The queries that are retrieved, as they are."""
+    asked, retrieve = [], SearchClient.retrieve
+    monkeypatch.setattr(
+        SearchClient, "retrieve", lambda self, some, **more: asked.extend(some) or retrieve(self, some, **more)
+    )
+    return asked
+
+
+def test_runs_are_kept_until_the_index_changes(connection, index, task, retrieved, tmp_path) -> None:
+    """The second look retrieves nothing; a passage that is written later makes the next one retrieve anew."""
+    client, cache = opened(connection, index), RunCache(tmp_path, connection)
+    given = {"steps": 4, "windows": (100,), "cache": cache}
+    first, second = (run_tuning(client, *task, **given)[0] for _ in range(2))
+    assert len(retrieved) == COUNT
+    assert first == second
+    extra = passages(1, seed=3)[0]
+    document = replace(extra.passage.document, id="new")
+    write(connection, index, [replace(extra, passage=replace(extra.passage, document=document))])
+    run_tuning(client, *task, **given)
+    assert len(retrieved) == 2 * COUNT
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_kept_file_that_is_cut_is_retrieved_again(connection, index, task, tmp_path) -> None:
+    """Half a line at the end of a file of runs is no run: the result is as before."""
+    client, cache = opened(connection, index), RunCache(tmp_path, connection)
+    given = {"steps": 4, "windows": (100,), "cache": cache}
+    first = run_tuning(client, *task, **given)[0]
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-40])
+    assert run_tuning(client, *task, **given)[0] == first
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["bm25 knows", "nothing knows"])
+def test_the_command_writes_settings_only_if_they_are_better(judged, index, engine_url, tmp_path, known) -> None:
+    """A document's own words as the query, weighed least; judgements by chance, for which no weights are better."""
+    (tmp_path / "now.toml").write_text("[search.weights]\nbm25 = 0.01\ndense = 1.0\nsparse = 1.0\n")
+    written = tmp_path / "search.toml"
+    named = {"--queries": judged(known), "--qrels": tmp_path / "qrels.txt", "--settings": tmp_path / "now.toml"}
+    flags = [str(part) for pair in {**named, "--url": engine_url, "--write": written}.items() for part in pair]
+    result = CliRunner().invoke(app, ["tune", index, *flags], env={"COLUMNS": "140"})
+    assert result.exit_code == 0, result.output
+    assert written.exists() == known
+    if known:
+        assert tomllib.loads(written.read_text())["search"]["weights"]["bm25"] > 0.01
+    else:
+        assert "is not written" in result.output
+
+
+@pytest.fixture
+def judged(corpus, tmp_path, monkeypatch):
+    """Writes queries and judgements; an encoder that knows nothing of a text takes the place of the index's models."""
+
+    def write_files(known):
+        random = np.random.default_rng(2)
+        right = {n: n if known else int(random.integers(len(corpus))) for n in range(COUNT)}
+        (tmp_path / "queries.tsv").write_text("".join(f"q{n}\t{corpus[n].passage.text}\n" for n in right))
+        (tmp_path / "qrels.txt").write_text("".join(f"q{n} 0 doc-{found} 1\n" for n, found in right.items()))
+        return tmp_path / "queries.tsv"
+
+    monkeypatch.setattr("hybrid_search.search.searcher.load_encoder", lambda *_, **__: Unknowing())
+    return write_files
+
+
+class Unknowing(NoEncoder):
+    """Vectors that say nothing of their text."""
+
+    def encode_queries(self, texts):
+        drawn = [np.random.default_rng(len(text)) for text in texts]
+        return EncodedTexts(np.stack([unit(random) for random in drawn]), [terms(random) for random in drawn])
