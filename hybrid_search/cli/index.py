@@ -12,6 +12,7 @@ import typer
 
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Index,
     Json,
@@ -71,6 +72,7 @@ def index(
     ] = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     max_bad: MaxBad = "1%",
     dead_letters: Annotated[Path | None, typer.Option(help="Where refused documents are kept for replay.")] = None,
@@ -98,7 +100,7 @@ def index(
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
-    settings = settings_of(settings_file, url, overrides)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     if dry_run:
         for place, its_files in zip(source, files, strict=True):
             print_plan(_plan(place, index, settings, its_files, what), as_json=as_json)

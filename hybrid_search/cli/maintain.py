@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Index,
     Json,
@@ -49,6 +50,7 @@ def verify(
     format: Format = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     source_name: Annotated[
         str | None, typer.Option("--source", help="Its name, where others are in the index.")
     ] = None,
@@ -62,7 +64,7 @@ def verify(
     from hybrid_search.ingest.maintain import verify as verifying
     from hybrid_search.read import documents
 
-    settings = settings_of(settings_file, url, overrides)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     bad: list[str] = []
 
     def keep(error: RecordError, _data: bytes) -> None:

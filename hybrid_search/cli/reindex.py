@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Json,
     MaxBad,
@@ -53,6 +54,7 @@ def reindex(
     format: Format = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
@@ -65,8 +67,7 @@ def reindex(
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
     stop_cleanly()
-    given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
-    settings = settings_of(settings_file, url, given)
+    settings = settings_of(settings_file, url, _with_model(overrides, model), follow_links=follow_links)
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
     what = SourceOptions(None, format, max_removed=most[0], max_bad=most[1], records_path=records_path, query=query)
     done = _reindexed(source, alias, settings, _judged(queries, qrels), what, skip_bad=skip_bad, force=force, keep=keep)
@@ -88,6 +89,10 @@ def reindex(
         is_way_back = done.before is not None and done.before not in done.removed
         back = f" Back to {done.before}: hybrid-search rollback {alias}" if is_way_back else ""
         typer.echo(f"{alias} stands for {done.after}.{back}")
+
+
+def _with_model(overrides: list[str] | None, model: str | None) -> list[str]:
+    return [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
 
 
 def rollback(alias: Alias, *, settings_file: SettingsFile = None, url: Url = None, as_json: Json = False) -> None:

@@ -45,6 +45,7 @@ from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.places import is_pattern
 from hybrid_search.read.raw import OnBad as OnBadRecord
 from hybrid_search.read.repeated import Repetitions
+from hybrid_search.read.streams import printable
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
 
@@ -106,15 +107,15 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
-    if is_pattern(source):
-        return str(source)
+    if is_pattern(source) or str(source).startswith(HUB):
+        return printable(str(source))
     path = Path(source).absolute()
-    return str(source) if str(source).startswith(HUB) else (path if path.name != ".." else path.resolve()).name
+    return printable((path if path.name != ".." else path.resolve()).name)
 
 
 def place_of(source: str | Path) -> str:
     """Where a source is read from; a link to today's file is the same place every day."""
-    return str(Path(source).absolute()) if can_be_continued(source) else str(source)
+    return printable(str(Path(source).absolute()) if can_be_continued(source) else str(source))
 
 
 def index_source(

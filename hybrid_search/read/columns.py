@@ -16,6 +16,7 @@ import numpy as np
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.raw import OnNote, RawRecord, RawRecords, changed, unheard
+from hybrid_search.read.streams import printable
 from hybrid_search.records import ResumePoint
 
 if TYPE_CHECKING:  # pyarrow takes a third of a second to import
@@ -44,9 +45,9 @@ def read_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    place, row, wanted = str(path.resolve()), 0, 0 if start is None else start.offset
+    place, row, wanted = printable(str(path.resolve())), 0, 0 if start is None else start.offset
     try:
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as file:
             if start is not None and wanted > file.metadata.num_rows:
                 raise changed(start)
             _check_columns(file.schema_arrow, str(path), on_note, dense)
@@ -59,7 +60,7 @@ def read_parquet(
                     yield RawRecord(values, f"{path}:{row}", None, ResumePoint(place, row, row))
     except FileNotFoundError:
         raise SourceError("no such file or folder", where=str(path), remedy="Check the path") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
         raise SourceError(what, where=f"{path}:{row + 1}", remedy="Write the file again, or give --format") from error
 

@@ -16,17 +16,19 @@ from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.packed import member_name
 from hybrid_search.read.places import (
+    LINKS,
     LeftOut,
     files_below,
     fixed_part,
     is_pattern,
+    leads_out,
     matched,
     partition_values,
     without_companions,
 )
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, changed, refuse, unheard
 from hybrid_search.read.repeated import Repetitions, settled
-from hybrid_search.read.streams import STDIN, shown
+from hybrid_search.read.streams import STDIN, printable, shown
 from hybrid_search.read.texts import suffix_of
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
@@ -35,6 +37,9 @@ from hybrid_search.settings.documents import LAST, REFUSE
 _RESUMABLE = frozenset({"jsonl", "parquet"})
 _Files = list[tuple[Path, str]]
 """Files with their formats."""
+
+
+_FOLLOW = "If what they lead to may be found by everybody who searches: --follow-links"
 
 
 def documents(
@@ -82,7 +87,7 @@ def documents(
     is_rest, unique = resume is not None, unique_ids and rule == REFUSE
 
     def read(report: OnBad) -> Iterator[Document]:
-        raw = found(on_bad=report, records_path=records_path, on_note=on_note)
+        raw = found(on_bad=report, records_path=records_path, follow_links=settings.follow_links, on_note=on_note)
         return compose(raw, settings, shown(source), report, unique_ids=unique, may_be_empty=is_rest)
 
     first = read(on_bad or refuse)
@@ -103,6 +108,7 @@ def records(
     resume: ResumePoint | None = None,
     records_path: str | None = None,
     query: str | None = None,
+    follow_links: bool = False,
     on_note: OnNote = unheard,
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
@@ -118,12 +124,12 @@ def records(
         return
     own = OwnFiles(exclude)
     own.check_source(Path(source))
-    folder, files = _files(source, known, own, on_note)
+    folder, files = _files(source, known, own, on_note, follow_links=follow_links)
     is_alone = len(files) == 1 and folder == Path(source).parent
     if resume is not None:
         files = _files_from(files, resume)
     for file, kind in files:
-        start = None if str(file) == STDIN else ResumePoint(str(file.resolve()))
+        start = None if str(file) == STDIN else ResumePoint(printable(str(file.resolve())))
         if resume is not None and start is not None and start.file == resume.file:
             start = resume
         given = InputFile(file, folder, on_bad, on_note, start, dense, records_path, query, is_alone)
@@ -148,7 +154,7 @@ def _with_partitions(given: InputFile, found: RawRecords) -> RawRecords:
 
 def _files_from(files: _Files, resume: ResumePoint) -> _Files:
     """The files that are still to be read, the one with the place ``resume`` first; of texts only those behind it."""
-    names = [str(file.resolve()) for file, _ in files]
+    names = [printable(str(file.resolve())) for file, _ in files]
     if resume.file not in names:
         raise changed(resume)
     here = names.index(resume.file)
@@ -158,14 +164,29 @@ def _files_from(files: _Files, resume: ResumePoint) -> _Files:
     return files[here + REGISTRY[kind].is_document :]
 
 
-def _files(source: str | Path, format: str | None, own: OwnFiles, on_note: OnNote) -> tuple[Path, _Files]:
-    """The files of a source with their formats, and the folder that they are in."""
+def _files(
+    source: str | Path, format: str | None, own: OwnFiles, on_note: OnNote, *, follow_links: bool
+) -> tuple[Path, _Files]:
+    """The files of a source with their formats, and the folder that they are in; a link that is named is read."""
     path = Path(source)
     if is_pattern(source):
-        return fixed_part(source), [(file, format or format_of(file)) for file in matched(source) if file not in own]
+        left_out, folder = LeftOut(), fixed_part(source)
+        found = [file for file in matched(source) if file not in own]
+        files = [file for file in found if follow_links or not _is_left_out(file, folder, left_out)]
+        if not files:
+            raise SourceError("all that match are links out of their folder", where=str(source), remedy=_FOLLOW)
+        left_out.note(folder, on_note)
+        return folder, [(file, format or format_of(file)) for file in files]
     if path.is_dir():
-        return path, _parts(path, format, own, on_note)
+        return path, _parts(path, format, own, on_note, follow_links=follow_links)
     return path.parent, [(path, format or format_of(path))]
+
+
+def _is_left_out(file: Path, folder: Path, left_out: LeftOut) -> bool:
+    if leads_out(file, folder):
+        left_out.add(LINKS, file.name)
+        return True
+    return False
 
 
 def format_of(path: Path) -> str:
@@ -193,14 +214,15 @@ def _suffix(path: Path) -> str:
     return suffix_of(Path(member_name(path) or ""))
 
 
-def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> _Files:
+def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote, *, follow_links: bool) -> _Files:
     """The files of a folder that are to be read: a BEIR corpus, parts of one format at any depth, or texts."""
     corpus = packed_variant(folder, "corpus.jsonl")
-    if corpus is not None and corpus not in own and format in {None, "jsonl"}:
+    is_inside = corpus is not None and (follow_links or not leads_out(corpus, folder))
+    if corpus is not None and is_inside and corpus not in own and format in {None, "jsonl"}:
         return [(corpus, "jsonl")]
     left_out = LeftOut()
     parts: dict[str, _Files] = {}
-    for path in files_below(folder, own, left_out):
+    for path in files_below(folder, own, left_out, follow_links=follow_links):
         kind = SUFFIXES.get(_suffix(path))
         if kind is None:
             left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
@@ -211,6 +233,8 @@ def _parts(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> 
     if len(wanted) != 1:
         what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
         remedy = f"Give --format, or name a file or a pattern; known: {', '.join(FORMATS)}"
+        if not wanted and LINKS in left_out.reasons:
+            what, remedy = "the folder holds links out of it and nothing else that can be read", _FOLLOW
         raise SourceError(what, where=str(folder), remedy=remedy)
     left_out.note(folder, on_note)
     return wanted.popitem()[1]

@@ -27,6 +27,8 @@ class DocumentSettings(Section, frozen=True):
     ``date_order`` is ``day`` or ``month``, what comes first in ``05/07/2022``. In a ``lenient`` field a value that
     cannot be read is stored and not filtered on; elsewhere it is an error. The values are stored as the source has
     them, always.
+
+    Links in a folder that lead out of it are passed over with a note, unless ``follow_links``.
     """
 
     id: str = "_id"
@@ -45,6 +47,7 @@ class DocumentSettings(Section, frozen=True):
     lenient: tuple[str, ...] = ()
     dense: str | None = None
     sparse: str | None = None
+    follow_links: bool = False
 
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")

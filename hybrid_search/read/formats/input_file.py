@@ -11,7 +11,7 @@ from typing import BinaryIO
 from hybrid_search.errors import SourceError
 from hybrid_search.read.encodings import as_utf8
 from hybrid_search.read.raw import OnBad, OnNote
-from hybrid_search.read.streams import STDIN, opened, shown
+from hybrid_search.read.streams import STDIN, opened, printable, shown
 from hybrid_search.records import ResumePoint
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -56,7 +56,7 @@ class InputFile:
     @property
     def end(self) -> ResumePoint:
         """The place behind it, where it is one document."""
-        return ResumePoint(str(self.path.resolve()), 1, 1)
+        return ResumePoint(printable(str(self.path.resolve())), 1, 1)
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
