@@ -14,6 +14,9 @@ def main(lock: str, result: Path) -> int:
     except (ValueError, KeyError):
         print(f"{lock}: not audited, the advisory service cannot be reached")
         return 0
+    if all("skip_reason" in one for one in dependencies):
+        print(f"{lock}: not audited, the advisory service has nothing on any of {len(dependencies)} packages")
+        return 0
     skipped = [one["name"] for one in dependencies if "skip_reason" in one]
     vulnerable = [one for one in dependencies if one.get("vulns")]
     for one in vulnerable:
