@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hybrid_search.errors import HybridSearchError
     from hybrid_search.indexing import index_documents
     from hybrid_search.read.settings_file import load_settings
-    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
+    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult, SearchWarning, WarningCode
     from hybrid_search.search import AsyncSearchClient, SearchClient
     from hybrid_search.settings import Settings
 
@@ -28,7 +28,9 @@ _HOME = {
     "SearchClient": "hybrid_search.search",
     "AsyncSearchClient": "hybrid_search.search",
     "SearchResult": "hybrid_search.records",
+    "SearchWarning": "hybrid_search.records",
     "Settings": "hybrid_search.settings",
+    "WarningCode": "hybrid_search.records",
     "connect": "hybrid_search.engine",
     "index_documents": "hybrid_search.indexing",
     "load_encoder": "hybrid_search.encode",
@@ -45,7 +47,9 @@ __all__ = [
     "Query",
     "SearchClient",
     "SearchResult",
+    "SearchWarning",
     "Settings",
+    "WarningCode",
     "connect",
     "index_documents",
     "load_encoder",

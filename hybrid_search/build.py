@@ -27,11 +27,11 @@ from hybrid_search.engine.templates import META
 from hybrid_search.errors import IndexMismatchError, IngestError
 from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
 from hybrid_search.ingest.patience import RetryPolicy
-from hybrid_search.ingest.source import can_be_continued
 from hybrid_search.ingest.state.identity import source_identity
 from hybrid_search.ingest.state.indexed import document_count, source_names
 from hybrid_search.ingest.state.lease import is_loading, lives, process_here
 from hybrid_search.ingest.target import opened_or_created, schema_of
+from hybrid_search.read.splits import can_be_split
 from hybrid_search.settings import Settings
 
 BUILD = "build"
@@ -105,7 +105,7 @@ def versions(connection: Connection, name: str) -> list[Version]:
 
 def build_identity(source: str | Path, encoder: TextEncoder, settings: Settings) -> str | None:
     """What makes two builds the same: source, settings and models; None for a stream, which cannot be known again."""
-    if not can_be_continued(source):
+    if not can_be_split(source):
         return None
     content = {
         "source": source_identity(Path(source)),
@@ -140,20 +140,25 @@ def begin(
     for version in unfinished:
         meta = indices.read_meta(connection, version.index)[BUILD]
         if identity is not None and meta.get("identity") == identity:
-            mark(connection, version.index, Stage.BUILDING, owner=process_here())
+            _check_unowned(connection, version.index)
+            mark(connection, version.index, Stage.BUILDING)
             return opened_or_created(connection, version.index, encoder, settings, retry)
     for version in unfinished:
         _discard(connection, version.index)
     index = f"{name}-{_next_number(connection, name, known, live)}"
     opened = opened_or_created(connection, index, encoder, settings, retry)
-    mark(connection, index, Stage.BUILDING, identity=identity, owner=process_here())
+    mark(connection, index, Stage.BUILDING, identity=identity)
     return opened
 
 
 def mark(connection: Connection, index: str, stage: Stage, **more: Any) -> None:
-    """Note how far the build of an index has come."""
+    """Note how far the build of an index has come, and that this process is at it.
+
+    Of two that began at once the lease lets one load; the other's name goes when that one has loaded.
+    """
     known = indices.read_meta(connection, index).get(BUILD, {})
-    indices.update_meta(connection, index, {BUILD: {**known, **more, "stage": stage.value}})
+    told = {**known, "owner": process_here(), **more, "stage": stage.value}
+    indices.update_meta(connection, index, {BUILD: told})
 
 
 def check_count(connection: Connection, live: str, new: str, limit: Limit) -> None:
@@ -236,13 +241,17 @@ def _documents(connection: Connection, index: str) -> int:
 
 def _discard(connection: Connection, index: str) -> None:
     """Delete what an interrupted build has left, unless somebody is at it, or served by it."""
+    _check_unowned(connection, index)
+    indices.delete_index(connection, index)
+
+
+def _check_unowned(connection: Connection, index: str) -> None:
     if is_worked_on(connection, index):
         raise IngestError(
             "this index is being built at this moment",
             where=f"{connection.where}/{index}",
             remedy="Wait until that has ended",
         )
-    indices.delete_index(connection, index)
 
 
 def is_worked_on(connection: Connection, index: str) -> bool:

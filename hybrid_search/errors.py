@@ -166,3 +166,8 @@ class OverloadedError(EngineError):
 
 class RequestRefusedError(EngineError):
     """Any other refusal; the engine's status, error type and reason are in the message."""
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """A number in a message: ``1 letter was``, ``1,234 letters were``."""
+    return f"{number:,} {one if number == 1 else several}"

@@ -37,15 +37,14 @@ ALL_LEGS = (Leg.BM25, Leg.DENSE, Leg.SPARSE)
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """A place between two records of a source, where reading can go on.
+    """A place between two records of a split, where reading can go on.
 
     Attributes:
-        file: the file's absolute path.
-        offset: the bytes before it (JSON lines), the rows (Parquet), or 1 for the end of a text file.
-        line: the lines or rows before it, for messages.
+        offset: the bytes of the file before it (JSON lines, CSV, TSV), its rows (Parquet), or the files of the split
+            (texts).
+        line: the lines or rows of the file before it, for messages.
     """
 
-    file: str
     offset: int = 0
     line: int = 0
 
@@ -57,7 +56,7 @@ class Document:
     ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
     ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
     ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
-    data, CSV).
+    data).
     """
 
     id: str
@@ -120,7 +119,8 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg.
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
+    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -128,6 +128,18 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    read: Any | None = field(default=None, repr=False)
+
+    @property
+    def plain(self) -> str:
+        """The text as models read it: without the signs of a query syntax."""
+        text: str = self.text if self.read is None else self.read.text
+        return text
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether passages must pass anything."""
+        return self.filter is not None or (self.read is not None and self.read.filter is not None)
 
 
 @dataclass(frozen=True, slots=True)

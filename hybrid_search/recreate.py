@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from hybrid_search.build import Stage
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import IndexMismatchError, IngestError, SettingsError
+from hybrid_search.engine.names import check_new_name
+from hybrid_search.errors import IndexMismatchError, IngestError, SettingsError, counted
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.patience import patient
@@ -48,6 +51,7 @@ def recreate(
     """
     files, what, retry = files or LoadFiles(), what or SourceOptions(), (options or LoadOptions()).retry
     waiting = patient(connection, retry)
+    check_new_name(index)  # of which that of the new index is made
     if not indices.exists(waiting, index):
         return index_source(
             source, index, connection, encoder, settings, files=files, what=what, progress=progress, options=options
@@ -58,17 +62,28 @@ def recreate(
     with Opened(source, encoder, settings, files, what) as looked_at:
         new = build.begin(waiting, index, live, source=source, encoder=encoder, settings=settings, retry=retry)
         report = looked_at.load(new, connection, progress, options)
-    _check_whole(waiting, report, index, live, what)
-    build.check_idle(waiting, live)
+    with _left_behind(new.name):
+        _check_whole(waiting, report, index, live, what)
+        build.check_idle(waiting, live)
     _swap(waiting, index, live, new.name)
     return replace(report, index=index)
+
+
+@contextmanager
+def _left_behind(new: str) -> Iterator[None]:
+    """Say of a refusal that the new index is there."""
+    try:
+        yield
+    except IngestError as error:
+        error.remedy = f"{error.remedy}. The new index is left as {new}: run it again to continue it, or delete it"
+        raise
 
 
 def _check_whole(connection: Connection, report: IngestReport, index: str, live: str, what: SourceOptions) -> None:
     """Refuse a new index that lacks documents."""
     if report.refused:
         raise IngestError(
-            f"{report.refused:,} documents were refused, {index} goes on serving as it was",
+            f"{counted(report.refused, 'document was', 'documents were')} refused, {index} goes on serving as it was",
             where=str(report.dead_letters),
             remedy="Remove the cause, then run it again",
         )

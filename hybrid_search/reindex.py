@@ -19,7 +19,8 @@ from hybrid_search.build import REPLACED, Stage, live_index
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError
+from hybrid_search.engine.names import check_new_name
+from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError, counted
 from hybrid_search.evaluate import measure, randomisation_p
 from hybrid_search.evaluate.measures import NDCG, Scores
 from hybrid_search.ingest.files import LoadFiles
@@ -28,14 +29,18 @@ from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.ingest.source import Opened, SourceOptions, can_be_continued
+from hybrid_search.ingest.source import Opened, SourceOptions
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.read import Qrels
+from hybrid_search.read.splits import can_be_split
 from hybrid_search.records import Document, Query
 from hybrid_search.search import SearchClient
 from hybrid_search.settings import Settings
 
 DEPTH = 100
+
+MEASURING = 600.0
+"""Seconds for each batch of judged queries: nobody waits for these, and a leg that is left out would be measured."""
 """Hits per query that are measured."""
 
 SIGNIFICANT = 0.05
@@ -124,7 +129,7 @@ def reindex(
         EngineError, IngestError, RecordError, SourceError: as for a load.
     """
     files, what, options = files or LoadFiles(), what or SourceOptions(), options or LoadOptions()
-    _check(judged, settings, what)
+    _check(alias, judged, settings, what)
     waiting = patient(connection, options.retry)
     before = live_index(waiting, alias)
     live = _live_client(before, connection, encoders, settings, judged)
@@ -133,7 +138,7 @@ def reindex(
             waiting, alias, before, source=source, encoder=encoders.new, settings=settings, retry=options.retry
         )
         load = looked_at.load(new, connection, progress, options)
-    again = looked_at.again() if can_be_continued(source) else None
+    again = looked_at.again() if can_be_split(source) else None
     fault = _fault(waiting, before, load, what.max_removed) or _difference(waiting, load, again, settings)
     build.mark(waiting, new.name, Stage.LOADED if fault else Stage.VERIFIED)
     compared = None
@@ -180,8 +185,9 @@ def rollback(connection: Connection, alias: str) -> tuple[str, str]:
     return now, replaced
 
 
-def _check(judged: Judged | None, settings: Settings, what: SourceOptions) -> None:
+def _check(alias: str, judged: Judged | None, settings: Settings, what: SourceOptions) -> None:
     """What would otherwise be found out after the load."""
+    check_new_name(alias)  # of which those of the new indices are made
     if what.limit is not None or what.sync:
         raise SettingsError("a new index holds a whole source", where="reindex", remedy="Leave out limit and sync")
     if judged is None:
@@ -209,7 +215,7 @@ def _live_client(
 def _fault(connection: Connection, before: str | None, load: IngestReport, limit: Limit) -> str | None:
     """Why the new index is not whole, a sentence; None if it is, as far as counts tell."""
     if load.refused:
-        return f"{load.refused:,} documents were refused"
+        return f"{counted(load.refused, 'document was', 'documents were')} refused"
     if load.excess is not None:
         return load.excess
     try:
@@ -233,7 +239,15 @@ def _difference(
 
 
 def _measured(client: SearchClient, judged: Judged) -> Scores:
-    results = client.search_many([query for query in judged.queries if query.id in judged.qrels], DEPTH)
+    """What the judged queries achieve; answers that lack something would decide about another index than there is."""
+    asked = [query for query in judged.queries if query.id in judged.qrels]
+    results = client.search_many(asked, DEPTH, timeout=MEASURING)
+    if lacking := next((result for result in results if result.degraded), None):
+        raise IngestError(
+            f"query {lacking.query.id} was not answered in full: {lacking.warnings[0]}",
+            where=client.searcher.target.where,
+            remedy="The alias was not moved; try again when the cluster and the models answer",
+        )
     rankings = {str(result.query.id): [(hit.id, hit.score) for hit in result.hits] for result in results}
     return measure({id_: judged.qrels[id_] for id_ in rankings}, rankings, [NDCG])
 

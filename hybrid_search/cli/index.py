@@ -102,13 +102,21 @@ def index(
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
     settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     if dry_run:
-        for place, its_files in zip(source, files, strict=True):
-            print_plan(_plan(place, index, settings, its_files, what), as_json=as_json)
+        _print_plans(source, index, settings, files, what, as_json=as_json)
         return
     stop_cleanly()
     for report in _loads(source, index, settings, files, what, recreate=recreate, confirm=confirm):
         print_report(report, as_json=as_json)
         raise_if_incomplete(report)
+
+
+def _print_plans(
+    sources: list[str], index: str, settings: Settings, files: list[LoadFiles], what: SourceOptions, *, as_json: bool
+) -> None:
+    for source, own in zip(sources, files, strict=True):
+        plan = _plan(source, index, settings, own, what)
+        print_plan(plan, as_json=as_json)
+        raise_if_refused(plan, index, what, skips_bad=own.skip_bad is not None)
 
 
 def _check_sources(sources: list[str], what: SourceOptions, own: Mapping[str, object]) -> None:
@@ -146,8 +154,10 @@ def _numbered(path: Path | None, number: int) -> Path | None:
 def _plan(source: str, index: str, settings: Settings, files: LoadFiles, what: SourceOptions) -> Plan:
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.names import check_name
     from hybrid_search.ingest.source import plan_source
 
+    check_name(index)
     with connect(settings.engine) as connection:
         return plan_source(source, index, connection, load_encoder(settings), settings, files=files, what=what)
 
@@ -167,10 +177,12 @@ def _loads(
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.names import check_target
     from hybrid_search.ingest.source import index_source
     from hybrid_search.recreate import recreate as rebuilt
 
     with connect(settings.engine) as connection:
+        check_target(connection, index)
         encoder = load_encoder(settings)
         load = partial(rebuilt, confirm=confirm) if recreate else index_source
         for source, own in zip(sources, files, strict=True):
@@ -204,7 +216,7 @@ def replay(
 
 def raise_if_incomplete(report: IngestReport) -> None:
     """Exit status 1 and one line when documents were refused, or a sync would have removed too much."""
-    from hybrid_search.ingest.pipeline import withheld
+    from hybrid_search.ingest.pipeline import refused_of, withheld
 
     if report.withheld:
         raise withheld(report)
@@ -213,7 +225,7 @@ def raise_if_incomplete(report: IngestReport) -> None:
         raise IngestError(report.excess, where=report.source, remedy=remedy)
     if report.refused:
         raise IngestError(
-            f"{report.refused:,} of {report.documents:,} documents were refused",
+            refused_of(report),
             where=str(report.dead_letters),
             remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
         )
@@ -228,6 +240,13 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     for name in ("new", "changed", "unchanged", "foreign", "bad"):
         typer.echo(f"{getattr(plan, name):>12,} {name}")
     typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
+
+
+def raise_if_refused(plan: Plan, index: str, what: SourceOptions, *, skips_bad: bool) -> None:
+    """Exit status 1 and one line for a dry run whose load would not end with 0."""
+    limit = what.max_removed if what.sync else None
+    if reason := plan.refusal(takes_over=what.take_over, skips_bad=skips_bad, sync=limit):
+        raise IngestError(f"without --dry-run this would end with status 1: {reason}", where=index)
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:

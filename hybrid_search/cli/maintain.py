@@ -24,11 +24,13 @@ from hybrid_search.cli.options import (
     Url,
     settings_of,
 )
-from hybrid_search.errors import IngestError, RecordError, RequestRefusedError, SettingsError
+from hybrid_search.errors import IngestError, RecordError, RequestRefusedError, SettingsError, counted
 
 if TYPE_CHECKING:
-    from hybrid_search.ingest.maintain.remove import Missing
+    from hybrid_search.ingest.maintain.remove import Limit, Missing
     from hybrid_search.ingest.maintain.verify import VerifyReport
+
+SHOWN = 10
 
 cache = typer.Typer(no_args_is_help=True, help="Look at the kept vectors, or forget some.")
 
@@ -95,7 +97,8 @@ def _print_verified(report: VerifyReport, bad: list[str]) -> None:
         more = " ..." if group.count > len(group.first) else ""
         typer.echo(f"{group.count:,} {name}" + (f": {', '.join(group.first)}{more}" if group.count else ""))
     if bad:
-        typer.echo(f"{len(bad):,} bad records were left out, the first: {bad[0]}")
+        were = counted(len(bad), "bad record was", "bad records were")
+        typer.echo(f"{were} left out, the first: {bad[0]}")
     if report.unknown:
         typer.echo(f"{report.unknown:,} were loaded by release 0.1: whether their last passages are there is not known")
     if report.mended:
@@ -133,8 +136,8 @@ def delete(
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.layout import DOC_ID
-    from hybrid_search.engine.names import refuse_patterns
-    from hybrid_search.ingest.maintain.remove import Limit, delete_where, matching_documents
+    from hybrid_search.engine.patterns import refuse_patterns
+    from hybrid_search.ingest.maintain.remove import Limit, absent_ids, delete_where, matching_documents
     from hybrid_search.ingest.patience import patient
 
     if bool(ids) == (query is not None):
@@ -149,19 +152,39 @@ def delete(
         connection = patient(connected)
         name = indices.open_index(connection, index).name
         found = matching_documents(connection, name, matching)
+        absent = absent_ids(connection, name, ids or ())
         if dry_run:
             typer.echo(json.dumps(asdict(found)) if as_json else f"{found} would be deleted; nothing is changed now")
+            _raise_if_absent(absent, index)
             return
-        if query is not None and not limit.allows(found.count, found.of):
-            raise IngestError(
-                f"the query matches {found}, more than {limit}: none was deleted",
-                where=index,
-                remedy=f"If they are to go: --max-removed {found.count}",
-            )
+        if query is not None:
+            _check_allowed(found, limit, index)
         if query is not None and not yes:
             _confirm(found, confirm, index)
         removed = delete_where(connection, name, matching)
-    typer.echo(json.dumps({"passages": removed}) if as_json else f"{removed:,} passages deleted")
+    told = {"passages": removed, "missing": absent}
+    typer.echo(json.dumps(told) if as_json else f"{counted(removed, 'passage', 'passages')} deleted")
+    _raise_if_absent(absent, index)
+
+
+def _check_allowed(found: Missing, limit: Limit, index: str) -> None:
+    if not limit.allows(found.count, found.of):
+        raise IngestError(
+            f"the query matches {found}, more than {limit}: none was deleted",
+            where=index,
+            remedy=f"If they are to go: --max-removed {found.count}",
+        )
+
+
+def _raise_if_absent(ids: list[str], index: str) -> None:
+    """Exit status 1 where ids that were named are not there: a mistyped one looks like a document that is gone."""
+    if ids:
+        shown = ", ".join(ids[:SHOWN]) + (" ..." if len(ids) > SHOWN else "")
+        raise IngestError(
+            f"{counted(len(ids), 'id is', 'ids are')} not in the index: {shown}",
+            where=index,
+            remedy="Check the ids; the others that were named are dealt with",
+        )
 
 
 def _confirm(found: Missing, count: int | None, index: str) -> None:

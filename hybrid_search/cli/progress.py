@@ -22,7 +22,7 @@ class SpeedColumn(ProgressColumn):
 
 @contextmanager
 def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
-    """A bar that follows a load of ``total`` documents (None: unknown)."""
+    """A bar that follows a load of ``total`` documents (None: unknown); it is drawn when there is something to show."""
     columns = (
         literal("{task.description}"),
         BarColumn(),
@@ -31,10 +31,16 @@ def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
         TimeRemainingColumn(),
         literal("{task.fields[waiting]}", "yellow"),
     )
-    with progress_on_stderr(*columns) as bar:
-        task = bar.add_task(f"Loading {index}", total=total, waiting="")
+    bar = progress_on_stderr(*columns)
+    task = bar.add_task(f"Loading {index}", total=total, waiting="")
 
-        def follow(progress: IngestProgress) -> None:
-            bar.update(task, completed=progress.documents, waiting=progress.waiting or "")
+    def follow(progress: IngestProgress) -> None:
+        bar.start()
+        if progress.expected is not None:
+            bar.update(task, total=max(progress.expected, progress.documents))
+        bar.update(task, completed=progress.documents, waiting=progress.waiting or "")
 
+    try:
         yield follow
+    finally:
+        bar.stop()

@@ -130,8 +130,10 @@ def _reindexed(
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.names import check_new_name
     from hybrid_search.ingest.files import LoadFiles
 
+    check_new_name(alias)  # of which those of the new indices are made
     with connect(settings.engine) as connection, progress_bar(alias, expected_documents(Path(source))) as progress:
         return blue_green.reindex(
             source,

@@ -43,6 +43,7 @@ def search(
     weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
     rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
+    syntax: Annotated[str, typer.Option(help='text, or simple: "quoted", -word, field:value, begin*, like~.')] = "text",
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
     passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
@@ -69,6 +70,7 @@ def search(
             fusion=fusion,
             window=window,
             timeout=timeout,
+            syntax=syntax,
             collapse=not passages,
         )
         if query == [STDIN]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
-from hybrid_search.errors import MissingExtraError
+from hybrid_search.encode.threads import wait_passively
+from hybrid_search.errors import MissingExtraError, SettingsError
 from hybrid_search.settings import NO_MODEL, DenseSettings, Settings, SparseSettings
 
 __all__ = ["EncodedTexts", "Reranker", "TextEncoder", "Tokenizer", "load_encoder", "load_reranker"]
@@ -39,6 +40,7 @@ def load_encoder(settings: Settings) -> TextEncoder:
         MissingExtraError: a model needs the extra [models].
     """
     with _extra_of_models():
+        _check_pruning(settings.sparse)
         if settings.sparse.model in SHARED_PASS:
             encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
             return encoder
@@ -73,7 +75,8 @@ def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Rer
 
 @contextmanager
 def _extra_of_models() -> Iterator[None]:
-    """A library that is missing in here is the extra that is missing."""
+    """A library that is missing in here is the extra that is missing; torch is imported in here, if at all."""
+    wait_passively()
     try:
         yield
     except ModuleNotFoundError as error:
@@ -89,6 +92,23 @@ def _load_dense(settings: DenseSettings) -> Any:
     if settings.model == NO_MODEL:
         return None
     return Precomputed(settings.dimension) if settings.model == PRECOMPUTED else load_dense(settings)
+
+
+def _check_pruning(settings: SparseSettings) -> None:
+    """Refuse what would have no effect."""
+    from hybrid_search.encode.idf import is_table
+
+    is_lexical = settings.model == "idf" or is_table(Path(settings.model))
+    own_terms = is_lexical or settings.model in SHARED_PASS
+    ignoring = {"min_share": own_terms, "max_query_terms": own_terms or settings.inference_free_queries}
+    for name, ignored in ignoring.items():
+        if ignored and getattr(settings, name) is not None:
+            raise SettingsError(
+                f"prunes what a SPLADE model gives, and has no effect on {settings.model!r}"
+                + (" with inference-free queries" if not own_terms else ""),
+                where=f"sparse.{name}",
+                remedy="Leave it out, or give sparse.model a SPLADE model",
+            )
 
 
 def _load_sparse(settings: SparseSettings) -> Any:

@@ -20,6 +20,8 @@ from hybrid_search.encode.folder import (
 )
 from hybrid_search.encode.loading import NOT_FINITE, find_trusted, load_error
 from hybrid_search.encode.plain_bert import is_plain_bert
+from hybrid_search.encode.protocols import QueryLimit
+from hybrid_search.encode.threads import use_allowed_threads
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
 from hybrid_search.records import TRUNCATED_FROM, Fingerprint
@@ -68,6 +70,7 @@ class DenseEncoder:
         self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name, rows=backbone.rows)
         self._budget = batch_size * (CPU_TOKENS if backbone.device.type == "cpu" else GPU_TOKENS)
         self.max_tokens = self._cut.room(prompts.document)
+        self.query_limit = QueryLimit(self._cut.room(prompts.query), self.tokenizer)
         if self.max_tokens < 1:
             raise ModelError("the document prompt fills the model's input", where=name, remedy="Shorten the prompt")
         self.dimension = backbone.dimension if dimension is None else dimension
@@ -180,6 +183,7 @@ def _load_backbone(folder: Path, settings: DenseSettings) -> Backbone:
         from hybrid_search.encode.devices import find_device
     except ImportError as error:
         raise MissingExtraError("A dense model", "models") from error
+    use_allowed_threads()
     if is_plain_bert(folder):
         device = find_device(settings.device, "dense.device")
         try:

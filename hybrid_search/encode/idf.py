@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.folder import DIGEST_LENGTH, is_model, vocabulary_digest
+from hybrid_search.encode.protocols import QueryLimit
 from hybrid_search.encode.sources import find_model
 from hybrid_search.encode.tokens import TokenSpans, load_tokenizer
 from hybrid_search.errors import ModelError
@@ -74,6 +75,7 @@ class IdfEncoder:
         self._max_terms = max_terms
         self.tokenizer = TokenSpans(tokenizer)
         self.max_tokens = NO_LIMIT
+        self.query_limit = QueryLimit(NO_LIMIT, self.tokenizer)
         self.fingerprint = Fingerprint(
             kind="idf",
             name=name,

@@ -80,6 +80,7 @@ def load_late(settings: Settings, encoder: TextEncoder | None) -> LateReranker:
 
     Raises:
         SettingsError: the encoder has no bi-encoder.
+        ModelError: the bi-encoder has no token states (static embeddings).
         MissingExtraError: torch is not installed.
     """
     bi_encoder = getattr(encoder, "bi_encoder", None)
@@ -93,4 +94,6 @@ def load_late(settings: Settings, encoder: TextEncoder | None) -> LateReranker:
         import torch  # noqa: F401 - asked for now, so that the first search does not fail
     except ImportError as error:
         raise MissingExtraError("Late interaction", "models") from error
-    return LateReranker(bi_encoder)
+    reranker = LateReranker(bi_encoder)
+    reranker.score("a", ["a"])  # a model without token states is refused now, and not at each search
+    return reranker

@@ -15,6 +15,7 @@ from hybrid_search.encode.folder import check_code, module_types
 from hybrid_search.encode.kinds import Role, require_kind
 from hybrid_search.encode.reports import Report, check_layers, check_weights_used, recorded
 from hybrid_search.encode.sources import find_model
+from hybrid_search.encode.threads import use_allowed_threads, wait_passively
 from hybrid_search.encode.vocabulary import check_tokenizer_files, check_vocabulary
 from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
 
@@ -50,6 +51,7 @@ def find_trusted(settings: ModelSettings, role: Role) -> Path:
         ModelError: not found, it needs trust that the settings do not give, it is no model for this section, or it has
             no tokenizer.
     """
+    wait_passively()
     trust = settings.trust_remote_code
     folder = find_model(settings.model, allow_pickle=settings.allow_pickle, trust_remote_code=trust)
     check_code(folder, trust_remote_code=trust)
@@ -78,6 +80,7 @@ def load_model(kind: str, folder: Path, settings: ModelSettings, role: Role) -> 
         except (ImportError, AttributeError) as error:
             raise MissingExtraError(f"The model {settings.model!r}", "models") from error
         device = find_device(settings.device, f"{role}.device")
+        use_allowed_threads()
         # float32 everywhere: an index built on a GPU is asked by queries encoded on a CPU.
         options = {"dtype": "float32"} | ({} if settings.allow_pickle else {"use_safetensors": True})
         try:

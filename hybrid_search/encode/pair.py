@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybrid_search.encode.dense import DenseEncoder
 from hybrid_search.encode.folder import UNLIMITED
-from hybrid_search.encode.protocols import EncodedTexts, Tokenizer
+from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Tokenizer
 from hybrid_search.encode.tokens import WordSpans
 from hybrid_search.errors import SettingsError
 from hybrid_search.records import Fingerprint, SparseVector
@@ -22,6 +22,7 @@ class DenseHalf(Protocol):
     fingerprint: Fingerprint
     tokenizer: Tokenizer
     max_tokens: int
+    query_limit: QueryLimit | None
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32] | None: ...
 
@@ -34,6 +35,7 @@ class SparseHalf(Protocol):
     fingerprint: Fingerprint
     tokenizer: Tokenizer
     max_tokens: int
+    query_limit: QueryLimit | None
 
     def encode_documents(self, texts: Sequence[str]) -> Sequence[SparseVector] | None: ...
 
@@ -51,6 +53,7 @@ class Precomputed:
         self.fingerprint = Fingerprint(kind="precomputed", name="precomputed", weights="", dimension=dimension)
         self.tokenizer = WordSpans()
         self.max_tokens = UNLIMITED
+        self.query_limit = None
 
     def encode_documents(self, texts: Sequence[str]) -> None:
         """Nothing: the document's own vector is taken."""
@@ -97,6 +100,12 @@ class PairEncoder:
     def max_tokens(self) -> int:
         """The longest passage in tokens, special tokens and document prompt already subtracted."""
         return self._tightest.max_tokens
+
+    def query_limits(self) -> dict[str, QueryLimit]:
+        """How much of a query each leg reads; none where queries bring their vectors."""
+        halves = {"dense": self._dense, "sparse": self._sparse}
+        limits = {leg: None if half is None else half.query_limit for leg, half in halves.items()}
+        return {leg: limit for leg, limit in limits.items() if limit is not None}
 
     @property
     def bi_encoder(self) -> DenseEncoder | None:

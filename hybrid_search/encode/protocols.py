@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,19 @@ class Tokenizer(Protocol):
         ...
 
 
+class QueryLimit(NamedTuple):
+    """How much of a query a model reads: ``max_tokens``, special tokens and prompt subtracted, of its ``tokenizer``."""
+
+    max_tokens: int
+    tokenizer: Tokenizer
+
+
 class TextEncoder(Protocol):
-    """Turns texts into the vectors of the dense and the sparse leg, in one forward pass where the model can."""
+    """Turns texts into the vectors of the dense and the sparse leg, in one forward pass where the model can.
+
+    An encoder whose legs read unlike lengths may also have a method ``query_limits`` that gives a :class:`QueryLimit`
+    for ``"dense"`` and for ``"sparse"``, where there is one; without it, queries are measured as passages are.
+    """
 
     @property
     def dense(self) -> Fingerprint | None:

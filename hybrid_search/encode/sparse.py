@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hybrid_search.encode.batching import batches
 from hybrid_search.encode.folder import (
@@ -17,6 +21,7 @@ from hybrid_search.encode.folder import (
 )
 from hybrid_search.encode.idf import IdfEncoder, load_idf
 from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.protocols import QueryLimit
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.errors import ModelError
@@ -26,8 +31,37 @@ from hybrid_search.settings import SparseSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
-# A forward pass holds a logit per token and vocabulary entry: 122 kB per token for BERT's 30,522.
 TOKENS_PER_TEXT = 64
+
+PROBES = ["a", "a probe of the head, longer than the other one"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Which entries of a vector are kept; None keeps all.
+
+    The ``max_terms`` heaviest, and of them those that weigh at least ``min_share`` of the heaviest (``max_ratio`` of
+    OpenSearch's ``prune_type``).
+    """
+
+    max_terms: int | None = None
+    min_share: float | None = None
+
+    def keep(
+        self, ids: NDArray[np.int64], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The entries that are left, in the order of their ids; ties at the limit go to the smaller id."""
+        kept = np.arange(len(ids))
+        if self.max_terms is not None and len(ids) > self.max_terms:
+            kept = np.sort(np.argsort(-weights, kind="stable")[: self.max_terms])
+        if self.min_share is not None and len(ids):
+            kept = kept[weights[kept] >= self.min_share * weights.max()]
+        return ids[kept], weights[kept]
+
+    def named(self) -> dict[str, float | None]:
+        """For the fingerprint; without ``min_share`` where it is not used, as it always was."""
+        share = {} if self.min_share is None else {"min_share": self.min_share}
+        return {"max_terms": self.max_terms, **share}
 
 
 class SparseEncoder:
@@ -43,17 +77,24 @@ class SparseEncoder:
     """
 
     def __init__(self, folder: Path, settings: SparseSettings) -> None:
+        from hybrid_search.encode.splade_head import replace_heads
+
         self._model = load_model("SparseEncoder", folder, settings, "sparse")
         self._turn = threading.Lock()
-        self._max_terms = settings.max_terms
+        own = self._model.max_active_dims  # of the model's configuration; the library would prune before we do
+        self._model.max_active_dims = None
+        self._pruning = Pruning(own if settings.max_terms is None else settings.max_terms, settings.min_share)
+        self._query_pruning = Pruning(own if settings.max_query_terms is None else settings.max_query_terms)
+        replace_heads(self._model, PROBES)
         self._budget = settings.batch_size * TOKENS_PER_TEXT
         self._prompts = read_prompts(folder, query=None, document=None)
-        own = self._model.max_seq_length
-        read = int(own) if own and own < 1e9 else UNLIMITED
+        longest = self._model.max_seq_length
+        read = int(longest) if longest and longest < 1e9 else UNLIMITED
         backend = fast_tokenizer(self._model, folder)
         self._cut = Cutter(backend, read, settings.model, rows=rows_of(self._model))
         self.tokenizer = TokenSpans(backend)
         self.max_tokens = self._cut.room(self._prompts.document)
+        self.query_limit = QueryLimit(self._cut.room(self._prompts.query), self.tokenizer)
         self.fingerprint = Fingerprint(
             kind="sparse",
             name=settings.model,
@@ -62,15 +103,15 @@ class SparseEncoder:
             vocabulary=vocabulary_digest(folder),
             query_prompt=self._prompts.query,
             document_prompt=self._prompts.document,
-            extra={"configuration": configuration_digest(folder), "max_terms": settings.max_terms},
+            extra={"configuration": configuration_digest(folder), **self._pruning.named()},
         )
 
     def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
-        """Vectors of passages, in order, pruned to the ``max_terms`` heaviest."""
+        """Vectors of passages, in order, pruned to the ``max_terms`` heaviest and by ``min_share``."""
         return self._encode(texts, query=False)
 
     def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
-        """Vectors of queries, in order, unpruned."""
+        """Vectors of queries, in order, pruned to the ``max_query_terms`` heaviest."""
         return self._encode(texts, query=True)
 
     def _encode(self, texts: Sequence[str], *, query: bool) -> list[SparseVector]:
@@ -79,12 +120,13 @@ class SparseEncoder:
         vectors: list[SparseVector] = [{}] * len(texts)
         for rows in batches(lengths, budget=self._budget):
             weights = self._forward([texts[row] for row in rows], prompt, query=query)
-            for row, vector in zip(rows, weights, strict=True):
-                vectors[row] = positive_entries(vector, None if query else self._max_terms)
+            pruned = sparse_rows(weights, self._query_pruning if query else self._pruning)
+            for row, vector in zip(rows, pruned, strict=True):
+                vectors[row] = vector
         return vectors
 
     def _forward(self, texts: list[str], prompt: str, *, query: bool) -> Tensor:
-        """Weights of shape (texts, vocabulary), on the CPU."""
+        """Weights of shape (texts, vocabulary), on the model's device."""
         encode = self._model.encode_query if query else self._model.encode_document
         with self._turn:
             weights: Tensor = encode(
@@ -93,7 +135,7 @@ class SparseEncoder:
                 batch_size=len(texts),
                 show_progress_bar=False,
                 convert_to_sparse_tensor=False,
-                save_to_cpu=True,
+                save_to_cpu=False,
             )
         if not weights.isfinite().all():
             raise ModelError("it gave weights that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
@@ -118,6 +160,7 @@ class InferenceFreeQueries:
         self._queries = queries
         self.tokenizer = documents.tokenizer
         self.max_tokens = documents.max_tokens
+        self.query_limit = queries.query_limit
         # The documents' vectors are the same, so that an index serves either form of query.
         self.fingerprint = documents.fingerprint
 
@@ -142,10 +185,26 @@ def load_sparse(settings: SparseSettings) -> SparseEncoder | InferenceFreeQuerie
 
 
 def positive_entries(weights: Tensor, max_terms: int | None) -> SparseVector:
-    """The positive entries, or the heaviest of them; ties go to the smaller id."""
-    ids = weights.gt(0).nonzero()[:, 0]
-    kept = weights[ids]
-    if max_terms is not None and len(ids) > max_terms:
-        heaviest = kept.argsort(descending=True, stable=True)[:max_terms].sort().values
-        ids, kept = ids[heaviest], kept[heaviest]
-    return dict(zip(map(str, ids.tolist()), kept.tolist(), strict=True))
+    """The positive entries of one vector, or the heaviest of them; ties go to the smaller id."""
+    return sparse_rows(weights[None], Pruning(max_terms))[0]
+
+
+def sparse_rows(weights: Tensor, pruning: Pruning) -> list[SparseVector]:
+    """The positive entries of each row (texts, vocabulary), pruned; only they leave the device."""
+    if not len(weights):
+        return []
+    rows, ids = weights.gt(0).nonzero(as_tuple=True)
+    values = weights[rows, ids].float().cpu().numpy()
+    ends = np.cumsum(np.bincount(rows.cpu().numpy(), minlength=len(weights)))[:-1]
+    pairs = zip(np.split(ids.cpu().numpy(), ends), np.split(values, ends), strict=True)
+    return [_vector(*pruning.keep(numbers, row)) for numbers, row in pairs]
+
+
+def _vector(ids: NDArray[np.int64], weights: NDArray[np.float32]) -> SparseVector:
+    return dict(zip(map(str, ids.tolist()), weights.tolist(), strict=True))
+
+
+def sparsity(vectors: Sequence[SparseVector], vocabulary: int) -> dict[str, float]:
+    """Mean entries of vectors, and the share of the vocabulary that is zero: ``SparseEncoder.sparsity`` of mappings."""
+    active = float(np.mean([len(vector) for vector in vectors])) if vectors else 0.0
+    return {"active_dims": active, "sparsity_ratio": 1.0 - active / vocabulary}

@@ -21,8 +21,9 @@ from hybrid_search.encode import PRECOMPUTED
 from hybrid_search.encode.backbone import Output
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
+from hybrid_search.encode.devices import find_device
 from hybrid_search.encode.folder import DIGEST_LENGTH, vocabulary_digest, weights_digest
-from hybrid_search.encode.protocols import EncodedTexts, Tokenizer
+from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Tokenizer
 from hybrid_search.encode.starter_head import StarterHead, load_head
 from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.records import Fingerprint, SparseVector
@@ -104,6 +105,10 @@ class StarterEncoder:
         """The longest passage in tokens, special tokens already subtracted."""
         return self.bi_encoder.max_tokens
 
+    def query_limits(self) -> dict[str, QueryLimit]:
+        """One pass, one limit; a sparse vector of idf weights is made of the same tokens."""
+        return dict.fromkeys(("dense", "sparse") if self.dense else ("sparse",), self.bi_encoder.query_limit)
+
     def encode_documents(self, texts: Sequence[str]) -> EncodedTexts:
         """Vectors of passages, in order."""
         return self._encode(texts, query=False)
@@ -158,6 +163,8 @@ def load_starter(settings: Settings) -> StarterEncoder:
     dense_leg = settings.dense.model != NO_MODEL
     if settings.dense.model == PRECOMPUTED:
         raise _refusal("needs the forward pass of all-MiniLM-L6-v2, and dense vectors are precomputed")
+    if not dense_leg:
+        find_device(settings.sparse.device, "sparse.device")
     bi_encoder = load_dense(settings.dense if dense_leg else DenseSettings(device=settings.sparse.device))
     file = read_head()
     backbone = _trained_on(bi_encoder, file)

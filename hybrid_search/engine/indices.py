@@ -26,7 +26,7 @@ from hybrid_search.engine.layout import (
     escape,
     filter_root,
 )
-from hybrid_search.engine.names import refuse_patterns
+from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
 from hybrid_search.errors import IndexMismatchError
@@ -86,7 +86,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
 
     Raises:
         UnsupportedError: this version lacks the schema's ``dense_index`` or ``sparse_index``.
-        RequestRefusedError: the name is taken or not allowed.
+        RequestRefusedError: the name is taken or not allowed; :mod:`hybrid_search.engine.names` tells beforehand.
     """
     refuse_patterns(name)
     if schema.replicas is None and is_local(connection):

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_search.errors import counted
 from hybrid_search.ingest.state.bad_records import BAD_RECORDS, BadRecords
 from hybrid_search.ingest.state.cache import VectorCache, default_path
 from hybrid_search.ingest.state.cache_file import check_is_cache
-from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.journal import JOURNAL, Journal
+from hybrid_search.ingest.state.journal import JOURNAL, Journal, Part
 from hybrid_search.ingest.state.letters import LETTERS, DeadLetters
 from hybrid_search.ingest.state.lines import check_is_ours
+
+CHANGES = {
+    "index": "the index",
+    "limit": "--limit",
+    "models": "the models",
+    "name": "the source's name",
+    "removals": "the index, from which documents were removed",
+    "settings": "the settings of documents or chunking",
+    "source": "the source's place",
+}
+"""What is said of the values that make a load the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +65,6 @@ class OpenFiles:
     bad: BadRecords | None
 
     @property
-    def done(self) -> Intervals:
-        """The documents that are settled already."""
-        return Intervals() if self.journal is None else self.journal.done
-
-    @property
     def skipped(self) -> int:
         """Bad records so far."""
         return 0 if self.bad is None else len(self.bad)
@@ -69,20 +75,27 @@ class OpenFiles:
 
 
 @contextmanager
-def open_files(files: LoadFiles, default: Path, identity: Mapping[str, Any] | None) -> Iterator[OpenFiles]:
-    """The files of a load, closed afterwards; no journal without an ``identity``."""
+def open_files(
+    files: LoadFiles, default: Path, identity: Mapping[str, Any] | None, parts: Sequence[Part] = ()
+) -> Iterator[OpenFiles]:
+    """The files of a load of a source of these parts, closed afterwards; no journal without an ``identity``."""
     with ExitStack() as stack:
         journal = bad = cache = None
         if identity is not None:
-            journal = stack.enter_context(closing(Journal(files.journal or default, identity)))
+            journal = stack.enter_context(closing(Journal(files.journal or default, identity, parts)))
         path = files.dead_letters or default.with_suffix(".dead-letters.jsonl")
         letters = stack.enter_context(closing(DeadLetters(path)))
         if files.cache is not None:
             cache = stack.enter_context(VectorCache(files.cache))
         if files.skip_bad is not None:
-            resumes = journal is not None and journal.resumes
+            resumes = journal is not None and journal.resumes and not journal.restarted
             bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
         yield OpenFiles(journal, letters, cache, bad)
+
+
+def _continued(documents: int) -> str:
+    settled = counted(documents, "document is", "documents are")
+    return f"continues an unfinished load: {settled} settled already"
 
 
 def _beginning(journal: Journal | None) -> list[str]:
@@ -91,7 +104,11 @@ def _beginning(journal: Journal | None) -> list[str]:
             "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
         ]
     if journal.changes:
-        return [f"changed since an unfinished load, which starts over: {', '.join(journal.changes)}"]
+        changes = ", ".join(CHANGES.get(change, change) for change in journal.changes)
+        return [f"changed since an unfinished load, which starts over: {changes}"]
+    notes = []
     if journal.resumes:
-        return [f"continues an unfinished load: {len(journal.done):,} documents are settled already"]
-    return []
+        notes.append(_continued(journal.settled_documents))
+    if journal.restarted:
+        notes.append("parts of the source have changed since an unfinished load, and are loaded anew")
+    return notes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from hybrid_search.errors import EmptyTextError, RecordError, SourceError
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.read.raw import OnBad
 from hybrid_search.records import Document
 
 SAMPLED = 1000
@@ -62,11 +63,11 @@ class LeftOut:
     def counted(self, report: IngestReport, skipped: int, most: Limit) -> IngestReport:
         """The report with what was left out, and a sentence where that is more than may be."""
         skipped += self._empty
-        whole = report.documents + report.resumed + self._empty
+        whole = report.documents + report.resumed + skipped
         excess = None
         if not most.allows(skipped, whole):
             excess = f"{skipped:,} of {whole:,} records were left out, more than {most}"
-        return replace(report, skipped=skipped, documents=report.documents + self._empty, excess=excess)
+        return replace(report, skipped=skipped, excess=excess)
 
 
 class Look:
@@ -84,15 +85,15 @@ class Look:
         if len(self._empty) + len(self._bad) >= SAMPLED:
             raise error
 
-    def through(self, documents: Iterator[Document], limit: int | None) -> None:
-        """Read some documents.
+    def through(self, documents: Callable[[OnBad], Iterator[Document]], limit: int | None) -> None:
+        """Read some of the documents that a function gives, which tells of the bad ones.
 
         Raises:
             RecordError: a record among them is bad, unless such are skipped; or too many have no text.
         """
         read, ends = 0, time.monotonic() + SECONDS
         try:
-            for _ in documents:
+            for _ in documents(self.report):
                 read += 1
                 if read >= min(limit or SAMPLED, SAMPLED) or time.monotonic() > ends:
                     break

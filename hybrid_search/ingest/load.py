@@ -18,6 +18,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
 from hybrid_search.ingest.patience import RetryPolicy, patient
+from hybrid_search.ingest.reading import Numbered, Reading
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages import body_size
 from hybrid_search.ingest.stages.bodies import Demand, bodies
@@ -26,23 +27,21 @@ from hybrid_search.ingest.stages.chunking import Chunking, portions
 from hybrid_search.ingest.stages.compare import Comparison, grouped
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.stages.overlap import Overlap, side_by_side
-from hybrid_search.ingest.stages.prepare import Checking, numbered
+from hybrid_search.ingest.stages.prepare import Checking
 from hybrid_search.ingest.stages.read_back import VectorReadBack
 from hybrid_search.ingest.stages.send import Sender
 from hybrid_search.ingest.stages.write import Writing
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
-from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.lease import Lease
 from hybrid_search.ingest.state.ledger import Ledger
 from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch, Body, NumberedDocument
-from hybrid_search.records import Document
+from hybrid_search.read.splits import SPLIT_BYTES
 from hybrid_search.settings import ChunkingSettings
 
 T = TypeVar("T")
 Checked = Batch[NumberedDocument]
-Numbered = Batch[tuple[int, Document]]
 R = TypeVar("R")
 
 SENDERS = 2
@@ -62,6 +61,8 @@ class LoadOptions:
         most_body_bytes: the size that no body passes.
         timeout: seconds after which a body that is not answered is sent again.
         retry: waits and patience.
+        readers: splits of a source that are read at once; with one, documents come in the order of the source.
+        split_bytes: about the bytes of a split.
     """
 
     senders: int = SENDERS
@@ -69,6 +70,8 @@ class LoadOptions:
     most_body_bytes: int = body_size.CEILING
     timeout: float = BULK_TIMEOUT
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    readers: int = 1
+    split_bytes: int = SPLIT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +107,30 @@ class Load:
     options: LoadOptions
     documents: int = 0
     _resumed: int = 0
-    _start: int = 0
+    _again: int = 0
     _encoded: int = 0
     _wall: float = 0.0
     _withheld: str | None = None
+    _chunk: Chunking | None = None
     _busy: dict[str, float] = field(default_factory=dict)
     _found: list[str] = field(default_factory=list)
 
-    def run(self, documents: Iterable[Document], done: Intervals, lease: Lease, *, start: int = 0) -> None:
-        """Settle every document that is not ``done``; then remove those that the source does not have, if asked.
+    def run(self, reading: Reading, lease: Lease, *, resumed: int = 0, all_read: bool = False) -> None:
+        """Settle every document that is not; then remove those that the source does not have, if asked.
 
-        ``start`` is the number of the first document, where all before it are done and not read again.
+        Args:
+            reading: the source.
+            lease: the hold on the index.
+            resumed: how many of its documents are settled.
+            all_read: whether those are read again, so that an id that comes twice is seen without asking the index.
         """
         began = time.perf_counter()
-        self._resumed, self._start, self.documents = len(done), start, start
-        self.ledger.load = lease.load
+        self._resumed, self.ledger.load, self.ledger.expected = resumed, lease.load, reading.expected
         connection = patient(self.connection, self.options.retry, self.ledger.waiting)
         with SourceIds() as seen:
-            numbers = numbered(self._counted(documents), done, seen.add, start)
-            self._pass_through_stages(numbers, lease, seen)
+            continued = frozenset[int]() if all_read else self.ledger.resumed
+            self._pass_through_stages(reading.batches(seen.add), lease, seen, continued)
+            self.documents, self._again = reading.documents, reading.again
             indices.refresh(connection, self.index.name)
             if self.source.sync is not None:
                 self._remove_missing(connection, self.source.sync, seen)
@@ -141,18 +149,20 @@ class Load:
             withheld=self._withheld,
             source=self.source.name,
             load=lease.load,
-            **{**totals, "documents": totals["documents"] - (self._resumed - self._start)},
+            **{**totals, "documents": totals["documents"] - self._again},
         )
 
     def _notes(self, lease: Lease) -> Iterator[str]:
         if lease.mended:
             yield RESTORED
+        if self._chunk is not None and (cut := self._chunk.note()):
+            yield cut
         if self.index.added:
             named = ", ".join(self.index.added)
             yield f"can be filtered on from now on: {named}; what this load did not bring must be loaded again for it"
 
     def _pass_through_stages(
-        self, numbers: Iterator[Batch[tuple[int, Document]]], lease: Lease, seen: SourceIds
+        self, numbers: Iterator[Numbered], lease: Lease, seen: SourceIds, continued: frozenset[int]
     ) -> None:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
@@ -161,7 +171,7 @@ class Load:
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             read_back = VectorReadBack(connection, self.index.name)
             check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
-            chunk = Chunking(self.encoder, self.chunking)
+            chunk = self._chunk = Chunking(self.encoder, self.chunking)
             write = self._writing(lease, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
 
@@ -174,16 +184,18 @@ class Load:
                 read_back.check()
 
             read = overlap.ahead("read", through(numbers, check))
-            compared = overlap.ahead("compare", self._compared(connection, read))
+            compared = overlap.ahead("compare", self._compared(connection, read, continued))
             cut = (portion for batch in through(compared, chunk) for portion in portions(batch))
             encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
-            ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand, start=self._start))
+            ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
         self._found = check.notes()
         self._busy = {**overlap.busy, "send": sender.in_flight}
         self._encoded = encoding.encoded
 
-    def _compared(self, connection: Connection, batches: Iterator[Checked]) -> Iterator[Checked]:
+    def _compared(
+        self, connection: Connection, batches: Iterator[Checked], continued: frozenset[int]
+    ) -> Iterator[Checked]:
         """Left as they are where the index was empty: there is nothing to compare with."""
         indices.refresh(connection, self.index.name)
         if indices.count(connection, self.index.name) == 0:
@@ -197,7 +209,7 @@ class Load:
             self.source.name,
             take_over=self.source.takes_over,
             where=self.index.where,
-            resumed=self.ledger.resumed,
+            resumed=continued,
             keeps_bad=self.ledger.keeps_bad,
         )
         groups = side_by_side(grouped(batches), compare.together, COMPARING)
@@ -224,11 +236,6 @@ class Load:
             timeout=self.options.timeout,
             stopped=overlap.stopped,
         )
-
-    def _counted(self, documents: Iterable[Document]) -> Iterator[Document]:
-        for document in documents:
-            self.documents += 1
-            yield document
 
     def _remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:
         """Remove what the source does not have, unless that is more than was allowed."""

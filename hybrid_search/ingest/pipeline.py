@@ -10,13 +10,14 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, count, refresh
 from hybrid_search.engine.layout import LOAD, SOURCE
-from hybrid_search.errors import IngestError
+from hybrid_search.engine.names import check_target
+from hybrid_search.errors import IngestError, counted
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.patience import patient
+from hybrid_search.ingest.reading import Stream
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.cache import VectorCache
-from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.lease import Lease, leased
 from hybrid_search.ingest.state.ledger import Ledger, OnBad, OnProgress
@@ -72,6 +73,7 @@ def index_documents(
             somebody else is loading the source; a file cannot be written.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
+    check_target(patient(connection, (options or LoadOptions()).retry), index)
     looked_at = _looked_at(documents)
     opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
     what = Source(source, take_over, (max_removed or Limit()) if sync else None)
@@ -98,7 +100,8 @@ def _run(load: Load, documents: Iterable[Document], journal: Journal | None) -> 
     exclusive = load.source.sync is not None or journal is not None
     with running(load, exclusive=exclusive) as lease:
         distrust(journal, load)
-        load.run(documents, Intervals() if journal is None else journal.done, lease)
+        done = None if journal is None else journal.progress[0].done
+        load.run(Stream(documents, done), lease, resumed=0 if done is None else len(done))
     if journal is not None:
         journal.finish()
     return load.report(lease)
@@ -132,10 +135,19 @@ def withheld(report: IngestReport) -> IngestError:
     )
 
 
+def refused_of(report: IngestReport) -> str:
+    """``1 of 10 documents was refused``."""
+    return f"{report.refused:,} of {counted(report.documents, 'document', 'documents')} {_were(report.refused)} refused"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
 def _refused(report: IngestReport, opened: OpenedIndex) -> IngestError:
     first = report.refusals[0]
     return IngestError(
-        f"{report.refused} of {report.documents} documents were refused, the first: {first.item}: {first.reason}",
+        f"{refused_of(report)}, the first: {first.item}: {first.reason}",
         where=opened.where,
         remedy="Give a dead-letter file to keep them",
     )

@@ -14,13 +14,15 @@ from hybrid_search.ingest.work import Refusal
 class IngestProgress:
     """How far a load has come. ``documents`` counts every document that is settled, whatever became of it.
 
-    ``waiting`` says why nothing moves at the moment (the engine is overloaded, unreachable, read-only).
+    ``waiting`` says why nothing moves at the moment (the engine is overloaded, unreachable, read-only). ``expected`` is
+    about how many documents it will be in the end, by the bytes that were read so far; None where that is not known.
     """
 
     documents: int
     passages: int
     refused: int
     waiting: str | None = None
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

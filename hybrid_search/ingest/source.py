@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,7 @@ from hybrid_search.engine.indices import (
     read_settings,
     replica_warning,
 )
+from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.left_out import LeftOut, Look
@@ -29,6 +31,7 @@ from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import distrust, running
+from hybrid_search.ingest.reading import Reading, Splits, Stream
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.chunking import Chunking
 from hybrid_search.ingest.stages.encode import Encoding
@@ -36,6 +39,7 @@ from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.folder import state_folder
 from hybrid_search.ingest.state.identity import journal_name, load_identity
+from hybrid_search.ingest.state.journal import Journal, Part
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.target import opened_or_created
@@ -45,9 +49,19 @@ from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.places import is_pattern
 from hybrid_search.read.raw import OnBad as OnBadRecord
 from hybrid_search.read.repeated import Repetitions
+from hybrid_search.read.splits import (
+    Split,
+    as_one,
+    can_be_split,
+    fingerprint,
+    plan_splits,
+    read_split,
+    times_of,
+)
 from hybrid_search.read.streams import printable
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
+from hybrid_search.settings.documents import REFUSE
 
 STDIN = "-"
 
@@ -91,7 +105,7 @@ class SourceOptions:
                 where="--sync",
                 remedy="Leave out --limit",
             )
-        if self.sync and self.expected is None and str(source) == STDIN:
+        if self.sync and self.expected is None and _is_pipe(source):
             raise SettingsError(
                 "the end of a pipe does not tell whether its producer came to an end",
                 where="--sync",
@@ -103,19 +117,23 @@ class SourceOptions:
             raise SettingsError("is empty", where="--source", remedy="Give the source a name")
 
 
+def _is_pipe(source: str | Path) -> bool:
+    """Standard input, or a named pipe."""
+    return str(source) == STDIN or (Path(source).exists() and not can_be_split(source))
+
+
 def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
     if is_pattern(source) or str(source).startswith(HUB):
         return printable(str(source))
-    path = Path(source).absolute()
-    return printable((path if path.name != ".." else path.resolve()).name)
+    return printable((Path(source).absolute() if Path(source).name != ".." else Path(source).resolve()).name)
 
 
 def place_of(source: str | Path) -> str:
     """Where a source is read from; a link to today's file is the same place every day."""
-    return printable(str(Path(source).absolute()) if can_be_continued(source) else str(source))
+    return printable(str(Path(source).absolute()) if can_be_split(source) else str(source))
 
 
 def index_source(
@@ -141,6 +159,7 @@ def index_source(
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
     retry = (options or LoadOptions()).retry
+    check_target(patient(connection, retry), index)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = opened_or_created(connection, index, encoder, settings, retry)
         _check_place(source, what, patient(connection, retry), opened)
@@ -163,6 +182,7 @@ def plan_source(
     """
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
+    check_target(connection, index)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = open_index(connection, index) if exists(connection, index) else None
         if opened is not None:
@@ -194,7 +214,8 @@ class Opened:
         self._report = self._left_out.refuse if files.skip_bad is None else self._on_bad
         self._repetitions = Repetitions()
         files.check()
-        self._look_through()
+        if can_be_split(source):
+            Look(skips=files.skip_bad is not None, most=what.max_bad).through(self._documents, what.limit)
         self._found = self._documents(self._report)
         self._rest = islice(self._found, what.limit)
         self._first = list(islice(self._rest, LOOKED_AT))
@@ -222,7 +243,10 @@ class Opened:
         """Load it into an index that is there."""
         source, waiting = self._source, patient(connection, (options or LoadOptions()).retry)
         default = state_folder() / journal_name(Path(source), connection.where, opened.name)
-        with open_files(self._files, default, self._identity(waiting, opened)) as files:
+        splits = self._splits((options or LoadOptions()).split_bytes)
+        parts = [Part(split.key, times_of(split), partial(fingerprint, split)) for split in splits or ()]
+        identity = None if splits is None else self._identity(waiting, opened)
+        with open_files(self._files, default, identity, parts) as files:
             self._keep_bad(files.bad)
             load = self._load(opened, connection, files, progress, options)
             with running(load, exclusive=True) as lease:
@@ -230,7 +254,9 @@ class Opened:
                 files.letters.belong_to(LetterOrigin(self._name, lease.load, opened.name, uuid, connection.where))
                 distrust(files.journal, load)
                 notes = files.notes()
-                load.run(self._remaining(files), files.done, lease, start=self._start(files))
+                journal, reading = files.journal, self._reading(splits, files, load.options.readers)
+                resumed = 0 if journal is None else journal.settled_documents
+                load.run(reading, lease, resumed=resumed, all_read=self._reads_all(journal))
                 if self._what.limit is None:
                     since = min([lease.load, *load.ledger.resumed])
                     lease.read_whole(place_of(source), load.documents, since=since)
@@ -241,17 +267,14 @@ class Opened:
             notes += [*self._left_out.notes(), *([] if warning is None else [warning])]
             return self._left_out.counted(load.report(lease, notes), files.skipped, self._what.max_bad)
 
-    def _identity(self, connection: Connection, opened: OpenedIndex) -> Mapping[str, Any] | None:
-        """What makes a later load the same one; None for a stream, which cannot be known again."""
-        if not can_be_continued(self._source):
-            return None
-        own, path = self._files.own, Path(self._source)
-        known = load_identity(path, self._settings, self._encoder, connection, opened, exclude=own)
+    def _identity(self, connection: Connection, opened: OpenedIndex) -> Mapping[str, Any]:
+        """What makes a later load the same one."""
+        known = load_identity(Path(self._source), self._settings, self._encoder, connection, opened)
         removals = read_state(connection, opened.name).removals
         what = self._what
+        how = {"limit": what.limit, "name": self._name, "format": what.format}
         asked = {"records": what.records_path, "query": what.query}
-        asked = {name: value for name, value in asked.items() if value is not None}
-        return {"limit": what.limit, "name": self._name, "removals": removals, **known, **asked}
+        return {**how, **{name: said for name, said in asked.items() if said}, "removals": removals, **known}
 
     def _load(
         self,
@@ -267,19 +290,54 @@ class Opened:
         chunking = self._settings.chunking
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
 
-    def _start(self, files: OpenFiles) -> int:
-        """The number of the document that is read first; a sync needs the ids of all."""
-        return 0 if self._what.sync or files.journal is None else files.journal.prefix
+    def _splits(self, split_bytes: int) -> list[Split] | None:
+        """The parts of the source; None for a stream, which is neither cut nor known again."""
+        if not can_be_split(self._source):
+            return None
+        links = self._settings.documents.follow_links
+        splits = plan_splits(self._source, split_bytes=split_bytes, follow_links=links, **self._how)
+        return splits if self._is_cut else [as_one(splits)]
 
-    def _remaining(self, files: OpenFiles) -> Iterator[Document]:
-        """The documents from the place on where reading goes on."""
-        start = self._start(files)
-        if not start or files.journal is None:
-            return chain(self._first, self._rest)
+    @property
+    def _how(self) -> dict[str, Any]:
+        """How the source is read."""
+        what = self._what
+        asked = {"format": what.format, "records_path": what.records_path, "query": what.query}
+        return {**asked, "exclude": self._files.own}
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether its parts can be read by themselves: what becomes of an id that comes again hangs on all of them."""
+        return self._settings.documents.repeated_ids == REFUSE
+
+    def _reads_all(self, journal: Journal | None) -> bool:
+        """Whether settled documents are read for their ids: for a sync, and where others could have had them before."""
+        return self._what.sync or journal is None or journal.restarted > 0
+
+    def _reading(self, splits: list[Split] | None, files: OpenFiles, readers: int) -> Reading:
+        """The source, to be read from where an earlier load stopped."""
+        journal = files.journal
+        if splits is None or journal is None:
+            return Stream(chain(self._first, self._rest))
         self.close()
         self._left_out.begin_again()
-        limit = None if self._what.limit is None else self._what.limit - start
-        return islice(self._documents(self._report, files.journal.resume), limit)
+        self._repetitions = Repetitions()
+        return Splits(
+            splits,
+            journal.progress,
+            self._read,
+            whole=self._reads_all(journal),
+            readers=readers,
+            limit=self._what.limit,
+            begun=journal.begun,
+            ended=lambda number, count: journal.ended(count, number),
+        )
+
+    def _read(self, split: Split, start: ResumePoint | None) -> Iterator[Document]:
+        if not self._is_cut:
+            return self._documents(self._report)
+        on_note = self._left_out.note
+        return read_split(split, self._settings.documents, on_bad=self._report, start=start, on_note=on_note)
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
@@ -290,23 +348,13 @@ class Opened:
         """The documents once more, from the start; bad records are passed over where they were skipped."""
         return self._documents(_pass_over)
 
-    def _look_through(self) -> None:
-        """Find faults of shape among the first records while nothing has been encoded yet."""
-        if can_be_continued(self._source):
-            look = Look(skips=self._files.skip_bad is not None, most=self._what.max_bad)
-            look.through(self._documents(look.report), self._what.limit)
-
-    def _documents(self, on_bad: OnBadRecord, resume: ResumePoint | None = None) -> Iterator[Document]:
+    def _documents(self, on_bad: OnBadRecord) -> Iterator[Document]:
         return documents(
             self._source,
             self._settings.documents,
             on_bad=on_bad,
-            format=self._what.format,
             unique_ids=False,
-            exclude=self._files.own,
-            resume=resume,
-            records_path=self._what.records_path,
-            query=self._what.query,
+            **self._how,
             on_note=self._left_out.note,
             repetitions=self._repetitions if on_bad == self._report else None,
         )
@@ -321,8 +369,9 @@ class Opened:
     def _keep_bad(self, bad: BadRecords | None) -> None:
         self._bad = bad
         early, self._early = self._early, []
-        for error, data in early:
-            self._on_bad(error, data)
+        if not can_be_split(self._source):  # else they are read again
+            for error, data in early:
+                self._on_bad(error, data)
 
 
 def _pass_over(_error: RecordError, _data: bytes) -> None:
@@ -335,11 +384,6 @@ def try_out(first: Sequence[Document], encoder: TextEncoder, settings: Settings)
     cut = Chunking(encoder, settings.chunking)(Batch(0, len(numbered), numbered))
     short = [replace(item, passages=item.passages[:1]) for item in cut.items]
     Encoding(encoder)(replace(cut, items=short))
-
-
-def can_be_continued(source: str | Path) -> bool:
-    """Whether it can be told later that it is the same source: of a file, not of a stream."""
-    return str(source) != STDIN and not str(source).startswith(HUB)
 
 
 def _check_place(source: str | Path, what: SourceOptions, connection: Connection, opened: OpenedIndex) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.state.indexed import IndexedDocument
 from hybrid_search.records import Document, EncodedPassage, Passage, ResumePoint
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class BadDocument:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """What is to be done for the documents ``first`` to ``end - 1`` of the source, counted from 0.
+    """What is to be done for the documents ``first`` to ``end - 1`` of a split, counted from 0.
 
     Attributes:
         first: number of the first document.
@@ -32,7 +33,8 @@ class Batch(Generic[T]):
         unchanged: how many of the documents the index holds as they are.
         bad: those that no index can hold.
         broken: what ends the load after this batch; the items before it are still loaded.
-        at: where reading goes on behind the last document, None where the source cannot go on.
+        at: where reading goes on behind the last document, None where the split cannot go on.
+        split: which of the source's splits it is from.
     """
 
     first: int
@@ -42,11 +44,16 @@ class Batch(Generic[T]):
     bad: Sequence[BadDocument] = ()
     broken: Exception | None = None
     at: ResumePoint | None = None
+    split: int = 0
+
+    def turned_into(self, items: Sequence[R], **more: Any) -> Batch[R]:
+        """The same batch with what a stage has made of its items; ``more`` are other fields that change."""
+        return replace(self, items=items, **more)  # type: ignore[arg-type, return-value]  # of another type
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedDocument:
-    """A document, its place in the source counted from 0, its content hash, and what the index holds of it."""
+    """A document, its place in its split counted from 0, its content hash, and what the index holds of it."""
 
     number: int
     document: Document
@@ -59,7 +66,7 @@ class ChunkedDocument:
     """A document, or a part of a long one, cut into passages.
 
     Attributes:
-        number: its place in the source, counted from 0.
+        number: its place in its split, counted from 0.
         document: the whole document.
         digest: its content hash.
         passages: those of this part.
@@ -94,13 +101,14 @@ class EncodedDocument:
 class Action:
     """One action of a bulk body: ``data`` with its newlines, the engine's ``id`` and the document it is for.
 
-    ``removes`` marks the deletion of a stale passage.
+    ``removes`` marks the deletion of a stale passage; ``split`` is that of the document.
     """
 
     id: str
     data: bytes
     document: Document
     removes: bool = False
+    split: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +122,38 @@ class WrittenDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """The documents ``first`` to ``end - 1`` of a split, and where reading goes on behind them, if that is known."""
+
+    split: int
+    first: int
+    end: int
+    at: ResumePoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
-    """Actions that are sent together, covering the source's documents ``first`` to ``end - 1`` completely.
+    """Actions that are sent together, covering the documents of some pieces completely.
 
     Attributes:
         number: counts the bodies of a load from 0.
-        first: number of the first document that ends in it.
-        end: number after the last one.
+        pieces: documents that end in it, by split, each with those of the bodies before it that are left open.
         actions: what is sent.
         size: bytes of all actions.
         since: number of the first body with a part of a document that ends here; they are settled together.
         documents: ids of those that end here.
         unchanged: documents that needed nothing.
         bad: documents that no index can hold.
-        at: where reading goes on behind the last document, None where that is not known.
     """
 
     number: int
-    first: int
-    end: int
+    pieces: Sequence[Piece]
     actions: Sequence[Action]
     size: int
     since: int
     documents: frozenset[str]
     unchanged: int = 0
     bad: Sequence[BadDocument] = ()
-    at: ResumePoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

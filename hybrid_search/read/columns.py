@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.raw import OnNote, RawRecord, RawRecords, changed, unheard
-from hybrid_search.read.streams import printable
 from hybrid_search.records import ResumePoint
 
 if TYPE_CHECKING:  # pyarrow takes a third of a second to import
@@ -28,7 +27,12 @@ _ROWS = 512
 
 
 def read_parquet(
-    path: Path, *, dense: str | None = None, start: ResumePoint | None = None, on_note: OnNote = unheard
+    path: Path,
+    *,
+    dense: str | None = None,
+    start: ResumePoint | None = None,
+    end: int | None = None,
+    on_note: OnNote = unheard,
 ) -> RawRecords:
     """Rows of a Parquet file; missing values and bytes that are no text are left out, dates become strings.
 
@@ -37,6 +41,7 @@ def read_parquet(
         dense: a column of lists of floats that is wanted as numpy arrays of float32, which saves nine tenths of the
             time that a dense vector takes.
         start: where reading begins; whole row groups before it are not decoded. The place behind each row is said.
+        end: the number of rows before that which is not read any more.
         on_note: told of columns that hold bytes.
 
     Raises:
@@ -45,19 +50,21 @@ def read_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    place, row, wanted = printable(str(path.resolve())), 0, 0 if start is None else start.offset
+    row, wanted = 0, 0 if start is None else start.offset
     try:
         with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as file:
             if start is not None and wanted > file.metadata.num_rows:
-                raise changed(start)
+                raise changed(str(path), start)
             _check_columns(file.schema_arrow, str(path), on_note, dense)
-            groups, row = _groups_from(file.metadata, wanted)
+            groups, row = _groups_between(file.metadata, wanted, end)
             for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups, use_threads=False):
                 skipped = min(len(batch), max(0, wanted - row))
                 row += skipped
                 for values in rows_of_batch(batch.slice(skipped), dense):
+                    if row == end:
+                        return
                     row += 1
-                    yield RawRecord(values, f"{path}:{row}", None, ResumePoint(place, row, row))
+                    yield RawRecord(values, f"{path}:{row}", None, ResumePoint(row, row))
     except FileNotFoundError:
         raise SourceError("no such file or folder", where=str(path), remedy="Check the path") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -65,12 +72,48 @@ def read_parquet(
         raise SourceError(what, where=f"{path}:{row + 1}", remedy="Write the file again, or give --format") from error
 
 
-def _groups_from(metadata: pq.FileMetaData, row: int) -> tuple[list[int], int]:
-    """The row groups that reach beyond a row, and the number of rows before them."""
+class RowGroup(NamedTuple):
+    """How many rows it has, and which bytes of the file: the first, and how many."""
+
+    rows: int
+    begin: int
+    size: int
+
+
+def row_groups(path: Path) -> tuple[str, list[RowGroup]]:
+    """The schema of a file in words, and its row groups.
+
+    Raises:
+        SourceError: the file is missing or no Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as stream:  # pyarrow takes a path for an address, and knows no names but UTF-8
+            metadata = pq.read_metadata(stream)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
+        raise SourceError(what, where=str(path), remedy="Write the file again, or give --format") from error
+    groups = [_group(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
+    return str(metadata.schema.to_arrow_schema()), groups
+
+
+def _group(group: pq.RowGroupMetaData) -> RowGroup:
+    columns = [group.column(number) for number in range(group.num_columns)]
+    begins = [
+        place for column in columns for place in (column.dictionary_page_offset, column.data_page_offset) if place
+    ]
+    return RowGroup(group.num_rows, min(begins, default=0), sum(column.total_compressed_size for column in columns))
+
+
+def _groups_between(metadata: pq.FileMetaData, row: int, end: int | None) -> tuple[list[int], int]:
+    """The row groups that reach beyond a row and begin before another, and the number of rows before them."""
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     ends = list(accumulate(sizes))
     first = bisect_right(ends, row)
-    return list(range(first, len(sizes))), sum(sizes[:first])
+    last = len(sizes) if end is None else bisect_left(ends, end) + 1
+    return list(range(first, min(last, len(sizes)))), sum(sizes[:first])
 
 
 def _check_columns(schema: pa.Schema, place: str, on_note: OnNote, dense: str | None) -> None:

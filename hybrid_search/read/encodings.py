@@ -27,6 +27,8 @@ _OTHERS = ("cp1251", "cp1253", "koi8_r", "shift_jis", "euc_jp", "gb18030", "big5
 """What exports of one language or another are written in."""
 
 _WESTERN = "cp1252"
+_LATIN1 = re.compile(r"iso-8859-1|latin-?1|us-ascii|ascii", re.IGNORECASE)
+"""What pages say and browsers read as Windows-1252."""
 _NAMES = {"cp1252": "Windows-1252 (Latin-1)"}
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _FOREIGN = re.compile(rb"[\x80-\xff]")
@@ -34,19 +36,30 @@ _IN_WORDS = re.compile(rb"(?<=[A-Za-z\x80-\xff])[\x80-\xff]|[\x80-\xff](?=[A-Za-
 _RUNS = re.compile(rb"[\x80-\xff]{2,}")
 
 
-def as_utf8(stream: BinaryIO, place: str, on_note: OnNote) -> BinaryIO:
+def as_utf8(stream: BinaryIO, place: str, on_note: OnNote, *, said: str | None = None) -> BinaryIO:
     """The stream itself where it is UTF-8, else one that gives its text in UTF-8; which encoding it was, is noted.
 
     A byte that the encoding does not have comes through as it is, which no reader takes for UTF-8. Only a sample is
-    looked at: text that is UTF-8 except for some bytes is left as it is, for the reader to name its lines.
+    looked at: text that is UTF-8 except for some bytes is left as it is, for the reader to name its lines. What is
+    ``said`` of the encoding in the text itself is believed where it is not UTF-8.
     """
     encoding = encoding_of(stream)
     if encoding is None:
         return stream
+    if said is not None and encoding not in {"utf-16", "utf-32"} and _is_known(said):
+        return io.BufferedReader(_Recoded(stream, _WESTERN if _LATIN1.fullmatch(said) else said), _BUFFER)
     name = _NAMES.get(encoding, encoding.upper().replace("_", "-"))
     has_mark = encoding in {"utf-16", "utf-32"}
     on_note(f"{place}: is read as {name}" + ("" if has_mark else "; if that is wrong: iconv -f ENCODING -t UTF-8"))
     return io.BufferedReader(_Recoded(stream, encoding), _BUFFER)
+
+
+def _is_known(encoding: str) -> bool:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        return False
+    return encoding.lower().replace("-", "") != "utf8"
 
 
 def encoding_of(stream: BinaryIO) -> str | None:

@@ -11,11 +11,15 @@ from hybrid_search.settings import DocumentSettings
 
 
 def without(record: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The record without a field; the objects on the way to it are copied, never changed."""
+    """The record without a field, and without an object that held nothing else; objects are copied, never changed."""
     rest = {key: value for key, value in record.items() if key != path}
     head, dot, tail = path.partition(".")
     if dot and path not in record and isinstance(rest.get(head), dict):
-        rest[head] = without(rest[head], tail)
+        inner = without(rest[head], tail)
+        if inner or not rest[head]:
+            rest[head] = inner
+        else:
+            del rest[head]
     return rest
 
 

@@ -17,20 +17,25 @@ MAX_LINE = 1 << 26
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoint | None = None) -> RawRecords:
+def read_jsonl(
+    stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoint | None = None, end: int | None = None
+) -> RawRecords:
     """The objects of a stream of JSON lines; empty lines are passed over, a byte order mark is taken off.
 
     The ``NaN`` that Python writes is a missing value. A line that is not UTF-8, not JSON, not an object or longer than
-    64 MiB goes to ``on_bad``. Reading begins at ``start``, from where a stream that can seek says the place behind each
-    record.
+    64 MiB goes to ``on_bad``. Lines are read that begin from ``start`` on and before the byte ``end``; a stream that
+    can seek says the place behind each record.
 
     Raises:
         SourceError: no line begins at ``start``.
     """
-    start = start if start is not None and stream.seekable() else None
-    offset = 0 if start is None else _sought(stream, start)
+    start = start or ResumePoint()
+    can_seek = stream.seekable()
+    offset = _sought(stream, place, start) if start.offset else 0
     lines = iter(partial(stream.readline, MAX_LINE), b"")
-    for number, line in enumerate(lines, 1 if start is None else start.line + 1):
+    for number, line in enumerate(lines, start.line + 1):
+        if end is not None and offset >= end:
+            return
         where = f"{place}:{number}"
         offset += len(line)
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
@@ -46,18 +51,17 @@ def read_jsonl(stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoin
                 on_bad(_broken(data, error, where), line)
             continue
         if type(values) is dict:
-            yield RawRecord(values, where, line, start and ResumePoint(start.file, offset, number))
+            yield RawRecord(values, where, line, ResumePoint(offset, number) if can_seek else None)
         else:
             on_bad(_no_object(values, where), line)
 
 
-def _sought(stream: BinaryIO, start: ResumePoint) -> int:
-    if start.offset > 0:
-        stream.seek(start.offset - 1)
-        before = stream.read(1)
-        # Behind a last line without its end there is nothing more.
-        if not before or (before != b"\n" and stream.read(1)):
-            raise changed(start)
+def _sought(stream: BinaryIO, place: str, start: ResumePoint) -> int:
+    stream.seek(start.offset - 1)
+    before = stream.read(1)
+    # Behind a last line without its end there is nothing more.
+    if not before or (before != b"\n" and stream.read(1)):
+        raise changed(place, start)
     return stream.seek(start.offset)
 
 

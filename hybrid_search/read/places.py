@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from hybrid_search.errors import SourceError
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.raw import OnNote
+from hybrid_search.read.streams import shown
 
 _TEMPORARY = re.compile(
     r"~\$.*|.*~|#.*#|.*\.(tmp|temp|part|partial|crdownload|swp|bak)|thumbs\.db|desktop\.ini", re.IGNORECASE
@@ -75,6 +76,7 @@ def _told(reason: str, names: Counter[str], shown: int = 4) -> str:
     return f"{', '.join(list(names)[:shown])}{more} ({reason})"
 
 
+FOLLOW = "If what they lead to may be found by everybody who searches: --follow-links"
 LINKS = "links out of the folder: --follow-links reads them"
 """Why they are left out: ``notes.md -> /etc/passwd`` would be found by everybody who may search."""
 
@@ -85,6 +87,24 @@ def leads_out(path: Path, folder: Path) -> bool:
         return not path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a link that leads round in a circle
         return True
+
+
+def without_links_out(files: Iterable[Path], folder: Path, on_note: OnNote) -> list[Path]:
+    """The files that match a pattern, but for links that lead out of the folder that they all lie in.
+
+    Raises:
+        SourceError: there are no others.
+    """
+    left_out, kept = LeftOut(), []
+    for file in files:
+        if leads_out(file, folder):
+            left_out.add(LINKS, file.name)
+        else:
+            kept.append(file)
+    if LINKS in left_out.reasons and not kept:
+        raise SourceError("all that match are links out of their folder", where=shown(folder), remedy=FOLLOW)
+    left_out.note(folder, on_note)
+    return kept
 
 
 def files_below(

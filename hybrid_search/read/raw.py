@@ -52,11 +52,11 @@ def unheard(_note: str) -> None:
     """The ``on_note`` of those who do not want to know."""
 
 
-def changed(start: ResumePoint) -> SourceError:
-    """The error for a source that has no such place any more."""
+def changed(place: str, start: ResumePoint) -> SourceError:
+    """The error for a file that has no such place any more."""
     return SourceError(
         f"has changed since it was read to line {start.line:,}",
-        where=start.file,
+        where=place,
         remedy="Load it from the beginning: remove the journal",
     )
 

@@ -13,11 +13,13 @@ from typing import Any, BinaryIO
 from hybrid_search.errors import RecordError
 from hybrid_search.read.headers import header_names
 from hybrid_search.read.jsonl import MAX_LINE
-from hybrid_search.read.raw import OnBad, OnNote, RawRecord, RawRecords, unheard
+from hybrid_search.read.raw import OnBad, OnNote, RawRecord, RawRecords, changed, unheard
+from hybrid_search.records import ResumePoint
 
 MAX_ROW = 1 << 24
 """16 MiB: a row over several lines that is longer has a quote that was never closed."""
 _DELIMITERS = ",;|\t"
+_BOM = b"\xef\xbb\xbf"
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _SEP = re.compile(r"\ufeff?\"?sep=(.)\"?\r?\n?", re.IGNORECASE | re.DOTALL)
 _NAMES = {"\t": "tabs", ";": "';'", "|": "'|'", ",": "commas"}
@@ -50,6 +52,11 @@ class _Lines:
     """Decodes the lines of a stream for the csv module, and keeps those of the row that is being read."""
 
     def __init__(self, stream: BinaryIO) -> None:
+        self._can_seek = stream.seekable()
+        self._offset = 0
+        if self._can_seek:
+            self._offset = len(_BOM) if stream.read(len(_BOM)) == _BOM else 0
+            stream.seek(0)
         # Bad bytes come through as lone surrogates, so that one bad row does not end the reading.
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._again: deque[str] = deque()
@@ -71,10 +78,11 @@ class _Lines:
         self._size += len(line)
         return line
 
-    def next_row(self) -> None:
-        """Forget the row that was read."""
-        self.row.clear()
-        self._size = 0
+    def again(self) -> None:
+        """Read all lines of the row once more."""
+        self.number -= len(self.row)
+        self._again.extendleft(reversed(self.row))
+        self._next_row()
 
     def resume_after_first(self) -> None:
         """Read all lines of the row but its first one again."""
@@ -82,63 +90,105 @@ class _Lines:
         self._again.extendleft(reversed(self.row[1:]))
         del self.row[1:]
 
+    def _next_row(self) -> None:
+        self.row.clear()
+        self._size = 0
+
     def taken(self) -> bytes:
-        """The bytes of the row that was just read."""
-        return "".join(self.row).encode("utf-8", "surrogateescape")
+        """The bytes of the row that was just read; the next one begins."""
+        data = "".join(self.row).encode("utf-8", "surrogateescape")
+        self._offset += len(data)
+        self._next_row()
+        return data
+
+    @property
+    def point(self) -> ResumePoint | None:
+        """The place behind the row that was taken last."""
+        return ResumePoint(self._offset, self.number) if self._can_seek else None
+
+    def go_on(self, place: str, start: ResumePoint) -> None:
+        """Continue behind a row; SourceError where none ends there."""
+        stream = self._text.detach()
+        stream.seek(start.offset - 1)
+        before, behind = stream.read(1), stream.read(1)
+        stream.seek(start.offset)
+        self._text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
+        # Behind a last row without its end there is nothing more.
+        if not before or (before not in {b"\n", b"\r"} and behind):
+            raise changed(place, start)
+        self._offset, self.number = start.offset, start.line
 
     def detach(self) -> None:
         """Leave the stream open when this is dropped."""
         self._text.detach()
 
 
-def read_csv(stream: BinaryIO, place: str, on_bad: OnBad, *, on_note: OnNote = unheard) -> RawRecords:
+def read_csv(
+    stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoint | None = None, on_note: OnNote = unheard
+) -> RawRecords:
     """Rows of CSV (RFC 4180): quoted cells may hold delimiters, quotes and line breaks; a byte order mark is dropped.
 
     The delimiter is the one of ``, ; |`` and tab that the header has most of, or that a first line ``sep=;`` names.
-    Empty cells are left out. After a row whose quote is never closed reading goes on behind its first line.
+    Empty cells are left out. After a row whose quote is never closed reading goes on behind its first line. Rows behind
+    ``start`` are read; a stream that can seek says the place behind each.
+
+    Raises:
+        SourceError: the header is broken, or no row ends at ``start``.
     """
     lines = _Lines(stream)
     header = next(lines, "")
     if said := _SEP.fullmatch(header):
-        lines.next_row()
+        lines.taken()
         header = next(lines, "")
     delimiter = said[1] if said else max(_DELIMITERS, key=header.count)
     if delimiter != ",":
         why = " (its first line says so)" if said else ""
         on_note(f"{place}: cells are separated by {_NAMES.get(delimiter, repr(delimiter))}{why}")
-    lines.number -= len(lines.row)
-    lines.next_row()
-    lines._again.appendleft(header)  # noqa: SLF001 the header is read once more, as a row
+    lines.again()
     dialect = _Dialect(delimiter, quoted=True, remedy="Quote cells that hold the delimiter, a quote or a line break")
-    yield from _records(dialect, lines, place, on_bad, on_note)
+    yield from _records(dialect, lines, place, on_bad, on_note, start=start)
 
 
-def read_tsv(stream: BinaryIO, place: str, on_bad: OnBad, *, on_note: OnNote = unheard) -> RawRecords:
-    """Rows of TSV (IANA text/tab-separated-values): a tab always separates, and quotes are part of the text."""
+def read_tsv(
+    stream: BinaryIO, place: str, on_bad: OnBad, *, start: ResumePoint | None = None, on_note: OnNote = unheard
+) -> RawRecords:
+    """Rows of TSV (IANA text/tab-separated-values): a tab always separates, and quotes are part of the text.
+
+    For ``start`` and what is raised see :func:`read_csv`.
+    """
     dialect = _Dialect("\t", quoted=False, remedy="TSV cells hold no tab and no line break: write CSV")
-    yield from _records(dialect, _Lines(stream), place, on_bad, on_note)
+    yield from _records(dialect, _Lines(stream), place, on_bad, on_note, start=start)
 
 
-def _records(dialect: _Dialect, lines: _Lines, place: str, on_bad: OnBad, on_note: OnNote) -> RawRecords:
+def _records(
+    dialect: _Dialect, lines: _Lines, place: str, on_bad: OnBad, on_note: OnNote, *, start: ResumePoint | None
+) -> RawRecords:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))  # the default of 128 KiB is less than a long document
     rows = dialect.rows(lines)
     try:
         header = header_names(rows, place, on_note)
+        lines.taken()
+        if start is not None and start.offset:
+            lines.go_on(place, start)
         while True:
-            lines.next_row()
             where = f"{place}:{lines.number + 1}"
             try:
                 cells = next(rows, None)
                 if cells is None:
                     return
-                if cells:
-                    cells = _fitted(cells, len(header))
-                    _check_encloses_no_rows(lines.row, dialect, len(header), len(cells))
-                    yield RawRecord(_named(header, cells, where, dialect.remedy), where, lines.taken())
+                cells = _fitted(cells, len(header))
+                _check_encloses_no_rows(lines.row, dialect, len(header), len(cells))
             except csv.Error as error:
                 rows = _reported(error, dialect, lines, where, on_bad)
+                continue
+            data = lines.taken()
+            try:
+                values = _named(header, cells, where, dialect.remedy) if cells else {}
             except RecordError as error:
-                on_bad(error, lines.taken())
+                on_bad(error, data)
+                continue
+            if cells:
+                yield RawRecord(values, where, data, lines.point)
     finally:
         lines.detach()
 

@@ -69,7 +69,7 @@ def document_record(given: InputFile, titled: Titled, fields: dict[str, Any], da
     """The record of a file that is one document."""
     others = {f"front_{key}" if key in OWN_FIELDS else key: value for key, value in fields.items() if key != "title"}
     values = {"_id": given.name, "title": titled.title, "text": titled.text, **others}
-    return RawRecord(values, given.place, data, given.end)
+    return RawRecord(values, given.place, data)
 
 
 def decoded(data: bytes, place: str) -> str:

@@ -8,7 +8,7 @@ a leg                 that of the other legs; without any, the error of the firs
 fusion by the server  none: the error
 more of a leg         what the leg has found before
 passages              the next hits in place of those that are gone; none at all at the first attempt: the error
-reranking             the fused order
+reranking             the fused order; of what was scored in time, the combined one above it
 ====================  ================================================================================================
 """
 
@@ -80,6 +80,13 @@ def unranked(lost: Failed | Late) -> SearchWarning:
     """Reranking that failed or was late: the fused order is complete without it."""
     code = WarningCode.RERANK_LATE if isinstance(lost, Late) else WarningCode.RERANK_FAILED
     return SearchWarning(f"not reranked: {lost.error}", code, RERANK)
+
+
+def partly_ranked(scored: int, window: int) -> SearchWarning:
+    """A reranker too slow for all of its window: the best hits are reranked, the others keep their order below."""
+    return SearchWarning(
+        f"reranked the first {scored} of {window} hits: there was no time for more", WarningCode.RERANK_LATE, RERANK
+    )
 
 
 def _subject(part: str, otherwise: str) -> str:

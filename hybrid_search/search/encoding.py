@@ -58,7 +58,7 @@ def encode(
     while batches:
         batch, *batches = batches
         try:
-            encoded: Encoded = yield Encode([queries[n].text for n in batch], budget.for_the_encoder)
+            encoded: Encoded = yield Encode([queries[n].plain for n in batch], budget.for_the_encoder)
         except HybridSearchError as error:
             failures += 1
             lost = missed(error)
@@ -89,8 +89,9 @@ def _vector(part: Part, encoded: Encoded, row: int, count: int) -> Outcome[Encod
     if fault := ill_formed(vectors, row, count):
         return Failed(ModelError(f"the encoder gave {fault}", remedy="Look at the model, or leave the leg out"))
     cut = None
-    if part == "dense" and row in encoded.too_long:
-        cut = f"read the first {encoded.limit:,} of the query's {encoded.too_long[row]:,} tokens"
+    if row in encoded.cut.get(part, {}):
+        read, there = encoded.cut[part][row]
+        cut = f"read the first {read:,} of the query's {there:,} tokens"
     return Found(Encoding(vectors[row], cut))
 
 

@@ -30,9 +30,15 @@ MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
 
 
-def bm25(text: str, *, filter: Filter = None) -> Body:
-    """Query of the BM25 leg: any word of ``text`` may match, the analyzer of the index decides what a word is."""
-    return _filtered({"match": {layout.TEXT: {"query": text, "operator": "or"}}}, filter)
+def bm25(text: str, *, filter: Filter = None, also: Sequence[Body] = ()) -> Body:
+    """Query of the BM25 leg: any word of ``text`` may match, the analyzer of the index decides what a word is.
+
+    ``also`` are further clauses of which any may match.
+    """
+    words: Body = {"match": {layout.TEXT: {"query": text, "operator": "or"}}}
+    if also:
+        words = {"bool": {"should": [*([words] if text else []), *also], "minimum_should_match": 1}}
+    return _filtered(words, filter)
 
 
 def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filter: Filter = None) -> Body:

@@ -42,7 +42,8 @@ class Plan:
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
-    ``dfs`` counts the terms of BM25 over all shards. ``early`` asks legs that need no vector while others are encoded.
+    ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks
+    legs that need no vector while others are encoded.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -56,7 +57,7 @@ class Plan:
     exact: bool = False
     timeout: float = 10.0
     dfs: bool = False
-    early: bool = False
+    overlap: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,6 +107,7 @@ def plan_search(
         exact=request.exact,
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
+        overlap=settings.overlap,
     )
     _check_ranges(plan)
     fusion.shares(plan.names)
@@ -267,6 +269,8 @@ def _legs_in(schema: IndexSchema, named: tuple[SearchLeg, ...]) -> tuple[SearchL
 
 def leg_of(name: str) -> SearchLeg:
     """The leg of the package of this name; QueryError with the nearest one where there is none."""
+    if not isinstance(name, str):
+        raise QueryError(f"{name!r} is no leg", remedy="Give a name, or an object whose class is a SearchLeg.")
     if name in STANDARD:
         return STANDARD[name]
     nearest = get_close_matches(name, list(STANDARD), n=1, cutoff=0.0)

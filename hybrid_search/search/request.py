@@ -26,6 +26,7 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
     collapse: bool
     exact: bool
+    syntax: str
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -48,6 +49,8 @@ class SearchRequest:
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph.
+        syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
+            (:mod:`hybrid_search.search.query_syntax`).
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks.
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
@@ -65,6 +68,7 @@ class SearchRequest:
     candidates: int | None = None
     collapse: bool = True
     exact: bool = False
+    syntax: str = "text"
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None

@@ -1,4 +1,8 @@
-"""The stage that asks the reranker; what is made of its scores is in :mod:`hybrid_search.search.rerank`."""
+"""The stage that asks the reranker; what is made of its scores is in :mod:`hybrid_search.search.rerank`.
+
+The best hits are scored first, in slices that fit into the time that is left: a reranker that is too slow for all of
+the window has scored the upper part of it when the time is over, and the rest keeps its order below.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,17 @@ from typing import Any
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, ModelTimeoutError
 from hybrid_search.search.asking import Budget
-from hybrid_search.search.degradation import unranked
+from hybrid_search.search.degradation import partly_ranked, unranked
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
 from hybrid_search.search.rerank import Reranked, Reranking, checked_scores, combine
 from hybrid_search.search.stages import Course, Progress
 from hybrid_search.search.steps import Score, Step
+
+FIRST_SLICE = 16
+"""Hits that are scored first; how long that takes says how many more there is time for."""
+
+NEXT_SLICE = 0.5
+"""The share of the time that is left which the next slice may take, as far as the ones before foretell it."""
 
 
 def rerank_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -33,7 +43,7 @@ def rerank_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, 
                 continue
             outcome = late or (yield from _scored(one, reranking, min(course.budget.seconds, whole.left)))
             if isinstance(outcome, Found):
-                done.append(replace(one, ranked=outcome.value))
+                done.append(replace(one, ranked=outcome.value).noting(*outcome.notes))
             else:
                 late = outcome if isinstance(outcome, Late) else None
                 done.append(one.noting(unranked(outcome)))
@@ -51,12 +61,26 @@ def _fetched(one: Progress, course: Course) -> Progress:
 def _scored(
     one: Progress, reranking: Reranking, patience: float
 ) -> Generator[Step, Any, Found[list[Reranked]] | Failed | Late]:
+    """The hits reranked as far as the time goes; the outcome of a reranker that scored none of them is its error's."""
     hits = [ranked.hit for ranked in one.ranked]
     texts = [one.stored[one.retrieved.best(hit).passage_id][layout.TEXT] for hit in hits[: reranking.window]]
-    try:
-        if patience <= 0:
-            raise ModelTimeoutError("no time is left for it", remedy="Give the search more: search.timeout")
-        scores = checked_scores((yield Score(one.retrieved.query.text, texts, patience)), len(texts))
-    except HybridSearchError as error:
-        return missed(error)
-    return Found(combine(hits, scores, reranking.weight))
+    time, scores, size = Budget(patience), list[float](), FIRST_SLICE
+    while len(scores) < len(texts):
+        try:
+            scores += yield from _slice(one.retrieved.query.plain, texts[len(scores) :][:size], time)
+        except HybridSearchError as error:
+            lost = missed(error)
+            if isinstance(lost, Late) and scores:
+                break
+            return lost
+        taken = time.seconds - time.left
+        size = max(1, int(time.left * NEXT_SLICE * len(scores) / taken)) if taken > 0 else len(texts)
+    notes = (partly_ranked(len(scores), len(texts)),) if len(scores) < len(texts) else ()
+    return Found(combine(hits, scores, reranking.weight), notes)
+
+
+def _slice(query: str, texts: Sequence[str], time: Budget) -> Generator[Step, Any, list[float]]:
+    left = time.left
+    if left <= 0:
+        raise ModelTimeoutError("no time is left for it", remedy="Give the search more: search.timeout")
+    return checked_scores((yield Score(query, texts, left)), len(texts))

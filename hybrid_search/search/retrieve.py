@@ -98,13 +98,16 @@ class Retrieved:
         said += () if self.by_server is None else leg_warnings("", self.by_server)
         return (*self.cuts, *said)
 
+    def scores(self) -> dict[str, list[tuple[str, float]]]:
+        """The runs as fusion takes them."""
+        return {name: [(best.id, best.score) for best in run.values()] for name, run in self.runs.items()}
+
     def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
         """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
-        answered = {name: run for name, run in self._answered().items() if among is None or name in among}
-        runs = {name: [(best.id, best.score) for best in run.hits.values()] for name, run in answered.items()}
-        missing = {name: run.missing for name, run in answered.items() if run.missing is not None}
+        runs = {name: run for name, run in self.scores().items() if among is None or name in among}
+        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
         return fuse(runs, fusion, missing=missing)
 
     def best(self, hit: Fused) -> Best:
@@ -186,7 +189,7 @@ def encode_and_begin(
     """The vectors that are lacking; meanwhile, where the plan says so, the legs that need none of them are asked."""
     needed = [lacking(query, plan.legs) for query in queries]
     waiting = [{leg.name for leg in plan.legs if leg.part in parts} for parts in needed]
-    early = plan.legs if plan.early and any(waiting) else ()
+    early = plan.legs if plan.overlap and any(waiting) and not plan.fusion.by_server else ()
     pending, settled = prepared(
         queries, [[leg for leg in early if leg.name not in some] for some in waiting], plan, target
     )
@@ -203,7 +206,9 @@ def prepared(
     pending: Pending = []
     settled: Settled = {}
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        matching = None if query.filter is None else clause(query.filter, target.schema)
+        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema)
+        if query.read is not None:
+            matching = legs.both(matching, query.read.filter)
         asking = Asking(target, matching, plan.candidates, plan.exact)
         for leg in some:
             wanted = _wanted(leg, query, asking)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
-from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder
+from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, TextEncoder
 from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import HybridSearchError, ModelError, QueryError
@@ -29,6 +29,7 @@ from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
 from hybrid_search.search.procedure import ResultOrError
+from hybrid_search.search.query_syntax import SYNTAXES, read_query
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
@@ -170,11 +171,18 @@ class Searcher:
         """The query as it is searched, or why it is not."""
         try:
             with boundary():
-                asked = _query(query, request.filter)
+                asked = self._read(_query(query, request.filter), request.syntax)
                 check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
         return asked
+
+    def _read(self, query: Query, syntax: str) -> Query:
+        if syntax not in SYNTAXES:
+            raise QueryError(f"unknown syntax {syntax!r}", remedy=f"There are: {', '.join(SYNTAXES)}.")
+        if syntax == "text" or not query.text.strip():
+            return replaced(query, read=None)
+        return replaced(query, read=read_query(query.text, self.target.schema))
 
     def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
         if rerank is False or (rerank is None and self.reranker is None):
@@ -242,8 +250,8 @@ def with_models_of(opened: OpenedIndex, settings: Settings) -> Settings:
         settings = replace(settings, dense=replace(settings.dense, model=model, dimension=dimension))
     if settings.sparse == defaults.sparse:
         model = NO_MODEL if sparse is None else sparse.name
-        max_terms = None if sparse is None else sparse.extra.get("max_terms")
-        settings = replace(settings, sparse=replace(settings.sparse, model=model, max_terms=max_terms))
+        pruning = {} if sparse is None else {key: sparse.extra.get(key) for key in ("max_terms", "min_share")}
+        settings = replace(settings, sparse=replace(settings.sparse, model=model, **pruning))
     return settings
 
 
@@ -260,15 +268,27 @@ def needs_encoder(settings: Settings) -> bool:
 
 
 def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> Encoded:
-    """The vectors of ``texts``; tokens are counted only of those that could have more than the model reads."""
-    limit, tokenizer = encoder.max_tokens, encoder.tokenizer
-    long = [n for n, text in enumerate(texts) if len(text.encode()) > limit and tokenizer is not None]
-    spans = tokenizer.spans([texts[n] for n in long]) if long else []
-    too_long = {n: len(found) for n, found in zip(long, spans, strict=True) if len(found) > limit}
+    """The vectors of ``texts``, and which of them each leg's model cuts."""
+    cut = {leg: _too_long(texts, limit) for leg, limit in _query_limits(encoder).items()}
     vectors = encoder.encode_queries(texts)
     if not isinstance(vectors, EncodedTexts):
         raise ModelError(f"the encoder gave {type(vectors).__name__} instead of EncodedTexts")
-    return Encoded(vectors, limit, too_long)
+    return Encoded(vectors, cut)
+
+
+def _query_limits(encoder: TextEncoder) -> Mapping[str, QueryLimit]:
+    """An encoder that says nothing of queries reads them as it reads passages."""
+    limits: Callable[[], Mapping[str, QueryLimit]] | None = getattr(encoder, "query_limits", None)
+    if limits is not None:
+        return limits()
+    return {} if encoder.tokenizer is None else {"dense": QueryLimit(encoder.max_tokens, encoder.tokenizer)}
+
+
+def _too_long(texts: Sequence[str], limit: QueryLimit) -> dict[int, tuple[int, int]]:
+    """Tokens that are read and that there are; counted only of texts that could have more than are read."""
+    long = [n for n, text in enumerate(texts) if len(text.encode()) > limit.max_tokens]
+    spans = limit.tokenizer.spans([texts[n] for n in long]) if long else []
+    return {n: (limit.max_tokens, len(s)) for n, s in zip(long, spans, strict=True) if len(s) > limit.max_tokens}
 
 
 def _query(query: str | Query, matching: Filter | str | None) -> Query:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,25 +36,27 @@ class Bm25Leg(SearchLeg):
 
     def ask(self, query: Query, asking: Asking) -> LegQuery:
         """Any word may match; a text of more words than an engine takes is cut."""
-        return self._first(query.text, asking.filter, legs.MAX_CLAUSES)
+        words, also = (query.text, ()) if query.read is None else (query.read.words, query.read.scored)
+        return self._first(words, also, asking.filter, legs.MAX_CLAUSES)
 
-    def _first(self, text: str, matching: legs.Filter, limit: int) -> LegQuery:
+    def _first(self, text: str, also: Sequence[legs.Body], matching: legs.Filter, limit: int) -> LegQuery:
         words = first_words(text, limit)
         cut = f"searched for the first {limit:,} words of the query" if len(words) < len(text.rstrip()) else None
-        body = legs.bm25(words, filter=matching)
-        return LegQuery(lambda _: body, cut, partial(self._first, text, matching, limit // 2) if limit > 1 else None)
+        body = legs.bm25(words, filter=matching, also=also)
+        shorter = partial(self._first, text, also, matching, limit // 2) if limit > 1 else None
+        return LegQuery(lambda _: body, cut, shorter)
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
         """It needs a word, and the analyzer of the index says whether the query has one."""
         try:
-            body = {"field": layout.TEXT, "text": query.text[:LOOKED_AT]}
+            body = {"field": layout.TEXT, "text": query.plain[:LOOKED_AT]}
             path = f"/{quote(target.index, safe='')}/_analyze"
             answer = yield from send(Request.json("POST", path, body), target, budget)
         except EngineError:
             return None
         if not isinstance(answer, Mapping) or "tokens" not in answer:
             return None
-        passages = "no passage" if query.filter is None else "no passage that passes the filter"
+        passages = "no passage that passes the filter" if query.is_filtered else "no passage"
         return f"{passages} holds a word of the query" if answer["tokens"] else NO_WORD
 
 
@@ -86,7 +88,7 @@ class DenseLeg(SearchLeg):
         """It finds whatever passes the filter: there is none."""
         del target, budget
         yield from ()
-        return "the index is empty" if query.filter is None else "no passage passes the filter"
+        return "no passage passes the filter" if query.is_filtered else "the index is empty"
 
 
 @dataclass(frozen=True)

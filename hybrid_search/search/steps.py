@@ -33,11 +33,10 @@ class Encode:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Vectors of n texts, and how many tokens each text has that is longer than the ``limit`` of the model."""
+    """Vectors of n texts; for the texts that a leg's model cuts, the tokens that it reads and those that there are."""
 
     vectors: EncodedTexts
-    limit: int = 0
-    too_long: Mapping[int, int] = field(default_factory=dict)
+    cut: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A model takes one caller at a time, for cores are busy anyway and not every tokenizer can be shared. A search that
 reranks holds up nobody who only needs the encoder. Nobody waits longer than he allows, neither for a model that is busy
-with others nor for one that has begun and does not answer: what it says later is dropped.
+with others nor for one that has begun and does not answer: what it says later is dropped. One that has taken twice
+its time is stalled: until it has answered, nobody else waits for it at all.
 
 The threads are daemons: a model that never answers does not keep a program from ending.
 """
@@ -41,10 +42,11 @@ class ModelWorkers:
             together: encoder and reranker are one object, which takes one caller at a time.
 
         Raises:
+            ModelBusyError: it has not answered an earlier search, and takes twice the time that it was given.
             ModelError: the client is closed.
         """
         worker = self._encoding if together or isinstance(step, Encode) else self._reranking
-        return Asked(step, worker.submit(ask, step), time.monotonic() + step.patience)
+        return Asked(step, worker.submit(ask, step), time.monotonic() + step.patience, worker.given_up)
 
     def close(self) -> None:
         """End both threads once they are idle; what still waits is given up."""
@@ -59,6 +61,7 @@ class Asked:
     step: Encode | Score
     future: Future[Any]
     until: float
+    give_up: Callable[[Future[Any], float], None]
 
     def answer(self) -> Any:
         """What the model answers.
@@ -86,6 +89,7 @@ class Asked:
         if self.future.cancel():
             raise _busy(self.step)
         if not self.future.done():
+            self.give_up(self.future, self.step.patience)
             raise _late(self.step)
         return self.future.result()
 
@@ -99,6 +103,17 @@ class _Worker:
         self._lock = Lock()
         self._thread: Thread | None = None
         self._closed = False
+        self._given_up: tuple[Future[Any], float] | None = None
+
+    def given_up(self, future: Future[Any], patience: float) -> None:
+        """Nobody waits for this call any more; if it takes as long again, it is stalled."""
+        self._given_up = future, time.monotonic() + patience
+
+    def _is_stalled(self) -> bool:
+        if self._given_up is None:
+            return False
+        future, until = self._given_up
+        return not future.done() and time.monotonic() > until
 
     def submit(self, ask: Ask, step: Encode | Score) -> Future[Any]:
         future: Future[Any] = Future()
@@ -106,6 +121,8 @@ class _Worker:
         with self._lock:
             if self._closed:
                 raise _closed()
+            if self._is_stalled():
+                raise _stalled(step)
             self._calls.put((future, lambda: context.run(ask, step)))
             if self._thread is None:
                 self._thread = Thread(target=self._work, name=self._name, daemon=True)
@@ -142,6 +159,13 @@ def _busy(step: Encode | Score) -> ModelBusyError:
     return ModelBusyError(
         f"the {_model(step)} was busy with other searches for {_seconds(step.patience)} s",
         remedy="Search less at a time, or raise search.timeout",
+    )
+
+
+def _stalled(step: Encode | Score) -> ModelBusyError:
+    return ModelBusyError(
+        f"the {_model(step)} was busy: it has not answered an earlier search in twice its time",
+        remedy="Raise search.timeout, or give it less to do",
     )
 
 

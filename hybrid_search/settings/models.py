@@ -51,12 +51,15 @@ class SparseSettings(Section, frozen=True):
     """The sparse model: ``"starter"``, ``"idf"``, a SPLADE model's name or path, or ``"none"``.
 
     ``"starter"`` shares the forward pass of all-MiniLM-L6-v2 and needs it as the dense model; ``"idf"`` is lexical
-    and needs no model at all.
+    and needs no model at all. ``max_terms`` keeps the heaviest terms of a passage; of SPLADE models, ``min_share``
+    keeps those that weigh at least this share of its heaviest, and ``max_query_terms`` the heaviest of a query.
     """
 
     model: str = "starter"
     inference_free_queries: bool = False
     max_terms: int | None = None
+    max_query_terms: int | None = None
+    min_share: float | None = None
     batch_size: int = 32
     device: str | None = None
     trust_remote_code: bool = False
@@ -66,6 +69,12 @@ class SparseSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         _require_model("sparse", self.model, self.batch_size)
         require_at_least(1, "sparse.max_terms", self.max_terms)
+        require_at_least(1, "sparse.max_query_terms", self.max_query_terms)
+        require(
+            self.min_share is None or 0 < self.min_share < 1,
+            "sparse.min_share",
+            f"must be between 0 and 1, got {self.min_share}",
+        )
 
 
 class RerankSettings(Section, frozen=True):

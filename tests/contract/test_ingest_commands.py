@@ -57,7 +57,7 @@ def test_index_verify_and_delete(command):
     assert status == 1
     assert "2 missing: d3, d4" in output
     status, output = command("delete", command.index, "--query", '{"term": {"doc_id": "d5"}}', "--yes")
-    assert (status, output) == (0, "1 passages deleted\n")
+    assert (status, output) == (0, "1 passage deleted\n")
 
 
 def test_sync_and_recreate(command):
@@ -150,5 +150,5 @@ def test_verify_passes_over_bad_records_when_asked(command):
     bad = command.folder / "bad.jsonl"
     assert command("index", command.source, command.index, "--skip-bad", bad, "--sync")[0] == 0
     status, output = command("verify", command.index, command.source, "--skip-bad")
-    assert (status, "1 bad records were left out" in output) == (0, True)
+    assert (status, "1 bad record was left out" in output) == (0, True)
     assert command("verify", command.index, command.source)[0] == 2

@@ -18,6 +18,7 @@ from hybrid_search.ingest.maintain.replay import replay
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.source import SourceOptions, index_source
 from hybrid_search.read import documents as reading
+from hybrid_search.read.splits import read_split
 from hybrid_search.records import Document
 
 
@@ -48,10 +49,10 @@ def test_a_resumed_load_does_not_read_again_what_is_settled(connection, index_na
     files = LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
     interrupted(source, index, connection, files, 100)
     places = []
-    monkeypatch.setattr("hybrid_search.ingest.source.documents", noting(places))
+    monkeypatch.setattr("hybrid_search.ingest.source.read_split", noting(places))
     report = index_source(source, index, connection, GeneratedEncoder(), SETTINGS, files=files, options=OPTIONS)
-    first_look, rest = places
-    assert (first_look, rest.line >= 100, rest.offset) == (None, True, sum(map(len, lines[: rest.line])))
+    (place,) = places
+    assert (place.line >= 100, place.offset) == (True, sum(map(len, lines[: place.line])))
     assert report.resumed >= 100
     assert report.documents == 400 - report.resumed
     assert report.indexed + report.unchanged == report.documents
@@ -61,9 +62,9 @@ def test_a_resumed_load_does_not_read_again_what_is_settled(connection, index_na
 def noting(places):
     """The reader, which notes from where it is asked to read."""
 
-    def read(*arguments, resume, **options):
-        places.append(resume)
-        return reading(*arguments, resume=resume, **options)
+    def read(split, *arguments, start, **options):
+        places.append(start)
+        return read_split(split, *arguments, start=start, **options)
 
     return read
 

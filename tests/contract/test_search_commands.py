@@ -72,6 +72,17 @@ def test_search_prints_json(invoke, index) -> None:
     assert result["hits"][0]["fields"] == {"kind": "function"}
 
 
+def test_search_reads_signs_where_it_is_told_to(invoke, index) -> None:
+    """As a person types them; and all of the search has the time that is given."""
+    asked = ("search", index, "date -zlib kind:function", "--json", "--legs", "bm25", "--timeout", 60)
+    result = json.loads(invoke(*asked, "--syntax", "simple").output)
+    assert result["hits"]
+    assert all(hit["fields"]["kind"] == "function" for hit in result["hits"])
+    assert (result["codes"], result["degraded"]) == ([], {})
+    assert "a timeout of 0.0 s" in invoke(*asked[:-1], 0).output
+    assert "unknown syntax 'lucene'. There are: text, simple." in invoke(*asked, "--syntax", "lucene").output
+
+
 def test_search_reads_standard_input(invoke, index) -> None:
     """One line in, one JSON object out; empty lines are passed over."""
     lines = invoke("search", index, "-", stdin="date\n\nzlib\n").output.splitlines()

@@ -109,7 +109,7 @@ def test_a_sparse_query_that_the_engine_finds_too_long_is_halved(connection, cli
     too_many = TOO_MANY[connection.dialect.engine]
     monkeypatch.setattr(legs, "MAX_CLAUSES", too_many)
     terms = {str(n): 1.0 for n in range(10, too_many + 10)} | {"1": 2.0}
-    result = client.search(Query("x", sparse=terms), legs=["sparse"])
+    result = client.search(Query("x", sparse=terms), legs=["sparse"], timeout=60)
     assert {hit.id for hit in result} == {"a", "b", "d"}
     assert result.legs[Leg.SPARSE].failure is None
     assert any(f"heaviest of {too_many + 1:,} terms" in warning for warning in result.warnings)
@@ -120,7 +120,7 @@ def test_a_long_query_is_fused_by_the_server_too(client) -> None:
     terms = {str(n): 1.0 for n in range(10, 1500)} | {"1": 2.0}
     words = " ".join(["date", *(f"w{n}" for n in range(1500))])
     try:
-        result = client.search(Query(words, dense=at(0), sparse=terms), fusion="server")
+        result = client.search(Query(words, dense=at(0), sparse=terms), fusion="server", timeout=60)
     except UnsupportedError as error:
         pytest.skip(str(error))
     assert {hit.id for hit in result} == {"a", "b", "c", "d"}

@@ -38,4 +38,4 @@ def test_the_mapping_is_one_that_the_node_takes(opensearch, new_names):
     body = {"settings": {"index.knn": True}, "mappings": {"properties": {"v": field}}}
     opensearch.send(Request.json("PUT", f"/{name}", body))
     opensearch.send(Request.json("PUT", f"/{name}/_doc/1", {"v": [1.0] * 384}, refresh="true"))
-    opensearch.send(Request.json("POST", f"/{name}/_flush", force="true"))
+    assert opensearch.send(Request.json("POST", f"/{name}/_flush", force="true"))["_shards"]["failed"] == 0

@@ -130,7 +130,7 @@ def test_a_source_with_a_bad_line_is_synced_and_verified(command, tmp_path):
     assert command("verify", command.index, source)[0] == 2
     status, output = command("verify", command.index, source, "--skip-bad")
     assert status == 0
-    assert "1 bad records were left out" in output
+    assert "1 bad record was left out" in output
 
 
 def test_a_query_deletes_a_tenth_at_most_and_a_dry_run_nothing(connection, command, tmp_path):

@@ -95,6 +95,15 @@ def test_prompts_are_put_before_texts(kind, request):
     )
 
 
+def test_a_passage_prompt_is_used_where_sentence_transformers_leaves_it_out(tmp_path):
+    """On purpose: the library's own ``document`` prompt is empty, and hides the one that the model was trained with."""
+    folder = save_bi_encoder(tmp_path, prompts={"query": "query: ", "passage": "passage: "})
+    model = reference(folder)
+    np.testing.assert_allclose(model.encode_document(["so sunny"]), model.encode(["so sunny"], prompt=""), atol=1e-6)
+    ours = load(folder).encode_documents(["so sunny"])
+    np.testing.assert_allclose(ours, model.encode(["so sunny"], prompt="passage: "), atol=1e-5)
+
+
 def test_prompts_of_the_settings_replace_those_of_the_model(plain):
     """The fingerprint names the prompts that are used."""
     encoder = load(plain, query_prompt="search ", document_prompt="")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest.state.intervals import Intervals
-from hybrid_search.ingest.state.journal import UNREADABLE, Journal
+from hybrid_search.ingest.state.journal import EARLIER, UNREADABLE, Journal, Part
 from hybrid_search.records import ResumePoint
 
 LOAD = {"source": "a.jsonl", "index": "i"}
@@ -40,7 +40,7 @@ def test_a_journal_remembers_what_is_settled(tmp_path):
         journal.settled(0, 10)
         journal.settled(20, 30)
     with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10), (20, 30)]
+        assert list(journal.progress[0].done) == [(0, 10), (20, 30)]
         journal.settled(10, 20)
         journal.finish()
     with closing(Journal(path, LOAD)) as journal:
@@ -57,13 +57,13 @@ def test_a_journal_knows_where_reading_goes_on(tmp_path_factory, sizes, random, 
     shuffled = random.sample(bodies, len(bodies))[: data.draw(st.integers(0, len(bodies)))]
     with closing(Journal(path, LOAD)) as journal:
         for first, end, is_known in shuffled:
-            journal.settled(first, end, ResumePoint("/a.jsonl", 100 * end, end) if is_known else None)
-        said = (journal.prefix, journal.resume)
+            journal.settled(first, end, ResumePoint(100 * end, end) if is_known else None)
+        said = (journal.progress[0].prefix, journal.progress[0].resume)
     whole = list(takewhile(lambda body: body in shuffled, bodies))
     expected = max([end for _, end, is_known in whole if is_known], default=0)
-    assert said == (expected, ResumePoint("/a.jsonl", 100 * expected, expected) if expected else None)
+    assert said == (expected, ResumePoint(100 * expected, expected) if expected else None)
     with closing(Journal(path, LOAD)) as journal:
-        assert (journal.prefix, journal.resume) == said
+        assert (journal.progress[0].prefix, journal.progress[0].resume) == said
 
 
 def test_a_journal_of_another_load_says_what_changed(tmp_path):
@@ -88,11 +88,11 @@ def test_a_journal_survives_being_cut_anywhere(tmp_path_factory, cut, torn):
     head = content.index(b"\n") + 1  # a crash can tear the first line only by itself: nothing follows it
     path.write_bytes(content[: max(head, len(content) - cut)] + torn)
     with closing(Journal(path, LOAD)) as journal:
-        known = list(journal.done)
+        known = list(journal.progress[0].done)
         assert known == [(2 * number, 2 * number + 1) for number in range(len(known))]
         journal.settled(100, 101)
     with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [*known, (100, 101)]
+        assert list(journal.progress[0].done) == [*known, (100, 101)]
 
 
 def test_a_changed_byte_costs_its_own_line(tmp_path):
@@ -103,11 +103,11 @@ def test_a_changed_byte_costs_its_own_line(tmp_path):
             journal.settled(first, first + 10)
     path.write_bytes(path.read_bytes().replace(b"[10, 20]", b"[10, 90]"))
     with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10), (20, 30)]
+        assert list(journal.progress[0].done) == [(0, 10), (20, 30)]
         assert journal.changes == []
         journal.settled(10, 20)
     with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 30)]
+        assert list(journal.progress[0].done) == [(0, 30)]
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +131,8 @@ def test_any_flipped_bit_loses_at_most_its_neighbours(tmp_path_factory, whole_jo
     path.write_bytes(content)
     with closing(Journal(path, LOAD)) as journal:
         line = whole_journal.count(b"\n", 0, at)  # 0 and 1 are the header and ``begin``
-        assert all(first % 10 == 0 and first < end <= 30 for first, end in journal.done)
-        assert journal.changes == [UNREADABLE] or len(journal.done) >= 10
+        assert all(first % 10 == 0 and first < end <= 30 for first, end in journal.progress[0].done)
+        assert journal.changes == [UNREADABLE] or len(journal.progress[0].done) >= 10
         assert not (journal.changes and line >= 2)
 
 
@@ -145,16 +145,77 @@ def test_a_record_of_a_later_release_is_passed_over(tmp_path):
     with path.open("ab") as file:
         file.write(b"%08x %s\n" % (zlib.crc32(data), data))
     with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10)]
+        assert list(journal.progress[0].done) == [(0, 10)]
 
 
-def test_a_journal_of_the_released_version_goes_on(tmp_path):
-    """It has no header: its first line is ``begin``."""
+@pytest.mark.parametrize(
+    "header", [b"", b'{"hybrid_search": "journal", "version": 2}'], ids=["released", "before splits"]
+)
+def test_a_journal_without_splits_begins_anew_and_says_so(tmp_path, header):
+    """The released version wrote no header, the one after it no splits: neither says where its documents are."""
     path = tmp_path / "load.journal"
     records = [json.dumps(record).encode() for record in ({"begin": LOAD}, {"done": [0, 10]})]
-    path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(data), data) for data in records))
+    path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(data), data) for data in [header, *records] if data))
     with closing(Journal(path, LOAD)) as journal:
-        assert list(journal.done) == [(0, 10)]
+        assert (journal.changes, journal.resumes) == ([EARLIER], False)
+        journal.settled(0, 5)
+    with closing(Journal(path, LOAD)) as journal:
+        assert list(journal.progress[0].done) == [(0, 5)]
+
+
+def part(name, times=(1,), content="x"):
+    return Part(name, times, lambda: content)
+
+
+def test_splits_are_settled_by_themselves(tmp_path):
+    """Each has its own numbers, place and passages; one is complete when it was read to its end and is settled."""
+    path, plan = tmp_path / "load.journal", [part("a"), part("b"), part("c")]
+    with closing(Journal(path, LOAD, plan)) as journal:
+        assert [journal.ended(20, 1), journal.settled(0, 10, ResumePoint(100, 10), 1)] == [False, False]
+        assert journal.settled(10, 20, ResumePoint(200, 20), 1)
+        journal.wrote(7, 30, 1)
+        journal.settled(0, 5, ResumePoint(50, 5), 0)
+    with closing(Journal(path, LOAD, plan)) as journal:
+        a, b, c = journal.progress
+        assert [one.is_complete for one in (a, b, c)] == [False, True, False]
+        assert (a.prefix, a.resume, b.resume, c.resume) == (5, ResumePoint(50, 5), ResumePoint(200, 20), None)
+        assert (journal.settled_documents, dict(journal.passages), journal.loads) == (25, {7: 30}, {7})
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        (part("a", content="other"), True),
+        (part("a", times=(2,)), True),
+        (part("a", times=(2,), content="other"), False),
+        (part("a-moved"), False),
+    ],
+    ids=["times", "bytes", "changed", "gone"],
+)
+def test_a_split_that_changed_starts_over_and_the_others_go_on(tmp_path, now, kept):
+    """The times of its files vouch for it, else its bytes; what it wrote is not counted any more."""
+    path = tmp_path / "load.journal"
+    with closing(Journal(path, LOAD, [part("a"), part("b")])) as journal:
+        for number in range(2):
+            journal.wrote(7, 10, number)
+            journal.settled(0, 10, part=number)
+    for _ in range(2):
+        with closing(Journal(path, LOAD, [now, part("b")])) as journal:
+            assert [len(progress.done) for progress in journal.progress] == [10 * kept, 10]
+            assert (journal.restarted, dict(journal.passages)) == (1 - kept, {7: 10 + 10 * kept})
+            journal.begun(0)
+
+
+def test_numbers_of_lost_splits_are_not_given_again(tmp_path):
+    """The lines that name a split are broken: what follows them belongs to nothing, also not to the next split."""
+    path = tmp_path / "load.journal"
+    with closing(Journal(path, LOAD, [part("a")])) as journal:
+        journal.settled(0, 10)
+    path.write_bytes(path.read_bytes().replace(b'"key": "a"', b'"key": "z"'))
+    for _ in range(2):
+        with closing(Journal(path, LOAD, [part("a")])) as journal:
+            assert not journal.resumes
+            journal.begun(0)
 
 
 def test_a_second_load_is_refused_while_the_first_has_the_journal(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -15,8 +16,8 @@ from hybrid_search.ingest.stages.bodies import Demand, bodies
 from hybrid_search.ingest.stages.body_size import FLOOR, BodySize
 from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.ledger import Ledger, Settled
-from hybrid_search.ingest.work import Action, Batch, WrittenDocument
-from hybrid_search.records import Document
+from hybrid_search.ingest.work import Action, Batch, Piece, WrittenDocument
+from hybrid_search.records import Document, ResumePoint
 
 
 def test_a_full_body_that_was_taken_makes_the_next_larger():
@@ -116,16 +117,21 @@ def written(number, passages=1, size=100, **more):
     return WrittenDocument(number, document, actions, **more)
 
 
+def covered(body):
+    """The ranges of documents of a body."""
+    return [(piece.first, piece.end) for piece in body.pieces]
+
+
 def test_bodies_hold_whole_documents_up_to_the_limit():
     """Limit 250: two documents of 100 bytes fit, a third does not; the ranges join without a gap."""
     made = list(bodies([batch(0, 0, 1, 2), batch(3, 3, 4)], BodySize(250), Demand(0), linger=1e9))
-    assert [(body.first, body.end, body.size) for body in made] == [(0, 2, 200), (2, 4, 200), (4, 5, 100)]
+    assert [(covered(body), body.size) for body in made] == [([(0, 2)], 200), ([(2, 4)], 200), ([(4, 5)], 100)]
 
 
 def test_small_documents_are_counted():
     """A body has at most 1,000 passages, however few bytes they are."""
     made = list(bodies([batch(0, *range(1_100))], BodySize(10_000_000), Demand(0), linger=1e9))
-    assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 1_000, 1_000), (1_000, 1_100, 100)]
+    assert [(covered(body), len(body.actions)) for body in made] == [([(0, 1_000)], 1_000), ([(1_000, 1_100)], 100)]
 
 
 def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
@@ -137,7 +143,19 @@ def test_a_document_larger_than_the_limit_is_a_body_of_its_own():
 def test_documents_without_actions_are_covered():
     """Numbers 1 to 4 were skipped or unchanged: the range of a body still covers them."""
     made = list(bodies([batch(0, 0, end=5), Batch(5, 9, [])], BodySize(1000), Demand(0), linger=1e9))
-    assert [(body.first, body.end, len(body.actions)) for body in made] == [(0, 9, 1)]
+    assert [(covered(body), len(body.actions)) for body in made] == [([(0, 9)], 1)]
+
+
+def test_a_body_covers_documents_of_several_splits():
+    """Batches of two splits in turns: each piece ends where its split goes on, and those that touch are one."""
+    work = [
+        replace(batch(0, 0, 1), at=ResumePoint(10, 2)),
+        replace(batch(2, 2, end=4), at=ResumePoint(20, 4)),
+        replace(batch(7, 7, end=9), split=3),
+        batch(4, end=6),
+    ]
+    (body,) = bodies(work, BodySize(10_000), Demand(0), linger=1e9)
+    assert list(body.pieces) == [Piece(0, 0, 4, ResumePoint(20, 4)), Piece(3, 7, 9), Piece(0, 4, 6)]
 
 
 def test_a_slow_encoder_does_not_keep_documents_back():
@@ -145,7 +163,7 @@ def test_a_slow_encoder_does_not_keep_documents_back():
     now = iter([0.0, 3.0, 3.0, 3.5, 3.5])
     work = [batch(0, 0), batch(1, 1)]
     made = list(bodies(work, BodySize(10_000), Demand(0), linger=2.0, clock=lambda: next(now)))
-    assert [(body.first, body.end) for body in made] == [(0, 1), (1, 2)]
+    assert [covered(body) for body in made] == [[(0, 1)], [(1, 2)]]
 
 
 def test_a_sender_without_work_gets_what_is_worth_a_request():
@@ -167,7 +185,7 @@ def test_what_precedes_an_error_is_sent_first():
         raise ValueError("line 4")
 
     made = bodies(broken(), BodySize(10_000), Demand(0), linger=1e9)
-    assert [(body.first, body.end) for body in [next(made)]] == [(0, 3)]
+    assert covered(next(made)) == [(0, 3)]
     with pytest.raises(ValueError, match="line 4"):
         next(made)
 
@@ -186,7 +204,7 @@ def test_a_long_document_is_cut_between_bodies():
         ["d1#2", "d1#3"],
         ["d1#4", "d2#0"],
     ]
-    assert [(body.first, body.end, body.since) for body in made] == [(0, 1, 0), (1, 1, 1), (1, 1, 1), (1, 3, 1)]
+    assert [(covered(body), body.since) for body in made] == [([(0, 1)], 0), ([], 1), ([], 1), ([(1, 3)], 1)]
     assert [sorted(body.documents) for body in made] == [["d0"], [], [], ["d1", "d2"]]
 
 
@@ -196,9 +214,9 @@ def test_a_document_is_settled_with_the_last_of_its_bodies(tmp_path):
     first, second, third = bodies(work, BodySize(250), Demand(0), linger=1e9)
     with closing(Journal(tmp_path / "journal", {})) as journal:
         ledger = Ledger(journal=journal)
-        settled = [len(journal.done)]
+        settled = [len(journal.progress[0].done)]
         for body in (third, first, second):
             ledger.settle(body, Settled(passages=len(body.actions)))
-            settled.append(len(journal.done))
+            settled.append(len(journal.progress[0].done))
     assert settled == [0, 0, 0, 1]
     assert (ledger.totals()["indexed"], ledger.totals()["passages"]) == (1, 5)

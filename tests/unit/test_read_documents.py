@@ -198,6 +198,14 @@ UNFIT = [
 ]
 
 
+def test_an_object_that_held_nothing_but_the_text_is_not_stored(read):
+    """``text.en`` is searched, so that ``{"text": {}}`` would be all that is left; what lay beside it stays."""
+    (alone,) = read({"_id": "a", "text": {"en": "x"}, "kept": {}}, text=("text.en",))
+    assert (alone.text, alone.fields) == ("x", {"kept": {}})
+    (beside,) = read({"_id": "a", "text": {"en": "x", "de": "y"}}, text=("text.en",))
+    assert beside.fields == {"text": {"de": "y"}}
+
+
 def test_missing_values_cost_no_record(read):
     """NaN in columns of numbers, null in lists, and words for no value in text: the record stays, with the rest."""
     records = [

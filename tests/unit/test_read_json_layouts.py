@@ -13,6 +13,7 @@ from hybrid_search.read import records
 from hybrid_search.read.formats import json_values
 from hybrid_search.read.formats.json_layout import Layout, layout_of
 from hybrid_search.read.formats.nan import NanIsNull
+from hybrid_search.read.splits import plan_splits, read_records
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_infinity=False) | st.text(max_size=8),
@@ -203,7 +204,21 @@ def test_bodies_of_bulk_go_on_behind_a_document(tmp_path):
     path = tmp_path / "a.ndjson"
     path.write_text(BULK[: BULK.index('{"update"')])
     first, second = records(path)
-    assert [record.values for record in records(path, resume=first.end)] == [second.values]
+    (split,) = plan_splits(path)
+    assert [record.values for record in read_records(split, start=first.end)] == [second.values]
+
+
+def test_only_lines_are_cut(tmp_path):
+    """An array over many lines is read whole, however small the splits are asked for."""
+    path = tmp_path / "a.json"
+    rows = [{"_id": str(number)} for number in range(50)]  # 10 * 13 + 40 * 14 = 690 bytes
+    for text, count in ((json.dumps(rows, indent=0), 1), ("".join(json.dumps(row) + "\n" for row in rows), 7)):
+        path.write_text(text)
+        splits = plan_splits(path, split_bytes=100)
+        assert len(splits) == count
+        assert [record.values for split in splits for record in read_records(split)] == rows
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-16")
+    assert len(plan_splits(path, split_bytes=100)) == 1
 
 
 HIT = {"_index": "i", "_type": "_doc", "_id": "h1", "_score": 1.0, "_source": {"title": "a"}}

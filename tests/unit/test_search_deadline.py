@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from search_fakes import PlaneEncoder, async_connection, connection
+from search_fakes import PlaneEncoder, async_connection, connection, engine
 from test_search_client import respond
 
 from hybrid_search.errors import ModelBusyError, ModelTimeoutError, QueryError
 from hybrid_search.records import Leg, WarningCode
-from hybrid_search.search import AsyncSearchClient, SearchClient
+from hybrid_search.search import AsyncSearchClient, Reranking, SearchClient
 from hybrid_search.search.steps import Encode, Score
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import SearchSettings, Settings
@@ -30,8 +31,10 @@ class Stalled(PlaneEncoder):
     def __init__(self) -> None:
         super().__init__()
         self.released = threading.Event()
+        self.thread: threading.Thread | None = None
 
     def encode_queries(self, texts):
+        self.thread = threading.current_thread()
         self.released.wait()
         return super().encode_queries(texts)
 
@@ -123,11 +126,13 @@ async def test_an_answer_that_comes_later_is_dropped(step) -> None:
             raise RuntimeError("too late to matter")
         return "mine"
 
+    first = workers.begin(ask, step, together=False)
     with pytest.raises(ModelTimeoutError, match=r"did not answer in 0\.05 s"):
-        workers.begin(ask, step, together=False).answer()
+        first.answer()
     with pytest.raises(ModelBusyError):
         await workers.begin(ask, replace(step), together=False).awaited()
     held.set()
+    wait([first.future])
     assert workers.begin(ask, replace(step, patience=10.0), together=False).answer() == "mine"
     workers.close()
 
@@ -137,6 +142,79 @@ def test_a_stalled_model_does_not_keep_the_program_from_ending() -> None:
     with stalled() as model:
         client = SearchClient("docs", settings=SHORT, encoder=model, connection=connection(respond))
         client.search("q")
-        (thread,) = [one for one in threading.enumerate() if one.name == "hybrid-search-encoder" and one.is_alive()]
-        assert thread.daemon
+        assert model.thread.is_alive()
+        assert model.thread.daemon
         client.close()
+
+
+def test_nobody_waits_for_a_model_that_is_stalled() -> None:
+    """After twice its time an encoder is not waited for, whatever time there is; once it has answered, it is asked."""
+    with stalled() as model:
+        client = SearchClient("docs", settings=SHORT, encoder=model, connection=connection(respond))
+        encoder_is_late(client.search("first"))
+        client.search("second")
+        third = client.search("third", timeout=600)
+        assert "the encoder was busy: it has not answered an earlier search" in third.warnings[0]
+        assert third.degraded == {Leg.DENSE: WarningCode.LEG_LATE, Leg.SPARSE: WarningCode.LEG_LATE}
+        model.released.set()
+        while client.search("fourth", timeout=60).degraded:
+            model.thread.join(0.01)
+        assert model.texts[-1] == ["fourth"]
+        client.close()
+
+
+class Slices:
+    """A reranker that scores by the number in the text and is held at the first slice that holds number ``until``."""
+
+    name = "slices"
+
+    def __init__(self, until: int) -> None:
+        self.until = until
+        self.slices: list[int] = []
+        self.released = threading.Event()
+
+    def score(self, _, passages):
+        numbers = [int(passage.removeprefix("text of d").partition("#")[0]) for passage in passages]
+        self.slices.append(len(numbers))
+        if self.until in numbers:
+            self.released.wait()
+        return [float(number) for number in numbers]
+
+
+FORTY = {Leg.BM25: [(f"d{n:02}#0", 100.0 - n) for n in range(40)]}
+
+
+def forty(request):
+    """An index of forty documents, d00 first."""
+    return respond(request) if request.path.endswith("_mapping") else engine(FORTY)(request)
+
+
+def reranked_by(model, settings):
+    client = SearchClient(
+        "docs", settings=settings, encoder=PlaneEncoder(), reranker=model, connection=connection(forty)
+    )
+    try:
+        return client.search("q", 40, legs=["bm25"], rerank=Reranking(40, 1.0))
+    finally:
+        model.released.set()
+        client.close()
+
+
+def test_what_was_scored_in_time_is_reranked_above_the_rest() -> None:
+    """The first sixteen are scored and turned round; the reranker is held at the next: the rest keeps its order."""
+    model = Slices(until=16)
+    result = reranked_by(model, SHORT)
+    assert model.slices[0] == 16
+    assert [hit.id for hit in result] == [f"d{n:02}" for n in [*range(15, -1, -1), *range(16, 40)]]
+    assert [hit.rerank is None for hit in result] == [False] * 16 + [True] * 24
+    assert list(result.warnings) == ["reranked the first 16 of 40 hits: there was no time for more"]
+    assert (result.degraded, result.reranker) == ({"rerank": WarningCode.RERANK_LATE}, "slices")
+
+
+def test_a_reranker_that_is_quick_is_asked_twice() -> None:
+    """Sixteen show that there is time for all others at once; the order is that of all forty together."""
+    model = Slices(until=-1)
+    result = reranked_by(model, Settings(search=SearchSettings(timeout=600)))
+    assert model.slices == [16, 24]
+    assert [hit.id for hit in result] == [f"d{n:02}" for n in range(39, -1, -1)]
+    assert not result.warnings

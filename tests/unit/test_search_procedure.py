@@ -352,6 +352,7 @@ BAD = [
     ("q", {"window": 0}, "a window of 0 hits"),
     ("q", {"candidates": 99}, "99 candidates for a window of 100"),
     ("q", {"legs": []}, "no leg is named"),
+    ("q", {"legs": [Query]}, "is no leg"),
     ("q", {"legs": ["bm52"]}, "unknown leg 'bm52'. Did you mean bm25?"),
     ("q", {"fusion": "borda"}, "unknown fusion 'borda'"),
     ("q", {"fusion": Fusion("rrf", {Leg.BM25: 1.0})}, "the weights name no dense and no sparse leg"),

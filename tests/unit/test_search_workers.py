@@ -68,7 +68,7 @@ def test_a_busy_reranker_is_waited_for_no_longer_than_the_caller_allows() -> Non
         "docs", settings=settings, encoder=PlaneEncoder(), reranker=held, connection=connection(respond)
     )
     with client, ThreadPoolExecutor(1) as threads:
-        first = threads.submit(client.search, "slow")
+        first = threads.submit(client.search, "slow", timeout=60)
         assert held.busy.wait(10)
         begin = time.perf_counter()
         result = client.search("quick")
@@ -96,9 +96,9 @@ def test_a_batch_waits_for_a_busy_model_once() -> None:
     settings = Settings(search=SearchSettings(timeout=0.2))
     client = SearchClient("docs", settings=settings, encoder=encoder, reranker=reranker, connection=connection(respond))
     with client, ThreadPoolExecutor(2) as threads:
-        busy = [threads.submit(client.search, "slow")]
+        busy = [threads.submit(client.search, "slow", timeout=60)]
         assert reranker.busy.wait(10)
-        busy.append(threads.submit(client.search, "hold", rerank=False))
+        busy.append(threads.submit(client.search, "hold", rerank=False, timeout=60))
         assert encoder.busy.wait(10)
         begin = time.perf_counter()
         results = client.search_many(["q"] * 32)

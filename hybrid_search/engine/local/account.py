@@ -141,6 +141,12 @@ class Account:
                 remedy=f"Choose a folder elsewhere, or: chmod o+x {closed[0]}",
             )
         user, group = self.ids
+        if folder.stat().st_uid == user:
+            return LocalNodeError(
+                "The folder cannot be written",
+                where=str(folder),
+                remedy="See whether its disk is mounted for reading only, or choose another folder",
+            )
         return LocalNodeError(
             f"The folder is not empty and belongs to another account than the one that runs OpenSearch ({self.name})",
             where=str(folder),

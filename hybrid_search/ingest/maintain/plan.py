@@ -8,7 +8,8 @@ from typing import Any
 
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
-from hybrid_search.ingest.maintain.remove import Missing, missing_documents
+from hybrid_search.errors import counted
+from hybrid_search.ingest.maintain.remove import Limit, Missing, missing_documents
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import Checking, numbered
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
@@ -32,6 +33,16 @@ class Plan:
     foreign: int
     bad: int
     missing: Missing
+
+    def refusal(self, *, takes_over: bool, skips_bad: bool, sync: Limit | None) -> str | None:
+        """Why the load would not end well, None if it would; ``sync`` is the most that may go, None removes none."""
+        if self.bad and not skips_bad:
+            return f"{counted(self.bad, 'document is', 'documents are')} bad (--skip-bad)"
+        if self.foreign and not takes_over:
+            return f"{counted(self.foreign, 'document belongs', 'documents belong')} to other sources (--take-over)"
+        if sync is not None and not sync.allows(self.missing.count, self.missing.of):
+            return f"--sync would remove {self.missing}, more than {sync}, and so removes none (--max-removed)"
+        return None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -23,13 +23,13 @@ from hybrid_search.engine.bulk import ItemOutcome, bulk_request, delete_found_ac
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import refresh
 from hybrid_search.engine.layout import DOC_ID, PASSAGE, SOURCE
-from hybrid_search.engine.names import refuse_patterns
+from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError, SettingsError
 from hybrid_search.ingest.patience import Backoff, RetryPolicy, patient
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.state.cluster import update_state
-from hybrid_search.ingest.state.indexed import document_count, document_ids
+from hybrid_search.ingest.state.indexed import document_count, document_ids, indexed_documents
 
 BATCH = 5_000
 """Documents whose passages are looked for at once."""
@@ -213,6 +213,15 @@ def matching_documents(connection: Connection, index: str, query: Mapping[str, A
     """Count the documents with a passage that matches a query of the engine; nothing is changed."""
     refresh(connection, index)
     return _counted(document_ids(connection, index, query), document_count(connection, index))
+
+
+def absent_ids(connection: Connection, index: str, ids: Iterable[str]) -> list[str]:
+    """Those of some ids that no document of the index has, as of its last refresh."""
+    remaining, absent = iter(dict.fromkeys(ids)), list[str]()
+    while batch := list(islice(remaining, BATCH)):
+        held = indexed_documents(connection, index, batch)
+        absent += [id_ for id_ in batch if id_ not in held]
+    return absent
 
 
 def _counted(ids: Iterator[str], of: int) -> Missing:

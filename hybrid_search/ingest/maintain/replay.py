@@ -15,14 +15,14 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
-from hybrid_search.errors import IngestError, SourceError
+from hybrid_search.errors import IngestError, SourceError, counted
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import PROGRAM, running
+from hybrid_search.ingest.reading import Stream
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.cluster import IndexState, read_state
 from hybrid_search.ingest.state.indexed import indexed_documents
-from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LETTERS, DeadLetters, Letter, LetterOrigin, read_letters
 from hybrid_search.ingest.state.lines import check_is_ours
@@ -67,7 +67,8 @@ def replay(
         EngineError, RecordError: as for a load.
     """
     if not letters.is_file():
-        raise SourceError("no such file", where=str(letters))
+        remedy = "Check the path; a load names its dead letters, and removes the file when there are none"
+        raise SourceError("no such file", where=str(letters), remedy=remedy)
     options = options or LoadOptions()
     opened = opened_as_it_is(connection, index, encoder, options.retry)
     waiting = patient(connection, options.retry)
@@ -167,7 +168,7 @@ def _send(
         source = Source(name, takes_over=number is None, load=number)
         load = Load(here.opened, connection, encoder, settings.chunking, ledger, None, source, options)
         with running(load, exclusive=False) as lease:
-            load.run(here.documents(path, group), Intervals(), lease)
+            load.run(Stream(here.documents(path, group)), lease)
         return load.report(lease)
 
 
@@ -175,9 +176,11 @@ def _summed(reports: Sequence[IngestReport], index: str, letters: Path, found: _
     """One report of all groups."""
     notes = []
     if found.settled:
-        notes.append(f"{found.settled:,} letters were settled by a later load, and not sent")
+        letters_were = counted(found.settled, "letter was", "letters were")
+        notes.append(f"{letters_were} settled by a later load, and not sent")
     if found.kept:
-        notes.append(f"{found.kept:,} letters are for other indices, and stay in the file")
+        one, several = "letter is for another index, and stays", "letters are for other indices, and stay"
+        notes.append(f"{counted(found.kept, one, several)} in the file")
     total = _added(reports) if reports else IngestReport(index)
     return replace(total, index=index, dead_letters=letters, notes=(*total.notes, *notes))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from hybrid_search.ingest.stages.body_size import BodySize
-from hybrid_search.ingest.work import Action, BadDocument, Batch, Body, WrittenDocument
-from hybrid_search.records import ResumePoint
+from hybrid_search.ingest.work import Action, BadDocument, Batch, Body, Piece, WrittenDocument
 
 MOST_ACTIONS = 1_000
 """Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
@@ -49,7 +49,6 @@ def bodies(
     size: BodySize,
     demand: Demand,
     *,
-    start: int = 0,
     linger: float = LINGER,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Body]:
@@ -59,21 +58,24 @@ def bodies(
     over: so the senders begin early, and what they work on is large when they are what all wait for. A document whose
     actions are more than a body holds is cut between two of them.
 
-    Together the bodies cover every document number from ``start`` on once, those without actions included. What broke a
-    batch is raised after the body with all that came before it.
+    Together the bodies cover every document of every batch once, those without actions included. What broke a batch is
+    raised after the body with all that came before it.
     """
-    draft = _Draft(clock(), first=start)
+    draft = _Draft(clock())
     broken: Exception | None = None
     try:
         for batch in work:
+            covered = batch.first
             for item in batch.items:
                 for actions in _portions(item.actions, size.limit):
                     if draft.collected and not draft.has_room(actions, size.limit):
                         yield _made(draft, demand)
                         draft = draft.next(clock())
                     draft.add(actions)
-                draft.ends(item)
-            draft.covers(batch)
+                if item.is_end:
+                    draft.ends(item, Piece(batch.split, covered, item.number + 1, item.document.position))
+                    covered = item.number + 1
+            draft.covers(batch, covered)
             broken = batch.broken
             if clock() - draft.began >= linger or (demand.is_unmet and draft.length >= WORTH_A_REQUEST):
                 yield _made(draft, demand)
@@ -105,22 +107,21 @@ def _portions(actions: Sequence[Action], limit: int) -> Iterator[Sequence[Action
 class _Draft:
     """A body that is being filled."""
 
-    def __init__(self, began: float, number: int = 0, first: int = 0, since: int | None = None) -> None:
+    def __init__(self, began: float, number: int = 0, since: int | None = None) -> None:
         self.began = began
         self.length = 0
         self.collected: list[Action] = []
         self._number = number
-        self._first = self._end = first
+        self._pieces: list[Piece] = []
         self._since = number if since is None else since
         self._open_since: int | None = since
         self._documents: set[str] = set()
         self._unchanged = 0
         self._bad: list[BadDocument] = []
-        self._at: ResumePoint | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.collected or self._unchanged or self._bad or self._end > self._first)
+        return not (self.collected or self._unchanged or self._bad or self._pieces)
 
     def has_room(self, actions: Sequence[Action], limit: int) -> bool:
         """Whether the draft is still a body with these actions too."""
@@ -134,34 +135,39 @@ class _Draft:
         if self._open_since is None:
             self._open_since = self._number
 
-    def ends(self, item: WrittenDocument) -> None:
-        """The actions of a document, or of a part of it, are all taken."""
-        if item.is_end:
-            self._end, self._at = item.number + 1, item.document.position
-            self._documents.add(item.document.id)
-            self._open_since = None
+    def ends(self, item: WrittenDocument, piece: Piece) -> None:
+        """The actions of a document are all taken; ``piece`` ends with it."""
+        self._add(piece)
+        self._documents.add(item.document.id)
+        self._open_since = None
 
-    def covers(self, batch: Batch[WrittenDocument]) -> None:
-        """Every document of the batch was looked at; those without actions too."""
-        if batch.end > self._end:
-            self._end, self._at = batch.end, batch.at
+    def covers(self, batch: Batch[WrittenDocument], covered: int) -> None:
+        """Every document of the batch was looked at; those from ``covered`` on have no actions."""
+        if batch.end > covered:
+            self._add(Piece(batch.split, covered, batch.end, batch.at))
         self._unchanged += batch.unchanged
         self._bad += batch.bad
 
     def next(self, now: float) -> _Draft:
         """The draft after this one."""
-        return _Draft(now, self._number + 1, self._end, self._open_since)
+        return _Draft(now, self._number + 1, self._open_since)
 
     def body(self) -> Body:
         return Body(
             number=self._number,
-            first=self._first,
-            end=self._end,
+            pieces=self._pieces,
             actions=self.collected,
             size=self.length,
             since=self._since,
             documents=frozenset(self._documents),
             unchanged=self._unchanged,
             bad=self._bad,
-            at=self._at,
         )
+
+    def _add(self, piece: Piece) -> None:
+        """Together with the piece before, where it goes on there."""
+        last = self._pieces[-1] if self._pieces else None
+        if last is not None and (last.split, last.end) == (piece.split, piece.first):
+            self._pieces[-1] = replace(piece, first=last.first)
+        else:
+            self._pieces.append(piece)

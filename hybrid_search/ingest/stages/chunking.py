@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from hybrid_search.encode import PRECOMPUTED
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.ingest.stages.chunk import passages_of
 from hybrid_search.ingest.work import Batch, ChunkedDocument, NumberedDocument
 from hybrid_search.records import Document, Passage
 from hybrid_search.settings import ChunkingSettings
+
+log = logging.getLogger(__name__)
 
 PART = 256
 """Passages of one document that are encoded and written together."""
@@ -31,21 +35,26 @@ class Chunking:
     def __init__(self, encoder: TextEncoder, chunking: ChunkingSettings) -> None:
         self._encoder = encoder
         self._chunking = chunking
+        self._cut_short = self._made = self._longest = 0
+        if self._is_too_wide:
+            log.warning("%s; longer passages are cut there when they are encoded", self._widths())
+
+    def note(self) -> str | None:
+        """How many passages the model has read in part, where the settings let them be longer than it reads."""
+        if not self._cut_short:
+            return None
+        return (
+            f"{self._widths()}: the ends of {self._cut_short:,} of {self._made:,} passages are in no vector, the "
+            f"longest has {self._longest:,} tokens; set chunking.max_tokens to {self._encoder.max_tokens:,}, or leave "
+            "it out"
+        )
 
     def __call__(self, batch: Batch[NumberedDocument]) -> Batch[ChunkedDocument]:
         """The documents with their passages; without those that release 0.1 loaded just so."""
         cut = zip(batch.items, self._passages([item.document for item in batch.items]), strict=True)
         changed = [(item, pieces) for item, pieces in cut if not _is_held(item, pieces)]
         parts = [part for item, pieces in changed for part in _parts(item, pieces)]
-        return Batch(
-            batch.first,
-            batch.end,
-            parts,
-            unchanged=batch.unchanged + len(batch.items) - len(changed),
-            bad=batch.bad,
-            broken=batch.broken,
-            at=batch.at,
-        )
+        return batch.turned_into(parts, unchanged=batch.unchanged + len(batch.items) - len(changed))
 
     def _passages(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:
         """The passages of each document; one that carries vectors needs no tokenizer."""
@@ -58,7 +67,30 @@ class Chunking:
             min(self._encoder.max_tokens, LONGEST) if self._chunking.max_tokens is None else self._chunking.max_tokens
         )
         overlap = min(self._chunking.overlap, limit - 1)
-        return passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
+        cut = passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
+        if self._is_too_wide:
+            self._measure([passage.text for passages in cut for passage in passages])
+        return cut
+
+    @property
+    def _is_too_wide(self) -> bool:
+        wanted = self._chunking.max_tokens
+        return wanted is not None and bool(self._models()) and wanted > self._encoder.max_tokens
+
+    def _models(self) -> list[str]:
+        """Names of the models that read passages; vectors that come with documents are not cut."""
+        both = (self._encoder.dense, self._encoder.sparse)
+        return [model.name for model in both if model is not None and model.kind != PRECOMPUTED]
+
+    def _widths(self) -> str:
+        reads = f"the model reads {self._encoder.max_tokens:,} of a passage ({' and '.join(self._models())})"
+        return f"chunking.max_tokens is {self._chunking.max_tokens:,}, and {reads}"
+
+    def _measure(self, texts: Sequence[str]) -> None:
+        lengths = [len(spans) for spans in self._encoder.tokenizer.spans(texts)]
+        self._made += len(lengths)
+        self._cut_short += sum(length > self._encoder.max_tokens for length in lengths)
+        self._longest = max([self._longest, *lengths])
 
 
 def whole(document: Document) -> Passage:
@@ -113,7 +145,7 @@ def portions(batch: Batch[ChunkedDocument]) -> Iterator[Batch[ChunkedDocument]]:
         length = sum(piece.end - piece.start for piece in item.passages)
         if items and (size + len(item.passages) > PORTION or characters + length > CHARACTERS):
             end = items[-1].number + items[-1].is_end
-            yield Batch(first, max(first, end), items)
+            yield Batch(first, max(first, end), items, split=batch.split)
             first, items, size, characters = max(first, end), [], 0, 0
         items.append(item)
         size += len(item.passages)

@@ -69,7 +69,7 @@ class Comparison:
         known = [replace(item, held=held.get(item.document.id)) for item in batch.items]
         foreign = [item for item in known if self._is_foreign(item)]
         if foreign and not self._take_over:
-            return Batch(batch.first, batch.first, [], broken=self._clash(foreign))
+            return Batch(batch.first, batch.first, [], broken=self._clash(foreign), split=batch.split)
         repeated = [item for item in known if self._came_before(item)]
         if repeated and not self._keeps_bad:
             end, error = repeated[0].number, id_came_before(repeated[0].document)

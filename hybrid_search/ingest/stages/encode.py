@@ -27,7 +27,7 @@ class Encoding:
         texts = [p.text for item in batch.items if self._needs(item.document) for p in item.passages]
         vectors = iter(self._vectors(texts))
         items = [self._with_vectors(item, vectors) for item in batch.items]
-        return Batch(batch.first, batch.end, items, batch.unchanged, batch.bad, batch.broken, batch.at)
+        return batch.turned_into(items)
 
     def _needs(self, document: Document) -> bool:
         lacks_dense = self._encoder.dense is not None and document.dense is None

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -120,6 +120,42 @@ def side_by_side(items: Iterable[T], work: Callable[[T], R], threads: int) -> It
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+def interleaved(streams: Iterator[Iterator[T]], threads: int) -> Iterator[T]:
+    """The items of several streams, so many of which are read at once; those of a stream in their order.
+
+    An error of a stream is raised after what was read before it.
+    """
+    channel: Channel[T] = Channel(threads, Blocked())
+    taking, errors = threading.Lock(), list[BaseException]()
+
+    def next_stream() -> Iterator[T] | None:
+        with taking:
+            return None if errors else next(streams, None)
+
+    def read() -> None:
+        try:
+            while (stream := next_stream()) is not None:
+                for item in stream:
+                    channel.put(item)
+                    if errors:
+                        return
+        except BaseException as error:  # noqa: BLE001  # it travels to the reader, in order
+            errors.append(error)
+
+    with ThreadPoolExecutor(threads + 1, thread_name_prefix="ingest read") as pool:
+        reading = [pool.submit(read) for _ in range(threads)]
+
+        def end() -> None:
+            wait(reading)
+            channel.end(errors[0] if errors else None)
+
+        pool.submit(end)
+        try:
+            yield from Reader(channel)
+        finally:
+            channel.stop()
 
 
 class Overlap:

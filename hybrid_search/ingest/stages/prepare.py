@@ -36,9 +36,9 @@ class Numbers(Protocol):
 
 
 def numbered(
-    documents: Iterable[Document], done: Numbers, seen: Callable[[str], object], start: int = 0
+    documents: Iterable[Document], done: Numbers, seen: Callable[[str], object], start: int = 0, split: int = 0
 ) -> Iterator[Batch[tuple[int, Document]]]:
-    """Number the documents from ``start`` and group those that are not ``done``; the ids of the others go to ``seen``.
+    """Number the documents of a split from ``start`` and group those that are not ``done``, whose ids ``seen`` takes.
 
     An error of the source comes with the batch of the documents before it.
     """
@@ -55,12 +55,12 @@ def numbered(
             items.append((end - 1, document))
             characters += len(document.text)
             if len(items) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
-                yield Batch(first, end, items, at=at)
+                yield Batch(first, end, items, at=at, split=split)
                 first, items, characters = end, [], 0
     except Exception as error:  # noqa: BLE001  # it is raised after the documents that came before it are loaded
         broken = error
     if end > first or broken is not None:
-        yield Batch(first, end, items, broken=broken, at=at)
+        yield Batch(first, end, items, broken=broken, at=at, split=split)
 
 
 def composed(document: Document, schema: IndexSchema) -> Document:
@@ -100,10 +100,10 @@ class Checking:
                 good.append(NumberedDocument(number, document, self._digest(document)))
             except RecordError as error:
                 if not self._keeps_bad:
-                    return Batch(batch.first, number, good, broken=error)
+                    return Batch(batch.first, number, good, broken=error, split=batch.split)
                 self._is_new(document.id)  # the source has it, so a sync does not remove what was loaded of it before
                 bad.append(BadDocument(error, document))
-        return Batch(batch.first, batch.end, good, bad=bad, broken=batch.broken, at=batch.at)
+        return batch.turned_into(good, bad=bad)
 
     def _digest(self, document: Document) -> str:
         """The content hash; RecordError for a document that no index can hold, or whose id came before."""

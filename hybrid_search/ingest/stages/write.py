@@ -40,27 +40,29 @@ class Writing:
         bad: list[BadDocument] = [*batch.bad]
         for item in batch.items:
             try:
-                good.append(self._written(item))
+                good.append(self._written(item, batch.split))
             except RecordError as error:
                 if not self.keeps_bad:
                     end = max(batch.first, item.number)
-                    return Batch(batch.first, end, good, batch.unchanged, bad, broken=error)
+                    return Batch(batch.first, end, good, batch.unchanged, bad, error, split=batch.split)
                 bad.append(BadDocument(error, item.document))
-        return Batch(batch.first, batch.end, good, batch.unchanged, bad, batch.broken, batch.at)
+        return batch.turned_into(good, bad=bad)
 
-    def _written(self, item: EncodedDocument) -> WrittenDocument:
+    def _written(self, item: EncodedDocument, split: int) -> WrittenDocument:
         provenance = Provenance(self.source, self.load, item.digest, item.total)
         actions = [
             Action(
                 encoded.passage.id,
                 index_action(self.index, encoded, self.dialect, self.schema, provenance),
                 item.document,
+                split=split,
             )
             for encoded in item.passages
         ]
         for encoded in item.passages[:1]:
             self.sends(encoded)
         removals = [
-            Action(id_, delete_action(self.index, id_, self.load), item.document, removes=True) for id_ in item.stale
+            Action(id_, delete_action(self.index, id_, self.load), item.document, removes=True, split=split)
+            for id_ in item.stale
         ]
         return WrittenDocument(item.number, item.document, actions + removals, item.is_end)

@@ -20,7 +20,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from hybrid_search.encode.protocols import TextEncoder
-from hybrid_search.errors import IngestError
+from hybrid_search.errors import IngestError, counted
 from hybrid_search.ingest.state.cache_file import FAULTS, CacheFile, is_broken
 from hybrid_search.records import SparseVector, Vector
 
@@ -86,7 +86,8 @@ class VectorCache:
     @property
     def notes(self) -> list[str]:
         """What a person should know of this opening, a sentence each."""
-        wrong = f"{self.wrong:,} vectors of the cache were broken, and are computed anew"
+        one, several = "vector of the cache was broken, and is", "vectors of the cache were broken, and are"
+        wrong = f"{counted(self.wrong, one, several)} computed anew"
         return [*self._file.notes, *([wrong] if self.wrong else [])]
 
     def __enter__(self) -> Self:

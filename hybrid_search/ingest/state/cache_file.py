@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import sqlite3
 import stat
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from hybrid_search.errors import SettingsError
@@ -35,6 +36,7 @@ _SURROUNDINGS = {
     sqlite3.SQLITE_PROTOCOL,
 }
 """Of the errors that SQLite has, those that do not come from what the file holds."""
+_BROKEN = re.compile(r"\.broken-(\d+)(?:-wal|-shm|-journal)?$")
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 SCHEMA = """
@@ -126,9 +128,13 @@ class CacheFile:
             database.execute(f"PRAGMA user_version = {VERSION}")
 
     def _set_aside(self) -> None:
-        name = next(
-            name for number in count(1) if not self.path.with_name(name := f"{self.path.name}.broken-{number}").exists()
-        )
+        """Keep the broken file under another name; the one that was set aside before it goes, for it may be large."""
+        before = list(self.path.parent.glob(f"{glob.escape(self.path.name)}.broken-*"))
+        numbers = [int(found[1]) for old in before if (found := _BROKEN.search(old.name))]
+        name = f"{self.path.name}.broken-{max(numbers, default=0) + 1}"
+        for old in before:
+            if _BROKEN.search(old.name):
+                old.unlink()
         for companion in _COMPANIONS:
             part = self.path.with_name(f"{self.path.name}{companion}")
             if part.exists():

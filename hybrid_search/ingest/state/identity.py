@@ -27,16 +27,14 @@ def load_identity(
     encoder: TextEncoder,
     connection: Connection,
     index: OpenedIndex,
-    *,
-    exclude: Collection[Path] = (),
 ) -> Mapping[str, Any]:
     """JSON values by name; a load with any other value starts from the beginning.
 
-    ``source`` is known by its path, size, time of change and head; the index by its uuid, which a new index of the
+    ``source`` is known by its path, and its splits by themselves; the index by its uuid, which a new index of the
     same name does not share. Settings that cannot change what is indexed are left out.
     """
     return {
-        "source": source_identity(source, exclude=exclude),
+        "source": printable(str(source.resolve())),
         "settings": msgspec.to_builtins({"documents": settings.documents, "chunking": settings.chunking}),
         "models": msgspec.to_builtins({"dense": encoder.dense, "sparse": encoder.sparse}),
         "index": {"name": index.name, "uuid": read_settings(connection, index.name)["index.uuid"]},

@@ -1,10 +1,12 @@
 """The append-only record of which documents of a source are settled, so that a load can go on where it stopped.
 
 One text line per record: eight hexadecimal digits of CRC-32, a space, a JSON object. The first record says that the
-file is a journal, the next what is loaded where (``begin``); each body that is settled adds its range of document
-numbers (``done``), and where reading goes on behind it (``at``: file, offset, line), if the source can go on; a load
-that came to its end says so (``finished``). A line whose checksum is wrong is passed over,
-and so are records that this version does not know: what they said is loaded again.
+file is a journal, the next what is loaded where (``begin``). A split that is begun takes a number (``split``, with its
+key, the times of its files and the hash of its bytes). Each body that is settled adds, for every split that it is from,
+what the engine took of it (``wrote``) and the range of its documents (``done``, counted within the split), with the
+place behind them (``at``: offset, line) where the split can be sought in. A split that was read to its end says how
+many documents it has (``ended``), a load that came to its end says so (``finished``). A line whose checksum is wrong
+is passed over, and so are records that this version does not know: what they said is loaded again.
 
 Durability: a record is handed to the operating system before the next body of its sender, which is enough for
 ``kill -9``; it is forced to the disk when the journal is begun and closed. Losing the last records to a power
@@ -14,8 +16,10 @@ failure costs only a repetition, because ids are deterministic and every action 
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +29,95 @@ from hybrid_search.records import ResumePoint
 
 Identity = Mapping[str, Any]
 
+FORMAT = 2
+"""Of the records; the first knew no splits."""
+
+COPIES = 3
+"""Of the line that names a split: all others hang on it, and a flipped bit costs up to two lines that touch."""
+
 UNREADABLE = "the journal, whose beginning was broken"
 """Among the ``changes`` of a journal that does not say which load it was of."""
 
+EARLIER = "the journal, which an earlier release wrote"
 
-class Journal:
-    """An open journal, locked against a second load.
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a source, as it is known again.
 
     Attributes:
-        done: numbers of the documents that are settled.
-        resume: the furthest place in the source before which all documents are settled, None for its beginning.
+        key: its name: file and range.
+        times: size, time of change and inode of its files; while they are the same, so is the content.
+        fingerprint: a hash of its bytes, which is asked for when the times have changed, and when it is begun.
+    """
+
+    key: str
+    times: Sequence[int]
+    fingerprint: Callable[[], str]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is settled of a split.
+
+    Attributes:
+        done: numbers of its documents that are settled, from 0.
         prefix: how many documents are before ``resume``: the one that is read there first has this number.
-        changes: what differs from the load that the file was begun with, which was therefore started over.
+        resume: the furthest place before which all documents are settled, None for the beginning of the split.
+        count: how many documents it has, None as long as it was not read to its end.
         passages: how many passages of settled bodies the engine has taken, by the number of the load that wrote them.
     """
 
-    def __init__(self, path: Path, identity: Identity) -> None:
-        """Open or begin the journal of the load ``identity`` (JSON values by name).
+    done: Intervals = field(default_factory=Intervals)
+    prefix: int = 0
+    resume: ResumePoint | None = None
+    count: int | None = None
+    passages: Counter[int] = field(default_factory=Counter)
+    _points: dict[int, ResumePoint] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was read to its end, and all of its documents are settled."""
+        return self.count is not None and self.done.prefix >= self.count
+
+    def settle(self, first: int, end: int, at: ResumePoint | None) -> None:
+        """The documents ``first`` to ``end - 1`` are settled; ``at`` is the place behind them."""
+        before = self.done.prefix
+        self.done.add(first, end)
+        if at is not None:
+            self._points[end] = at
+        if self.done.prefix == before:
+            return
+        for number in sorted(number for number in self._points if number <= self.done.prefix):
+            point = self._points.pop(number)
+            if number > self.prefix:
+                self.prefix, self.resume = number, point
+
+
+WHOLE = Part("whole", (), lambda: "")
+"""The one part of a source that is read by a program."""
+
+
+class Journal:
+    """An open journal, locked against a second load; safe to share between threads.
+
+    Attributes:
+        progress: what is settled of each part of the source, in the order of ``parts``.
+        changes: what differs from the load that the file was begun with, which was therefore started over.
+        restarted: how many parts were begun by earlier runs and are not in the source any more as they were.
+    """
+
+    def __init__(self, path: Path, identity: Identity, parts: Sequence[Part] = (WHOLE,)) -> None:
+        """Open or begin the journal of the load ``identity`` (JSON values by name) of a source of these parts.
 
         Raises:
             IngestError: another process has it open, or it cannot be written.
         """
-        self.done = Intervals()
-        self.prefix = 0
-        self.resume: ResumePoint | None = None
-        self.passages: Counter[int] = Counter()
-        self._identity = json.loads(json.dumps(identity))
-        self._points: dict[int, ResumePoint] = {}
+        self._identity = json.loads(json.dumps({"format": FORMAT, **identity}))
+        self._parts = parts
+        self._lock = threading.Lock()
         self.changes: list[str] = []
+        self._forget()
         self._file = LineFile(path, JOURNAL)
         try:
             self._resume_or_begin(self._identity)
@@ -65,29 +130,61 @@ class Journal:
         return self._file.path
 
     @property
+    def settled_documents(self) -> int:
+        """How many documents of the source are settled."""
+        return sum(len(progress.done) for progress in self.progress)
+
+    @property
     def resumes(self) -> bool:
         """Whether an earlier, unfinished load is continued."""
-        return len(self.done) > 0
+        return self.settled_documents > 0
 
-    def settled(self, first: int, end: int, at: ResumePoint | None = None) -> None:
-        """Record that the documents ``first`` to ``end - 1`` are settled; ``at`` is the ``position`` of the last."""
-        place = {} if at is None else {"at": [at.file, at.offset, at.line]}
-        self._append({"done": [first, end], **place})
-        self._settle(first, end, at)
+    @property
+    def passages(self) -> Counter[int]:
+        """How many passages the engine has taken of what is settled, by the number of the load that wrote them."""
+        return sum((progress.passages for progress in self.progress), Counter())
 
-    def wrote(self, load: int, passages: int) -> None:
+    @property
+    def loads(self) -> frozenset[int]:
+        """The numbers of the loads that are continued, also of what is begun anew."""
+        return frozenset(self._loads)
+
+    def begun(self, part: int) -> None:
+        """Record that a part is begun, before any of its documents is settled."""
+        with self._lock:
+            if self._numbers[part] is None:
+                self._number(part)
+
+    def wrote(self, load: int, passages: int, part: int = 0) -> None:
         """Record that the engine has taken passages of a body, written before the body is called settled."""
-        self._append({"wrote": [load, passages]})
-        self.passages[load] += passages
+        with self._lock:
+            self._append({"wrote": [load, passages], "of": self._number(part)})
+            self._take(part, load, passages)
+
+    def settled(self, first: int, end: int, at: ResumePoint | None = None, part: int = 0) -> bool:
+        """Record that the documents ``first`` to ``end - 1`` of a part are settled, and the place behind the last.
+
+        Whether the part is thereby complete.
+        """
+        with self._lock:
+            place = {} if at is None else {"at": [at.offset, at.line]}
+            self._append({"done": [first, end], **place, "of": self._number(part)})
+            self.progress[part].settle(first, end, at)
+            return self.progress[part].is_complete
+
+    def ended(self, count: int, part: int = 0) -> bool:
+        """Record that a part was read to its end and has so many documents; whether it is thereby complete."""
+        with self._lock:
+            self._append({"ended": count, "of": self._number(part)})
+            self.progress[part].count = count
+            return self.progress[part].is_complete
 
     def begin_anew(self, why: str) -> None:
         """Take back what is settled: ``why`` is then among the ``changes``."""
         self._file.clear()
         self._append({"begin": self._identity}, sync=True)
-        self.done, self.prefix, self.resume = Intervals(), 0, None
+        self._forget()
         self.changes = [*self.changes, why]
-        self.passages.clear()
-        self._points.clear()
 
     def finish(self) -> None:
         """Record that all documents are settled: the next load begins from the start."""
@@ -96,6 +193,25 @@ class Journal:
     def close(self) -> None:
         """Close and unlock."""
         self._file.close()
+
+    def _forget(self) -> None:
+        self.progress = [Progress() for _ in self._parts]
+        self.restarted = 0
+        self._loads: set[int] = set()
+        self._numbers: list[int | None] = [None] * len(self._parts)
+        self._next = 0
+
+    def _number(self, part: int) -> int:
+        """The number that the part has in the file, with which its records begin."""
+        number = self._numbers[part]
+        if number is None:
+            known = self._parts[part]
+            number, self._next = self._next, self._next + 1
+            record = {"split": number, "key": known.key, "times": [*known.times], "hash": known.fingerprint()}
+            for _ in range(COPIES):
+                self._append(record)
+            self._numbers[part] = number
+        return number
 
     def _resume_or_begin(self, identity: Identity) -> None:
         self._file.cut_torn_line()
@@ -111,30 +227,62 @@ class Journal:
             self._file.clear()
             self._append({"begin": identity}, sync=True)
             return
+        self._resume(records)
+
+    def _resume(self, records: Sequence[Mapping[str, Any]]) -> None:
+        parts = self._recognised(records)
         for record in records:
             match record:
-                case {"done": [int(first), int(end)], "at": [str(file), int(offset), int(line)]}:
-                    self._settle(first, end, ResumePoint(file, offset, line))
-                case {"done": [int(first), int(end)]}:
-                    self._settle(first, end, None)
-                case {"wrote": [int(load), int(passages)]}:
-                    self.passages[load] += passages
+                case {"wrote": [int(load), int(passages)], "of": int(number)}:
+                    self._loads.add(load)
+                    if number in parts:
+                        self._take(parts[number], load, passages)
+                case {"done": [int(first), int(end)], "of": int(number), **more} if number in parts:
+                    self.progress[parts[number]].settle(first, end, _point(more))
+                case {"ended": int(count), "of": int(number)} if number in parts:
+                    self.progress[parts[number]].count = count
 
-    def _settle(self, first: int, end: int, at: ResumePoint | None) -> None:
-        before = self.done.prefix
-        self.done.add(first, end)
-        if at is not None:
-            self._points[end] = at
-        if self.done.prefix == before:
-            return
-        reached = sorted(number for number in self._points if number <= self.done.prefix)
-        for number in reached:
-            point = self._points.pop(number)
-            if number > self.prefix:
-                self.prefix, self.resume = number, point
+    def _recognised(self, records: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+        """The parts of the source that are as they were when they were begun, by their numbers in the file."""
+        places = {part.key: place for place, part in enumerate(self._parts)}
+        found: dict[int, int] = {}
+        begun = _begun_parts(records)
+        for number, (key, times, fingerprint) in begun.items():
+            place = places.get(key)
+            if place is not None and _is_same(self._parts[place], times, fingerprint):
+                found[number], self._numbers[place] = place, number
+        self.restarted = len(begun) - len(found)
+        used = [*begun, *(record["of"] for record in records if isinstance(record.get("of"), int))]
+        self._next = max(used, default=-1) + 1
+        return found
+
+    def _take(self, part: int, load: int, passages: int) -> None:
+        self._loads.add(load)
+        self.progress[part].passages[load] += passages
 
     def _append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         self._file.append(_line(json.dumps(record).encode()), sync=sync)
+
+
+def _begun_parts(records: Sequence[Mapping[str, Any]]) -> dict[int, tuple[str, list[Any], str]]:
+    """Key, times and hash of each part, by its number."""
+    found = {}
+    for record in records:
+        match record:
+            case {"split": int(number), "key": str(key), "times": [*times], "hash": str(fingerprint)}:
+                found[number] = (key, times, fingerprint)
+    return found
+
+
+def _is_same(part: Part, times: Sequence[int], fingerprint: str) -> bool:
+    return [*part.times] == [*times] or part.fingerprint() == fingerprint
+
+
+def _point(record: Mapping[str, Any]) -> ResumePoint | None:
+    match record:
+        case {"at": [int(offset), int(line)]}:
+            return ResumePoint(offset, line)
+    return None
 
 
 def _line(data: bytes) -> bytes:
@@ -159,5 +307,7 @@ JOURNAL = Kind("journal", _line(header_record("journal")), _is_journal)
 
 
 def _differences(begun: Identity, identity: Identity) -> list[str]:
+    if begun.get("format") != identity["format"]:
+        return [EARLIER]
     names = sorted({*begun, *identity})
     return [name for name in names if begun.get(name) != identity.get(name)]

@@ -47,6 +47,8 @@ class Settled:
     bytes: int = 0
     retried: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    by_split: Counter[int] = field(default_factory=Counter)
+    """The passages that were taken, by the split of their document."""
     failures: Counter[str] = field(default_factory=Counter)
     """How often each action met a 500."""
 
@@ -56,6 +58,7 @@ class Settled:
             self.removed += 1
         else:
             self.passages += 1
+            self.by_split[action.split] += 1
 
 
 class Ledger:
@@ -63,6 +66,7 @@ class Ledger:
 
     Attributes:
         load: the number of the load, once it has one.
+        expected: about how many documents there will be.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Ledger:
         on_bad: OnBad | None = None,
     ) -> None:
         self.load = 0
+        self.expected: Callable[[], int | None] = lambda: None
         self._counts = Counts()
         self._refusals: list[Refusal] = []
         self._dead_letters = dead_letters
@@ -92,7 +97,7 @@ class Ledger:
     @property
     def resumed(self) -> frozenset[int]:
         """The numbers of the loads that are continued."""
-        return frozenset() if self._journal is None else frozenset(self._journal.passages)
+        return frozenset() if self._journal is None else self._journal.loads
 
     def settle(self, body: Body, settled: Settled) -> None:
         """Book a body of which every action was taken or refused for good.
@@ -106,7 +111,8 @@ class Ledger:
             if self._dead_letters is not None and settled.refusals:
                 self._dead_letters.write(_one_per_document(settled.refusals))
             if self._journal is not None:
-                self._journal.wrote(self.load, settled.passages)
+                for split in sorted({*settled.by_split, *(piece.split for piece in body.pieces)}):
+                    self._journal.wrote(self.load, settled.by_split[split], split)
             self._write_journal(body)
             self._count(body, settled)
             self._report(None)
@@ -132,13 +138,14 @@ class Ledger:
         ready = [one for one in self._waiting if self._settled.issuperset(range(one.since, one.number))]
         for one in ready:
             self._waiting.remove(one)
-            if self._journal is not None and one.end > one.first:
-                self._journal.settled(one.first, one.end, one.at)
+            for piece in one.pieces:
+                if self._journal is not None and piece.end > piece.first:
+                    self._journal.settled(piece.first, piece.end, piece.at, piece.split)
 
     def _count(self, body: Body, settled: Settled) -> None:
         refused = {refusal.document.id for refusal in settled.refusals} - self._refused_parts
         counts = self._counts
-        counts.documents += body.end - body.first
+        counts.documents += sum(piece.end - piece.first for piece in body.pieces)
         counts.indexed += len(body.documents - refused - self._refused_parts)
         counts.unchanged += body.unchanged
         counts.skipped += len(body.bad)
@@ -157,7 +164,8 @@ class Ledger:
     def _report(self, waiting: str | None) -> None:
         counts = self._counts
         if self._progress is not None:
-            self._progress(IngestProgress(counts.documents, counts.passages, counts.refused, waiting))
+            known = (counts.documents, counts.passages, counts.refused)
+            self._progress(IngestProgress(*known, waiting, self.expected()))
 
 
 def _one_per_document(refusals: Sequence[Refusal]) -> list[Refusal]:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.encodings import as_utf8
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.html import html_text
 from hybrid_search.read.jsonl import MAX_LINE
 from hybrid_search.read.raw import RawRecord, RawRecords
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from xml.etree.ElementTree import Element
 
 FEEDS = {"rss": "item", "RDF": "item", "feed": "entry", "mediawiki": "page"}
 """The elements that are records, by the root of the file."""
+
+_DECLARATION = re.compile(rb"(\xef\xbb\xbf)?\s*<\?xml[^>]*encoding=|\xff\xfe|\xfe\xff")
+"""The parser reads what a declaration or a mark says."""
 
 _ALIKE = {
     "guid": "_id",
@@ -42,7 +48,9 @@ def read_xml(given: InputFile) -> RawRecords:
     Raises:
         SourceError: it is no XML from some place on, defines entities, or holds no such element.
     """
-    with given.opened() as stream:
+    with given.opened_as_is() as file:
+        says_so = _DECLARATION.match(cast("BufferedReader", file).peek(200))
+        stream = file if says_so else as_utf8(file, given.place, given.on_note)
         bounded = _Bounded(stream, given.place)
         events = _events(bounded, given.place)
         _, root = next(events)

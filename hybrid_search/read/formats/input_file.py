@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.encodings import as_utf8
 from hybrid_search.read.raw import OnBad, OnNote
-from hybrid_search.read.streams import STDIN, opened, printable, shown
+from hybrid_search.read.streams import STDIN, opened, shown
 from hybrid_search.records import ResumePoint
 
+_HEAD = 1 << 10
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -26,7 +29,8 @@ class InputFile:
         folder: what ids that are paths are relative to.
         on_bad: told of each bad record.
         on_note: told what was detected.
-        start: where reading begins, None where it cannot begin but at the start.
+        start: where reading begins, None for the beginning.
+        stop: the byte or row before which a record begins, None for the end of the file.
         dense: a field of dense vectors.
         records_path: where in the file its records are (``--records``).
         query: what is asked of a database (``--query``).
@@ -38,6 +42,7 @@ class InputFile:
     on_bad: OnBad
     on_note: OnNote
     start: ResumePoint | None = None
+    stop: int | None = None
     dense: str | None = None
     records_path: str | None = None
     query: str | None = None
@@ -53,17 +58,22 @@ class InputFile:
         """Its path below the folder."""
         return self.path.relative_to(self.folder).as_posix()
 
-    @property
-    def end(self) -> ResumePoint:
-        """The place behind it, where it is one document."""
-        return ResumePoint(printable(str(self.path.resolve())), 1, 1)
+    @contextmanager
+    def opened(self, declaration: re.Pattern[bytes] | None = None) -> Iterator[BinaryIO]:
+        """Its bytes, unpacked and in UTF-8.
+
+        ``declaration`` finds the name of an encoding at the beginning, which is believed where it is not UTF-8.
+        """
+        with self.opened_as_is() as stream:
+            said = declaration and declaration.search(cast("BufferedReader", stream).peek(_HEAD)[:_HEAD])
+            yield as_utf8(stream, self.place, self.on_note, said=said[1].decode("ascii", "replace") if said else None)
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
-        """Its bytes, unpacked and in UTF-8."""
+    def opened_as_is(self) -> Iterator[BinaryIO]:
+        """Its bytes, unpacked, in whatever encoding."""
         with opened(self.path) as stream:
-            check_is_no_pointer(stream.peek(64), self.place)  # type: ignore[attr-defined]  # a BufferedReader
-            yield as_utf8(stream, self.place, self.on_note)
+            check_is_no_pointer(cast("BufferedReader", stream).peek(64), self.place)
+            yield stream
 
     def check_is_file(self, kind: str) -> None:
         """Raise SourceError for what cannot be read in order, and comes from a pipe."""

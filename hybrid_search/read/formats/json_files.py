@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.encodings import encoding_of
 from hybrid_search.read.formats.bulk import read_bulk, read_console, unwrapped
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_layout import Layout, layout_of
@@ -43,7 +45,7 @@ def _in_layout(layout: Layout, stream: BinaryIO, given: InputFile) -> RawRecords
     if layout != Layout.LINES:
         given.on_note(f"{place}: is read as {layout}")
     if layout == Layout.LINES:
-        return read_jsonl(stream, place, on_bad, start=given.start)
+        return read_jsonl(stream, place, on_bad, start=given.start, end=given.stop)
     if layout == Layout.BULK:
         lines = read_jsonl(stream, place, on_bad, start=given.start)
         return read_bulk(lines, place, on_bad, given.on_note)
@@ -51,6 +53,12 @@ def _in_layout(layout: Layout, stream: BinaryIO, given: InputFile) -> RawRecords
         return read_console(stream, place, on_bad, given.on_note)
     paths = {Layout.ARRAY: "item", Layout.VALUES: "", Layout.RESPONSES: "hits.hits.item"}
     return read_items(stream, paths[layout], place, on_bad)
+
+
+def is_lines(path: Path) -> bool:
+    """Whether a file that is not compressed is one object a line in UTF-8, so that it can be cut at line ends."""
+    with path.open("rb") as file:
+        return layout_of(file.peek(_HEAD)[:_HEAD]) == Layout.LINES and encoding_of(file) is None
 
 
 def _at_path(given: InputFile) -> RawRecords:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from hybrid_search.errors import RecordError
@@ -18,6 +19,7 @@ _AROUND = "nav, header, footer, aside, form, [role=navigation], [role=banner], [
 _MAIN = ("main", "[role=main]", "article")
 _LEAST = 0.2
 """The share of a page's text below which ``main`` or ``article`` is only a part of what the page says."""
+_CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 _META = {
     **{name: name for name in ("description", "author", "keywords")},
     "article:published_time": "published",
@@ -31,7 +33,7 @@ def read_html(given: InputFile) -> RawRecords:
     """
     from selectolax.lexbor import LexborHTMLParser
 
-    with given.opened() as stream:
+    with given.opened(_CHARSET) as stream:
         data = stream.read(MAX_LINE)
     try:
         page = LexborHTMLParser(decoded(data, given.place))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+from hybrid_search.errors import SourceError
 from hybrid_search.read.columns import read_parquet
 from hybrid_search.read.formats.databases import read_duckdb, read_sqlite
 from hybrid_search.read.formats.feeds import read_xml
@@ -13,9 +15,11 @@ from hybrid_search.read.formats.json_files import read_json
 from hybrid_search.read.formats.office import read_office
 from hybrid_search.read.formats.pages import read_html
 from hybrid_search.read.formats.sheets import read_sheets
+from hybrid_search.read.packed import member_name
 from hybrid_search.read.raw import RawRecords
+from hybrid_search.read.streams import STDIN, shown
 from hybrid_search.read.tables import read_csv, read_tsv
-from hybrid_search.read.texts import TEXT, read_text
+from hybrid_search.read.texts import TEXT, read_text, suffix_of
 
 
 class Format(NamedTuple):
@@ -32,17 +36,17 @@ class Format(NamedTuple):
 
 def _csv(given: InputFile) -> RawRecords:
     with given.opened() as stream:
-        yield from read_csv(stream, given.place, given.on_bad, on_note=given.on_note)
+        yield from read_csv(stream, given.place, given.on_bad, start=given.start, on_note=given.on_note)
 
 
 def _tsv(given: InputFile) -> RawRecords:
     with given.opened() as stream:
-        yield from read_tsv(stream, given.place, given.on_bad, on_note=given.on_note)
+        yield from read_tsv(stream, given.place, given.on_bad, start=given.start, on_note=given.on_note)
 
 
 def _parquet(given: InputFile) -> RawRecords:
     given.check_is_file("Parquet")
-    yield from read_parquet(given.path, dense=given.dense, start=given.start, on_note=given.on_note)
+    yield from read_parquet(given.path, dense=given.dense, start=given.start, end=given.stop, on_note=given.on_note)
 
 
 REGISTRY: dict[str, Format] = {
@@ -71,4 +75,31 @@ ALIASES = {
 """Other names that ``--format`` takes."""
 
 FORMATS = tuple(REGISTRY)
+Files = list[tuple[Path, str]]
+"""Files with the names of their formats."""
 SUFFIXES = {suffix: name for name, known in REGISTRY.items() for suffix in known.suffixes}
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's suffix tells; JSON lines on standard input.
+
+    Raises:
+        SourceError: it tells none.
+    """
+    if str(path) == STDIN:
+        return "jsonl"
+    suffix = telling_suffix(path)
+    if suffix not in SUFFIXES:
+        if not path.exists():
+            raise SourceError("no such file or folder", where=shown(path), remedy="Check the path")
+        remedy = f"Give --format: {', '.join(FORMATS)}"
+        raise SourceError(f"the suffix {suffix!r} tells no format", where=shown(path), remedy=remedy)
+    return SUFFIXES[suffix]
+
+
+def telling_suffix(path: Path) -> str:
+    """The suffix that tells the format; of an archive that has none the suffix of the file in it."""
+    suffix = suffix_of(path)
+    if suffix or path.suffix.lower() != ".zip":
+        return suffix
+    return suffix_of(Path(member_name(path) or ""))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from hybrid_search.errors import MissingExtraError, RecordError, SourceError
+from hybrid_search.errors import MissingExtraError, SourceError
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.headers import named_columns
 from hybrid_search.read.raw import RawRecord, RawRecords
@@ -80,14 +80,8 @@ def _records(sheet: Any, name: str, given: InputFile) -> Iterator[RawRecord]:
             header = named_columns([str(cell) for cell in cells], f"{given.place} {name}", given.on_note)
             continue
         where = f"{given.place} {name}:{number}"
-        values = {column: cell for column, cell in zip(header, cells, strict=False) if cell != ""}
-        if len(cells) > len(header) and any(cell != "" for cell in cells[len(header) :]):
-            given.on_bad(
-                RecordError("has more cells than the header", where=where, remedy="Name all columns in the first row"),
-                repr(cells).encode(),
-            )
-            continue
-        yield RawRecord(values, where)
+        # All rows of a sheet have the same number of cells.
+        yield RawRecord({column: cell for column, cell in zip(header, cells, strict=True) if cell != ""}, where)
 
 
 def _plain(cell: Any) -> Any:

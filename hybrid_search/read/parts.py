@@ -1,0 +1,72 @@
+"""Which files of a folder are read, in which formats: a BEIR corpus, parts of one format at any depth, or texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from hybrid_search.errors import SourceError
+from hybrid_search.read.beir import packed_variant
+from hybrid_search.read.formats.registry import FORMATS, REGISTRY, SUFFIXES, Files, telling_suffix
+from hybrid_search.read.own_files import OwnFiles
+from hybrid_search.read.places import FOLLOW, LINKS, LeftOut, files_below, leads_out, without_companions
+from hybrid_search.read.raw import OnNote
+from hybrid_search.read.streams import shown
+from hybrid_search.read.texts import suffix_of
+
+
+def parts_of(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote, *, follow_links: bool = False) -> Files:
+    """The files of a folder that are to be read: a BEIR corpus, parts of one format at any depth, or texts."""
+    corpus = packed_variant(folder, "corpus.jsonl")
+    is_inside = corpus is not None and (follow_links or not leads_out(corpus, folder))
+    if corpus is not None and is_inside and corpus not in own and format in {None, "jsonl"}:
+        return [(corpus, "jsonl")]
+    left_out = LeftOut()
+    parts: dict[str, Files] = {}
+    for path in files_below(folder, own, left_out, follow_links=follow_links):
+        kind = SUFFIXES.get(telling_suffix(path))
+        if kind is None:
+            left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
+        elif format in {None, kind}:
+            family = "text" if REGISTRY[kind].is_document and format is None else kind
+            parts.setdefault(family, []).append((path, kind))
+    wanted = _without_companions(parts, folder, left_out)
+    if len(wanted) != 1:
+        what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
+        remedy = f"Give --format, or name a file or a pattern; known: {', '.join(FORMATS)}"
+        if not wanted and LINKS in left_out.reasons:
+            what, remedy = "the folder holds links out of it and nothing else that can be read", FOLLOW
+        raise SourceError(what, where=shown(folder), remedy=remedy)
+    files = _with_libraries(wanted.popitem()[1], folder, left_out)
+    left_out.note(folder, on_note)
+    return files
+
+
+def _with_libraries(files: Files, folder: Path, left_out: LeftOut) -> Files:
+    """Of several formats those whose library is installed; of one alone all, whose reader says what it needs."""
+    if "office" not in {kind for _, kind in files} or find_spec("kreuzberg") is not None:
+        return files
+    others = [(path, kind) for path, kind in files if kind != "office"]
+    if not others:
+        return files
+    for path, kind in files:
+        if kind == "office":
+            left_out.add("needs pip install 'hybrid-search[documents]'", str(path.relative_to(folder)))
+    return others
+
+
+def _without_companions(parts: dict[str, Files], folder: Path, left_out: LeftOut) -> dict[str, Files]:
+    """Of several formats those that are left when a README, a licence and the like are taken for what they are."""
+    if len(parts) < 2:
+        return parts
+    aside = replace(left_out, reasons={})
+    kept: dict[str, Files] = {}
+    for kind, files in parts.items():
+        names = set(without_companions([path for path, _ in files], folder, aside))
+        if rest := [(path, each) for path, each in files if path in names]:
+            kept[kind] = rest
+    if len(kept) != 1:
+        return parts
+    left_out.reasons.update(aside.reasons)
+    return kept

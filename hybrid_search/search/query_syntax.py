@@ -1,0 +1,174 @@
+"""What people type into a search box, read as they mean it (``syntax="simple"``); no text is an error.
+
+    "two words"      in this order, in every hit
+    -word, -"a b"    in no hit
+    field:value      a filter on a keyword, number or date field of the index; -field:value for what it is not
+    begin*           words that begin so
+    word~            the word or one that is like it: one letter apart from three letters on, two from six on
+
+What is none of these is text: a quote without its partner, a dash in a word, a colon behind what is no field. Words in
+quotes and words to leave out hold for passages, in every leg. Encoders and rerankers read the text without the signs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hybrid_search.engine import layout
+from hybrid_search.errors import QueryError
+from hybrid_search.filters import Eq, Filter, clause
+from hybrid_search.records import IndexSchema
+
+SYNTAXES = ("text", "simple")
+"""As it is, or read for signs."""
+
+SIGNS = 32
+"""Most words with a sign that are read; what follows is text. A person types fewer, and each is a clause or many."""
+
+_TERM = re.compile(
+    r"""(?<!\S)(?P<no>-)?(?:(?P<field>[^\s":]+):)?(?:"(?P<phrase>[^"]*\w[^"]*)"|(?P<word>[^\s"]+))(?!\S)|\S+"""
+)
+_BEGINNING = re.compile(r"(\w{2,})\*")
+_LIKE = re.compile(r"(\w{3,})~")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadQuery:
+    """A text as it was read.
+
+    Attributes:
+        text: what encoders and rerankers read.
+        words: what BM25 searches for as words.
+        scored: further clauses of BM25.
+        required: clauses that every passage must pass, in every leg.
+        excluded: clauses that none may.
+    """
+
+    text: str
+    words: str
+    scored: tuple[dict[str, Any], ...] = ()
+    required: tuple[dict[str, Any], ...] = ()
+    excluded: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def filter(self) -> dict[str, Any] | None:
+        """The clause for every leg; None where all passages pass."""
+        parts = {"filter": list(self.required), "must_not": list(self.excluded)}
+        given = {name: clauses for name, clauses in parts.items() if clauses}
+        return {"bool": given} if given else None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read so far."""
+
+    text: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    scored: list[dict[str, Any]] = field(default_factory=list)
+    required: list[dict[str, Any]] = field(default_factory=list)
+    excluded: list[dict[str, Any]] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+    def plain(self, text: str) -> None:
+        self.text.append(text)
+        self.words.append(text)
+
+
+def read_query(text: str, schema: IndexSchema) -> ReadQuery:
+    """``text`` as people mean it, for an index of this schema.
+
+    A text that says only what to leave out, or only values of fields, is searched for as it is, without its signs.
+    """
+    reading, signs = _Reading(), 0
+    for term in _TERM.finditer(text):
+        said = _sign(term, schema) if signs < SIGNS else None
+        if said is None:
+            reading.plain(term.group())
+        else:
+            signs += 1
+            said(reading)
+    if not reading.text:
+        reading.plain(" ".join(reading.values) or re.sub(r'[-":*~]', " ", text))
+    return ReadQuery(
+        " ".join(reading.text),
+        " ".join(reading.words),
+        tuple(reading.scored),
+        tuple(reading.required),
+        tuple(reading.excluded),
+    )
+
+
+def _sign(term: re.Match[str], schema: IndexSchema) -> Callable[[_Reading], None] | None:
+    """What a term adds to what was read; None where it is text."""
+    no, name, phrase, word = (term.group(part) for part in ("no", "field", "phrase", "word"))
+    if phrase is None and word is None:
+        return None
+    value = word if phrase is None else phrase
+    if name is not None:
+        passing = _compared(name, value, schema)
+        return None if passing is None else lambda reading: _filtered(reading, passing, value, no=bool(no))
+    if no:
+        if phrase is None and not re.search(r"\w", word):
+            return None
+        wanted = _phrase(phrase) if phrase is not None else _words(word)
+        return lambda reading: reading.excluded.append(wanted)
+    if phrase is not None:
+        return lambda reading: _quoted(reading, phrase)
+    return _beginning(word) or _like(word)
+
+
+def _compared(name: str, value: str, schema: IndexSchema) -> dict[str, Any] | None:
+    """The filter clause; None where the index has no such field, or the field no such value."""
+    number = float(value) if re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value) else value
+    equal: Filter = Eq(name, number if name in schema.number_fields else value)
+    try:
+        return clause(equal, schema)
+    except QueryError:
+        return None
+
+
+def _filtered(reading: _Reading, passing: dict[str, Any], value: str, *, no: bool) -> None:
+    (reading.excluded if no else reading.required).append(passing)
+    if not no:
+        reading.values.append(value)
+
+
+def _quoted(reading: _Reading, phrase: str) -> None:
+    reading.text.append(phrase)
+    reading.scored.append(_phrase(phrase))
+    reading.required.append(_phrase(phrase, without_words="all"))
+
+
+def _beginning(word: str) -> Callable[[_Reading], None] | None:
+    found = _BEGINNING.fullmatch(word)
+    return None if found is None else lambda reading: _scored(reading, found[1], _prefix(found[1]))
+
+
+def _like(word: str) -> Callable[[_Reading], None] | None:
+    found = _LIKE.fullmatch(word)
+    return None if found is None else lambda reading: _scored(reading, found[1], _fuzzy(found[1]))
+
+
+def _scored(reading: _Reading, word: str, wanted: dict[str, Any]) -> None:
+    reading.text.append(word)
+    reading.scored.append(wanted)
+
+
+def _words(text: str) -> dict[str, Any]:
+    return {"match": {layout.TEXT: {"query": text, "operator": "and"}}}
+
+
+def _phrase(text: str, *, without_words: str = "none") -> dict[str, Any]:
+    """``without_words`` is what passes a phrase of stop words alone, of which the analyzer leaves none."""
+    return {"match_phrase": {layout.TEXT: {"query": text, "zero_terms_query": without_words}}}
+
+
+def _prefix(begin: str) -> dict[str, Any]:
+    return {"prefix": {layout.TEXT: {"value": begin.lower()}}}
+
+
+def _fuzzy(word: str) -> dict[str, Any]:
+    return {"match": {layout.TEXT: {"query": word, "fuzziness": "AUTO", "prefix_length": 1}}}
