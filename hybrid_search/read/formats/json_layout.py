@@ -85,6 +85,6 @@ def _is_followed(line: bytes) -> bool:
     try:
         text = line.decode().strip()
         _, end = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return text[end:].lstrip(" ,").startswith("{")
