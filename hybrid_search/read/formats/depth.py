@@ -1,7 +1,7 @@
 """How deep a stream of JSON nests, known while it is read: a parser keeps a path for each level, and so its square.
 
-20 kB of brackets took 1 GB and 100 kB the machine. Brackets inside of strings do not count. One that closes what was not opened
-lets the count fall below zero: the parser goes no further.
+20 kB of brackets took 1 GB and 100 kB the machine. Brackets inside of strings do not count. One that closes what was
+not opened lets the count fall below zero: the parser goes no further.
 """
 
 from __future__ import annotations
