@@ -22,7 +22,7 @@ def demo(
     url: Annotated[
         str | None, typer.Option(envvar="HYBRID_SEARCH_URL", help="A cluster instead of the local node.")
     ] = None,
-    svg: Annotated[Path | None, typer.Option(help="Also save what is printed as a picture.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Also save it as a picture, of two questions.")] = None,
 ) -> None:
     """Start a real OpenSearch, index Python's documentation, answer five questions and explain the answers."""
     from hybrid_search import demo as demonstration
@@ -30,6 +30,6 @@ def demo(
 
     narrow = svg is None and sys.stdout.isatty()  # what goes to a file or a picture has room for every column
     console = Console(record=svg is not None, width=None if narrow else COLUMNS)
-    demonstration.run(console, url, questions or demonstration.QUESTIONS)
+    demonstration.run(console, url, questions or (demonstration.QUESTIONS if svg is None else demonstration.PICTURED))
     if svg is not None:
         console.save_svg(str(svg), title="make demo")

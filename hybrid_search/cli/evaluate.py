@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
-from hybrid_search.cli.search import SearchedIndex, named_legs, settings_with
+from hybrid_search.cli.checks import check_search, named_legs, searched_with
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url
+from hybrid_search.cli.search import SearchedIndex
+from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate import Experiment, Timing
@@ -59,10 +62,11 @@ def evaluate(
     from hybrid_search.search import SearchClient
     from hybrid_search.search.fusion import METHODS
 
+    settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=weights, rank_constant=rank_constant)
+    methods = list(METHODS) if fusions is None else fusions.replace(" ", "").split(",")
+    check_search(settings, window=window, legs=named_legs(legs), fusions=methods)
+    _check_runs(runs)
     asked, judged = read.queries(queries, empty=True), read.qrels(qrels, split=split)
-    given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
-    settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
-    methods = list(METHODS) if fusions is None else [name.strip() for name in fusions.split(",")]
     with SearchClient(index, settings=settings) as client, progress_bars() as progress:
         experiment = run_experiment(
             client,
@@ -77,9 +81,16 @@ def evaluate(
             progress=progress,
         )
         timings = time_searches(client, [q for q in asked if q.id in judged]) if timing else []
+    _print(experiment, timings, as_json=as_json)
     if runs is not None:
         save_runs(experiment, runs)
-    _print(experiment, timings, as_json=as_json)
+
+
+def _check_runs(folder: Path | None) -> None:
+    """What takes minutes to measure must have a place to go."""
+    nearest = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
+    if nearest is not None and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise SettingsError("is no folder that can be written to", where=f"--runs {nearest}", remedy="Name another")
 
 
 @contextmanager

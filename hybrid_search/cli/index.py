@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.cli import maintain, reindex
+from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import (
     FollowLinks,
     Format,
@@ -101,6 +102,7 @@ def index(
     _check_sources(source, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
     settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
+    check_models(settings)
     if dry_run:
         _print_plans(source, index, settings, files, what, as_json=as_json)
         return
@@ -125,6 +127,7 @@ def _check_sources(sources: list[str], what: SourceOptions, own: Mapping[str, ob
 
     for source in sources:
         what.check(source)
+        check_source(source, what.format)
     if len(sources) < 2:
         return
     given = [option for option, value in own.items() if value is not None]

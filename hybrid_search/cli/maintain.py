@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybrid_search.cli.checks import check_source
 from hybrid_search.cli.options import (
     FollowLinks,
     Format,
@@ -66,6 +67,7 @@ def verify(
     from hybrid_search.ingest.maintain import verify as verifying
     from hybrid_search.read import documents
 
+    check_source(source, format)
     settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     bad: list[str] = []
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import (
     FollowLinks,
     Format,
@@ -66,20 +67,17 @@ def reindex(
 
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
-    stop_cleanly()
+    check_source(source, format)
     settings = settings_of(settings_file, url, _with_model(overrides, model), follow_links=follow_links)
+    check_models(settings)
+    stop_cleanly()
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
     what = SourceOptions(None, format, max_removed=most[0], max_bad=most[1], records_path=records_path, query=query)
     done = _reindexed(source, alias, settings, _judged(queries, qrels), what, skip_bad=skip_bad, force=force, keep=keep)
     if as_json:
         typer.echo(json.dumps(done.as_json(), indent=2))
     else:
-        whole = done.load.documents + done.load.resumed
-        typer.echo(f"{done.after}: {whole:,} documents" + (f"; {done.reason}" if done.moved else ""))
-        if done.removed:
-            typer.echo(f"Removed: {', '.join(done.removed)}")
-        if done.left:
-            typer.echo(f"Older indices that are still there: {', '.join(done.left)} (--keep N removes all but N)")
+        _print_built(done)
     if not done.moved:
         raise IngestError(
             f"{alias} still stands for {done.before}: {done.reason}",
@@ -93,6 +91,15 @@ def reindex(
 
 def _with_model(overrides: list[str] | None, model: str | None) -> list[str]:
     return [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
+
+
+def _print_built(done: Reindexed) -> None:
+    whole = done.load.documents + done.load.resumed
+    typer.echo(f"{done.after}: {whole:,} documents" + (f"; {done.reason}" if done.moved else ""))
+    if done.removed:
+        typer.echo(f"Removed: {', '.join(done.removed)}")
+    if done.left:
+        typer.echo(f"Older indices that are still there: {', '.join(done.left)} (--keep N removes all but N)")
 
 
 def rollback(alias: Alias, *, settings_file: SettingsFile = None, url: Url = None, as_json: Json = False) -> None:

@@ -6,17 +6,21 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
 
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
-from hybrid_search.errors import HybridSearchError, QueryError
+from hybrid_search.cli.checks import check_options, check_text, named_legs, searched_with
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url
+from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
+from hybrid_search.errors import HybridSearchError, OutputError, SourceError
+from hybrid_search.printed import sayable, write_lines
 
 if TYPE_CHECKING:
     from hybrid_search.records import SearchResult
     from hybrid_search.search import SearchClient
+    from hybrid_search.search.request import SearchOptions
     from hybrid_search.settings import Settings
 
 STDIN = "-"
@@ -48,6 +52,9 @@ def search(
     rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
     passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it does.")] = False,
+    format: Annotated[
+        str | None, typer.Option(help="table, json, tsv, trec (a run), ids, md. Of standard input: json.")
+    ] = None,
     as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -56,29 +63,46 @@ def search(
     """Search an index; every hit shows its rank and score in each leg."""
     from hybrid_search.filters import parse_all
 
-    given = [*(overrides or ()), *([] if rerank is None else [f"rerank.model={rerank}"])]
-    settings = settings_with(settings_of(settings_file, url, given), weights, rank_constant)
-    matching = parse_all(filters or ())
+    many = query == [STDIN]
+    form = form_of(format, as_json=as_json, usual="json" if many else TABLE, explain=explain)
+    settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=weights, rank_constant=rank_constant)
+    options: SearchOptions = {
+        "offset": offset,
+        "legs": named_legs(legs),
+        "filter": parse_all(filters or ()),
+        "fusion": fusion,
+        "window": window,
+        "timeout": timeout,
+        "syntax": syntax,
+        "collapse": not passages,
+    }
+    check_options(settings, k, options)
     settings = searching(settings, named_legs(legs))
+    show = partial(_show, form=form, naming=Naming(settings.documents.title, passages), explain=explain)
+    asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        answer = partial(
-            client.search,
-            k=k,
-            offset=offset,
-            legs=named_legs(legs),
-            filter=matching,
-            fusion=fusion,
-            window=window,
-            timeout=timeout,
-            syntax=syntax,
-            collapse=not passages,
-        )
-        if query == [STDIN]:
-            _write_each(answer, (line.strip() for line in sys.stdin.buffer if line.strip()))
-        elif as_json:
-            _write_lines(answer, [" ".join(query)])
-        else:
-            _show(answer(" ".join(query)), explain=explain)
+        write_lines(HEADERS.get(form, ()))
+        _answer(partial(client.search, k=k, **options), asked, show, form, many=many)
+
+
+def query_lines() -> Iterable[tuple[int, str]]:
+    """The lines of standard input that are not empty, with their numbers.
+
+    Raises:
+        SourceError: it is closed; or, while it is read, it cannot be.
+    """
+    if sys.stdin is None:
+        raise SourceError("is closed", where="standard input", remedy="Give one query per line, or the query itself")
+    return _numbered(sys.stdin.buffer)
+
+
+def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    try:
+        for number, line in enumerate(lines, start=1):
+            if text := line.decode("utf-8", "surrogateescape").strip():
+                yield number, text
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot be read ({error})", where="standard input") from error
 
 
 @contextmanager
@@ -95,11 +119,6 @@ def client_on(index: str, settings: Settings) -> Iterator[SearchClient]:
             yield client
 
 
-def named_legs(names: str | None) -> list[str] | None:
-    """The legs of ``bm25,dense``; None where no legs are named."""
-    return None if names is None else [name.strip() for name in names.split(",")]
-
-
 def searching(settings: Settings, legs: list[str] | None) -> Settings:
     """The settings; only those legs where none of them reads a vector, so that no model is loaded."""
     from hybrid_search.search import plan
@@ -111,54 +130,51 @@ def searching(settings: Settings, legs: list[str] | None) -> Settings:
     return replace(settings, search=replace(settings.search, legs=tuple(str(leg) for leg in named)))
 
 
-def settings_with(settings: Settings, weights: str | None, rank_constant: int | None) -> Settings:
-    """The settings, with what the flags change in the fusion."""
-    given: dict[str, Any] = {} if rank_constant is None else {"rank_constant": rank_constant}
-    if weights is not None:
-        given["weights"] = dict(_weight(part) for part in weights.split(","))
-    return replace(settings, search=replace(settings.search, **given))
-
-
-def _weight(part: str) -> tuple[str, float]:
-    leg, _, weight = part.partition("=")
-    try:
-        return leg.strip(), float(weight)
-    except ValueError:
-        raise QueryError(f"{part!r} is no weight", where="--weights", remedy="Example: bm25=.3,dense=.7") from None
-
-
-def _write_lines(answer: Callable[[str], SearchResult], queries: Iterable[str]) -> None:
-    """One JSON object per query, as soon as it is answered."""
-    import orjson
-
-    from hybrid_search.search.as_json import result_json
-
-    for query in queries:
-        typer.echo(orjson.dumps(result_json(answer(query)), default=str))
-
-
-def _write_each(answer: Callable[[str], SearchResult], lines: Iterable[bytes]) -> None:
-    """One JSON object per line, of its result or its error; the exit status is that of the last error."""
-    import orjson
-
+def _answer(
+    answer: Callable[[str], SearchResult],
+    queries: Iterable[tuple[int, str]],
+    show: Callable[[SearchResult, str], None],
+    form: str,
+    *,
+    many: bool,
+) -> None:
+    """Answer each query; of ``many``, one that fails is one line of its error, and the last gives the exit status."""
     status = 0
-    for line in lines:
+    for number, query in queries:
         try:
-            _write_lines(answer, [line.decode("utf-8", "surrogateescape")])
+            show(answer(query), str(number))
         except HybridSearchError as error:
+            if not many or isinstance(error, OutputError):
+                raise
             status = error.exit_status
-            typer.echo(orjson.dumps({"query": line.decode("utf-8", "replace"), "error": str(error)}))
+            _show_error(query, error, f"line {number}", form)
     if status:
         raise typer.Exit(status)
 
 
-def _show(result: SearchResult, *, explain: bool) -> None:
+def _show_error(query: str, error: HybridSearchError, place: str, form: str) -> None:
+    """In the place of the result where results are objects, else on standard error."""
+    if form != "json":
+        typer.echo(f"hybrid-search: {place}: {error}", err=True)
+        return
+    import orjson
+
+    asked = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    write_lines([orjson.dumps({"query": asked, "error": sayable(str(error), "utf-8")}).decode()])
+
+
+def _show(result: SearchResult, query_id: str, *, form: str, naming: Naming, explain: bool) -> None:
+    if form != TABLE:
+        write(result, form, query_id, naming)
+        for warning in result.warnings if form != "json" else ():
+            typer.echo(f"hybrid-search: warning: {warning}", err=True)
+        return
     from hybrid_search.printed.console import Console
     from hybrid_search.search.explain import explain_panel
     from hybrid_search.search.table import result_view
 
     console = Console()
-    console.print(result_view(result, width=console.width))
+    console.print(result_view(result, width=console.width, title_field=naming.title_field))
     if explain:
         for hit in result:
             console.print(explain_panel(hit, result))

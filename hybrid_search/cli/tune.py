@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hybrid_search.cli.checks import check_search, named_legs
 from hybrid_search.cli.evaluate import progress_bars
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
-from hybrid_search.cli.search import SearchedIndex, named_legs
+from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def tune(
 
     _check_new(write, "--write")
     settings = settings_of(settings_file, url, list(overrides or ()))
+    check_search(settings, legs=named_legs(legs))
     judged, asked = read.qrels(qrels, split=split), read.queries(queries, empty=True)
     with (
         connect(settings.engine) as connection,

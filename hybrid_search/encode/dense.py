@@ -12,7 +12,7 @@ from hybrid_search.encode.backbone import Backbone, Output
 from hybrid_search.encode.batching import batches
 from hybrid_search.encode.folder import (
     Prompts,
-    configuration_digest,
+    identity_of,
     read_prompts,
     truncation_of,
     vocabulary_digest,
@@ -91,7 +91,7 @@ class DenseEncoder:
             vocabulary=vocabulary_digest(folder),
             query_prompt=prompts.query,
             document_prompt=prompts.document,
-            extra={"configuration": configuration_digest(folder), **self._truncation()},
+            extra={**identity_of(folder), **self._truncation()},
         )
 
     def _truncation(self) -> dict[str, int]:

@@ -28,6 +28,13 @@ HOUSEKEEPING = frozenset(
 )
 
 
+# Of a BERT's tokenizer: names in tokenizer_config.json, and in the normaliser of tokenizer.json.
+BERT_SETTINGS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
 OLD_POOLING = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -114,6 +121,18 @@ def vocabulary_digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(splitting, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
+def tokenizer_overrides(folder: Path) -> dict[str, Any]:
+    """Settings of ``tokenizer_config.json`` that split or cut texts otherwise than ``tokenizer.json`` says.
+
+    transformers believes them for BERT's tokenizers, so that they belong to a model's identity.
+    """
+    saved = read_json(folder / "tokenizer_config.json")
+    normalizer = read_json(folder / "tokenizer.json").get("normalizer") or {}
+    own = {key: normalizer.get(name) for key, name in BERT_SETTINGS.items()} if "lowercase" in normalizer else {}
+    expected = {**own, "truncation_side": "right"}
+    return {key: saved[key] for key, value in expected.items() if key in saved and saved[key] != value}
+
+
 def configuration_digest(folder: Path) -> str:
     """SHA-256 prefix over what the configuration files of all modules say about the computation."""
     digest = hashlib.sha256()
@@ -122,6 +141,15 @@ def configuration_digest(folder: Path) -> str:
         computing = {key: value for key, value in config.items() if key not in HOUSEKEEPING}
         digest.update(json.dumps([module.name if module != folder else "", computing], sort_keys=True).encode())
     return digest.hexdigest()[:DIGEST_LENGTH]
+
+
+def identity_of(folder: Path) -> dict[str, Any]:
+    """What else than weights and vocabulary changes a model's vectors, for ``extra`` of its fingerprint.
+
+    ``tokenizer`` is there only where there is something to say.
+    """
+    overrides = tokenizer_overrides(folder)
+    return {"configuration": configuration_digest(folder), **({"tokenizer": overrides} if overrides else {})}
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

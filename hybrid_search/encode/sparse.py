@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hybrid_search.encode.batching import batches
 from hybrid_search.encode.folder import (
     UNLIMITED,
-    configuration_digest,
+    identity_of,
     read_prompts,
     vocabulary_digest,
     weights_digest,
@@ -103,7 +103,7 @@ class SparseEncoder:
             vocabulary=vocabulary_digest(folder),
             query_prompt=self._prompts.query,
             document_prompt=self._prompts.document,
-            extra={"configuration": configuration_digest(folder), **self._pruning.named()},
+            extra={**identity_of(folder), **self._pruning.named()},
         )
 
     def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:

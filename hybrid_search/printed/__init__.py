@@ -14,7 +14,7 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -23,6 +23,7 @@ from hybrid_search.errors import OutputError
 _HIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """C0 and C1 controls but the newline, other line breaks, what turns the direction of text, half surrogate pairs."""
 
+_UP = re.compile("\n*(\x1b\\[A)+")
 _TAB = "    "
 _ESCAPED = "hybrid_search.escaped"
 
@@ -32,6 +33,11 @@ def visible(text: str) -> str:
     if _HIDDEN.search(text) is None:
         return text
     return _HIDDEN.sub(_written, text.replace("\r\n", "\n").replace("\t", _TAB))
+
+
+def one_line(text: str) -> str:
+    """The text made visible, its line breaks and tabs too."""
+    return _HIDDEN.sub(_written, text).replace("\n", "\\u000a")
 
 
 def sayable(text: str, encoding: str | None) -> str:
@@ -86,6 +92,15 @@ class Stream:
             self._try(lambda stream: stream.write(sayable(text, self.encoding)))
         return len(text)
 
+    def write_utf8(self, text: str) -> None:
+        """Write text whatever the encoding of a terminal: it is for programs."""
+        binary = getattr(self._inner, "buffer", None)
+        if binary is None:
+            self.write(text)
+        else:
+            self.flush()
+            self._try(lambda _: binary.write(text.encode()))
+
     def flush(self) -> None:
         self._try(lambda stream: stream.flush())
 
@@ -108,18 +123,28 @@ class Stream:
 
 
 class Guarded:
-    """A stream for everybody: what is written to it is made visible. A console's own drawing goes beside it."""
+    """A stream for everybody: what is written to it is made visible. A console's own drawing goes beside it.
+
+    With ``bars``, what libraries draw while they download comes through: a return to the start of a line, before a text
+    that is written at once, and moves to lines above, alone. A document does not reach a terminal in either way.
+    """
 
     encoding = "utf-8"
     """Any text is taken, whatever the encoding behind it."""
     errors = "strict"
 
-    def __init__(self, plain: Stream) -> None:
+    def __init__(self, plain: Stream, *, bars: bool = False) -> None:
+        self._bars = bars
         self.rich_proxied_file = plain
         """Where rich writes; :class:`hybrid_search.printed.console.Console` makes visible what it draws."""
 
     def write(self, text: str) -> int:
-        self.rich_proxied_file.write(visible(text))
+        if self._bars and _UP.fullmatch(text):
+            self.rich_proxied_file.write(text)
+        elif self._bars and text.startswith("\r"):
+            self.rich_proxied_file.write("\r" + visible(text[1:]))
+        else:
+            self.rich_proxied_file.write(visible(text))
         return len(text)
 
     @property
@@ -150,6 +175,17 @@ def plain_stream(*, stderr: bool = False) -> Stream:
     return plain if isinstance(plain, Stream) else _stream(stream, stderr=stderr)
 
 
+def write_lines(lines: Iterable[str]) -> None:
+    """Lines for programs to standard output, made visible, in UTF-8, each as soon as it is there.
+
+    Tabs stay: they are between two cells, and :func:`one_line` takes them out of a cell.
+    """
+    out = plain_stream()
+    for line in lines:
+        out.write_utf8("\t".join(map(visible, f"{line}\n".split("\t"))))
+        out.flush()
+
+
 def _stream(stream: TextIO | None, *, stderr: bool) -> Stream:
     return Stream(stream, "standard error" if stderr else "standard output", must=not stderr)
 
@@ -163,7 +199,7 @@ def guarded() -> Iterator[None]:
     """
     before = sys.stdout, sys.stderr
     out, err = _stream(before[0], stderr=False), _stream(before[1], stderr=True)
-    sys.stdout, sys.stderr = cast("TextIO", Guarded(out)), cast("TextIO", Guarded(err))
+    sys.stdout, sys.stderr = cast("TextIO", Guarded(out)), cast("TextIO", Guarded(err, bars=True))
     try:
         with _failing_once(out):
             yield

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from hybrid_search.printed import visible
 from hybrid_search.read.languages import analyzer_for
 from hybrid_search.read.survey import Role, Survey
 from hybrid_search.settings import Settings
@@ -180,4 +181,4 @@ def _toml(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return visible(" ".join(text.split()))  # TOML takes no control character, not even in a comment

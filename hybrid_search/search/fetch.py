@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from hybrid_search.engine import layout
@@ -57,10 +58,11 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
 
 def _wanted(one: Progress, reach: int, stored: Collection[str], lost: Collection[str]) -> list[str]:
     """The passages still to be fetched: ``reach`` that are not lost, and as many more as are."""
-    ids = [id_ for hit in one.fused if (id_ := one.retrieved.best(hit).passage_id) not in lost]
+    found = (one.retrieved.best(hit).passage_id for hit in one.fused)
+    ids = list(islice((id_ for id_ in found if id_ not in lost), reach + len(lost)))
     if sum(id_ in stored for id_ in ids[:reach]) >= min(reach, len(ids)):
         return []
-    return [id_ for id_ in ids[: reach + len(lost)] if id_ not in stored]
+    return [id_ for id_ in ids if id_ not in stored]
 
 
 def fetch(groups: Sequence[Sequence[str]], target: Target, budget: Budget) -> Generator[Step, Any, dict[str, Stored]]:

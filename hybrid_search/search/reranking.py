@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from hybrid_search.engine import layout
@@ -54,8 +55,8 @@ def _fetched(one: Progress, course: Course) -> Progress:
     """The query with its hits as they stand without reranking."""
     if one.error is not None:
         return one
-    hits = [hit for hit in one.fused if one.retrieved.best(hit).passage_id in one.stored][: course.plan.reach]
-    return replace(one, ranked=[Reranked(hit, hit.score, None) for hit in hits])
+    hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id in one.stored)
+    return replace(one, ranked=[Reranked(hit, hit.score, None) for hit in islice(hits, course.plan.reach)])
 
 
 def _scored(

@@ -115,7 +115,10 @@ class Retrieved:
         if isinstance(self.by_server, Found):
             return self.by_server.value.hits[hit.id]
         name = max((name for name in self.legs if name in hit.legs), key=lambda name: hit.legs[name].contribution)
-        return self.runs[name][hit.id]
+        found = self.legs[name]
+        if not isinstance(found, Found):
+            raise KeyError(name)
+        return found.value.hits[hit.id]
 
     def _answered(self) -> dict[str, LegRun]:
         """The runs of legs that answered; that of a leg which had nothing to do is empty."""

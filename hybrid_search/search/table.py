@@ -6,9 +6,12 @@ line and the demo; rich is imported when a table is drawn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from hybrid_search.fields import value_at
+from hybrid_search.printed import one_line, visible
 from hybrid_search.records import Hit, Leg, LegScore, SearchResult
 from hybrid_search.search.snippet import snippet
 
@@ -21,15 +24,19 @@ WIDE = 100
 BAR = 10
 SNIPPET = 170
 TITLE_FIELDS = ("title", "name")
+TITLE_WORDS = frozenset({"title", "headline", "heading", "subject"})
+"""A field whose name has one of these words names a document too: ``Product Title``, ``page_title``."""
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 COLOURS: Mapping[str, str] = {Leg.BM25: "yellow", Leg.DENSE: "cyan", Leg.SPARSE: "magenta"}
 ANOTHER = "blue"
 """The colour of legs that do not come with the package."""
 
 
-def result_table(result: SearchResult, *, width: int, title_fields: tuple[str, ...] = TITLE_FIELDS) -> Table:
+def result_table(result: SearchResult, *, width: int, title_field: str | None = None) -> Table:
     """The hits of ``result`` in at most ``width`` columns.
 
-    ``title_fields`` are the fields that may name a document, in order of preference; its id where it has none.
+    ``title_field`` is the field that names a document (``documents.title``); see :func:`title_of`.
     """
     from rich import box
     from rich.table import Table
@@ -47,7 +54,7 @@ def result_table(result: SearchResult, *, width: int, title_fields: tuple[str, .
         table.add_column("reranked", justify="right", no_wrap=True)
     largest = max((hit.fused for hit in result.hits), default=0.0)
     for hit in result.hits:
-        cells: list[RenderableType] = [str(hit.rank), _found(hit, result, title_fields, wide=wide)]
+        cells: list[RenderableType] = [str(hit.rank), _found(hit, result, title_field, wide=wide)]
         cells += [_leg_cell(hit.legs.get(leg)) for leg in result.legs] if wide else []
         cells.append(_fused(hit, largest))
         cells += [_reranked(hit)] if result.reranker is not None else []
@@ -55,49 +62,61 @@ def result_table(result: SearchResult, *, width: int, title_fields: tuple[str, .
     return table
 
 
-def result_view(result: SearchResult, *, width: int, title_fields: tuple[str, ...] = TITLE_FIELDS) -> RenderableType:
+def result_view(result: SearchResult, *, width: int, title_field: str | None = None) -> RenderableType:
     """The table under the query, with a line of how it was made and any warnings."""
     from rich.console import Group
     from rich.text import Text
 
-    head = Text.assemble(("? ", "bold green"), (result.query.text, "bold"))
-    table: RenderableType = result_table(result, width=width, title_fields=title_fields)
+    head = Text.assemble(("? ", "bold green"), (visible(result.query.text), "bold"))
+    table: RenderableType = result_table(result, width=width, title_field=title_field)
     if not result.hits:
         table = Text("  nothing found", style="dim")
-    warnings = [Text(f"  warning: {warning}", style="red") for warning in result.warnings]
-    return Group(head, table, Text(f"  {_footer(result)}", style="dim"), *warnings)
+    warnings = [Text(visible(f"  warning: {warning}"), style="red") for warning in result.warnings]
+    return Group(head, table, Text(visible(f"  {_footer(result, width)}"), style="dim"), *warnings)
 
 
-def title_of(hit: Hit, title_fields: tuple[str, ...] = TITLE_FIELDS) -> str:
-    """What names the document: the first of ``title_fields`` that it has, else its id."""
-    titles = (str(hit.fields[name]) for name in title_fields if hit.fields.get(name))
-    return next(titles, hit.id)
+def title_of(hit: Hit, title_field: str | None = None) -> str:
+    """What names the document: ``title_field``, else a field that is called a title, else its id."""
+    called = (name for name in hit.fields if TITLE_WORDS & {word.lower() for word in _WORDS.findall(name)})
+    for name in (title_field, *TITLE_FIELDS, *called):
+        value = None if name is None else value_at(hit.fields, name)
+        if isinstance(value, str | int | float) and str(value).strip():
+            return " ".join(str(value).split())
+    return hit.id
 
 
-def _footer(result: SearchResult) -> str:
+def _footer(result: SearchResult, width: int) -> str:
+    """How the result was made, and in which time: on a line of its own where both do not fit."""
     took = result.took_ms
     steps = ", ".join(f"{name} {took[name]:.0f}" for name in ("encode", "retrieve", "fetch", "rerank") if name in took)
     reranked = f", reranked by {result.reranker}" if result.reranker is not None else ""
     searched = f" of {' + '.join(result.legs)}" if result.legs else ""
-    return f"{result.fusion}{searched}{reranked} in {took['total']:.0f} ms ({steps})"
+    made, spent = f"{result.fusion}{searched}{reranked}", f"in {took['total']:.0f} ms ({steps})"
+    return f"{made} {spent}" if len(made) + len(spent) + 3 <= width else f"{made}\n  {spent}"
 
 
-def _found(hit: Hit, result: SearchResult, title_fields: tuple[str, ...], *, wide: bool) -> Text:
+def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: bool) -> Text:
     from rich.text import Text
 
-    title = title_of(hit, title_fields)
-    passage = hit.text.removeprefix(title).lstrip() or hit.text
+    title = title_of(hit, title_field)
+    passage = passage_under(hit, title)
     shown = snippet(passage, result.query.text, width=SNIPPET)
     body = Text(shown.text, style="dim")
     for start, end in shown.marks:
         body.stylize("not dim bold green", start, end)
     flat = Text(" ").join(body.split("\n")) if "\n" in shown.text else body
     ellipsis = ("… " if shown.start > 0 else "", " …" if shown.end < len(passage.rstrip()) else "")
-    found = Text.assemble((title, "bold"), "\n", ellipsis[0], flat, ellipsis[1])
+    identifier = "" if title == hit.id else f"  {one_line(hit.id)}"
+    found = Text.assemble((one_line(title), "bold"), (identifier, "dim"), "\n", ellipsis[0], flat, ellipsis[1])
     if not wide:
         for leg, score in hit.legs.items():
             found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
     return found
+
+
+def passage_under(hit: Hit, title: str) -> str:
+    """The text of a hit, made visible, without the title that it begins with: that stands above it."""
+    return visible(hit.text.removeprefix(title).lstrip() or hit.text)
 
 
 def _leg_cell(found: LegScore | None) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from msgspec.structs import replace
@@ -97,6 +98,55 @@ def test_a_bad_line_leaves_the_others(invoke, index) -> None:
     assert (first["hits"][0]["id"], last["hits"][0]["id"]) == ("strptime", "zlib")
     assert "half a surrogate pair" in bad["error"]
     assert result.exit_code == 2
+
+
+def test_search_writes_other_forms(invoke, index) -> None:
+    """A run whose queries are called by their lines, ids, TSV with a header; errors go beside them."""
+    trec = invoke("search", index, "-", "--format", "trec", stdin=b"zlib\n\ncaf\xe9\nzlib\n")
+    assert trec.stdout.splitlines() == ["1 Q0 zlib 1 1.0 hybrid-search", "4 Q0 zlib 1 1.0 hybrid-search"]
+    assert trec.stderr.startswith("hybrid-search: line 3: ")
+    assert trec.exit_code == 2
+    assert invoke("search", index, "zlib", "--format", "ids").stdout == "zlib\n"
+    header, row = invoke("search", index, "zlib", "--format", "tsv").stdout.splitlines()
+    assert header.split("\t") == ["query", "rank", "id", "score", "title", "text"]
+    assert row.split("\t") == ["zlib", "1", "zlib", "1.000000", "zlib", "Compress bytes with zlib."]
+    assert invoke("search", index, "zlib", "--format", "md").stdout.startswith("## zlib\n\n1. **zlib** `zlib`")
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07[/]\x9b31m\x1b[2J\x7f[draft]"
+
+
+def test_no_command_lets_a_document_write_to_the_terminal(invoke, opensearch, new_names, tmp_path) -> None:
+    """Id, text, title, field names, file name and messages of a hostile document, by every command that shows them."""
+    name, source = new_names(opensearch), tmp_path / f"x{HOSTILE.replace('/', '')}.jsonl"
+    record = {"_id": HOSTILE, "title": f"t {HOSTILE}", "text": f"word {HOSTILE}", HOSTILE: HOSTILE}
+    source.write_text("".join(json.dumps(each) + "\n" for each in (record, record)))
+    idf = ["--set", "dense.model=none", "--set", "sparse.model=idf"]
+    bad = tmp_path / "bad.jsonl"
+    (tmp_path / "q.tsv").write_text("q1\tword\n")
+    (tmp_path / "qrels.tsv").write_text(f"q1\t{HOSTILE}\t1\n")
+    judged = ["--queries", tmp_path / "q.tsv", "--qrels", tmp_path / "qrels.tsv"]
+    shown = [
+        invoke("init", source, "-o", "-"),
+        invoke("init", source, "-o", "-", "--json"),
+        invoke("index", source, name, *idf, "--skip-bad", bad),
+        invoke("index", source, name, *idf),
+        invoke("search", name, "word", "--explain"),
+        invoke("search", name, "word", "--json"),
+        invoke("search", name, f"word {HOSTILE}"),
+        invoke("search", name, "word", "--filter", f"{HOSTILE}=1"),
+        invoke("search", f"none{HOSTILE}", "word"),
+        invoke("verify", name, source, "--skip-bad"),
+        invoke("verify", name, source),
+        invoke("evaluate", name, *judged),
+        invoke("index", f"{source}x", name),
+        invoke("delete", name, HOSTILE, "--dry-run"),
+    ]
+    for result in shown:
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", result.output)
+        assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
+    assert json.loads(shown[5].stdout)["hits"][0]["id"] == HOSTILE
+    assert r"\u001b]52;c;aGk=\u0007[/]\u009b31m\u001b[2J\u007f[draft]" in " ".join(shown[4].output.split())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from tiny_models import save_bi_encoder, save_transformer, write_json, write_modules
+from tiny_models import change_json, save_bi_encoder, save_transformer, write_json, write_modules
 
 from hybrid_search.encode.dense import load_dense
 from hybrid_search.encode.folder import (
@@ -17,6 +17,7 @@ from hybrid_search.encode.folder import (
     pooling_of,
     read_json,
     read_prompts,
+    tokenizer_overrides,
     vocabulary_digest,
 )
 from hybrid_search.errors import ModelError
@@ -88,6 +89,25 @@ def test_another_tokenizer_changes_the_fingerprint(saved, folder):
     text = (folder / "tokenizer.json").read_text("utf-8")
     (folder / "tokenizer.json").write_text(text.replace('"lowercase": true', '"lowercase": false'), "utf-8")
     assert any(line.startswith("vocabulary:") for line in fingerprint(saved).difference(fingerprint(folder)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "overrides"),
+    [
+        ({"strip_accents": False}, {"strip_accents": False}),
+        ({"do_lower_case": False}, {"do_lower_case": False}),
+        ({"tokenize_chinese_chars": False}, {"tokenize_chinese_chars": False}),
+        ({"truncation_side": "left"}, {"truncation_side": "left"}),
+        ({"do_lower_case": True, "strip_accents": None, "truncation_side": "right", "model_max_length": 9}, {}),
+    ],
+)
+def test_settings_that_override_the_tokenizer_change_the_fingerprint(saved, folder, changes, overrides):
+    """They change the vectors; those that only repeat what tokenizer.json says leave old fingerprints as they were."""
+    change_json(folder / "tokenizer_config.json", **changes)
+    assert tokenizer_overrides(folder) == overrides
+    changed = fingerprint(folder, max_tokens=32).extra.get("tokenizer")
+    assert changed == (overrides or None)
+    assert "tokenizer" not in fingerprint(saved).extra
 
 
 def test_saved_cutting_and_padding_do_not_change_the_fingerprint(saved, folder):

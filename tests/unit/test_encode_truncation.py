@@ -8,10 +8,11 @@ import tiny_models as tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybrid_search import load_encoder
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
 from hybrid_search.errors import ModelError
-from hybrid_search.settings import DenseSettings
+from hybrid_search.settings import DenseSettings, Settings
 
 TEXTS = ["the weather is lovely today", "", "he drove to the stadium " * 5, "so sunny"]
 WHOLE = 32
@@ -98,6 +99,16 @@ def test_truncation_is_part_of_the_fingerprint(encoders, plain):
     assert [line.partition(":")[0] for line in difference] == ["dimension", "extra"]
     assert encoders[8].fingerprint.extra["truncated_from"] == WHOLE
     assert encoders[WHOLE].fingerprint.difference(load(plain).fingerprint) == []
+
+
+def test_the_starter_truncates_its_dense_vectors_and_nothing_else():
+    """The sparse ones are made of whole states."""
+    whole, cut = load_encoder(Settings()), load_encoder(Settings(dense=DenseSettings(dimension=64)))
+    expected, found = (encoder.encode_queries(TEXTS[:1]) for encoder in (whole, cut))
+    head = expected.dense[:, :64]
+    np.testing.assert_allclose(found.dense, head / np.linalg.norm(head), atol=1e-6)
+    assert found.sparse == expected.sparse
+    assert cut.dense.dimension == 64
 
 
 @given(

@@ -97,6 +97,15 @@ def test_whoever_writes_to_a_guarded_stream_writes_visible_text(text) -> None:
     assert not CONTROLS.search(raw.getvalue().decode("ascii"))
 
 
+def test_the_bars_of_downloads_come_through_on_standard_error() -> None:
+    """As tqdm draws them, and nothing else of what it is given; standard output takes none."""
+    shown = StringIO()
+    stream = Guarded(Stream(shown, "standard error", must=False), bars=True)
+    for text in ("\r 10%|#   | \x1b[31m", "\n\n", "\x1b[A\x1b[A", "a\rb\x1b[A", "\x1b[A\n"):
+        stream.write(text)
+    assert shown.getvalue() == "\r 10%|#   | \\u001b[31m\n\n\x1b[A\x1b[Aa\\u000db\\u001b[A\\u001b[A\n"
+
+
 class Full(StringIO):
     """A disk without space."""
 

@@ -8,6 +8,7 @@ from importlib.machinery import PathFinder
 
 import pytest
 
+from hybrid_search.demo import HOPED
 from hybrid_search.read import stdlib
 from hybrid_search.read.stdlib import source
 from hybrid_search.read.stdlib.parse import parse
@@ -24,6 +25,11 @@ def library():
 @pytest.fixture(scope="module")
 def by_id(library):
     return {document.id: document for document in library}
+
+
+def test_what_the_demo_hopes_for_is_documented(by_id):
+    """An answer that no document gives could not be found."""
+    assert set(HOPED.values()) <= set(by_id)
 
 
 def test_there_are_thousands_of_documents_each_once_and_in_order(library):
@@ -109,6 +115,18 @@ def test_a_document_reads_like_documentation(by_id):
     assert by_id["dict.get"].fields["signature"] == "(key, default=None, /)"
 
 
+def test_a_class_says_what_its_members_do(by_id):
+    """A line for each: the docstring of a deque alone does not say that anything can be added to it."""
+    own, _, members = by_id["collections.deque"].text.partition("\n\nappend: ")
+    assert own == (
+        "collections.deque\ndeque([iterable[, maxlen]]) --> deque object\n\n"
+        "A list-like sequence optimized for data accesses near its endpoints."
+    )
+    assert members.startswith("Add an element to the right side of the deque.\nappendleft: Add an element to the left")
+    assert "\nmaxlen: maximum size of a deque or None if unbounded.\n" in members
+    assert by_id["collections.deque.append"].text.count("\n") == 1
+
+
 def test_two_readings_are_equal(library):
     """Nothing depends on the order of sets or on what was imported in between."""
     assert [(document.id, document.text) for document in stdlib.documents()] == [
@@ -120,6 +138,7 @@ def test_reading_opens_nothing_and_warns_of_nothing():
     """A fresh interpreter with warnings as errors prints nothing and imports no module that acts when imported."""
     code = """
 import sys
+from hybrid_search.demo import HOPED
 from hybrid_search.read import stdlib
 from hybrid_search.read.stdlib import source
 count = sum(1 for _ in stdlib.documents())

@@ -10,8 +10,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
+from hybrid_search.printed.console import Console
 from hybrid_search.records import (
     Hit,
     Leg,
@@ -108,7 +108,7 @@ def test_a_wide_table_has_a_column_per_leg() -> None:
     header = next(line for line in lines if " bm25 " in line)
     row = next(line for line in lines if "A title" in line)
     assert header.split() == ["#", "found", "bm25", "dense", "sparse", "fused", "reranked"]
-    assert row.split() == ["1", "A", "title", "1", "3", "-", "0.5000", "0.7500"]
+    assert row.split() == ["1", "A", "title", "d", "1", "3", "-", "0.5000", "0.7500"]
 
 
 def test_a_result_without_hits_says_so() -> None:
@@ -117,10 +117,24 @@ def test_a_result_without_hits_says_so() -> None:
 
 
 def test_a_hit_is_named_by_its_title_or_id() -> None:
-    """The first field that has something to say."""
+    """The field that the settings name, else the first that is called a title and has something to say."""
     assert title_of(HIT) == "A title"
     assert title_of(replace(HIT, fields={"title": "", "name": "n"})) == "n"
     assert title_of(replace(HIT, fields={})) == "d"
+    assert title_of(replace(HIT, fields={"title": "t", "meta": {"label": " a\n b"}}), "meta.label") == "a b"
+    assert title_of(replace(HIT, fields={"title": "t"}), "missing") == "t"
+    for name in ("Product Title", "page_title", "productTitle", "TITLE", "headline"):
+        assert title_of(replace(HIT, fields={"subtitles": "no", "brand": "no", name: "t"})) == "t"
+    assert title_of(replace(HIT, fields={"title": ["a", "list"], "filename": "f"})) == "d"
+
+
+def test_the_title_comes_first_and_the_id_second() -> None:
+    """An id alone heads a result only where nothing names it."""
+    lines = printed(result_view(RESULT, width=120, title_field="title"), 120).splitlines()
+    assert [line.split()[:4] for line in lines if line.split()[:1] in (["1"], ["2"])] == [
+        ["1", "A", "title", "d"],
+        ["2", "e", "1", "3"],
+    ]
 
 
 def test_an_explanation_adds_up() -> None:
