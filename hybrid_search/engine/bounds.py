@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import urllib3
@@ -35,6 +36,15 @@ class AnswerTooLargeError(Exception):
     """More bytes than an answer may have; the vendors' clients wrap it in an error of their own."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """What the vendors' clients look at in an answer of urllib3."""
+
+    status: int
+    headers: Any
+    data: bytes
+
+
 class BoundedPool:
     """A urllib3 pool that reads answers within bounds and follows no redirect."""
 
@@ -42,7 +52,7 @@ class BoundedPool:
         self._pool = pool
         pool.ConnectionCls = _timed(pool.ConnectionCls)
 
-    def urlopen(self, method: str, url: str, body: bytes | None = None, **options: Any) -> urllib3.HTTPResponse:
+    def urlopen(self, method: str, url: str, body: bytes | None = None, **options: Any) -> ReadAnswer:
         """The answer, read whole."""
         begun = cast(
             urllib3.HTTPResponse,
@@ -55,9 +65,7 @@ class BoundedPool:
             raise
         finally:
             begun.release_conn()
-        return urllib3.HTTPResponse(
-            io.BytesIO(data), begun.headers, begun.status, decode_content=False, enforce_content_length=False
-        )
+        return ReadAnswer(begun.status, begun.headers, data)
 
     def close(self) -> None:
         self._pool.close()
@@ -133,12 +141,14 @@ def of_an_engine(answer: Answer, where: str) -> Answer:
 
 
 def _joined(parts: Iterator[bytes]) -> bytes:
-    data = bytearray()
+    found: list[bytes] = []
+    size = 0
     for part in parts:
-        data += part
-        if len(data) > MAX_ANSWER_BYTES:
+        found.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
             raise AnswerTooLargeError
-    return bytes(data)
+    return b"".join(found)
 
 
 async def _read(response: Any) -> bytes:

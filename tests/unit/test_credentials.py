@@ -88,6 +88,14 @@ def test_a_percent_encoded_password_is_sent_as_it_is(password):
     assert found.where == "https://host:9200"
 
 
+def test_the_password_of_an_address_is_sent_for_its_own_user_only():
+    """With another user in the settings it stays here, and theirs is asked for."""
+    url = f"https://bob:{MARK}@host:9200"
+    assert access(EngineSettings(user="bob"), url).headers == access(EngineSettings(), url).headers
+    with pytest.raises(HybridSearchError, match="alice"):
+        access(EngineSettings(user="alice"), url)
+
+
 @pytest.mark.parametrize("key", ["user", "password", "api_key", "bearer"])
 @pytest.mark.parametrize("character", ["\n", "\r\n", "\x00", "\x1b", "\x7f", "\x85", "\ud800"], ids=ascii)
 def test_a_control_character_in_a_secret_is_refused_by_the_keys_name(key, character):
