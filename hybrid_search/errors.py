@@ -5,6 +5,7 @@ HybridSearchError                 exit status 1: something failed
 │   ├── SettingsError             a settings file, environment variable or flag
 │   ├── SourceError               a source of documents that cannot be read
 │   ├── RecordError               one record of a source: a broken line, a bad id or vector
+│   │   ├── RepeatedIdError       one with the id of another
 │   │   └── EmptyTextError        one without text, which a load leaves out and counts
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 ├── MissingExtraError             a library of an optional extra is not installed
@@ -76,6 +77,12 @@ class SourceError(InputError):
 
 class RecordError(InputError):
     """One record of a source is broken; ``where`` names the file and line, or the document."""
+
+
+class RepeatedIdError(RecordError):
+    """One record of a source has the ``id`` of another; where the first is can be looked for then."""
+
+    id: str | None = None
 
 
 class EmptyTextError(RecordError):

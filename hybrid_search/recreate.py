@@ -13,7 +13,7 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.names import check_new_name
-from hybrid_search.errors import IndexMismatchError, IngestError, SettingsError, counted
+from hybrid_search.errors import HybridSearchError, IndexMismatchError, IngestError, SettingsError, counted
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.patience import patient
@@ -61,7 +61,8 @@ def recreate(
     build.check_idle(waiting, live)
     with Opened(source, encoder, settings, files, what) as looked_at:
         new = build.begin(waiting, index, live, source=source, encoder=encoder, settings=settings, retry=retry)
-        report = looked_at.load(new, connection, progress, options)
+        with _left_behind(new.name):
+            report = looked_at.load(new, connection, progress, options)
     with _left_behind(new.name):
         _check_whole(waiting, report, index, live, what)
         build.check_idle(waiting, live)
@@ -71,11 +72,12 @@ def recreate(
 
 @contextmanager
 def _left_behind(new: str) -> Iterator[None]:
-    """Say of a refusal that the new index is there."""
+    """Say of a refusal, or a load that ended early, that the new index is there."""
     try:
         yield
-    except IngestError as error:
-        error.remedy = f"{error.remedy}. The new index is left as {new}: run it again to continue it, or delete it"
+    except HybridSearchError as error:
+        remedy = "" if error.remedy is None else f"{error.remedy}. "
+        error.remedy = f"{remedy}The new index is left as {new}: run it again to continue it, or delete it"
         raise
 
 

@@ -52,6 +52,9 @@ COUNTS = (
 )
 
 
+SourceName = Annotated[str | None, typer.Option("--source", help="The source's name (default: the file's).")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (index, replay):
@@ -68,9 +71,7 @@ def index(
     url: Url = None,
     overrides: Set = None,
     format: Format = None,
-    source_name: Annotated[
-        str | None, typer.Option("--source", help="The source's name (default: the file's).")
-    ] = None,
+    source_name: SourceName = None,
     records_path: RecordsPath = None,
     query: Query = None,
     follow_links: FollowLinks = False,
@@ -84,10 +85,9 @@ def index(
     expect: Annotated[int | None, typer.Option(min=1, help="Remove only if the source has so many documents.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded and removed.")] = False,
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
+    join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
-    confirm: Annotated[
-        str | None, typer.Option(help="The index again: with --recreate, replace a foreign one.")
-    ] = None,
+    confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -96,8 +96,10 @@ def index(
     from hybrid_search.ingest.source import SourceOptions
 
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
-    what = SourceOptions(source_name, format, limit, sync, most[0], expect, take_over, records_path, query, most[1])
-    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm)
+    what = SourceOptions(
+        source_name, format, limit, sync, most[0], expect, take_over, records_path, query, most[1], join
+    )
+    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
@@ -277,13 +279,25 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
         console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}")
 
 
-def _check_recreate(what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None) -> None:
+def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:
+    if join and (journal is not None or dry_run):
+        raise SettingsError(
+            "goes with neither --journal nor --dry-run: the index itself records what is settled",
+            where="--join",
+            remedy="Leave one of them out",
+        )
+
+
+def _check_recreate(
+    what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None, journal: Path | None
+) -> None:
     """Options that contradict each other are refused before anything is looked at."""
+    _check_join(join=what.join, journal=journal, dry_run=dry_run)
     if confirm is not None and not recreate:
         raise SettingsError("is for --recreate", where="--confirm", remedy="Leave it out, or add --recreate")
-    if recreate and (what.sync or what.limit is not None or dry_run):
+    if recreate and (what.sync or what.join or what.limit is not None or dry_run):
         raise SettingsError(
-            "makes the index anew from the whole source, and goes with neither --sync, --limit nor --dry-run",
+            "makes the index anew from the whole source, and goes with none of --sync, --join, --limit, --dry-run",
             where="--recreate",
             remedy="Leave one of them out",
         )

@@ -43,4 +43,5 @@ def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
     try:
         yield follow
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()

@@ -76,9 +76,17 @@ class OpenFiles:
 
 @contextmanager
 def open_files(
-    files: LoadFiles, default: Path, identity: Mapping[str, Any] | None, parts: Sequence[Part] = ()
+    files: LoadFiles,
+    default: Path,
+    identity: Mapping[str, Any] | None,
+    parts: Sequence[Part] = (),
+    *,
+    adds: bool = False,
 ) -> Iterator[OpenFiles]:
-    """The files of a load of a source of these parts, closed afterwards; no journal without an ``identity``."""
+    """The files of a load of a source of these parts, closed afterwards; no journal without an ``identity``.
+
+    ``adds`` keeps the bad records that are in their file, as where a journal is continued.
+    """
     with ExitStack() as stack:
         journal = bad = cache = None
         if identity is not None:
@@ -88,7 +96,7 @@ def open_files(
         if files.cache is not None:
             cache = stack.enter_context(VectorCache(files.cache))
         if files.skip_bad is not None:
-            resumes = journal is not None and journal.resumes and not journal.restarted
+            resumes = adds or (journal is not None and journal.resumes and not journal.restarted)
             bad = stack.enter_context(closing(BadRecords(files.skip_bad, resumes=resumes)))
         yield OpenFiles(journal, letters, cache, bad)
 
@@ -103,6 +111,8 @@ def _beginning(journal: Journal | None) -> list[str]:
         return [
             "a stream cannot be continued: an interrupted load reads it anew, and leaves alone what it finds loaded"
         ]
+    if journal.restarted and not journal.resumes:
+        return ["changed since an unfinished load, which starts over: the source"]
     if journal.changes:
         changes = ", ".join(CHANGES.get(change, change) for change in journal.changes)
         return [f"changed since an unfinished load, which starts over: {changes}"]

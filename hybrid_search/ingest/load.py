@@ -6,8 +6,8 @@ read -> check -> compare with the index -> cut -> encode -> write -> send -> boo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ from hybrid_search.ingest.stages.write import Writing
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
 from hybrid_search.ingest.state.lease import Lease
-from hybrid_search.ingest.state.ledger import Ledger
+from hybrid_search.ingest.state.ledger import Ledger, Record
 from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch, Body, NumberedDocument
 from hybrid_search.read.splits import SPLIT_BYTES
@@ -84,6 +84,7 @@ class Source:
         sync: the most documents that may go because the source does not have them; None to remove none.
         expected: how many documents the source must have before anything is removed; None for any number.
         load: the number that its documents are written with, where it is not that of this load.
+        since: the number of the first of the loads that do this together; None for a load by itself.
     """
 
     name: str
@@ -91,6 +92,17 @@ class Source:
     sync: Limit | None = None
     expected: int | None = None
     load: int | None = None
+    since: int | None = None
+
+
+class Since:
+    """The numbers of loads from one on."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and number >= self._first
 
 
 @dataclass(slots=True)
@@ -114,6 +126,7 @@ class Load:
     _chunk: Chunking | None = None
     _busy: dict[str, float] = field(default_factory=dict)
     _found: list[str] = field(default_factory=list)
+    _after_body: Callable[[], None] = lambda: None
 
     def run(self, reading: Reading, lease: Lease, *, resumed: int = 0, all_read: bool = False) -> None:
         """Settle every document that is not; then remove those that the source does not have, if asked.
@@ -129,12 +142,22 @@ class Load:
         connection = patient(self.connection, self.options.retry, self.ledger.waiting)
         with SourceIds() as seen:
             continued = frozenset[int]() if all_read else self.ledger.resumed
-            self._pass_through_stages(reading.batches(seen.add), lease, seen, continued)
-            self.documents, self._again = reading.documents, reading.again
+            self.pass_through(reading.batches(seen.add), lease, seen, continued)
+            self.documents = reading.documents
             indices.refresh(connection, self.index.name)
             if self.source.sync is not None:
-                self._remove_missing(connection, self.source.sync, seen)
-        self._wall = time.perf_counter() - began
+                self.remove_missing(connection, self.source.sync, seen)
+        self.took(reading, began)
+
+    def join(self, splits: Record, since: int, commit: Callable[[], None]) -> None:
+        """Do it together with others, from the load of a number on; ``commit`` is called after each body."""
+        self.source = replace(self.source, since=since)
+        self.ledger.record(splits)
+        self._after_body = commit
+
+    def took(self, reading: Reading, began: float) -> None:
+        """The source was read, since a time of the performance counter."""
+        self._again, self._wall = reading.again, time.perf_counter() - began
 
     def report(self, lease: Lease, notes: Sequence[str] = ()) -> IngestReport:
         """What became of every document."""
@@ -161,9 +184,10 @@ class Load:
             named = ", ".join(self.index.added)
             yield f"can be filtered on from now on: {named}; what this load did not bring must be loaded again for it"
 
-    def _pass_through_stages(
-        self, numbers: Iterator[Numbered], lease: Lease, seen: SourceIds, continued: frozenset[int]
+    def pass_through(
+        self, numbers: Iterator[Numbered], lease: Lease, seen: SourceIds, continued: Container[int]
     ) -> None:
+        """Settle some documents of the source; ``continued`` are the loads that had those that are not read."""
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
         encoding = Encoding(self.encoder, self.cache)
@@ -182,6 +206,7 @@ class Load:
                     self.ledger.settle(body, settled)
                 demand.settled()
                 read_back.check()
+                self._after_body()
 
             read = overlap.ahead("read", through(numbers, check))
             compared = overlap.ahead("compare", self._compared(connection, read, continued))
@@ -189,16 +214,17 @@ class Load:
             encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
             ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
-        self._found = check.notes()
-        self._busy = {**overlap.busy, "send": sender.in_flight}
-        self._encoded = encoding.encoded
+        self._found += check.notes()
+        for stage, seconds in {**overlap.busy, "send": sender.in_flight}.items():
+            self._busy[stage] = self._busy.get(stage, 0.0) + seconds
+        self._encoded += encoding.encoded
 
     def _compared(
-        self, connection: Connection, batches: Iterator[Checked], continued: frozenset[int]
+        self, connection: Connection, batches: Iterator[Checked], continued: Container[int]
     ) -> Iterator[Checked]:
-        """Left as they are where the index was empty: there is nothing to compare with."""
+        """Left as they are where the index was empty, and nobody else writes: there is nothing to compare with."""
         indices.refresh(connection, self.index.name)
-        if indices.count(connection, self.index.name) == 0:
+        if self.source.since is None and indices.count(connection, self.index.name) == 0:
             return batches
 
         def held(ids: Sequence[str]) -> dict[str, IndexedDocument]:
@@ -237,7 +263,7 @@ class Load:
             stopped=overlap.stopped,
         )
 
-    def _remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:
+    def remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:
         """Remove what the source does not have, unless that is more than was allowed."""
         source, index = self.source, self.index.name
         missing = missing_documents(connection, index, source.name, seen.missing)

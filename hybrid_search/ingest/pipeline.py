@@ -108,10 +108,11 @@ def _run(load: Load, documents: Iterable[Document], journal: Journal | None) -> 
 
 
 @contextmanager
-def running(load: Load, *, exclusive: bool) -> Iterator[Lease]:
-    """The lease of a load, from its begin to its end."""
+def running(load: Load, *, exclusive: bool, joined: bool = False) -> Iterator[Lease]:
+    """The lease of a load, from its begin to its end; see :func:`hybrid_search.ingest.state.lease.leased`."""
     waiting = patient(load.connection, load.options.retry, load.ledger.waiting)
-    with leased(waiting, load.connection, load.index.name, load.source.name, exclusive=exclusive) as lease:
+    name, source = load.index.name, load.source.name
+    with leased(waiting, load.connection, name, source, exclusive=exclusive, joined=joined) as lease:
         yield lease
 
 

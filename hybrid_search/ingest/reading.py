@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from typing import Protocol
@@ -74,7 +74,7 @@ class Splits:
     def __init__(
         self,
         plan: Sequence[Split],
-        progress: Sequence[Progress],
+        progress: Sequence[Progress] | Mapping[int, Progress],
         read: Read,
         *,
         whole: bool = False,

@@ -5,8 +5,10 @@ Nothing is made, changed or deleted before the first documents of the source wer
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -28,11 +30,12 @@ from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.left_out import LeftOut, Look
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
-from hybrid_search.ingest.maintain.remove import Limit
+from hybrid_search.ingest.options import SourceOptions, place_of, source_name
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import distrust, running
 from hybrid_search.ingest.reading import Reading, Splits, Stream
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.stages.checks import both_places
 from hybrid_search.ingest.stages.chunking import Chunking
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.bad_records import BadRecords
@@ -42,11 +45,11 @@ from hybrid_search.ingest.state.identity import journal_name, load_identity
 from hybrid_search.ingest.state.journal import Journal, Part
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
+from hybrid_search.ingest.state.sharing import SharedSplits
 from hybrid_search.ingest.target import opened_or_created
+from hybrid_search.ingest.together import Together, joined, number_of
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
-from hybrid_search.read.hub import PREFIX as HUB
-from hybrid_search.read.places import is_pattern
 from hybrid_search.read.raw import OnBad as OnBadRecord
 from hybrid_search.read.repeated import Repetitions
 from hybrid_search.read.splits import (
@@ -58,82 +61,14 @@ from hybrid_search.read.splits import (
     read_split,
     times_of,
 )
-from hybrid_search.read.streams import printable
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import Settings
 from hybrid_search.settings.documents import REFUSE
 
-STDIN = "-"
+__all__ = ["Opened", "SourceOptions", "index_source", "plan_source", "source_name", "try_out"]
 
 LOOKED_AT = 8
 """Documents that are read and encoded before anything is changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """What of a source is loaded, under which name, and what it may remove.
-
-    Attributes:
-        name: the name of the source, None for that of the file or folder; it is kept with every passage.
-        format: the format where the file's name does not tell.
-        limit: load only the first so many documents.
-        sync: afterwards remove the documents of this source that it no longer has.
-        max_removed: the most documents that ``sync`` may remove.
-        expected: how many documents the source must have before ``sync`` removes anything.
-        take_over: replace documents of other sources that have the same ids, which is an error otherwise.
-        records_path: where in a JSON or XML file the records are.
-        query: what is asked of a database.
-        max_bad: the most records that may be left out; with more the load is no success.
-    """
-
-    name: str | None = None
-    format: str | None = None
-    limit: int | None = None
-    sync: bool = False
-    max_removed: Limit = field(default_factory=Limit)
-    expected: int | None = None
-    take_over: bool = False
-    records_path: str | None = None
-    query: str | None = None
-    max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
-
-    def check(self, source: str | Path) -> None:
-        """Raise SettingsError for options that contradict each other."""
-        if self.sync and self.limit is not None:
-            raise SettingsError(
-                "a source that is not read whole cannot tell what to remove",
-                where="--sync",
-                remedy="Leave out --limit",
-            )
-        if self.sync and self.expected is None and _is_pipe(source):
-            raise SettingsError(
-                "the end of a pipe does not tell whether its producer came to an end",
-                where="--sync",
-                remedy="Say how many documents there must be: --expect N; or load from a file",
-            )
-        if self.expected is not None and not self.sync:
-            raise SettingsError("is for --sync", where="--expect", remedy="Leave it out, or add --sync")
-        if self.name is not None and not self.name.strip():
-            raise SettingsError("is empty", where="--source", remedy="Give the source a name")
-
-
-def _is_pipe(source: str | Path) -> bool:
-    """Standard input, or a named pipe."""
-    return str(source) == STDIN or (Path(source).exists() and not can_be_split(source))
-
-
-def source_name(source: str | Path) -> str:
-    """The name of a source where none is given: that of the file or folder, or of the data set."""
-    if str(source) == STDIN:
-        return "stdin"
-    if is_pattern(source) or str(source).startswith(HUB):
-        return printable(str(source))
-    return printable((Path(source).absolute() if Path(source).name != ".." else Path(source).resolve()).name)
-
-
-def place_of(source: str | Path) -> str:
-    """Where a source is read from; a link to today's file is the same place every day."""
-    return printable(str(Path(source).absolute()) if can_be_split(source) else str(source))
 
 
 def index_source(
@@ -241,6 +176,8 @@ class Opened:
         options: LoadOptions | None,
     ) -> IngestReport:
         """Load it into an index that is there."""
+        if self._what.join:
+            return self._load_together(opened, connection, progress, options)
         source, waiting = self._source, patient(connection, (options or LoadOptions()).retry)
         default = state_folder() / journal_name(Path(source), connection.where, opened.name)
         splits = self._splits((options or LoadOptions()).split_bytes)
@@ -256,7 +193,8 @@ class Opened:
                 notes = files.notes()
                 journal, reading = files.journal, self._reading(splits, files, load.options.readers)
                 resumed = 0 if journal is None else journal.settled_documents
-                load.run(reading, lease, resumed=resumed, all_read=self._reads_all(journal))
+                with both_places(self.again if splits is not None else lambda: iter(self._first)):
+                    load.run(reading, lease, resumed=resumed, all_read=self._reads_all(journal))
                 if self._what.limit is None:
                     since = min([lease.load, *load.ledger.resumed])
                     lease.read_whole(place_of(source), load.documents, since=since)
@@ -266,6 +204,57 @@ class Opened:
             warning = replica_warning(waiting, opened.name)
             notes += [*self._left_out.notes(), *([] if warning is None else [warning])]
             return self._left_out.counted(load.report(lease, notes), files.skipped, self._what.max_bad)
+
+    def _load_together(
+        self,
+        opened: OpenedIndex,
+        connection: Connection,
+        progress: OnProgress | None,
+        options: LoadOptions | None,
+    ) -> IngestReport:
+        """Load a part of it, beside other processes that load the others."""
+        options, waiting = options or LoadOptions(), patient(connection, (options or LoadOptions()).retry)
+        splits, index = self._splits(options.split_bytes) or [], opened.name
+        own = state_folder() / f"{index}-{os.getpid()}.journal"  # its name only: the index itself remembers
+        with open_files(self._files, own, None, adds=True) as files:
+            self._keep_bad(files.bad)
+            load = self._load(opened, connection, files, progress, options)
+            with running(load, exclusive=False, joined=True) as lease:
+                uuid = read_settings(waiting, index)["index.uuid"]
+                files.letters.belong_to(LetterOrigin(self._name, lease.load, index, uuid, connection.where))
+                shared = SharedSplits(
+                    waiting,
+                    index,
+                    self._name,
+                    lease.load,
+                    sizes=[split.size for split in splits],
+                    most_bytes=options.split_bytes,
+                    fingerprint=lambda number: number_of(f"{number} {fingerprint(splits[number])}"),
+                    uncertain=lambda: bool(load.ledger.totals()["refused"] or files.skipped),
+                )
+                whole, notes = joined(load, shared, self._shared_identity(waiting, opened, splits), len(splits))
+                load.join(shared, whole.since, shared.commit)
+                self.close()
+                self._left_out.begin_again()
+                reading = Splits(
+                    splits,
+                    shared.progress,
+                    self._read,
+                    readers=options.readers,
+                    ended=lambda number, count: shared.ended(count, number),
+                )
+                part = Together(load, lease, shared, reading, self.again, place_of(self._source))
+                with both_places(self.again):
+                    notes += part.run(whole)
+            report = load.report(lease, [*notes, *self._left_out.notes()])
+            return self._left_out.counted(report, files.skipped, self._what.max_bad)
+
+    def _shared_identity(self, connection: Connection, opened: OpenedIndex, splits: Sequence[Split]) -> str:
+        """What all must have in common who load a source together; on other machines it may be in another folder."""
+        known = {**self._identity(connection, opened), "source": None, "removals": None}
+        plan = [(split.kind, [Path(file).name for file in split.files], split.begin, split.size) for split in splits]
+        what = (self._what.sync, str(self._what.max_removed), self._what.expected, self._what.take_over)
+        return f"{number_of(json.dumps([known, plan, what], sort_keys=True)):x}"
 
     def _identity(self, connection: Connection, opened: OpenedIndex) -> Mapping[str, Any]:
         """What makes a later load the same one."""

@@ -187,7 +187,7 @@ def test_a_refused_document_is_kept_and_replayed(connection, load, tmp_path):
 
 def test_a_refusal_without_dead_letters_raises(load):
     """Nothing is lost silently: the error has the id and the engine's reason."""
-    with pytest.raises(IngestError, match=r"1 of 2 documents were refused, the first: bad#0: .*place"):
+    with pytest.raises(IngestError, match=r"1 of 2 documents was refused, the first: bad#0: .*place"):
         load([*documents(1), Document("bad", "text", {"place": "no number"})])
 
 
@@ -287,7 +287,7 @@ def test_a_source_is_continued_verified_and_noticed_when_changed(connection, loa
     source.write_text("\n".join(lines))
     report = index_source(*arguments, files=files)
     assert (report.resumed, report.unchanged, report.indexed) == (0, 30, 10)
-    assert report.notes == ("changed since an unfinished load, which starts over: source",)
+    assert report.notes == ("changed since an unfinished load, which starts over: the source",)
 
 
 def test_an_id_that_comes_twice_in_a_file_is_refused(connection, load, tmp_path):

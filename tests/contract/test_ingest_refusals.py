@@ -87,8 +87,9 @@ def test_a_refused_recreate_says_where_the_new_index_is(command):
 
 def test_nothing_is_drawn_before_there_is_progress(command):
     """A refusal is one line: no empty bar stands before it."""
-    status, output = command("index", command.folder / "missing.jsonl", command.index)
-    assert (status, "Loading" in output) == (2, False)
+    options = ["--url", command.connection.where, "--settings", str(command.folder / "settings.toml")]
+    result = CliRunner().invoke(app, ["index", str(command.folder / "missing.jsonl"), command.index, *options])
+    assert (result.exit_code, len(result.output.splitlines())) == (2, 1), result.output
 
 
 def test_a_replay_of_a_missing_file_says_what_to_do(command):

@@ -143,9 +143,9 @@ def test_an_id_in_two_splits_is_found(loading, tmp_path, readers):
     write(path)
     with path.open("a") as file:
         file.write(record_line(next(documents(1, first=1_000)), text="another text"))
-    with pytest.raises(RecordError, match=r"'d1000' has come before"):
+    with pytest.raises(RecordError, match=rf"the id 'd1000' has come before, at {path}:"):
         loading(readers=readers)
-    with pytest.raises(RecordError, match=rf"{path}:{COUNT + 1}: the id 'd1000' has come before"):
+    with pytest.raises(RecordError, match=rf"{path}:{COUNT + 1}: the id 'd1000' has come before, at {path}:1\."):
         loading(readers=readers)
 
 

@@ -20,7 +20,8 @@ from hybrid_search.errors import HybridSearchError
 from hybrid_search.ingest import LoadOptions
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.patience import RetryPolicy
-from hybrid_search.ingest.source import index_source
+from hybrid_search.ingest.source import SourceOptions, index_source
+from hybrid_search.read.splits import SPLIT_BYTES
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
 TOLD = "told"
@@ -51,9 +52,10 @@ def main() -> int:
     for number in given.get("told", ()):
         tell(number)
     folder = Path(given["folder"])
+    letters = f"letters-{os.getpid()}.jsonl" if given.get("join") else "letters.jsonl"
     files = LoadFiles(
-        journal=folder / "journal",
-        dead_letters=folder / "letters.jsonl",
+        journal=None if given.get("join") else folder / "journal",
+        dead_letters=folder / letters,
         cache=folder / "cache" if given.get("cache") else None,
     )
     settings = Settings(
@@ -61,14 +63,17 @@ def main() -> int:
         engine=EngineSettings(url=given["url"]),
     )
     options = LoadOptions(
-        body_bytes=given["body_bytes"], most_body_bytes=given["body_bytes"], retry=RetryPolicy(first=0.05, longest=0.5)
+        body_bytes=given["body_bytes"],
+        most_body_bytes=given["body_bytes"],
+        retry=RetryPolicy(first=0.05, longest=0.5),
+        split_bytes=given.get("split_bytes", SPLIT_BYTES),
     )
+    what = SourceOptions(join=given.get("join", False), sync=given.get("sync", False))
     try:
         with connect(settings.engine) as connection:
             encoder = GeneratedEncoder(max_tokens=64)
-            report = index_source(
-                folder / "source.jsonl", given["index"], connection, encoder, settings, files=files, options=options
-            )
+            source, index = folder / "source.jsonl", given["index"]
+            report = index_source(source, index, connection, encoder, settings, files=files, what=what, options=options)
     except HybridSearchError as error:
         sys.stderr.write(f"{error}\n")
         return 1

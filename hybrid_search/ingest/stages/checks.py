@@ -7,11 +7,12 @@ are looked at once more, value by value, where they are written (:func:`hybrid_s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hybrid_search.errors import RecordError
+from hybrid_search.errors import InputError, RecordError, RepeatedIdError
 from hybrid_search.fields import strays
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, Document, Fingerprint, IndexSchema
 
@@ -58,12 +59,34 @@ def _unsayable(values: Iterable[Any], depth: int = 0) -> float | None:
 
 def id_came_before(document: Document) -> RecordError:
     """The error of a document whose id an earlier one of the source has."""
-    return RecordError(
+    error = RepeatedIdError(
         f"the id {document.id!r} has come before",
         where=document.origin,
         remedy="Give every document its own id: the later one would replace the earlier;"
         " or say what becomes of it: documents.repeated_ids = first, last or number",
     )
+    error.id = document.id
+    return error
+
+
+@contextmanager
+def both_places(again: Callable[[], Iterator[Document]]) -> Iterator[None]:
+    """Let the error of a repeated id name the first place too; ``again`` gives the documents from the beginning."""
+    try:
+        yield
+    except RepeatedIdError as error:
+        other = _other_place(again(), error)
+        if other is not None:
+            error.what = f"{error.what}, at {other}"
+        raise
+
+
+def _other_place(documents: Iterator[Document], error: RepeatedIdError) -> str | None:
+    try:
+        places = (document.origin for document in documents if document.id == error.id)
+        return next((place for place in places if place != error.where), None)
+    except InputError:
+        return None  # what cannot be read now was not what the load ended with
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hybrid_search.errors import IngestError
@@ -36,7 +36,7 @@ class Comparison:
         *,
         take_over: bool,
         where: str,
-        resumed: Collection[int] = (),
+        resumed: Container[int] = (),
         keeps_bad: bool = False,
     ) -> None:
         """Compare for one load.
@@ -53,7 +53,7 @@ class Comparison:
         self._source = source
         self._take_over = take_over
         self._where = where
-        self._resumed = frozenset(resumed)
+        self._resumed = resumed
         self._keeps_bad = keeps_bad
 
     def __call__(self, batch: Checked) -> Checked:

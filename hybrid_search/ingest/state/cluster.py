@@ -30,7 +30,10 @@ MOST_CONFLICTS = 100
 
 
 class RunningLoad(msgspec.Struct, frozen=True):
-    """A load that has begun and not ended. ``born`` is when its process started; ``seen`` its last sign of life."""
+    """A load that has begun and not ended. ``born`` is when its process started; ``seen`` its last sign of life.
+
+    ``exclusive``: no other load of the source may run; ``joined``: only others that do the same load together.
+    """
 
     source: str
     host: str
@@ -39,6 +42,52 @@ class RunningLoad(msgspec.Struct, frozen=True):
     begun: float
     seen: float
     exclusive: bool = True
+    joined: bool = False
+
+
+class TakenSplits(msgspec.Struct, frozen=True):
+    """The splits ``first`` to ``end - 1`` of a source, which a load has taken and not committed."""
+
+    load: int
+    first: int
+    end: int
+
+
+class SharedLoad(msgspec.Struct, frozen=True):
+    """A load of a source that several processes do together, each a split after the other.
+
+    Attributes:
+        identity: a hash of the plan of the source, the settings and the models: who joins must have the same.
+        splits: how many there are.
+        since: the number of the first load of them.
+        removals: the index's count of removals when it began.
+        before: how many documents of the source the index had then.
+        taken: by whom, as long as that load is among the running ones.
+        committed: ranges of splits of which every document is settled, ascending; few, as the lowest are taken first.
+        content: the fingerprints of the committed splits, added up bit by bit: by it who joins sees the same bytes.
+        documents: how many documents the committed splits have.
+        passages: how many passages the engine took of them.
+        uncertain: whether documents were refused or left out, so that ``documents`` are not all in the index.
+        finisher: the number of the load that ends it, once all is committed; 0 before.
+    """
+
+    identity: str
+    splits: int
+    since: int
+    removals: int
+    before: int
+    taken: tuple[TakenSplits, ...] = ()
+    committed: tuple[tuple[int, int], ...] = ()
+    content: str = "0"
+    documents: int = 0
+    passages: int = 0
+    uncertain: bool = False
+    finisher: int = 0
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether all of it is."""
+        return sum(end - first for first, end in self.committed) == self.splits
 
 
 class LoadedSource(msgspec.Struct, frozen=True):
@@ -61,6 +110,7 @@ class IndexState(msgspec.Struct, frozen=True):
         loads: running loads by their numbers.
         before: index settings from before the running loads, None while none runs.
         sources: what was loaded whole, by the name of the source.
+        shared: loads that several processes do together, by the name of the source.
     """
 
     last_load: int = 0
@@ -68,6 +118,7 @@ class IndexState(msgspec.Struct, frozen=True):
     loads: dict[str, RunningLoad] = {}
     before: dict[str, str | None] | None = None
     sources: dict[str, LoadedSource] = {}
+    shared: dict[str, SharedLoad] = {}
 
 
 Change = Callable[[IndexState], IndexState]

@@ -68,7 +68,9 @@ class Lease:
 
 
 @contextmanager
-def leased(patient: Connection, connection: Connection, index: str, source: str, *, exclusive: bool) -> Iterator[Lease]:
+def leased(
+    patient: Connection, connection: Connection, index: str, source: str, *, exclusive: bool, joined: bool = False
+) -> Iterator[Lease]:
     """Begin a load: a number, the dialect's settings for a load, and signs of life until it ends.
 
     Only an index that was empty does without replicas meanwhile: what is there already must survive the loss of a
@@ -80,13 +82,14 @@ def leased(patient: Connection, connection: Connection, index: str, source: str,
         index: an index, no alias.
         source: the name of the source.
         exclusive: whether no other load of the same source may run meanwhile.
+        joined: whether only those may that do the same load together.
 
     Raises:
         IngestError: another load of the source is running.
         IndexMissingError: at the end, when the index was deleted meanwhile; a bulk request silently makes a new one.
     """
     present = read_settings(patient, index)
-    begun = _begin(patient, index, source, present, exclusive=exclusive)
+    begun = _begin(patient, index, source, present, exclusive=exclusive, joined=joined)
     lease = Lease(begun.load, begun.state, begun.left)
     ended = threading.Event()
     renewal = threading.Thread(target=_renew, args=(connection, index, lease, source, ended), daemon=True)
@@ -114,10 +117,10 @@ def mend(connection: Connection, index: str) -> bool:
     """
     state = read_state(connection, index)
     left = _left_by_old_release(connection, index) if state.before is None else state.before
-    if left is None or _living(state):
+    if left is None or living_loads(state):
         return False
     update_settings(connection, index, left)
-    update_state(connection, index, lambda now: now if _living(now) else replace(now, loads={}, before=None))
+    update_state(connection, index, lambda now: now if living_loads(now) else replace(now, loads={}, before=None))
     _forget_old_release(connection, index)
     return True
 
@@ -126,12 +129,12 @@ def is_left(connection: Connection, index: str) -> bool:
     """Whether a dead load has left its settings on the index."""
     state = read_state(connection, index)
     left = state.before or _left_by_old_release(connection, index)
-    return left is not None and not _living(state)
+    return left is not None and not living_loads(state)
 
 
 def is_loading(connection: Connection, index: str) -> bool:
     """Whether a load of the index is running."""
-    return bool(_living(read_state(connection, index)))
+    return bool(living_loads(read_state(connection, index)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,28 +146,31 @@ class _Begun:
     left: bool
 
 
-def _begin(connection: Connection, index: str, source: str, present: Mapping[str, str], *, exclusive: bool) -> _Begun:
+def _begin(
+    connection: Connection, index: str, source: str, present: Mapping[str, str], *, exclusive: bool, joined: bool
+) -> _Begun:
     """Take a number and put down what was set before."""
     left = _left_by_old_release(connection, index)
     names = _names(connection, index)
     fresh = {name: present.get(name) for name in names} if left is None else left
     now, process = time.time(), psutil.Process()
-    own = RunningLoad(source, socket.gethostname(), process.pid, process.create_time(), now, now, exclusive)
+    own = RunningLoad(source, socket.gethostname(), process.pid, process.create_time(), now, now, exclusive, joined)
     found: list[IndexState] = []
 
     def begin(state: IndexState) -> IndexState:
         found[:] = [state]
         if _number(state, own) is not None:
             return state  # the answer to an earlier attempt was lost
-        living = _living(state)
-        if exclusive:
-            _refuse_second(living, source, f"{connection.where}/{index}")
+        living = living_loads(state)
+        _refuse_second(living, own, f"{connection.where}/{index}")
         number = max(state.last_load + 1, int(now * 1000))
         before = fresh if state.before is None else state.before
-        return replace(state, last_load=number, loads={**living, str(number): own}, before=before)
+        # What others did together is not believed after a load that may have written something else.
+        shared = {name: load for name, load in state.shared.items() if not exclusive or name != source}
+        return replace(state, last_load=number, loads={**living, str(number): own}, before=before, shared=shared)
 
     begun = update_state(connection, index, begin)
-    is_left = left is not None or (found[0].before is not None and not _living(found[0]))
+    is_left = left is not None or (found[0].before is not None and not living_loads(found[0]))
     return _Begun(_number(begun, own) or begun.last_load, begun, is_left)
 
 
@@ -196,9 +202,11 @@ def _end(connection: Connection, index: str, lease: Lease, source: str, uuid: st
         )
 
     def leave(state: IndexState) -> IndexState:
-        others = {number: load for number, load in _living(state).items() if number != str(lease.load)}
-        sources = {**state.sources, source: lease.whole} if whole and lease.whole else state.sources
-        return replace(state, loads=others, sources=sources)
+        others = {number: load for number, load in living_loads(state).items() if number != str(lease.load)}
+        if not (whole and lease.whole):
+            return replace(state, loads=others)
+        shared = {name: load for name, load in state.shared.items() if name != source}
+        return replace(state, loads=others, sources={**state.sources, source: lease.whole}, shared=shared)
 
     state = update_state(connection, index, leave)
     if state.loads or state.before is None:
@@ -238,19 +246,22 @@ def _stop(thread: threading.Thread, ended: threading.Event) -> None:
     thread.join()
 
 
-def _refuse_second(living: Mapping[str, RunningLoad], source: str, where: str) -> None:
+def _refuse_second(living: Mapping[str, RunningLoad], own: RunningLoad, where: str) -> None:
+    """Refuse a load beside one of the same source; those that are joined refuse no other that is."""
     for load in living.values():
-        if load.source == source and load.exclusive:
+        is_excluded = (own.exclusive and (load.exclusive or load.joined)) or (own.joined and load.exclusive)
+        if load.source == own.source and is_excluded:
             ago = max(0.0, time.time() - load.seen)
+            join = "; or do it together with it: --join" if load.joined else ""
             raise IngestError(
-                f"the source {source!r} is being loaded by process {load.pid} of {load.host}"
+                f"the source {own.source!r} is being loaded by process {load.pid} of {load.host}"
                 f" (last sign of life {ago:.0f} s ago)",
                 where=where,
-                remedy=f"Wait until it has ended; one that was killed is given up after {SILENCE:.0f} s",
+                remedy=f"Wait until it has ended; one that was killed is given up after {SILENCE:.0f} s{join}",
             )
 
 
-def _living(state: IndexState) -> dict[str, RunningLoad]:
+def living_loads(state: IndexState) -> dict[str, RunningLoad]:
     """The running loads without those that are dead."""
     return {number: load for number, load in state.loads.items() if _lives(load)}
 
@@ -269,9 +280,13 @@ def process_here() -> dict[str, Any]:
 
 
 def lives(host: str, pid: int, born: float) -> bool:
-    """Whether a process of this machine is there; of another machine's nothing is known."""
+    """Whether a process of this machine is there and runs; of another machine's nothing is known."""
+    if host != socket.gethostname():
+        return False
     try:
-        return host == socket.gethostname() and abs(psutil.Process(pid).create_time() - born) < 1.0
+        process = psutil.Process(pid)
+        # One that has ended and that its parent does not ask for is still listed.
+        return abs(process.create_time() - born) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

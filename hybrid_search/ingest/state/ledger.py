@@ -6,14 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.report import IngestProgress
-from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.letters import DeadLetters
 from hybrid_search.ingest.work import Action, Body, Refusal
-from hybrid_search.records import Document
+from hybrid_search.records import Document, ResumePoint
 
 SHOWN_REFUSALS = 20
 
@@ -61,6 +60,23 @@ class Settled:
             self.by_split[action.split] += 1
 
 
+class Record(Protocol):
+    """What remembers the settled documents of each split: a journal, or the part of a process in a shared load."""
+
+    @property
+    def loads(self) -> frozenset[int]:
+        """The numbers of the loads that are continued."""
+        ...
+
+    def wrote(self, load: int, passages: int, part: int) -> None:
+        """The engine has taken passages of a body."""
+        ...
+
+    def settled(self, first: int, end: int, at: ResumePoint | None, part: int) -> bool:
+        """The documents ``first`` to ``end - 1`` are settled."""
+        ...
+
+
 class Ledger:
     """Books bodies in the order that makes a crash harmless: what was refused or bad, then the journal, then counts.
 
@@ -72,7 +88,7 @@ class Ledger:
     def __init__(
         self,
         dead_letters: DeadLetters | None = None,
-        journal: Journal | None = None,
+        journal: Record | None = None,
         progress: OnProgress | None = None,
         on_bad: OnBad | None = None,
     ) -> None:
@@ -98,6 +114,10 @@ class Ledger:
     def resumed(self) -> frozenset[int]:
         """The numbers of the loads that are continued."""
         return frozenset() if self._journal is None else self._journal.loads
+
+    def record(self, splits: Record) -> None:
+        """Tell ``splits`` of what is settled from now on."""
+        self._journal = splits
 
     def settle(self, body: Body, settled: Settled) -> None:
         """Book a body of which every action was taken or refused for good.

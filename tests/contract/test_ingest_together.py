@@ -1,0 +1,175 @@
+"""A load that several processes do together, its parts one after the other here, on every engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from loading import GeneratedEncoder, documents, record_line
+from test_ingest_protocol import OPTIONS, SETTINGS
+from test_ingest_resume import documents_of, noting
+
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import IngestError, RecordError, SettingsError
+from hybrid_search.ingest.files import LoadFiles
+from hybrid_search.ingest.maintain.remove import delete_documents
+from hybrid_search.ingest.maintain.verify import verify
+from hybrid_search.ingest.source import SourceOptions, index_source
+from hybrid_search.ingest.state.cluster import read_state
+from hybrid_search.ingest.state.lease import leased
+from hybrid_search.read.splits import plan_splits
+from hybrid_search.settings import ChunkingSettings
+
+COUNT = 400
+SMALL = replace(OPTIONS, senders=1, body_bytes=2_000, most_body_bytes=2_000, split_bytes=4_000)
+NAME = "source.jsonl"
+
+
+class BrokenOffError(Exception):
+    """Ends a process's part of the load from within."""
+
+
+@pytest.fixture
+def part(connection, index_name, tmp_path, monkeypatch):
+    """A part of a load of ``source.jsonl``; ``stop`` breaks it off once so many documents are settled."""
+    monkeypatch.setattr("hybrid_search.ingest.state.sharing.POLL", 0.01)
+    path, index = tmp_path / NAME, index_name()
+    path.write_text("".join(record_line(document) for document in documents(COUNT, first=1_000)))
+
+    def load(*, stop=None, settings=SETTINGS, **what):
+        def stopping(progress):
+            if stop is not None and progress.documents >= stop:
+                raise BrokenOffError
+
+        options = SourceOptions(join=True, **what)
+        given = {"files": LoadFiles(dead_letters=tmp_path / "letters.jsonl"), "what": options, "options": SMALL}
+        arguments = (path, index, connection, GeneratedEncoder(), settings)
+        if stop is None:
+            return index_source(*arguments, progress=stopping, **given)
+        with pytest.raises(BrokenOffError):
+            index_source(*arguments, progress=stopping, **given)
+        return None
+
+    load.path, load.index = path, index
+    load.shared = lambda: read_state(connection, index).shared.get(NAME)
+    load.verify = lambda: verify(documents_of(path), index, connection, SETTINGS.chunking)
+    return load
+
+
+def committed(shared):
+    """The numbers of the committed splits."""
+    return [number for first, end in shared.committed for number in range(first, end)]
+
+
+def test_one_process_alone_does_all_of_it(part):
+    """It takes every split, ends the load, and leaves nothing in the state but that the source was read whole."""
+    report = part()
+    splits = len(plan_splits(part.path, split_bytes=SMALL.split_bytes))
+    assert report.notes == (f"this process loaded {splits} of {splits} splits of the source, and ended the load",)
+    assert (report.documents, report.indexed, part.shared()) == (COUNT, COUNT, None)
+    assert part.verify().is_equal
+    assert part().unchanged == COUNT
+
+
+def test_what_is_committed_is_not_read_again(part, monkeypatch):
+    """A process is broken off after 200 documents: the next takes the splits that it has not committed."""
+    part(stop=200)
+    shared, places = part.shared(), []
+    done = committed(shared)
+    assert 0 < len(done) < shared.splits
+    monkeypatch.setattr("hybrid_search.ingest.source.read_split", noting(places))
+    report = part()
+    assert len(places) == shared.splits - len(done)
+    assert report.documents == COUNT - shared.documents
+    assert report.notes[0] == f"takes part in a load: {len(done)} of {shared.splits} splits are settled already"
+    assert part.verify().is_equal
+
+
+def other_bytes(part, _connection):
+    part.path.write_text(part.path.read_text().replace("w1003x1 w1003x2", "w1003x2 w1003x1"))
+
+
+def deleted(part, connection):
+    delete_documents(connection, part.index, ["d1000", "d1001"])
+
+
+@pytest.mark.parametrize("change", [other_bytes, deleted])
+def test_what_others_have_committed_is_not_believed_blindly(part, connection, change):
+    """It stands only for the same bytes, also among as many, and as long as it is in the index."""
+    part(stop=200)
+    change(part, connection)
+    report = part()
+    why = "what they have read differs" if change is other_bytes else "not all in the index"
+    assert (report.documents, why in report.notes[0]) == (COUNT, True)
+    assert part.verify().is_equal
+
+
+def test_what_somebody_has_deleted_meanwhile_is_missed_at_the_end(part, connection):
+    """By the engine's own request, which raises no count of ours: the counts differ; the next run loads it again."""
+    part(stop=200)
+    connection.send(Request.json("DELETE", f"/{part.index}/_doc/d1001%230", refresh="true"))
+    with pytest.raises(IngestError, match="1 document that was settled is not in the index any more"):
+        part()
+    report = part()
+    assert (report.indexed, report.unchanged) == (1, COUNT - 1)
+    assert part.verify().is_equal
+
+
+def test_other_options_begin_a_load_anew_that_nobody_is_at(part):
+    """Those who do it together must mean the same."""
+    part(stop=200)
+    report = part(take_over=True)
+    assert (report.documents, "the options differ" in report.notes[0]) == (COUNT, True)
+
+
+def test_an_id_in_two_processes_splits_is_found(part):
+    """The other process has loaded the first document of the id: with another text, and with the very same."""
+    lines = part.path.read_text().splitlines(keepends=True)
+    part.path.write_text("".join([*lines, lines[0]]))
+    part(stop=200)
+    with pytest.raises(RecordError, match=rf"{NAME}:{COUNT + 1}: the id 'd1000' is given twice, first at .*{NAME}:1:"):
+        part()
+    part.path.write_text("".join([*lines, lines[0].replace("w1000x1", "w1000x9")]))
+    with pytest.raises(RecordError, match=rf"{NAME}:{COUNT + 1}: the id 'd1000'"):
+        part()
+    part.path.write_text("".join(lines))
+    part()
+    assert part.verify().is_equal
+
+
+def test_a_load_by_itself_and_one_together_exclude_each_other(part, connection):
+    """Whichever is there first; the message says how to take part. Afterwards its word counts for nothing."""
+    part(stop=200)
+    assert part.shared() is not None
+    alone = leased(connection, connection, part.index, NAME, exclusive=True)
+    with alone, pytest.raises(IngestError, match="is being loaded by process"):
+        part()
+    assert part.shared() is None
+    together = leased(connection, connection, part.index, NAME, exclusive=False, joined=True)
+    with together, pytest.raises(IngestError, match="or do it together with it: --join"):
+        index_source(part.path, part.index, connection, GeneratedEncoder(), SETTINGS)
+
+
+def test_who_joins_with_something_else_is_refused_while_others_run(part, connection):
+    """Other settings: two loads of one source would fight over its documents."""
+    part(stop=200)
+    settings = replace_chunking(SETTINGS)
+    other = leased(connection, connection, part.index, NAME, exclusive=False, joined=True)
+    with other, pytest.raises(IngestError, match=r"other processes load 'source.jsonl' at this moment, and the source"):
+        part(settings=settings)
+    assert part().documents > 0
+
+
+def replace_chunking(settings):
+    from msgspec.structs import replace as changed
+
+    return changed(settings, chunking=ChunkingSettings(overlap=1))
+
+
+@pytest.mark.parametrize(
+    ("source", "what"), [("-", {}), ("hf:name", {}), ("a.jsonl", {"limit": 5})], ids=["pipe", "hub", "limit"]
+)
+def test_what_one_process_must_read_is_not_shared(source, what):
+    """A stream comes once; the first documents of a source are known only to who reads from its beginning."""
+    with pytest.raises(SettingsError, match=r"--join: .* by one process"):
+        SourceOptions(join=True, **what).check(source)
