@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +20,7 @@ from typing import Any, cast
 import urllib3
 
 from hybrid_search.engine.protocols import Answer
+from hybrid_search.engine.secrets import Secrets
 from hybrid_search.errors import EngineError, RequestRefusedError
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -28,6 +30,7 @@ CHUNK_BYTES = 64 * 1024
 """Packed bytes that are unpacked at a time: gzip makes at most 1,032 times as many of them."""
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SHOWN = 200
 """Characters of an address that a server names which go into the message."""
 
@@ -48,8 +51,9 @@ class ReadAnswer:
 class BoundedPool:
     """A urllib3 pool that reads answers within bounds and follows no redirect."""
 
-    def __init__(self, pool: urllib3.HTTPConnectionPool) -> None:
+    def __init__(self, pool: urllib3.HTTPConnectionPool, secrets: Secrets) -> None:
         self._pool = pool
+        self._secrets = secrets
         pool.ConnectionCls = _timed(pool.ConnectionCls)
 
     def urlopen(self, method: str, url: str, body: bytes | None = None, **options: Any) -> ReadAnswer:
@@ -65,7 +69,7 @@ class BoundedPool:
             raise
         finally:
             begun.release_conn()
-        return ReadAnswer(begun.status, begun.headers, data)
+        return ReadAnswer(begun.status, _told(begun.headers, begun.headers.getlist("warning"), self._secrets), data)
 
     def close(self) -> None:
         self._pool.close()
@@ -74,14 +78,16 @@ class BoundedPool:
 class BoundedSession:
     """An aiohttp session that reads answers within bounds and follows no redirect."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, secrets: Secrets) -> None:
         self._session = session
+        self._secrets = secrets
 
     @asynccontextmanager
     async def request(self, method: str, url: Any, **options: Any) -> AsyncIterator[BoundedResponse]:
         """The answer, read whole."""
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
-            yield BoundedResponse(response, await _read(response))
+            headers = _told(response.headers, response.headers.getall("warning", ()), self._secrets)
+            yield BoundedResponse(response.status, headers, await _read(response))
 
     async def close(self) -> None:
         await self._session.close()
@@ -90,9 +96,9 @@ class BoundedSession:
 class BoundedResponse:
     """What the vendors' clients look at in an answer of aiohttp."""
 
-    def __init__(self, response: Any, data: bytes) -> None:
-        self.status = response.status
-        self.headers = response.headers
+    def __init__(self, status: int, headers: Any, data: bytes) -> None:
+        self.status = status
+        self.headers = headers
         self._data = data
 
     async def read(self) -> bytes:
@@ -138,6 +144,15 @@ def of_an_engine(answer: Answer, where: str) -> Answer:
     location = answer.headers.get("location", "")[:SHOWN]
     what = f"{answer.status}: a redirect{f' to {location}' if location else ''}, which is not followed"
     raise RequestRefusedError(what, where=where, remedy="If you trust that address, give it as engine.url")
+
+
+def _told(headers: Any, warnings: Sequence[str], secrets: Secrets) -> Any:
+    """The headers, their warnings as they may be printed, which the vendors' clients do: visible, without secrets."""
+    if not warnings:
+        return headers
+    changed = headers.copy()
+    changed["warning"] = _CONTROL.sub(" ", secrets.removed(", ".join(warnings)))
+    return changed
 
 
 def _joined(parts: Iterator[bytes]) -> bytes:
