@@ -164,7 +164,7 @@ def check(value: Any, field: str, role: str, reading: FieldReading = PLAIN) -> N
     """Raise RecordError for a value of a field to filter on that is not what the role asks for, unless it may be."""
     try:
         for part in () if reading.lenient else parts_of(value, reading.separator):
-            if not _says_none(part, role):
+            if not _says_none(part, role, reading):
                 read_value(part, role, reading)
     except ValueError as error:
         what = f"the {role} field {field!r} must be {error}, got {value!r:.60}"
@@ -234,7 +234,7 @@ def taken(value: Any, kind: str, reading: FieldReading = PLAIN) -> Any:
 
 def _left_out(value: Any, kind: str, reading: FieldReading) -> bool:
     """Whether a value is stored and not filtered on."""
-    if _says_none(value, kind):
+    if _says_none(value, kind, reading):
         return True
     if not reading.lenient:
         return False
@@ -245,9 +245,9 @@ def _left_out(value: Any, kind: str, reading: FieldReading) -> bool:
     return False
 
 
-def _says_none(value: Any, kind: str) -> bool:
-    """Whether a text says that there is no number or date; a label may be such a word."""
-    return kind != "keyword" and is_missing(value)
+def _says_none(value: Any, kind: str, reading: FieldReading = PLAIN) -> bool:
+    """Whether a text says that there is no number, date, yes or no; a label may be such a word."""
+    return (kind != "keyword" or reading.boolean) and is_missing(value)
 
 
 def strays(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, list[Any]]:

@@ -22,7 +22,10 @@ PRINTED = "[]"
 
 YES = frozenset({"yes", "y", "true", "t", "1", "on", "ja", "oui", "si", "sí", "sì", "sim", "tak", "wahr", "vrai"})
 NO = frozenset({"no", "n", "false", "f", "0", "off", "nein", "non", "não", "nee", "nie", "nej", "falsch", "faux"})
-_MISSING = frozenset({"nan", "n/a", "na", "#n/a", "null", "none", "nil", "nat", "<na>", "\\n", "-", "--", "–", "—"})
+_MISSING = frozenset({"", "nan", "n/a", "na", "#n/a", "null", "none", "nil", "nat", "<na>", "\\n", "-", "--", "–", "—"})
+
+_LONGEST = 60
+"""No amount or date has more characters; patterns with many optional blanks are slow on long texts."""
 
 _CODES = (
     "AED AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF IDR ILS INR JPY KRW MXN MYR NOK NZD PHP PLN RON RUB SAR SEK SGD"
@@ -56,7 +59,7 @@ _FORMS = tuple(
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it is a word for no value, as spreadsheets and programs write it: ``NaN``, ``n/a``, ``-``."""
+    """Whether it is a word for no value, as spreadsheets and programs write it: ``NaN``, ``n/a``, ``-``, blank."""
     return isinstance(value, str) and value.strip().lower() in _MISSING
 
 
@@ -96,7 +99,7 @@ def amount_in(text: str, decimal: str = ".") -> int | float | None:
     ``decimal`` decides only what can be read in two ways: of ``1,234`` and ``1.234`` it is the mark that is no
     separator of thousands.
     """
-    found = _AMOUNT.fullmatch(text.strip())
+    found = _AMOUNT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if found is None or bool(found["open"]) != bool(found["close"]):
         return None
     plain = _plain(found["digits"], "," if (found["even"] or "").startswith(",") else decimal)
@@ -148,7 +151,7 @@ def written_date(text: str, order: str | None = None) -> str | None:
     With dots the day comes first. With slashes or hyphens what comes first is ``order``, or what the numbers leave: in
     ``26/05/2025`` only the 26 can be the day.
     """
-    for form in _FORMS:
+    for form in _FORMS if len(text) <= _LONGEST else ():
         if found := form.fullmatch(text):
             return _iso(found, order)
     return None

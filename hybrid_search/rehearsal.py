@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.errors import EmptyTextError, RecordError, SourceError
 from hybrid_search.ingest.stages.checks import Strays, check_document
 from hybrid_search.ingest.stages.chunk import passages_of
 from hybrid_search.ingest.stages.prepare import content_hash
@@ -27,10 +27,11 @@ TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What became of a sample: documents, about how many passages, errors of refused records, and notes."""
+    """What became of a sample: documents, about how many passages, those without text, the errors of others, notes."""
 
     documents: int
     passages: int
+    empty: int
     refused: Sequence[RecordError]
     notes: Sequence[str]
 
@@ -63,7 +64,8 @@ def rehearsed(records: Sequence[RawRecord], text: str, source: str) -> Rehearsal
     overlap = min(settings.chunking.overlap, TOKENS - 1)
     passages = passages_of(documents, Words(), max_tokens=TOKENS, overlap=overlap)
     notes = [*repetitions.notes(), *strays.notes()]
-    return Rehearsal(len(documents), sum(map(len, passages)), refused, notes)
+    errors = [error for error in refused if not isinstance(error, EmptyTextError)]
+    return Rehearsal(len(documents), sum(map(len, passages)), len(refused) - len(errors), errors, notes)
 
 
 def schema_for(documents: DocumentSettings) -> IndexSchema:

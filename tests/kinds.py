@@ -247,7 +247,39 @@ def columns(folder: Path) -> Path:
     return path
 
 
+def array(folder: Path) -> Path:
+    """One JSON array."""
+    path = folder / "jars.json"
+    path.write_bytes(orjson.dumps([{"_id": "a1", "text": "first jar"}, {"_id": "a2", "text": "second jar"}]))
+    return path
+
+
+def bulk(folder: Path) -> Path:
+    """A body of _bulk."""
+    lines = [{"index": {"_index": "x", "_id": "t1"}}, {"title": "Tide table", "text": "High water at noon."}]
+    lines += [{"index": {"_index": "x", "_id": "t2"}}, {"title": "Buoy list", "text": "Green buoys to starboard."}]
+    return lines_of(folder, "bulk.ndjson", lines)
+
+
+def encoded(encoding: str, first: str = "") -> Callable[[Path], Path]:
+    """A table with semicolons in another encoding than UTF-8, or with Excel's first line."""
+
+    def write(folder: Path) -> Path:
+        path = folder / "parts.csv"
+        text = f"{first}id;text;price\n1;Schränke aus Nußbaum;139.00\n2;Plain drawer;12,50\n3;Oak box;7,00\n"
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
 KINDS: dict[str, Kind] = {
+    "json-array": Kind(array, "second", "a2"),
+    "bulk-body": Kind(bulk, "buoys", "t2", {"title": "Buoy list"}),
+    "windows-1252": Kind(encoded("cp1252"), "Nußbaum", "1", {"price": "139.00"}, ["price>100"], 1),
+    "utf-16": Kind(encoded("utf-16"), "Schränke", "1", {"price": "139.00"}, ["price=139"], 1),
+    "byte-order-mark": Kind(encoded("utf-8-sig"), "drawer", "2", {"price": "12,50"}, ["price=12.5"], 1),
+    "excel-sep": Kind(encoded("utf-8", "sep=;\n"), "drawer", "2", {"price": "12,50"}, ["price=12,50"], 1),
     "messy-shop": Kind(
         shop,
         "kettle kitchen",

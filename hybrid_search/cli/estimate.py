@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 LINES = frozenset({".jsonl", ".ndjson"})
+TABLES = frozenset({".csv", ".tsv", ".tab"})
 CORPUS = "corpus.jsonl"
 BLOCK = 1 << 20
 COUNTED = 64 * BLOCK
@@ -15,7 +17,7 @@ SAMPLED = 16
 
 
 def expected_documents(source: Path) -> int | None:
-    """About the lines of an uncompressed JSONL file or BEIR folder, the rows of a Parquet file; else None.
+    """About the lines of an uncompressed JSONL file, a table or BEIR folder, the rows of a Parquet file; else None.
 
     A guess for the time that is left, nothing more: empty lines and bad records count too.
     """
@@ -24,6 +26,8 @@ def expected_documents(source: Path) -> int | None:
         return None
     if path.suffix == ".parquet":
         return _rows(path)
+    if path.suffix in TABLES:
+        return max(1, _lines(path, quoted=path.suffix == ".csv") - 1)  # without the header
     return _lines(path) if path.suffix in LINES else None
 
 
@@ -39,14 +43,27 @@ def _rows(path: Path) -> int | None:
     return rows
 
 
-def _lines(path: Path) -> int:
-    """The lines of a file; of one of many gigabytes as many as a sample of it promises, without reading it twice."""
+def _lines(path: Path, *, quoted: bool = False) -> int:
+    """The lines of a file; of one of many gigabytes as many as a sample of it promises, without reading it twice.
+
+    In a ``quoted`` file, line ends between two quotation marks end no line.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         if size <= COUNTED:
-            return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
+            return _ends(iter(lambda: file.read(BLOCK), b""), quoted=quoted)
         found = 0
         for place in range(SAMPLED):
             file.seek((size - BLOCK) * place // (SAMPLED - 1))
-            found += file.read(BLOCK).count(b"\n")
+            found += _ends([file.read(BLOCK)], quoted=quoted)
     return round(found * size / (SAMPLED * BLOCK))
+
+
+def _ends(blocks: Iterable[bytes], *, quoted: bool) -> int:
+    """The line ends of some blocks that follow each other."""
+    found, is_inside = 0, False
+    for block in blocks:
+        for number, part in enumerate(block.split(b'"') if quoted else [block]):
+            is_inside ^= number > 0
+            found += 0 if is_inside else part.count(b"\n")
+    return found

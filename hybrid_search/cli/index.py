@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -179,11 +180,13 @@ def _loads(
 ) -> Iterator[IngestReport]:
     """Load the sources one after the other, with the models loaded once."""
     from hybrid_search.cli.estimate import expected_documents
+    from hybrid_search.cli.outlook import outlook_of, sentences
     from hybrid_search.cli.progress import progress_bar
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.names import check_target
     from hybrid_search.ingest.source import index_source
+    from hybrid_search.printed.console import Console
     from hybrid_search.recreate import recreate as rebuilt
 
     with connect(settings.engine) as connection:
@@ -191,6 +194,10 @@ def _loads(
         encoder = load_encoder(settings)
         load = partial(rebuilt, confirm=confirm) if recreate else index_source
         for source, own in zip(sources, files, strict=True):
+            outlook = outlook_of(source, settings, encoder, what)
+            if outlook is not None:
+                lines = sentences(outlook, settings, index, is_terminal=sys.stderr.isatty())
+                Console(stderr=True).print("\n".join(lines), soft_wrap=True)
             with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
                 report = load(source, index, connection, encoder, settings, files=own, what=what, progress=progress)
             yield report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from hybrid_search.rehearsal import Rehearsal
 
 CONTENT = "content"
+USUAL_BAD = 0.005
+"""A share of records without text, and of bad ones, that is surely below what ``--max-bad`` allows unasked."""
 DEFAULT_FILE = Path("hybrid-search.toml")
 STDOUT = Path("-")
 _BETWEEN = 22
@@ -53,9 +56,9 @@ def init(
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
     if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
         raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
-    reading = {"--format": format, "--records": records_path, "--query": query}
     seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
     _require_text(seen)
+    given = {"--format": format, "--records": records_path, "--query": query}
     text = settings_text(seen)
     tried = rehearsed(seen.records, text, seen.source)
     if output != STDOUT:
@@ -71,7 +74,7 @@ def init(
     else:
         _show(seen, to_stderr=False)
         _say(seen, tried, to_stderr=False)
-        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, reading, tried, len(seen.bad))}")
+        typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, given, seen, tried)}")
 
 
 def _write(output: Path, text: str) -> None:
@@ -98,6 +101,7 @@ def _tried_as_json(seen: Survey, tried: Rehearsal) -> dict[str, Any]:
         "tried": {
             "documents": tried.documents,
             "passages": tried.passages,
+            "empty": tried.empty,
             "refused": list(map(str, tried.refused)),
             "notes": list(tried.notes),
         },
@@ -110,17 +114,21 @@ def _say(seen: Survey, tried: Rehearsal, *, to_stderr: bool) -> None:
 
     passages = f"about {tried.passages:,} passage{'s' * (tried.passages != 1)}"
     lines = ["No field names each record: ids are made of what the records hold."] * (seen.id_from == CONTENT)
-    lines += [f"Note: {note}" for note in tried.notes]
+    lines += [f"Note: {note}" for note in [*seen.notes, *tried.notes]]
     lines.append(f"Tried: {tried.documents:,} of {seen.seen:,} records make documents, {passages}.")
+    if tried.empty:
+        lines.append(f"{tried.empty:,} without a text would be left out.")
     if tried.refused:
         lines.append(f"{len(tried.refused):,} would be refused. The first: {tried.refused[0]}")
     Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
 
 
-def _next(source: str, output: Path, reading: Mapping[str, str | None], tried: Rehearsal, bad: int) -> str:
-    """The commands from here to a first answer; ``reading`` are the options by which the source was read."""
-    options = "".join(f" {option} {quote(value)}" for option, value in reading.items() if value is not None)
-    skipping = " --skip-bad bad-records.jsonl" * bool(tried.refused or bad)
+def _next(source: str, output: Path, given: Mapping[str, str | None], seen: Survey, tried: Rehearsal) -> str:
+    """The commands from here to a first answer; bad records are left out, and as many are allowed as there seem."""
+    bad = len(seen.bad) + len(tried.refused)
+    share = (bad + tried.empty) / (len(seen.bad) + seen.seen)
+    options = "".join(f" {option} {quote(value)}" for option, value in given.items() if value is not None)
+    skipping = " --skip-bad bad-records.jsonl" * (bad > 0) + f" --max-bad {ceil(200 * share)}%" * (share > USUAL_BAD)
     load = f"  hybrid-search index {quote(source)} INDEX --settings {quote(str(output))}{options}{skipping}"
     return f'{load}\n  hybrid-search search INDEX "your question" --settings {quote(str(output))}'
 

@@ -78,11 +78,16 @@ def search(
     }
     check_options(settings, k, options)
     settings = searching(settings, named_legs(legs))
-    show = partial(_show, form=form, naming=Naming(settings.documents.title, passages), explain=explain)
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
+        show = partial(_show, form=form, naming=_naming(client, settings, passages=passages), explain=explain)
         write_lines(HEADERS.get(form, ()))
         _answer(partial(client.search, k=k, **options), asked, show, form, many=many)
+
+
+def _naming(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:
+    """By the field that the settings name, else the one that the index was made with."""
+    return Naming(settings.documents.title or client.searcher.target.schema.title, passages)
 
 
 def query_lines() -> Iterable[tuple[int, str]]:

@@ -28,9 +28,10 @@ from hybrid_search.engine.layout import (
 )
 from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
+from hybrid_search.engine.schemas import schema_difference, with_fields
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
 from hybrid_search.errors import IndexMismatchError
-from hybrid_search.fields import ROLES, described_kinds, filter_kinds
+from hybrid_search.fields import filter_kinds
 from hybrid_search.records import Fingerprint, IndexSchema, Leg
 
 ADMIN_TIMEOUT = 120.0
@@ -40,9 +41,6 @@ ALIAS_PROPERTIES = frozenset({"filter", "index_routing", "search_routing", "is_w
 
 READABLE = (1, SCHEMA_VERSION)
 """Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
-
-_COMPARED = ("analyzer", "bm25_k1", "bm25_b", "shards")
-_DENSE_ONLY = ("dense_index", "hnsw_m", "hnsw_ef_construction")
 
 MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
@@ -64,19 +62,6 @@ class OpenedIndex:
         """The model of each leg that has one."""
         legs = {Leg.DENSE: self.schema.dense, Leg.SPARSE: self.schema.sparse}
         return {leg: model for leg, model in legs.items() if model is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaDifference:
-    """Between an index and what is wanted of it.
-
-    Attributes:
-        additions: fields to filter on that can be added to the index, with their kinds.
-        conflicts: what only a new index can have, ``what: index / wanted``.
-    """
-
-    additions: Mapping[str, str]
-    conflicts: tuple[str, ...]
 
 
 def create_index(connection: Connection, name: str, schema: IndexSchema) -> None:
@@ -156,25 +141,6 @@ def migrate(connection: Connection, index: OpenedIndex) -> None:
         connection.send(Request.json("PUT", f"{_path(index.name)}/_mapping", added, timeout=ADMIN_TIMEOUT))
 
 
-def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifference:
-    """What would have to change for an index of the schema ``ours`` to be one of ``wanted``.
-
-    Models are compared by :func:`check_models`; the number of replicas may change at any time, and a field to filter
-    on that the index has beside those that are wanted is none too many.
-    """
-    names = [*_COMPARED, *(_DENSE_ONLY if ours.dense and wanted.dense else ())]
-    names += ["sparse_index"] if ours.sparse and wanted.sparse else []
-    pairs = [(name, getattr(ours, name), getattr(wanted, name)) for name in names]
-    conflicts = [f"{name}: {mine} / {theirs}" for name, mine, theirs in pairs if mine != theirs]
-    additions = {name: kind for name, kind in filter_kinds(wanted).items() if name not in filter_kinds(ours)}
-    present, asked = described_kinds(ours), described_kinds(wanted)
-    changed = {name: kind for name, kind in asked.items() if present.get(name, kind) != kind}
-    if ours.layout == 1:  # its hashes do not say what is filtered on, so no document would be loaded again
-        changed, additions = changed | additions, {}
-    conflicts += [f"field {name}: {present.get(name, 'none')} / {kind}" for name, kind in changed.items()]
-    return SchemaDifference(additions, tuple(conflicts))
-
-
 def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) -> OpenedIndex:
     """Adds the fields to filter on that ``wanted`` has and the index lacks, to mapping and ``_meta`` in one request.
 
@@ -192,7 +158,7 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
         )
     if not difference.additions:
         return index
-    schema = _with_fields(index.schema, difference.additions, wanted)
+    schema = with_fields(index.schema, difference.additions, wanted)
     dialect = connection.dialect
     properties = dialect.index_body(schema)["mappings"]["properties"][FILTER]["properties"]
     added = {escape(name): properties[escape(name)] for name in difference.additions}
@@ -200,13 +166,6 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
     change = {"properties": {FILTER: {"properties": added}}, "_meta": meta}
     connection.send(Request.json("PUT", f"{_path(index.name)}/_mapping", change, timeout=ADMIN_TIMEOUT))
     return replace(index, schema=schema, added=tuple(difference.additions))
-
-
-def _with_fields(schema: IndexSchema, additions: Mapping[str, str], wanted: IndexSchema) -> IndexSchema:
-    kinds = {**filter_kinds(schema), **additions}
-    fields = {f"{kind}_fields": tuple(n for n, k in kinds.items() if k == kind) for kind in ROLES}
-    added = {name: wanted.readings[name] for name in additions if name in wanted.readings}
-    return replace(schema, readings={**schema.readings, **added}, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
 
 
 def check_models(index: OpenedIndex, encoder: TextEncoder, legs: Collection[Leg] = MODEL_LEGS) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,6 +38,7 @@ class LeftOut:
         self._empty = 0
         self._first: str | None = None
         self._notes: dict[str, None] = {}
+        self._lock = threading.Lock()
 
     def note(self, text: str) -> None:
         """Keep what a reader says, once."""
@@ -45,8 +48,9 @@ class LeftOut:
         """Count a record without text; raise any other error."""
         if not isinstance(error, EmptyTextError):
             raise naming_skip_bad(error)
-        self._empty += 1
-        self._first = self._first or error.where
+        with self._lock:
+            self._empty += 1
+            self._first = self._first or error.where
 
     def begin_again(self) -> None:
         """The records are read once more."""
@@ -112,7 +116,8 @@ class Look:
         if len(self._empty) > _SHARE * seen and not self._most.allows(len(self._empty), seen):
             first = self._empty[0]
             what = f"{len(self._empty):,} of the first {seen:,} records are left out: {first.what}"
-            remedy = f"{first.remedy}. If they are to be left out: --max-bad {len(self._empty) / seen:.0%}, or more"
+            share = math.ceil(100 * len(self._empty) / seen)
+            remedy = f"{first.remedy}. If they are to be left out: --max-bad {share}%, or more"
             raise EmptyTextError(what, where=first.where, remedy=remedy)
 
 

@@ -13,13 +13,14 @@ INDEX = "index"
 
 
 def header_names(rows: Iterator[list[str]], place: str, on_note: OnNote) -> list[str]:
-    """The header that comes first.
+    """The header, which is the first row that is not empty.
 
     Raises:
         SourceError: it is broken, or names a column twice.
     """
+    filled = (row for row in rows if any(cell.strip() for cell in row))
     try:
-        names = next(rows, [])
+        names = next(filled, [])
     except csv.Error as error:
         raise SourceError(f"the header is broken: {error}", where=f"{place}:1", remedy="Quote its names") from None
     return named_columns(names, place, on_note)

@@ -18,14 +18,15 @@ _TAGS = (
     "label|li|ol|p|pre|s|script|section|small|span|strong|style|sub|sup|table|tbody|td|th|thead|tr|u|ul"
 )
 _MARKUP = re.compile(
-    rf"</(?:{_TAGS})\s*>|<(?:{_TAGS})(?:\s+[a-z-]+=[^<>]*)?\s*/?>|&(?:amp|nbsp|lt|gt|quot|[mn]dash|hellip|#\d+|#x[0-9a-f]+);",
+    rf"</(?:{_TAGS})\s*>|<(?:br|hr)\s*/?>|<(?:{_TAGS})\s+[a-z-]+=[^<>]*>|&(?:amp|nbsp|lt|gt|quot|[mn]dash|hellip|#\d+|#x[0-9a-f]+);",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"(`+).*?\1", re.DOTALL)
 
 
 def holds_markup(text: str) -> bool:
-    """Whether there is a tag or a character reference of HTML in a text."""
-    return _MARKUP.search(text) is not None
+    """Whether there is a tag or a character reference of HTML in a text, but for code between backticks."""
+    return _MARKUP.search(_CODE.sub(" ", text) if "`" in text else text) is not None
 
 
 def html_text(source: str) -> str:

@@ -32,11 +32,13 @@ _MOST = 0.95
 _MANY = 0.8
 """The same where the others are a few words that come again: ``on request``."""
 _FEW_WORDS = 3
-_MARKED = 0.2
-"""Of texts with tags: a text may speak of one."""
+_MARKED = 0.5
+"""Of texts with tags: some texts speak of them."""
+_SEEN = 0.05
+_PLAIN_WORDS = frozenset({"yes", "true", "false"})
 _SEPARATORS = ("|", ";", ",")
 _LETTERS = 0.5
-ADDRESSES = "addresses"
+ADDRESSES, FEW_LETTERS = "addresses", "few letters"
 
 
 class Role(StrEnum):
@@ -73,6 +75,10 @@ class Column:
 
     name: str
     values: list[Any] = field(default_factory=list)
+    in_list: bool = False
+    """Whether it is of objects in a list: such a field is filtered on, and no text."""
+    is_shared: bool = False
+    """Whether another field has the name too: ``a.b``, and ``b`` inside ``a``."""
 
     def all(self, test: Callable[[Any], bool]) -> bool:
         """Whether all values pass."""
@@ -104,6 +110,8 @@ class Column:
 
 def judged(column: Column) -> Finding:
     """What a column holds and is good for."""
+    if column.is_shared:
+        return Finding("mixed", Role.STORED, "two fields have this name")
     judges = (_judged_structure, _judged_boolean, _judged_date, _judged_number, _judged_strings)
     found = (judge(column) for judge in judges)
     return next((one for one in found if one is not None), Finding("mixed", Role.STORED, "of several types"))
@@ -113,7 +121,7 @@ def could_be_title(column: Column) -> bool:
     """Whether the values are short texts, and its name that of a title."""
     rank = title_rank(column.name)
     is_short = column.all(lambda value: isinstance(value, str)) and column.length <= _LONGEST_TITLE
-    return bool(rank) and is_short and (rank > 1 or column.distinct >= len(column.values) / 2)
+    return bool(rank) and is_short and not column.is_shared and (rank > 1 or column.distinct >= len(column.values) / 2)
 
 
 def is_sparse(column: Column) -> bool:
@@ -135,8 +143,10 @@ def _judged_structure(column: Column) -> Finding | None:
     if is_sparse(column):
         return Finding("sparse vector", Role.SPARSE, "positive weights of terms")
     if column.all(_is_list_of_text):
-        is_short = column.all(lambda value: all(len(item) <= 100 for item in value))
-        role, reason = (Role.KEYWORD, "short labels") if is_short else (Role.TEXT, "paragraphs")
+        items = [item for value in column.values for item in value]
+        is_short = all(len(item) <= 100 for item in items)
+        is_spoken = sum(map(_words, items)) >= _FEWEST_WORDS * len(items) and len(set(items)) > len(items) / 2
+        role, reason = (Role.KEYWORD, "short labels") if is_short and not is_spoken else (Role.TEXT, "paragraphs")
         return Finding("list of text", role, reason)
     return None
 
@@ -146,6 +156,8 @@ def _judged_boolean(column: Column) -> Finding | None:
     written = {str(value).strip().lower() for value in column.values if not is_missing(value)}
     if not any(isinstance(value, str) for value in column.values) or not written - {"0", "1"}:
         return None
+    if len({boolean_in(word) for word in written}) == 1 and not written & _PLAIN_WORDS:
+        return None  # all NO may be Norway
     counted = _counted(column, boolean_in)
     if counted is None:
         return None
@@ -163,9 +175,7 @@ def _judged_date(column: Column) -> Finding | None:
             return Finding("date", Role.STORED, "day or month first? say it in date_order")
         return None
     reason = "dates" if order is None else f"dates, the {order} first"
-    return Finding(
-        "date", Role.DATE, _with_others(reason, counted), date_order=order, lenient=counted.others + counted.missing > 0
-    )
+    return Finding("date", Role.DATE, _with_others(reason, counted), date_order=order, lenient=counted.others > 0)
 
 
 def _judged_number(column: Column) -> Finding | None:
@@ -182,7 +192,7 @@ def _judged_number(column: Column) -> Finding | None:
         Role.NUMBER,
         _with_others(reason, counted),
         decimal=decimal,
-        lenient=counted.others + counted.missing > 0,
+        lenient=counted.others > 0,
     )
 
 
@@ -193,13 +203,17 @@ def _judged_strings(column: Column) -> Finding | None:
         return _judged_printed(column)
     if column.all(lambda value: re.match(r"[a-z]+://\S+$", value) is not None):
         return Finding("text", Role.STORED, ADDRESSES)
-    if column.share(holds_markup) >= _MARKED:
+    marked = column.share(holds_markup)
+    is_label = _judged_text(column)[0] == Role.KEYWORD and not any("<" in value for value in column.values)
+    if marked >= _MARKED and not is_label:
         plain = replace_values(column, html_text)
         return Finding("HTML", Role.TEXT, f"{_length(plain)} without its tags", html=True)
     separator = _separator(column)
     if separator is not None:
         return Finding("list in a cell", Role.KEYWORD, f"lists, split at {separator}", separator=separator)
-    return Finding("text", *_judged_text(column))
+    role, reason = _judged_text(column)
+    has_tags = role == Role.TEXT and marked >= _SEEN
+    return Finding("text", role, f"{reason}; {marked:.0%} hold tags, see html" if has_tags else reason)
 
 
 def _judged_text(column: Column) -> tuple[Role, str]:
@@ -209,7 +223,7 @@ def _judged_text(column: Column) -> tuple[Role, str]:
     if column.length <= _LONGEST_LABEL and column.distinct < repeating * len(column.values):
         return Role.KEYWORD, f"{column.distinct:,} value{'s' * (column.distinct > 1)}"
     if sum(map(_letters, column.values)) < _LETTERS * len(column.values):
-        return Role.STORED, "few letters"
+        return Role.STORED, FEW_LETTERS
     if column.words >= _FEWEST_WORDS:
         return Role.TEXT, _length(column)
     return Role.STORED, "seldom the same"
@@ -254,7 +268,7 @@ def _with_others(reason: str, counted: _Counted) -> str:
         shown = counted.example if len(counted.example) <= 20 else f"{counted.example[:19]}…"
         said.append(f"{counted.others:,} of {counted.total:,} are not: {shown}")
     if counted.missing:
-        said.append(f"{counted.missing:,} more say that there is none")
+        said.append(f"{counted.missing:,} missing")
     return "; ".join(said)
 
 
@@ -284,7 +298,7 @@ def _order(column: Column) -> str | None:
 
 def _decimal(column: Column) -> str:
     """A comma where values show that it is the decimal mark, and none that a point is."""
-    texts = [re.sub(r"[^\d.,]", "", value) for value in column.values if isinstance(value, str)]
+    texts = [re.sub(r"[^\d.,]", "", value) for value in column.values if isinstance(value, str) and len(value) <= 60]
     comma = any(re.fullmatch(r"(\d{1,3}(\.\d{3})*|\d+),(\d{1,2}|\d{4,})", text) for text in texts)
     point = any(re.fullmatch(r"(\d{1,3}(,\d{3})*|\d+)\.(\d{1,2}|\d{4,})", text) for text in texts)
     return "," if comma and not point else "."
@@ -308,6 +322,8 @@ def _is_label(value: Any) -> bool:
 def _separator(column: Column) -> str | None:
     """What separates labels that come again, where half of the values have several of them."""
     for separator in _SEPARATORS:
+        if separator == ";" and any("&" in value for value in column.values):
+            continue  # the end of an entity
         cells = [parts_of(value, separator) for value in column.values]
         items = [item for cell in cells for item in cell]
         several = sum(len(cell) > 1 for cell in cells)

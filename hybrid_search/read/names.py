@@ -71,6 +71,14 @@ _BODIES = frozenset(
         "story",
         "article",
         "message",
+        "review",
+        "comment",
+        "note",
+        "notes",
+        "remarks",
+        "details",
+        "kommentar",
+        "bemerkung",
         "beschreibung",
         "inhalt",
         "contenu",
@@ -129,6 +137,11 @@ def title_rank(name: str) -> int:
     return 1 if is_name else 0
 
 
+def is_name(name: str) -> bool:
+    """Whether it names a name, be it of something else: ``first name``."""
+    return _last(name) in _NAMES
+
+
 def is_body(name: str) -> bool:
     """Whether it names what a document says."""
     return _last(name) in _BODIES
@@ -140,7 +153,10 @@ def is_dated(name: str) -> bool:
 
 
 def id_rank(name: str) -> int | None:
-    """0 for the best name of an id, None for other names."""
+    """0 for the best name of an id, None for other names and for ids of other things, as ``user_id``."""
     lowered = name.lower()
-    last = lowered if lowered == "_id" else _last(name)
-    return _IDS.index(last) if last in _IDS else None
+    words = words_of(name)
+    last = lowered if lowered == "_id" else re.sub(r"\d+$", "", _last(name))
+    if last not in _IDS or _OTHERS_NAMES & set(words):
+        return None
+    return 2 * _IDS.index(last) + (len(words) > 1)

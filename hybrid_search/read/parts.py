@@ -10,7 +10,15 @@ from hybrid_search.errors import SourceError
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.formats.registry import FORMATS, REGISTRY, SUFFIXES, Files, telling_suffix
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.places import FOLLOW, LINKS, LeftOut, files_below, leads_out, without_companions
+from hybrid_search.read.places import (
+    FOLLOW,
+    LINKS,
+    LeftOut,
+    files_below,
+    leads_out,
+    without_companions,
+    without_descriptions,
+)
 from hybrid_search.read.raw import OnNote
 from hybrid_search.read.streams import shown
 from hybrid_search.read.texts import suffix_of
@@ -24,7 +32,8 @@ def parts_of(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote, *
         return [(corpus, "jsonl")]
     left_out = LeftOut()
     parts: dict[str, Files] = {}
-    for path in files_below(folder, own, left_out, follow_links=follow_links):
+    found = files_below(folder, own, left_out, follow_links=follow_links)
+    for path in without_descriptions(found, left_out):
         kind = SUFFIXES.get(telling_suffix(path))
         if kind is None:
             left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
@@ -68,5 +77,5 @@ def _without_companions(parts: dict[str, Files], folder: Path, left_out: LeftOut
             kept[kind] = rest
     if len(kept) != 1:
         return parts
-    left_out.reasons.update(aside.reasons)
+    left_out.take(aside)
     return kept

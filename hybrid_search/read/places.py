@@ -26,6 +26,9 @@ _BESIDE = re.compile(
 )
 """What lies beside the files of a data set and is none of them."""
 
+_DESCRIPTION = re.compile(r"(dataset_infos?|dataset_dict|croissant)\.json", re.IGNORECASE)
+"""What describes a data set, though it is JSON as the data may be."""
+
 _PARTITION = re.compile(r"([^=]+)=(.*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
@@ -63,6 +66,11 @@ class LeftOut:
     def add(self, reason: str, name: str) -> None:
         """Count a file, or a folder with all that is in it."""
         self.reasons.setdefault(reason, Counter())[name] += 1
+
+    def take(self, others: LeftOut) -> None:
+        """Count what others have counted."""
+        for reason, names in others.reasons.items():
+            self.reasons.setdefault(reason, Counter()).update(names)
 
     def note(self, folder: Path, on_note: OnNote) -> None:
         """Say what was left out, if anything was."""
@@ -128,6 +136,8 @@ def files_below(
         elif path.is_dir():
             if not path.is_symlink() or (follow_links and leads_out(path, top)):
                 yield from files_below(path, own, left_out, follow_links=follow_links, top=top)
+            else:
+                left_out.add("links to folders", path.name)
         elif _TEMPORARY.fullmatch(path.name):
             left_out.add("temporary", path.name)
         else:
@@ -142,6 +152,18 @@ def without_companions(files: Iterable[Path], folder: Path, left_out: LeftOut) -
             left_out.add("beside the data", str(path.relative_to(folder)))
         else:
             kept.append(path)
+    return kept
+
+
+def without_descriptions(files: Iterable[Path], left_out: LeftOut) -> list[Path]:
+    """Files without the descriptions of a data set among them, unless there is nothing else."""
+    found = list(files)
+    kept = [path for path in found if not _DESCRIPTION.fullmatch(path.name)]
+    if not kept:
+        return found
+    for path in found:
+        if path not in kept:
+            left_out.add("beside the data", path.name)
     return kept
 
 

@@ -63,12 +63,12 @@ def documents(
         raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
     found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, query=query)
 
-    def read(report: OnBad) -> Iterator[Document]:
-        raw = found(on_bad=report, records_path=records_path, follow_links=settings.follow_links, on_note=on_note)
+    def read(report: OnBad, hear: OnNote) -> Iterator[Document]:
+        raw = found(on_bad=report, records_path=records_path, follow_links=settings.follow_links, on_note=hear)
         return compose(raw, settings, shown(source), report, unique_ids=unique_ids and rule == REFUSE)
 
-    first = read(on_bad or refuse)
-    return first if rule == REFUSE else settled(first, rule, lambda: read(_pass_over), repetitions or Repetitions())
+    first, again = read(on_bad or refuse, on_note), partial(read, _pass_over, unheard)
+    return first if rule == REFUSE else settled(first, rule, again, repetitions or Repetitions())
 
 
 def _pass_over(_error: RecordError, _data: bytes) -> None:

@@ -9,11 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.fields import value_at, values_at
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.identity import document_id
-from hybrid_search.read.judge import ADDRESSES, Column, Finding, Role, could_be_title, is_sparse, judged, texts_of
+from hybrid_search.read.judge import (
+    ADDRESSES,
+    FEW_LETTERS,
+    Column,
+    Finding,
+    Role,
+    could_be_title,
+    is_sparse,
+    judged,
+    texts_of,
+)
 from hybrid_search.read.languages import languages, listed
-from hybrid_search.read.names import id_rank, title_rank
+from hybrid_search.read.names import id_rank, is_name, title_rank
 from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.sources import records
 from hybrid_search.read.streams import shown
@@ -22,6 +33,8 @@ from hybrid_search.settings.documents import CONTENT, FIELD, FIRST, NUMBER, REFU
 __all__ = ["SAMPLE", "FieldView", "Role", "Survey", "survey"]
 
 SAMPLE = 1000
+_FEW = 0.05
+"""Records without a text are left out, if they are no more than that; else their labels are searched."""
 _LABELS = frozenset({"text", "list of text"})
 _MOST = 0.9
 """A field by whose name an id is meant may repeat itself in a tenth of the records."""
@@ -54,7 +67,7 @@ class Survey:
     """What ``seen`` records of a source hold; ``bad`` are the errors of those that could not be read.
 
     ``id_from``, ``repeated_ids`` and ``title`` are what suits them of the settings of those names; ``records`` are the
-    sample itself.
+    sample itself, ``notes`` what its reader detected.
     """
 
     source: str
@@ -74,16 +87,14 @@ class Survey:
 
     @property
     def texts(self) -> list[str]:
-        """Fields to search in: those of text, or else labels, which then are searched and filtered on."""
-        labels = [
-            view.name for view in self.fields if view.kind in _LABELS and view.role in {Role.KEYWORD, Role.STORED}
-        ]
-        return self.names(Role.TEXT) or [name for name in labels if name not in self.addresses]
-
-    @property
-    def addresses(self) -> list[str]:
-        """Fields of URLs."""
-        return [view.name for view in self.fields if view.reason == ADDRESSES]
+        """Fields to search in: those of text, and labels too where many records have no text."""
+        texts = self.names(Role.TEXT)
+        without = sum(not any(values_at(record.values, name) for name in texts) for record in self.records)
+        if texts and without <= _FEW * len(self.records):
+            return texts
+        labels = [view for view in self.fields if view.kind in _LABELS and view.role in {Role.KEYWORD, Role.STORED}]
+        fitting = [view.name for view in labels if view.reason not in {ADDRESSES, FEW_LETTERS}]
+        return texts + [name for name in fitting if any(value_at(record.values, name) for record in self.records)]
 
     @property
     def languages(self) -> Mapping[str, float]:
@@ -147,20 +158,49 @@ def survey(
     )
 
 
-def _columns(sampled: Iterable[Mapping[str, Any]], prefix: str = "") -> list[Column]:
+def _columns(sampled: Iterable[Mapping[str, Any]]) -> list[Column]:
     """The fields in the order of their first appearance; those inside objects by dotted names."""
+    columns: dict[str, Column] = {}
+    objects: set[str] = set()
+    for column in _flat(sampled, objects):
+        known = columns.setdefault(column.name, column)
+        if known is not column:
+            known.values += column.values
+            known.is_shared = True
+    for name in objects & set(columns):
+        columns[name].is_shared = True
+    return list(columns.values())
+
+
+def _flat(
+    sampled: Iterable[Mapping[str, Any]], objects: set[str], prefix: str = "", *, in_list: bool = False
+) -> list[Column]:
+    """The same, where two may have one name; the names of objects are put into ``objects``."""
     columns: dict[str, Column] = {}
     for record in sampled:
         for name, value in record.items():
             if value not in (None, "", [], {}):
-                columns.setdefault(name, Column(prefix + name)).values.append(value)
+                columns.setdefault(name, Column(prefix + name, in_list=in_list)).values.append(value)
     flat: list[Column] = []
     for column in columns.values():
-        if column.all(lambda value: isinstance(value, dict)) and not is_sparse(column):
-            flat += _columns(column.values, f"{column.name}.")
+        is_list = column.all(_is_list_of_objects)
+        if is_list or (column.all(lambda value: isinstance(value, dict)) and not is_sparse(column)):
+            objects.add(column.name)
+            inner = map(_merged, column.values) if is_list else column.values
+            flat += _flat(inner, objects, f"{column.name}.", in_list=in_list or is_list)
         else:
             flat.append(column)
     return flat
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _merged(objects: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The values of a list of objects by their names: that is how they are filtered on."""
+    names = dict.fromkeys(name for item in objects for name in item)
+    return {name: [item[name] for item in objects if item.get(name) not in (None, "", [], {})] for name in names}
 
 
 def _views(columns: Sequence[Column], identity: _Identity, seen: int, title: str | None) -> list[FieldView]:
@@ -173,6 +213,8 @@ def _found(column: Column, identity: _Identity) -> Finding:
     found = judged(column)
     if column is identity.column:
         return Finding(found.kind, Role.ID, identity.reason)
+    if column.in_list and found.role in {Role.TEXT, Role.DENSE, Role.SPARSE}:
+        return Finding(found.kind, Role.STORED, "in a list of objects")
     return found
 
 
@@ -216,11 +258,7 @@ def _identity(columns: Sequence[Column], sampled: Sequence[RawRecord]) -> _Ident
     One with a good name is taken too where it is different in nearly every record.
     """
     seen = len(sampled)
-    fitting = [
-        column
-        for column in columns
-        if len(column.values) == seen and column.all_read(lambda value: document_id(value, "")) and column.words < 2
-    ]
+    fitting = [column for column in columns if len(column.values) == seen and _holds_ids(column)]
     unique = [column for column in fitting if column.distinct == seen and _may_be_id(column, columns)]
     unique.sort(key=lambda column: _id_order(column.name))
     named = [column for column in fitting if id_rank(column.name) is not None and column.distinct >= _MOST * seen]
@@ -230,6 +268,12 @@ def _identity(columns: Sequence[Column], sampled: Sequence[RawRecord]) -> _Ident
     if named and _id_order(named[0].name) < (not unique, 0):
         return _repeating(named[0], sampled)
     return _Identity(unique[0], REFUSE, "different in all") if unique else _Identity(None, FIRST, "")
+
+
+def _holds_ids(column: Column) -> bool:
+    """Whether all values could be ids, as far as their form goes."""
+    is_plain = not column.is_shared and not column.in_list
+    return is_plain and column.all_read(lambda value: document_id(value, "")) and column.words < 2
 
 
 def _id_order(name: str) -> tuple[bool, int]:
@@ -242,6 +286,8 @@ def _may_be_id(column: Column, columns: Sequence[Column]) -> bool:
     if id_rank(column.name) is not None:
         return True
     found = judged(column)
+    if is_name(column.name):
+        return False
     if found.role in {Role.DATE, Role.BOOLEAN} or found.html or title_rank(column.name):
         return False
     return column is columns[0] or (found.role == Role.STORED and any(map(str.isdigit, str(column.values[0]))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hybrid_search.errors import EmptyTextError, RecordError
 from hybrid_search.read.formats.bulk import read_console
-from hybrid_search.read.formats.json_layout import Layout, layout_of
+from hybrid_search.read.formats.json_layout import Layout, is_console
 from hybrid_search.read.front_matter import front_matter
 from hybrid_search.read.jsonl import MAX_LINE
 from hybrid_search.read.raw import RawRecord, RawRecords
@@ -22,7 +22,6 @@ MARKDOWN = frozenset({".md", ".markdown", ".mdx"})
 TEXT = MARKDOWN | {".txt", ".text", ".rst"}
 OWN_FIELDS = ("_id", "title", "text")
 """Those of a file that is one document; a field of its front matter with such a name is kept as ``front_NAME``."""
-_HEAD = 1 << 12
 _HEADING = re.compile(
     r"^#{1,6}[ \t]+(?P<title>.+?)[ \t]*#*[ \t]*$|^(?P<underlined>\S.*)\n(?:=+|-+)[ \t]*$", re.MULTILINE
 )
@@ -49,7 +48,7 @@ def read_text(given: InputFile) -> RawRecords:
     """
     with given.opened() as stream:
         data = stream.read(MAX_LINE)
-    if given.is_alone and layout_of(data[:_HEAD]) == Layout.CONSOLE:
+    if given.is_alone and suffix_of(given.path) == ".txt" and is_console(data):
         given.on_note(f"{given.place}: is read as {Layout.CONSOLE}")
         yield from read_console(BytesIO(data), given.place, given.on_bad, given.on_note)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from kinds import KINDS
@@ -50,7 +51,9 @@ def test_from_init_to_a_first_right_answer(kind, command, index_name, tmp_path):
     seen = command("init", source, "-o", "s.toml").output
     assert [words for words in case.said if words not in seen] == []
     command.check_analyzer()
-    report = json.loads(command("index", source, index, "-s", "s.toml", "--json").stdout)
+    loaded = command("index", source, index, "-s", "s.toml", "--json")
+    report = json.loads(loaded.stdout)
+    assert f"{index}: about " in loaded.stderr
     assert (report["refused"], report["skipped"], report["indexed"]) == (0, 0, report["documents"])
     filters = [word for text in case.filters for word in ("--filter", text)]
     answer = json.loads(command("search", index, case.question, "-s", "s.toml", "--json", "-k", 50, *filters).stdout)
@@ -60,3 +63,13 @@ def test_from_init_to_a_first_right_answer(kind, command, index_name, tmp_path):
     assert case.id in {None, hits[0]["id"]}
     assert {name: first.get(name) for name in case.expected} == case.expected
     assert case.hits in {None, len(hits)}
+
+
+def test_the_index_knows_what_heads_a_result(command, index_name, tmp_path):
+    """Also where the search is without the settings, and the field is called as no title in English is."""
+    case, index = KINDS["german-shop"], index_name()
+    command("init", case.write(tmp_path), "-o", "s.toml")
+    command.check_analyzer()
+    command("index", "artikel.csv", index, "-s", "s.toml")
+    shown = command("search", index, case.question, "--filter", case.filters[0], "--filter", case.filters[1]).stdout
+    assert re.search(r"Wolldecke 2\s+A-002", shown)

@@ -68,5 +68,5 @@ def test_a_query_that_the_server_does_not_know_is_unsupported(connection, index_
 @pytest.mark.parametrize("name", ["UPPER", "with space", "-dash", "_under", "a" * 256, "sl/ash", "comma,", "hash#"])
 def test_names_that_no_index_may_have_are_refused(connection, name):
     """The path is quoted, so that the engine sees the name and not another path."""
-    with pytest.raises(RequestRefusedError, match=r"(?i)invalid"):
+    with pytest.raises(RequestRefusedError, match=r"(?i)invalid|may stand for several"):
         indices.create_index(connection, name, SCHEMA)

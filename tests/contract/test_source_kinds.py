@@ -250,3 +250,16 @@ def test_more_bad_records_than_may_be_are_no_success(command, index, tmp_path):
     status, output = command("index", source, index, "--skip-bad", bad)
     assert (status, "of 100 records were left out, more than 1%" in output) == (1, True)
     assert command("index", source, index, "--skip-bad", bad, "--max-bad", "all")[0] == 0
+
+
+def test_no_index_is_replaced_by_one_that_lacks_too_much(command, index, tmp_path):
+    """A rebuild with 2 of 100 records left out is refused, and goes through where that is allowed."""
+    source = tmp_path / "a.jsonl"
+    source.write_text(records(100))
+    assert command("index", source, index)[0] == 0
+    source.write_text(records(100, {7, 8}))
+    status, output = command("index", source, index, "--recreate")
+    assert (status, "2 of 100 records were left out, more than 1%" in output, "--max-bad" in output) == (1, True, True)
+    status, output = command("search", index, "text 7", "--json")
+    assert "d7" in {hit["id"] for hit in json.loads(output[output.index("{") :])["hits"]}
+    assert command("index", source, index, "--recreate", "--max-bad", "2%")[0] == 0

@@ -22,3 +22,11 @@ def test_large_files_are_sampled(tmp_path, monkeypatch):
     path = tmp_path / "large.jsonl"
     path.write_bytes((b"x" * 9 + b"\n") * 500_000 + (b"x" * 29 + b"\n") * 166_666)
     assert estimate.expected_documents(path) == pytest.approx(666_666, rel=0.05)
+
+
+def test_rows_of_tables_are_counted(tmp_path):
+    """Without the header; a line end in quotes ends no row of CSV, and no quote of TSV means anything."""
+    (tmp_path / "a.csv").write_text('id,text\n1,"two\nlines"\n2,"say ""so""\n"\n3,x\n')
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\t5" pipe\n2\tx\n')
+    assert estimate.expected_documents(tmp_path / "a.csv") == 3
+    assert estimate.expected_documents(tmp_path / "a.tsv") == 2

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
-from hybrid_search.engine.indices import SchemaDifference, schema_difference
-from hybrid_search.records import Fingerprint, IndexSchema
+from hybrid_search.engine.schemas import SchemaDifference, schema_difference, with_fields
+from hybrid_search.records import FieldReading, Fingerprint, IndexSchema
 
 DENSE = Fingerprint("dense", "generated", "0" * 16, dimension=4)
 SPARSE = Fingerprint("sparse", "generated", "1" * 16)
@@ -56,3 +57,26 @@ def test_fields_can_be_added():
     old = replace(OURS, layout=1)
     assert schema_difference(old, wanted) == SchemaDifference({}, ("field day: none / date",))
     assert schema_difference(old, OURS) == NOTHING
+
+
+def test_how_values_are_read_is_part_of_a_field():
+    """Another reading needs a new index; a field that is added keeps the one that was asked for, and others theirs."""
+    lenient = replace(OURS, readings={"price": FieldReading(decimal=",", lenient=True)})
+    conflict = "field price: number / number (decimal=',', lenient)"
+    assert schema_difference(OURS, lenient) == SchemaDifference({}, (conflict,))
+    stock = FieldReading(boolean=True)
+    wanted = replace(lenient, keyword_fields=("brand", "stock"), readings={**lenient.readings, "stock": stock})
+    assert schema_difference(lenient, wanted) == SchemaDifference({"stock": "keyword"}, ())
+    added = with_fields(lenient, {"stock": "keyword"}, wanted)
+    assert (added.keyword_fields, added.readings) == (("brand", "stock"), wanted.readings)
+
+
+def test_an_index_that_says_nothing_of_readings_has_plain_ones():
+    """As those have that were made before there were any; what is written is read back."""
+    known = msgspec.to_builtins(OURS)
+    assert (
+        msgspec.convert({key: value for key, value in known.items() if key not in {"readings", "title"}}, IndexSchema)
+        == OURS
+    )
+    read = replace(OURS, readings={"price": FieldReading(date_order="day", separator="|")}, title="name")
+    assert msgspec.convert(msgspec.to_builtins(read), IndexSchema) == read

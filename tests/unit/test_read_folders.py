@@ -55,6 +55,7 @@ def test_a_clone_of_a_data_set_is_its_data(folder):
             ".gitattributes": b"x",
             "README.md": b"# About",
             "LICENSE": b"MIT",
+            "dataset_infos.json": b'{"default": {"splits": 2}}',
             "data/train.jsonl": LINE % 1,
             "data/test.jsonl": LINE % 2,
             "data/~$train.jsonl": b"x",
@@ -65,7 +66,7 @@ def test_a_clone_of_a_data_set_is_its_data(folder):
     assert read(root) == [{"_id": "2"}, {"_id": "1"}]
     (note,) = read.notes
     assert note.startswith(f"{root}: left out: .git, .gitattributes (hidden)")
-    for said in ("x.jsonl.tmp, ~$train.jsonl (temporary)", "*.png", "README.md (beside the data)"):
+    for said in ("x.jsonl.tmp, ~$train.jsonl (temporary)", "*.png", "dataset_infos.json, README.md (beside the data)"):
         assert said in note
 
 

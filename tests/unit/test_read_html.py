@@ -37,13 +37,16 @@ def test_every_word_of_a_page_is_in_its_text(words):
     assert html_text("".join(f"<p>{word}</p>" for word in words)).split("\n") == words
 
 
-@pytest.mark.parametrize("text", ["<b>x", "x</p>", '<p class="x">', "a &amp; b", "x<br/>y", "5 &#8364;"])
+@pytest.mark.parametrize("text", ["<b>x</b>", "x</p>", '<p class="x">', "a &amp; b", "x<br/>y", "5 &#8364;"])
 def test_markup_is_recognised(text):
     """Tags and character references."""
     assert holds_markup(text)
 
 
-@pytest.mark.parametrize("text", ["a < b", "List<String>", "if a<b and c>d", "x <a@b.c>", "R&D", "AT&T; more", "<3"])
+@pytest.mark.parametrize(
+    "text",
+    ["a < b", "List<String>", "if a<b and c>d", "x <a@b.c>", "R&D", "AT&T; more", "<3", "a <div> is", "`<b>x</b>`"],
+)
 def test_what_is_no_markup(text):
     """Comparisons, generic types and addresses."""
     assert not holds_markup(text)

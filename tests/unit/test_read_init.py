@@ -19,6 +19,7 @@ from hybrid_search.read import documents
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.read.settings_text import settings_text
 from hybrid_search.read.survey import Role, survey
+from hybrid_search.rehearsal import rehearsed
 from hybrid_search.settings import DocumentSettings, Settings
 
 COLORS = ["red", "green", "blue"]
@@ -269,3 +270,55 @@ def test_whatever_the_data_the_settings_are_valid(tmp_path_factory, rows):
     target.write_text(settings_text(seen), encoding="utf-8")
     settings = load_settings(target, {}, {})
     assert list(settings.documents.keyword) == seen.names(Role.KEYWORD)
+
+
+def test_the_settings_are_tried_before_they_are_written(tmp_path, run):
+    """What would be left out is counted, and the next command allows for it; passages are counted too."""
+    path = tmp_path / "a.jsonl"
+    lines = [{"_id": n, "text": f"the words of number {n} " * 40, "pages": n} for n in range(20)]
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in [*lines, {"_id": 20, "pages": 1}]) + b"{\n")
+    result = run(path)
+    assert "Tried: 20 of 21 records make documents, about 20 passages." in result.output
+    assert "1 without a text would be left out." in result.output
+    assert "--skip-bad bad-records.jsonl --max-bad 19%" in result.output  # twice 2 / 22, rounded up
+
+
+def test_settings_that_cannot_work_are_not_written(tmp_path, run):
+    """Numbers alone cannot be searched."""
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    result = run(path)
+    assert isinstance(result.exception, SourceError)
+    assert "no field holds text to search in. It has: a (number), b (number)" in str(result.exception)
+    assert not (tmp_path / "hybrid-search.toml").exists()
+
+
+def test_json_says_what_was_decided_and_tried(products, run):
+    """For programs that read it instead of the table."""
+    seen = json.loads(run(products, "--json").stdout)
+    assert (seen["id_from"], seen["repeated_ids"], seen["title"], seen["bad"]) == ("field", "refuse", "title", 0)
+    assert (seen["tried"]["documents"], seen["tried"]["refused"], seen["tried"]["notes"]) == (30, [], [])
+    assert {field["name"]: field["lenient"] for field in seen["fields"]}["price"] is False
+
+
+WRITTEN = st.sampled_from(
+    [
+        *("12.50", "$1,299.00", "€53,05", "on request", "NaN", "7", "007", "+49", "1e3", "-", "", "1.299", "1,299"),
+        *("26/05/2025", "05/07/2022", "Jun 15, 2021", "20240116", "2024-01-13", "2024", "16.01.2024", "2022-04-03T00Z"),
+        *("yes", "no", "TRUE", "0", "1", "sale|kids", "new", "a; b", "['x', 'y']", "#ff8800", "<p>a &amp; b</p>"),
+        *("https://a.b/c", "a text of some words", "Red", "red, blue", "\u732b\u304c\u5ead", "null", "x" * 200),
+        *(1, 2.5, 20240116, 1705363200000, True, False, None, ["a", "b"], [1, 2], {"b": 1}, {"b": "2"}, [{"b": "1"}]),
+    ]
+)
+NAMES = ["_id", "sku", "name", "title", "text", "price", "created_at", "in stock", "tags", "a.b", "a"]
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, WRITTEN)), min_size=1, max_size=12))
+def test_what_is_written_takes_the_records_that_were_seen(tmp_path_factory, rows):
+    """Whatever a column mixes, its values are no reason to refuse a record; only the text and the id are."""
+    path = tmp_path_factory.mktemp("mixed") / "a.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    seen = survey(path)
+    if seen.texts:
+        tried = rehearsed(seen.records, settings_text(seen), "a.jsonl")
+        assert [str(error) for error in tried.refused] == []

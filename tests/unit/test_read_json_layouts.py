@@ -123,6 +123,17 @@ def test_an_object_without_end_does_not_fill_the_memory(read, monkeypatch):
         read(json.dumps([{"a": "x" * 1_000_000}]))
 
 
+DEEP = {"arrays": "[" * 200_000, "objects": '{"a":' * 100_000, "hidden": '["]",' * 100_000}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_what_is_nested_without_end_does_not_fill_the_memory(read, text):
+    """A parser that keeps the path of each level needs the square of their number: 200 KB took all there was."""
+    with pytest.raises(SourceError, match="nested deeper than 1,000 levels"):
+        read(text)
+    assert len(read(json.dumps([{"a": "[" * 5_000, "b": [[{}]] * 3_000}]))) == 1
+
+
 HOLDER = {"meta": {"n": 2}, "data": {"rows": [{"id": 1}, {"id": 2}]}, "tags": [{"t": 1}]}
 
 
@@ -140,6 +151,27 @@ def test_one_object_that_holds_the_rows_asks_where(read, indent):
     assert read(text, records_path=".") == [HOLDER]
     with pytest.raises(SourceError, match=r"holds no record at 'data\.nothing'"):
         read(text, records_path="data.nothing")
+
+
+FRAMES = {
+    "columns": {"id": {"0": 1, "1": 2}, "t": {"0": "x", "1": None}},
+    "index": {"0": {"id": 1, "t": "x"}, "1": {"id": 2, "t": None}},
+    "split": {"columns": ["id", "t"], "index": [0, 1], "data": [[1, "x"], [2, None]]},
+}
+
+
+@pytest.mark.parametrize("orient", FRAMES)
+@pytest.mark.parametrize("indent", [None, 4])
+def test_frames_of_pandas_give_their_rows(read, orient, indent):
+    """``to_json`` without ``orient="records"``: one object, which is no document."""
+    assert read(json.dumps(FRAMES[orient], indent=indent)) == [{"id": 1, "t": "x"}, {"id": 2, "t": None}]
+    assert read.notes[-1] == "is read as a frame of pandas, row by row"
+
+
+def test_one_object_that_is_no_frame_is_a_record(read):
+    """Objects inside it whose keys differ, or are no row labels."""
+    for values in ({"a": {"x": 1}, "b": {"y": 2}}, {"a": {"0": 1}, "b": {"1": 2}}, {"columns": 1, "data": 2}):
+        assert read(json.dumps(values)) == [values]
 
 
 def test_objects_by_their_keys_get_them_as_ids(read):
@@ -230,9 +262,10 @@ HIT = {"_index": "i", "_type": "_doc", "_id": "h1", "_score": 1.0, "_source": {"
         json.dumps(HIT),
         json.dumps([HIT]),
         json.dumps({"took": 1, "hits": {"hits": [HIT]}}),
+        json.dumps({"hits": {"hits": [HIT]}}, indent=1),
         json.dumps({"_scroll_id": "x", "took": 1, "hits": {"total": {"value": 1}, "hits": [HIT]}}, indent=2),
     ],
-    ids=["elasticdump", "array", "response", "scroll"],
+    ids=["elasticdump", "array", "response", "printed", "scroll"],
 )
 def test_hits_give_their_documents(read, text):
     """Elasticdump's lines, arrays of hits, answers to searches and scrolls; the id stands beside the document."""
@@ -276,5 +309,8 @@ def test_an_export_of_the_console_is_read(read):
             "is read as an export of the Kibana console",
             "requests that index no document were passed over: 2",
         ]
+    text = "POST office hours are from 9 to 5"
+    for name in ("b.txt", "b.md"):
+        assert [values["text"] for values in read(text, name)] == [text]
     with pytest.raises(RecordError, match=r"a\.json:2: broken JSON"):
         read("PUT i/_doc/1\n{broken}")

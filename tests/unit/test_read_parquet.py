@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import SourceError
+from hybrid_search.fields import filter_values
 from hybrid_search.read import documents, records
 from hybrid_search.read.columns import read_parquet
+from hybrid_search.records import IndexSchema
 from hybrid_search.settings import DocumentSettings
 
 
@@ -132,3 +134,30 @@ def test_parquet_cannot_come_from_a_pipe():
     with pytest.raises(SourceError) as caught:
         list(records("-", format="parquet"))
     assert str(caught.value) == "<stdin>: Parquet cannot be read from a pipe. Write it to a file first"
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    """The last one took the place of the first, without a word."""
+    path = tmp_path / "a.parquet"
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    pq.write_table(table, path)
+    with pytest.raises(SourceError, match=r"the columns name 'a' twice\. Give every column its own name"):
+        list(records(path))
+
+
+def test_bytes_are_text_or_left_out_and_it_is_said(written):
+    """Pictures were indexed as words of base64; a dense vector may still be bytes."""
+    vector = np.ones(2, "<f4").tobytes()
+    path = written({"_id": ["1"], "text": [b"x"], "picture": [b"\x89PNG\xff"], "v": [vector]})
+    notes = []
+    (document,) = documents(path, DocumentSettings(dense="v"), on_note=notes.append)
+    assert (document.text, document.fields, document.dense.tolist()) == ("x", {}, [1.0, 1.0])
+    assert notes == [f"{path}: of columns of bytes (text, picture) only those values are read that are text"]
+
+
+def test_missing_numbers_cost_no_record(written):
+    """NaN and null in columns and in lists are missing values; what is there is filtered on."""
+    path = written({"_id": ["1", "2"], "text": ["x", "y"], "n": [math.nan, 1.0], "l": [[1.0, None, math.nan], None]})
+    found = list(documents(path, DocumentSettings(number=("n", "l"))))
+    schema = IndexSchema(None, None, number_fields=("n", "l"))
+    assert [filter_values(document.fields, schema) for document in found] == [{"l": 1.0}, {"n": 1.0}]

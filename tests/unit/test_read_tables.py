@@ -108,6 +108,12 @@ def test_columns_without_a_name_get_one(data, expected, names):
     assert (found, notes) == (expected, [f"f: columns without a name are called {names}"])
 
 
+def test_empty_rows_before_the_header_are_passed_over():
+    """As a spreadsheet leaves them; places still count from the first line."""
+    (found,) = read_csv(io.BytesIO(b"\n,,\na,b,c\n1,2,3\n"), "f", refuse)
+    assert (found.values, found.where) == ({"a": "1", "b": "2", "c": "3"}, "f:4")
+
+
 def test_commas_at_the_end_of_rows_alone_are_passed_over():
     """Empty cells beyond the header are none; a value there is one too many."""
     assert values(b"a,b\n1,x,,\n") == [{"a": "1", "b": "x"}]

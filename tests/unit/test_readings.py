@@ -43,7 +43,22 @@ def test_signs_of_money_and_separators_of_thousands(text, point, comma):
 
 
 @pytest.mark.parametrize(
-    "text", ["on request", "", "$", "1,23,4", "1.2.3", "49 30", "SKU 12", "12 kg", "(5", "5)", "1_000", "3-4", "MAX 12"]
+    "text",
+    [
+        "on request",
+        "",
+        "$",
+        "1,23,4",
+        "1.2.3",
+        "49 30",
+        "SKU 12",
+        "12 kg",
+        "(5",
+        "5)",
+        "1_000",
+        "3-4",
+        "MAX 12",
+    ],
 )
 def test_what_is_no_amount(text):
     """Groups that are no thousands, words that are no money."""
@@ -63,6 +78,16 @@ def test_any_amount_is_read_back(whole, cents, marks):
     text = f"{whole:,}".replace(",", thousands) + f"{decimal}{cents:02}"
     expected = float(f"{whole}.{cents:02}")
     assert (number(text), number(text, decimal)) == (expected, expected)
+
+
+def test_long_texts_cost_nothing():
+    """Patterns with optional blanks would take minutes for these."""
+    for text in ("- " + " " * 10**6 + "x", "9" * 5_000, "1 " * 10**6):
+        for decimal in ".,":
+            with pytest.raises(ValueError, match="a finite number"):
+                number(text, decimal)
+        with pytest.raises(ValueError, match="an ISO-8601 date"):
+            moment(f"x{text}")
 
 
 DATES = [

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hybrid_search.encode import load_encoder
 from hybrid_search.engine import Connection, indices
@@ -14,7 +12,6 @@ from hybrid_search.engine.opensearch import OpenSearchDialect
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.errors import ModelError, RecordError, SourceError
 from hybrid_search.read import documents
-from hybrid_search.read.formats import depth
 from hybrid_search.settings import DenseSettings, DocumentSettings, Settings, SparseSettings
 
 
@@ -34,32 +31,6 @@ def test_deep_json_is_a_bad_record(tmp_path, line):
     with pytest.raises((RecordError, SourceError)) as caught:
         list(documents(path, DocumentSettings()))
     assert len(str(caught.value)) < 500
-
-
-def deepest(text):
-    """The most levels at any place of a JSON text, character by character."""
-    levels = most = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            in_string, escaped = escaped or character != '"', character == "\\" and not escaped
-        elif character == '"':
-            in_string, escaped = True, False
-        elif character in "[]{}":
-            levels += 1 if character in "[{" else -1
-            most = max(most, levels)
-    return most
-
-
-@given(st.text(alphabet='[]{}"\\a,', max_size=60), st.integers(1, 7))
-def test_depth_is_counted_outside_of_strings_in_pieces_of_any_size(text, size):
-    """As a look at every character counts it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(depth, "MOST_LEVELS", 3)
-        counted = depth.Depth()
-        data = text.encode()
-        found = any(counted.is_exceeded_by(data[at : at + size]) for at in range(0, len(data), size))
-    assert found == (deepest(text) > 3)
 
 
 def test_a_number_of_5000_digits_is_read_or_refused(tmp_path):

@@ -134,7 +134,7 @@ def _unknown(root: Element, events: Iterator[tuple[str, Element]], given: InputF
     found = f", has the elements {', '.join(names[:5])}" if names else ""
     what = f"is XML of no known kind (its root is {_local(root)}){found}"
     return SourceError(
-        what, where=given.place, remedy=f"Name the element of a record: --records {(names or ['item'])[0]}"
+        what, where=given.place, remedy=f"Name the element of a record: --records {names[0] if names else 'NAME'}"
     )
 
 

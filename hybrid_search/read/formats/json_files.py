@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, cast
 from hybrid_search.errors import SourceError
 from hybrid_search.read.encodings import encoding_of
 from hybrid_search.read.formats.bulk import read_bulk, read_console, unwrapped
+from hybrid_search.read.formats.frames import rows_of_frame
 from hybrid_search.read.formats.input_file import InputFile
-from hybrid_search.read.formats.json_layout import Layout, layout_of
+from hybrid_search.read.formats.json_layout import Layout, is_response, layout_of
 from hybrid_search.read.formats.json_values import path_in, read_items, read_named
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.raw import RawRecord, RawRecords
@@ -36,8 +37,19 @@ def read_json(given: InputFile) -> RawRecords:
         if given.is_alone and given.records_path is None and _may_be_container(given, layout):
             found = _checked(found, given)
         for record in found:
-            values = record.values
-            yield record._replace(values=unwrapped(values)) if "_source" in values else record
+            yield from _unwrapped(record)
+
+
+def _unwrapped(record: RawRecord) -> RawRecords:
+    """The documents of a hit, or of a whole answer to a search; any other record as it is."""
+    values = record.values
+    if "_source" in values:
+        yield record._replace(values=unwrapped(values))
+    elif "hits" in values and is_response(values):
+        for hit in values["hits"]["hits"]:
+            yield record._replace(values=unwrapped(hit))
+    else:
+        yield record
 
 
 def _in_layout(layout: Layout, stream: BinaryIO, given: InputFile) -> RawRecords:
@@ -80,8 +92,13 @@ def _may_be_container(given: InputFile, layout: Layout) -> bool:
 
 
 def _checked(found: RawRecords, given: InputFile) -> Iterator[RawRecord]:
-    """The records, unless there is only one, which holds a list of objects: those are the records, nearly always."""
+    """The records, unless there is only one that holds all: a frame, or a list of objects, whose name is asked for."""
     first = list(islice(found, 2))
+    rows = rows_of_frame(first[0].values) if len(first) == 1 else None
+    if rows is not None:
+        given.on_note(f"{given.place}: is read as a frame of pandas, row by row")
+        yield from (RawRecord(row, f"{given.place} record {number}") for number, row in enumerate(rows, 1))
+        return
     lists = _lists_of_objects(first[0].values) if len(first) == 1 else {}
     if lists:
         name, size = max(lists.items(), key=lambda item: item[1])

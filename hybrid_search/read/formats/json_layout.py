@@ -9,6 +9,7 @@ from typing import Any
 
 _BOM = b"\xef\xbb\xbf"
 _CONSOLE = re.compile(rb"(?:\s*(?:#|//)[^\n]*\n)*\s*(?:GET|POST|PUT|DELETE|HEAD|PATCH)[ \t]+\S")
+_INDEXING = re.compile(rb"^(?:POST|PUT)[ \t]+\S*\b_(?:bulk|doc|create)\b", re.MULTILINE)
 _RESPONSE = re.compile(rb'\{\s*"(?:took|_scroll_id|timed_out|pit_id)"\s*:')
 _OPEN = (b"{", b"[", b",", b":")
 ACTIONS = frozenset({"index", "create", "update", "delete"})
@@ -51,6 +52,11 @@ def _goes_on(line: bytes, rest: bytes) -> bool:
     if _is_followed(line):
         return True
     return line.rstrip().endswith(_OPEN) and not any(map(_is_line, rest.split(b"\n", 100)[:100]))
+
+
+def is_console(text: bytes) -> bool:
+    """Whether a text is an export of the console that indexes documents; others begin with ``POST`` too."""
+    return _CONSOLE.match(text.removeprefix(_BOM)) is not None and _INDEXING.search(text) is not None
 
 
 def is_action(values: dict[str, Any]) -> bool:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from hybrid_search.errors import RecordError, SourceError
-from hybrid_search.read.formats.depth import MOST_LEVELS, Depth
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.nan import NanIsNull
 from hybrid_search.read.jsonl import MAX_LINE
@@ -28,16 +27,12 @@ class _Bounded:
         self._most = most
         self._since = 0
         self._is_first = True
-        self._depth = Depth()
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         if self._is_first and size:
             data = data.removeprefix(_BOM) or self._stream.read(size)
             self._is_first = False
-        if self._depth.is_exceeded_by(data):
-            what = f"nests objects or arrays deeper than {MOST_LEVELS:,} levels"
-            raise SourceError(what, where=self._place, remedy="Write one JSON object on each line")
         self._since += len(data)
         if self._since > self._most:
             raise SourceError(
@@ -94,7 +89,7 @@ def _translated(found: Iterable[Any], place: str) -> Iterator[Any]:
     try:
         for number, value in enumerate(found, 1):  # noqa: B007 used where the next one is broken
             yield value
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, ValueError) as error:  # of encodings, and of what is nested too deep
         what = f"broken JSON after record {number:,}: {' '.join(str(error).split())}"
         remedy = "What follows cannot be read: mend it, or write JSON lines, of which single ones can be skipped"
         raise SourceError(what, where=place, remedy=remedy) from None

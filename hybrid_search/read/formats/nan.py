@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+MAX_DEPTH = 1000
+"""Levels of arrays and objects, about as many as JSON lines may have: what a parser keeps grows with their square."""
+
+_BRACKETS = re.compile(rb"[\[\]{}]")
 _NAN = re.compile(rb"NaN")
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _QUOTES = re.compile(rb'\\.|"', re.DOTALL)
@@ -23,15 +27,20 @@ def without_nan(text: bytes) -> bytes:
 
 
 class NanIsNull:
-    """A stream of JSON with ``null`` for each ``NaN`` that is in no string."""
+    """A stream of JSON with ``null`` for each ``NaN`` that is in no string, which ends where it is too deep."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._rest = b""
         self._in_string = False
+        self._depth = 0
 
     def read(self, size: int = -1) -> bytes:
-        """About ``size`` bytes; nothing only at the end."""
+        """About ``size`` bytes; nothing only at the end.
+
+        Raises:
+            ValueError: arrays and objects are nested more than 1,000 deep.
+        """
         if not size:
             return b""
         data = self._rest + self._stream.read(size)
@@ -40,23 +49,39 @@ class NanIsNull:
         data = data[: len(data) - kept]
         if not data and kept:
             return self.read(size)
-        return self._cleaned(data)
+        was_in_string = self._in_string
+        self._follow(data)
+        return _cleaned(data, was_in_string) if b"NaN" in data else data
 
-    def _cleaned(self, data: bytes) -> bytes:
-        if b"NaN" not in data:
-            quotes = (_ESCAPED.sub(b"", data) if b"\\" in data else data).count(b'"')
-            self._in_string ^= quotes % 2 == 1
-            return data
-        pieces, start = [], 0
-        for match in _QUOTES.finditer(data):
-            if match[0] != b'"':
-                continue
-            piece = data[start : match.end()]
-            pieces.append(piece if self._in_string else _NAN.sub(b"null", piece))
-            start, self._in_string = match.end(), not self._in_string
-        rest = data[start:]
-        pieces.append(rest if self._in_string else _NAN.sub(b"null", rest))
-        return b"".join(pieces)
+    def _follow(self, data: bytes) -> None:
+        """Where strings end, and how deep it goes."""
+        pieces = (_ESCAPED.sub(b"", data) if b"\\" in data else data).split(b'"')
+        outside = b"".join(pieces[int(self._in_string) :: 2])
+        self._in_string ^= len(pieces) % 2 == 0
+        opened = outside.count(b"{") + outside.count(b"[")
+        if self._depth + opened > MAX_DEPTH:
+            self._check_depth(outside)
+        self._depth += opened - outside.count(b"}") - outside.count(b"]")
+
+    def _check_depth(self, outside: bytes) -> None:
+        depth = self._depth
+        for bracket in _BRACKETS.findall(outside):
+            depth += 1 if bracket in b"[{" else -1
+            if depth > MAX_DEPTH:
+                raise ValueError(f"nested deeper than {MAX_DEPTH:,} levels")
+
+
+def _cleaned(data: bytes, in_string: bool) -> bytes:
+    """A piece of JSON that begins inside a string or outside of one, with ``null`` for NaN."""
+    pieces, start = [], 0
+    for match in _QUOTES.finditer(data):
+        if match[0] != b'"':
+            continue
+        piece = data[start : match.end()]
+        pieces.append(piece if in_string else _NAN.sub(b"null", piece))
+        start, in_string = match.end(), not in_string
+    rest = data[start:]
+    return b"".join([*pieces, rest if in_string else _NAN.sub(b"null", rest)])
 
 
 def _unfinished(data: bytes) -> int:

@@ -1,0 +1,52 @@
+"""How the schema of an index differs from what is wanted of it, and the schema with more fields to filter on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hybrid_search.fields import ROLES, described_kinds, filter_kinds
+from hybrid_search.records import IndexSchema
+
+_COMPARED = ("analyzer", "bm25_k1", "bm25_b", "shards")
+_DENSE_ONLY = ("dense_index", "hnsw_m", "hnsw_ef_construction")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDifference:
+    """Between an index and what is wanted of it.
+
+    Attributes:
+        additions: fields to filter on that can be added to the index, with their kinds.
+        conflicts: what only a new index can have, ``what: index / wanted``.
+    """
+
+    additions: Mapping[str, str]
+    conflicts: tuple[str, ...]
+
+
+def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifference:
+    """What would have to change for an index of the schema ``ours`` to be one of ``wanted``.
+
+    Models are compared by :func:`check_models`; the number of replicas may change at any time, and a field to filter
+    on that the index has beside those that are wanted is none too many.
+    """
+    names = [*_COMPARED, *(_DENSE_ONLY if ours.dense and wanted.dense else ())]
+    names += ["sparse_index"] if ours.sparse and wanted.sparse else []
+    pairs = [(name, getattr(ours, name), getattr(wanted, name)) for name in names]
+    conflicts = [f"{name}: {mine} / {theirs}" for name, mine, theirs in pairs if mine != theirs]
+    additions = {name: kind for name, kind in filter_kinds(wanted).items() if name not in filter_kinds(ours)}
+    present, asked = described_kinds(ours), described_kinds(wanted)
+    changed = {name: kind for name, kind in asked.items() if present.get(name, kind) != kind}
+    if ours.layout == 1:  # its hashes do not say what is filtered on, so no document would be loaded again
+        changed, additions = changed | additions, {}
+    conflicts += [f"field {name}: {present.get(name, 'none')} / {kind}" for name, kind in changed.items()]
+    return SchemaDifference(additions, tuple(conflicts))
+
+
+def with_fields(schema: IndexSchema, additions: Mapping[str, str], wanted: IndexSchema) -> IndexSchema:
+    """The schema with some fields of ``wanted`` added, read as there."""
+    kinds = {**filter_kinds(schema), **additions}
+    fields = {f"{kind}_fields": tuple(n for n, k in kinds.items() if k == kind) for kind in ROLES}
+    added = {name: wanted.readings[name] for name in additions if name in wanted.readings}
+    return replace(schema, readings={**schema.readings, **added}, **fields)  # type: ignore[arg-type]  # the names of three fields, all tuples of strings
