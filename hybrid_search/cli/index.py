@@ -14,6 +14,7 @@ import typer
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Index,
     Json,
@@ -74,6 +75,7 @@ def index(
     source_name: SourceName = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     max_bad: MaxBad = "1%",
     dead_letters: Annotated[Path | None, typer.Option(help="Where refused documents are kept for replay.")] = None,
@@ -86,9 +88,7 @@ def index(
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
     join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
-    confirm: Annotated[
-        str | None, typer.Option(help="The index again: with --recreate, replace a foreign one.")
-    ] = None,
+    confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -104,7 +104,7 @@ def index(
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
-    settings = settings_of(settings_file, url, overrides)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     check_models(settings)
     if dry_run:
         _print_plans(source, index, settings, files, what, as_json=as_json)
