@@ -19,13 +19,14 @@ from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, Warni
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.fetch import fetch_hits
+from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.reranking import rerank_hits
 from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
 from hybrid_search.search.server_fusion import retrieve_fused
 from hybrid_search.search.stages import Course, Progress, Stage
-from hybrid_search.search.steps import Step
+from hybrid_search.search.steps import Step, boundary
 
 ResultOrError = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""
@@ -89,10 +90,19 @@ def say_why_nothing(queries: Sequence[Progress], course: Course) -> Generator[St
             for leg in sorted(searched, key=lambda leg: not leg.finds_all):
                 if one.fused or one.error or reason:
                     break
-                reason = yield from leg.why_nothing(one.retrieved.query, course.target, course.budget)
+                reason = yield from _why_nothing(leg, one.retrieved.query, course)
             note = SearchWarning(f"nothing found: {reason}", WarningCode.NOTHING_FOUND)
             said.append(one.noting(note) if reason else one)
     return said
+
+
+def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step, Any, str | None]:
+    """What the leg says; a fault in one of somebody's own only costs the reason."""
+    try:
+        with boundary():
+            return (yield from leg.why_nothing(query, course.target, course.budget))
+    except HybridSearchError:
+        return None
 
 
 STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, fetch_hits, say_why_nothing, rerank_hits)

@@ -11,6 +11,8 @@ from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
@@ -226,9 +228,20 @@ def _wanted(leg: SearchLeg, query: Query, asking: Asking) -> LegQuery | Skipped 
     """What a leg asks; one that raises, as a leg of somebody's own may, has failed."""
     try:
         with boundary(what="what the leg asks"):
-            return leg.ask(query, asking)
+            asked = leg.ask(query, asking)
+            if leg not in STANDARD.values():
+                _check_asked(asked, asking.candidates)
+            return asked
     except HybridSearchError as error:
         return missed(error)
+
+
+def _check_asked(asked: object, size: int) -> None:
+    """Raise what is wrong with what a leg of somebody's own asks, before it is sent together with the others."""
+    if not isinstance(asked, LegQuery | Skipped):
+        raise TypeError(f"{type(asked).__name__} instead of a LegQuery or Skipped")
+    if isinstance(asked, LegQuery):
+        orjson.dumps({**asked.body(size)}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def retrieve(
