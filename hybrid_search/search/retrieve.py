@@ -163,8 +163,16 @@ class LegSearch:
         return () if self.query.cut is None else (cut_note(self.leg.name, self.query.cut),)
 
     def shortened(self) -> LegSearch | None:
-        """The same for less of the query; None where there is no less."""
-        return None if self.query.shorter is None else replace(self, query=self.query.shorter())
+        """The same for less of the query; None where there is no less, or the leg cannot make it."""
+        if self.query.shorter is None:
+            return None
+        try:
+            with boundary():
+                less = self.query.shorter()
+                _check_asked(less, self.size)
+                return replace(self, query=less)
+        except HybridSearchError:
+            return None
 
 
 Place = tuple[int, str]

@@ -48,6 +48,21 @@ def test_what_a_leg_asks_wrongly_is_its_own_failure(asked, why) -> None:
     assert why in result.warnings[0]
 
 
+TOO_MANY = {"error": {"type": "too_many_clauses", "reason": "maxClauseCount is set to 1024"}, "status": 400}
+ANY = LegQuery(lambda _: {"query": {"rank_feature": {}}}).body
+
+
+@pytest.mark.parametrize(
+    "shorter", [lambda: 1 / 0, lambda: None, lambda: LegQuery(lambda _: None)], ids=["raises", "no query", "no body"]
+)
+def test_a_leg_that_cannot_ask_for_less_has_been_refused(shorter) -> None:
+    """The engine's refusal is its failure; BM25 answers."""
+    runs = {Leg.BM25: RUNS[Leg.BM25]}
+    result = Asked(engine(runs, {Leg.SPARSE: TOO_MANY})).search(legs=["bm25", Own(LegQuery(ANY, shorter=shorter))])
+    assert "maxClauseCount" in result.legs["own"].failure
+    assert [hit.id for hit in result] == ["a", "b", "c"]
+
+
 def _raises():
     raise KeyError("a fault")
 
