@@ -216,6 +216,7 @@ def test_records_without_text_are_left_out_and_counted(command, index, tmp_path)
     source.write_text(records(100, {70, 71}))
     status, output = command("index", source, index)
     assert (status, "2 of 100 records were left out, more than 1%" in output) == (1, True)
+    assert "--max-bad 2, or all" in output
     assert "--max-bad" in output
     assert command("index", source, index, "--max-bad", "2%")[0] == 0
 
@@ -260,6 +261,7 @@ def test_no_index_is_replaced_by_one_that_lacks_too_much(command, index, tmp_pat
     source.write_text(records(100, {7, 8}))
     status, output = command("index", source, index, "--recreate")
     assert (status, "2 of 100 records were left out, more than 1%" in output, "--max-bad" in output) == (1, True, True)
+    assert "still stands for None" not in output
     status, output = command("search", index, "text 7", "--json")
     assert "d7" in {hit["id"] for hit in json.loads(output[output.index("{") :])["hits"]}
     assert command("index", source, index, "--recreate", "--max-bad", "2%")[0] == 0

@@ -63,7 +63,7 @@ class Limit:
     def __str__(self) -> str:
         if self.most is not None:
             return f"{self.most:,}"
-        return "all" if self.share is None else f"{self.share:.0%}"
+        return "all" if self.share is None else f"{100 * self.share:g}%"
 
     @classmethod
     def parse(cls, text: str, option: str = "--max-removed") -> Limit:
