@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
-.PHONY: help demo test unit contract docker-test lint docs wheel starter clean
+.PHONY: help demo test unit contract docker-test lint docs wheel lock audit starter clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
@@ -57,6 +57,12 @@ docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' own help
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	@$(UV) build --quiet --wheel --out-dir dist
+
+lock: $(VENV)/.dev ## Write the images' locks and the wheel's list of parts (SBOM) from constraints.txt
+	@.ci/lock
+
+audit: $(VENV)/.dev ## Known vulnerabilities and licences of the dependencies
+	@.ci/audit
 
 starter: $(VENV)/.dev ## Train the starter sparse model anew from text in Debian packages, in under an hour
 	@$(VENV)/bin/python -m training

@@ -25,13 +25,22 @@ def expected_documents(source: Path) -> int | None:
     if not path.is_file():
         return None
     if path.suffix == ".parquet":
-        from pyarrow import parquet
-
-        rows: int = parquet.read_metadata(path).num_rows
-        return rows
+        return _rows(path)
     if path.suffix in TABLES:
         return max(1, _lines(path, quoted=path.suffix == ".csv") - 1)  # without the header
     return _lines(path) if path.suffix in LINES else None
+
+
+def _rows(path: Path) -> int | None:
+    """The rows of a Parquet file; None where it is broken, which the reader says."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        with path.open("rb") as file:
+            rows: int = parquet.read_metadata(file).num_rows
+    except (ArrowException, OSError):
+        return None
+    return rows
 
 
 def _lines(path: Path, *, quoted: bool = False) -> int:

@@ -14,6 +14,7 @@ import typer
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Index,
     Json,
@@ -74,6 +75,7 @@ def index(
     source_name: SourceName = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     max_bad: MaxBad = "1%",
     dead_letters: Annotated[Path | None, typer.Option(help="Where refused documents are kept for replay.")] = None,
@@ -86,9 +88,7 @@ def index(
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
     join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
-    confirm: Annotated[
-        str | None, typer.Option(help="The index again: with --recreate, replace a foreign one.")
-    ] = None,
+    confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -102,9 +102,9 @@ def index(
     )
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
-    _check_sources(source, what, {**own, "--recreate": recreate or None})
+    _check_sources(source, index, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
-    settings = settings_of(settings_file, url, overrides)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     check_models(settings)
     if dry_run:
         _print_plans(source, index, settings, files, what, as_json=as_json)
@@ -124,10 +124,12 @@ def _print_plans(
         raise_if_refused(plan, index, what, skips_bad=own.skip_bad is not None)
 
 
-def _check_sources(sources: list[str], what: SourceOptions, own: Mapping[str, object]) -> None:
+def _check_sources(sources: list[str], index: str, what: SourceOptions, own: Mapping[str, object]) -> None:
     """Each source can be loaded so; of several none has options of its ``own``, and each its own name."""
+    from hybrid_search.engine.names import check_name
     from hybrid_search.ingest.source import source_name
 
+    check_name(index)
     for source in sources:
         what.check(source)
         check_source(source, what.format)

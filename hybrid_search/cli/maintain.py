@@ -12,6 +12,7 @@ import typer
 
 from hybrid_search.cli.checks import check_source
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Index,
     Json,
@@ -52,6 +53,7 @@ def verify(
     format: Format = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     source_name: Annotated[
         str | None, typer.Option("--source", help="Its name, where others are in the index.")
     ] = None,
@@ -66,7 +68,7 @@ def verify(
     from hybrid_search.read import documents
 
     check_source(source, format)
-    settings = settings_of(settings_file, url, overrides)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
     bad: list[str] = []
 
     def keep(error: RecordError, _data: bytes) -> None:
@@ -136,13 +138,14 @@ def delete(
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.layout import DOC_ID
+    from hybrid_search.engine.patterns import refuse_patterns
     from hybrid_search.ingest.maintain.remove import Limit, absent_ids, delete_where, matching_documents
     from hybrid_search.ingest.patience import patient
 
     if bool(ids) == (query is not None):
         raise SettingsError("give either ids or --query", where="delete")
     try:
-        indices.refuse_patterns(index)
+        refuse_patterns(index)
     except RequestRefusedError as error:
         raise SettingsError(error.what, where="delete", remedy=error.remedy) from None
     limit = Limit.parse(max_removed)

@@ -27,12 +27,15 @@ RecordsPath = Annotated[
     str | None, typer.Option("--records", help="Where in a JSON or XML file the records are: data.rows.")
 ]
 Query = Annotated[str | None, typer.Option(help="What is asked of a database: SELECT ... FROM ...")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Also read what links lead to outside of a folder.")]
 MaxBad = Annotated[str, typer.Option(help="The most records that may be left out: 1%, 500 or all.")]
 MaxRemoved = Annotated[str, typer.Option(help="The most documents that may go: 10%, 500 or all.")]
 
 
-def settings_of(path: Path | None, url: str | None, overrides: list[str] | None = None) -> Settings:
-    """The settings of a file, the environment, ``--set`` and ``--url``; the later ones win."""
+def settings_of(
+    path: Path | None, url: str | None, overrides: list[str] | None = None, *, follow_links: bool = False
+) -> Settings:
+    """The settings of a file, the environment, ``--set``, ``--url`` and ``--follow-links``; the later ones win."""
     from hybrid_search.read.settings_file import load_settings
 
     given = {}
@@ -45,6 +48,8 @@ def settings_of(path: Path | None, url: str | None, overrides: list[str] | None 
         given[key] = value
     if url is not None:
         given["engine.url"] = url
+    if follow_links:
+        given["documents.follow_links"] = "true"
     settings = load_settings(path, given)
     for note in _notes(given):
         typer.echo(note, err=True)

@@ -10,6 +10,7 @@ import typer
 
 from hybrid_search.cli.checks import check_models, check_source
 from hybrid_search.cli.options import (
+    FollowLinks,
     Format,
     Json,
     MaxBad,
@@ -54,6 +55,7 @@ def reindex(
     format: Format = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    follow_links: FollowLinks = False,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
@@ -66,8 +68,7 @@ def reindex(
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
     check_source(source, format)
-    given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
-    settings = settings_of(settings_file, url, given)
+    settings = settings_of(settings_file, url, _with_model(overrides, model), follow_links=follow_links)
     check_models(settings)
     stop_cleanly()
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
@@ -87,6 +88,10 @@ def reindex(
         is_way_back = done.before is not None and done.before not in done.removed
         back = f" Back to {done.before}: hybrid-search rollback {alias}" if is_way_back else ""
         typer.echo(f"{alias} stands for {done.after}.{back}")
+
+
+def _with_model(overrides: list[str] | None, model: str | None) -> list[str]:
+    return [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]
 
 
 def _print_built(done: Reindexed) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ TABLE_FILE = Path(__file__).with_name("idf_bert_uncased.npz")
 
 K1 = 0.9
 B = 0.4
+TOKENIZED = 200_000
+"""Characters of several texts that are tokenized at once."""
 NO_LIMIT = 1_000_000_000  # tokens: nothing is cut here
 AVERAGE_LENGTH = 200.0  # in word pieces; fixed, so that a passage's vector does not depend on the others
 
@@ -98,14 +100,29 @@ class IdfEncoder:
         ]
 
     def _ids(self, texts: Sequence[str]) -> Iterable[list[int]]:
-        for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False):
-            yield [piece for piece in encoding.ids if piece in self._content]
+        for group in _groups(texts):
+            for encoding in self._tokenizer.encode_batch(group, add_special_tokens=False):
+                yield [piece for piece in encoding.ids if piece in self._content]
 
     def _passage(self, ids: list[int]) -> SparseVector:
         norm = K1 * (1 - B + B * len(ids) / AVERAGE_LENGTH)
         # Ties at the limit are broken by id, or pruning would depend on the order of words.
         kept = sorted(Counter(ids).items(), key=lambda item: (-item[1], -self._weights[item[0]], item[0]))
         return {str(piece): count * (K1 + 1) / (count + norm) for piece, count in kept[: self._max_terms]}
+
+
+def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in order, so many at a time that the tokenizer, which holds 200 bytes a character, takes 40 MB."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        if group and size + len(text) > TOKENIZED:
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += len(text)
+    if group:
+        yield group
 
 
 def is_table(folder: Path) -> bool:

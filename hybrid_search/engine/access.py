@@ -113,7 +113,10 @@ def _login(settings: EngineSettings, found: Located) -> tuple[str, str] | None:
         if settings.password is not None:
             raise SettingsError("a password without a user", where="engine.password", remedy="Set engine.user")
         return None
-    password = settings.password or found.password
+    in_url = (
+        found.password if settings.user in {None, found.user} else None
+    )  # that of another user is nobody's business
+    password = settings.password or in_url
     return user, password if password is not None else _keyring_password(user, found.addresses[0])
 
 

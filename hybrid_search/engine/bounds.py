@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import urllib3
 
 from hybrid_search.engine.protocols import Answer
+from hybrid_search.engine.secrets import Secrets
 from hybrid_search.errors import EngineError, RequestRefusedError
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -27,6 +30,7 @@ CHUNK_BYTES = 64 * 1024
 """Packed bytes that are unpacked at a time: gzip makes at most 1,032 times as many of them."""
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SHOWN = 200
 """Characters of an address that a server names which go into the message."""
 
@@ -35,14 +39,24 @@ class AnswerTooLargeError(Exception):
     """More bytes than an answer may have; the vendors' clients wrap it in an error of their own."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """What the vendors' clients look at in an answer of urllib3."""
+
+    status: int
+    headers: Any
+    data: bytes
+
+
 class BoundedPool:
     """A urllib3 pool that reads answers within bounds and follows no redirect."""
 
-    def __init__(self, pool: urllib3.HTTPConnectionPool) -> None:
+    def __init__(self, pool: urllib3.HTTPConnectionPool, secrets: Secrets) -> None:
         self._pool = pool
+        self._secrets = secrets
         pool.ConnectionCls = _timed(pool.ConnectionCls)
 
-    def urlopen(self, method: str, url: str, body: bytes | None = None, **options: Any) -> urllib3.HTTPResponse:
+    def urlopen(self, method: str, url: str, body: bytes | None = None, **options: Any) -> ReadAnswer:
         """The answer, read whole."""
         begun = cast(
             urllib3.HTTPResponse,
@@ -55,9 +69,7 @@ class BoundedPool:
             raise
         finally:
             begun.release_conn()
-        return urllib3.HTTPResponse(
-            io.BytesIO(data), begun.headers, begun.status, decode_content=False, enforce_content_length=False
-        )
+        return ReadAnswer(begun.status, _told(begun.headers, begun.headers.getlist("warning"), self._secrets), data)
 
     def close(self) -> None:
         self._pool.close()
@@ -66,14 +78,16 @@ class BoundedPool:
 class BoundedSession:
     """An aiohttp session that reads answers within bounds and follows no redirect."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, secrets: Secrets) -> None:
         self._session = session
+        self._secrets = secrets
 
     @asynccontextmanager
     async def request(self, method: str, url: Any, **options: Any) -> AsyncIterator[BoundedResponse]:
         """The answer, read whole."""
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
-            yield BoundedResponse(response, await _read(response))
+            headers = _told(response.headers, response.headers.getall("warning", ()), self._secrets)
+            yield BoundedResponse(response.status, headers, await _read(response))
 
     async def close(self) -> None:
         await self._session.close()
@@ -82,9 +96,9 @@ class BoundedSession:
 class BoundedResponse:
     """What the vendors' clients look at in an answer of aiohttp."""
 
-    def __init__(self, response: Any, data: bytes) -> None:
-        self.status = response.status
-        self.headers = response.headers
+    def __init__(self, status: int, headers: Any, data: bytes) -> None:
+        self.status = status
+        self.headers = headers
         self._data = data
 
     async def read(self) -> bytes:
@@ -132,13 +146,24 @@ def of_an_engine(answer: Answer, where: str) -> Answer:
     raise RequestRefusedError(what, where=where, remedy="If you trust that address, give it as engine.url")
 
 
+def _told(headers: Any, warnings: Sequence[str], secrets: Secrets) -> Any:
+    """The headers, their warnings as they may be printed, which the vendors' clients do: visible, without secrets."""
+    if not warnings:
+        return headers
+    changed = headers.copy()
+    changed["warning"] = _CONTROL.sub(" ", secrets.removed(", ".join(warnings)))
+    return changed
+
+
 def _joined(parts: Iterator[bytes]) -> bytes:
-    data = bytearray()
+    found: list[bytes] = []
+    size = 0
     for part in parts:
-        data += part
-        if len(data) > MAX_ANSWER_BYTES:
+        found.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
             raise AnswerTooLargeError
-    return bytes(data)
+    return b"".join(found)
 
 
 async def _read(response: Any) -> bytes:

@@ -67,7 +67,7 @@ class _Bounded(_Discreet, elastic_transport.Urllib3HttpNode):
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
-        self.pool: Any = BoundedPool(self.pool)
+        self.pool: Any = BoundedPool(self.pool, self.secrets)
 
 
 class _AsyncBounded(_Discreet, elastic_transport.AiohttpHttpNode):
@@ -75,7 +75,7 @@ class _AsyncBounded(_Discreet, elastic_transport.AiohttpHttpNode):
 
     def _create_aiohttp_session(self) -> None:
         super()._create_aiohttp_session()
-        self.session: Any = BoundedSession(self.session)
+        self.session: Any = BoundedSession(self.session, self.secrets)
 
 
 class ElasticsearchTransport:

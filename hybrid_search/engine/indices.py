@@ -26,10 +26,11 @@ from hybrid_search.engine.layout import (
     escape,
     filter_root,
 )
+from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.schemas import schema_difference, with_fields
 from hybrid_search.engine.templates import META, SCHEMA_VERSION, load
-from hybrid_search.errors import IndexMismatchError, RequestRefusedError
+from hybrid_search.errors import IndexMismatchError
 from hybrid_search.fields import filter_kinds
 from hybrid_search.records import Fingerprint, IndexSchema, Leg
 
@@ -330,18 +331,6 @@ def _kept(before: Mapping[str, Mapping[str, Any]], index: str) -> dict[str, Any]
     ordered = sorted(before, key=lambda name: (name != index, not before[name].get("is_write_index"), name))
     properties = before[ordered[0]] if ordered else {}
     return {name: value for name, value in properties.items() if name in ALIAS_PROPERTIES}
-
-
-def refuse_patterns(name: str) -> None:
-    """Refuse what is no name of one index: whatever is written, moved or deleted, one name says where.
-
-    Patterns, lists, ``_all``, date mathematics (``<logs-{now/d}>``), and what a path would lose: an empty name, dots.
-
-    Raises:
-        RequestRefusedError: it may stand for several indices, or for another; nothing was sent.
-    """
-    if any(character in name for character in "*?,<>") or name in {"", "_all", ".", ".."}:
-        raise RequestRefusedError(f"{name!r} may stand for several indices", remedy="Name one index, or one alias")
 
 
 def _path(name: str) -> str:

@@ -60,7 +60,7 @@ class _Bounded(_Discreet, opensearchpy.Urllib3HttpConnection):
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
-        self.pool = BoundedPool(self.pool)
+        self.pool = BoundedPool(self.pool, self.secrets)
 
 
 class _BoundedSessions(_Discreet):
@@ -70,7 +70,7 @@ class _BoundedSessions(_Discreet):
 
     async def _create_aiohttp_session(self) -> None:
         await super()._create_aiohttp_session()  # type: ignore[misc]  # a mixin before one of them
-        self.session = BoundedSession(self.session)
+        self.session = BoundedSession(self.session, self.secrets)
 
 
 class _AsyncBounded(_BoundedSessions, opensearchpy.AIOHttpConnection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -115,7 +116,8 @@ class Look:
         if len(self._empty) > _SHARE * seen and not self._most.allows(len(self._empty), seen):
             first = self._empty[0]
             what = f"{len(self._empty):,} of the first {seen:,} records are left out: {first.what}"
-            remedy = f"{first.remedy}. If they are to be left out: --max-bad {len(self._empty) / seen:.0%}, or more"
+            share = math.ceil(100 * len(self._empty) / seen)
+            remedy = f"{first.remedy}. If they are to be left out: --max-bad {share}%, or more"
             raise EmptyTextError(what, where=first.where, remedy=remedy)
 
 

@@ -10,6 +10,7 @@ from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.places import is_pattern
 from hybrid_search.read.splits import can_be_split
+from hybrid_search.read.streams import printable
 
 STDIN = "-"
 
@@ -80,12 +81,12 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
-    if is_pattern(source):
-        return str(source)
+    if is_pattern(source) or str(source).startswith(HUB):
+        return printable(str(source))
     path = Path(source).absolute()
-    return str(source) if str(source).startswith(HUB) else (path if path.name != ".." else path.resolve()).name
+    return printable((path if path.name != ".." else path.resolve()).name)
 
 
 def place_of(source: str | Path) -> str:
     """Where a source is read from; a link to today's file is the same place every day."""
-    return str(Path(source).absolute()) if can_be_split(source) else str(source)
+    return printable(str(Path(source).absolute()) if can_be_split(source) else str(source))

@@ -283,7 +283,8 @@ class Opened:
         """The parts of the source; None for a stream, which is neither cut nor known again."""
         if not can_be_split(self._source):
             return None
-        splits = plan_splits(self._source, split_bytes=split_bytes, **self._how)
+        links = self._settings.documents.follow_links
+        splits = plan_splits(self._source, split_bytes=split_bytes, follow_links=links, **self._how)
         return splits if self._is_cut else [as_one(splits)]
 
     @property

@@ -52,7 +52,7 @@ def read_parquet(
 
     row, wanted = 0, 0 if start is None else start.offset
     try:
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as file:
             if start is not None and wanted > file.metadata.num_rows:
                 raise changed(str(path), start)
             _check_columns(file.schema_arrow, str(path), on_note, dense)
@@ -67,7 +67,7 @@ def read_parquet(
                     yield RawRecord(values, f"{path}:{row}", None, ResumePoint(row, row))
     except FileNotFoundError:
         raise SourceError("no such file or folder", where=str(path), remedy="Check the path") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
         raise SourceError(what, where=f"{path}:{row + 1}", remedy="Write the file again, or give --format") from error
 
@@ -90,8 +90,9 @@ def row_groups(path: Path) -> tuple[str, list[RowGroup]]:
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
+        with path.open("rb") as stream:  # pyarrow takes a path for an address, and knows no names but UTF-8
+            metadata = pq.read_metadata(stream)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
         raise SourceError(what, where=str(path), remedy="Write the file again, or give --format") from error
     groups = [_group(metadata.row_group(number)) for number in range(metadata.num_row_groups)]

@@ -10,20 +10,30 @@ from hybrid_search.errors import SourceError
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.formats.registry import FORMATS, REGISTRY, SUFFIXES, Files, telling_suffix
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.places import LeftOut, files_below, without_companions, without_descriptions
+from hybrid_search.read.places import (
+    FOLLOW,
+    LINKS,
+    LeftOut,
+    files_below,
+    leads_out,
+    without_companions,
+    without_descriptions,
+)
 from hybrid_search.read.raw import OnNote
 from hybrid_search.read.streams import shown
 from hybrid_search.read.texts import suffix_of
 
 
-def parts_of(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -> Files:
+def parts_of(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote, *, follow_links: bool = False) -> Files:
     """The files of a folder that are to be read: a BEIR corpus, parts of one format at any depth, or texts."""
     corpus = packed_variant(folder, "corpus.jsonl")
-    if corpus is not None and corpus not in own and format in {None, "jsonl"}:
+    is_inside = corpus is not None and (follow_links or not leads_out(corpus, folder))
+    if corpus is not None and is_inside and corpus not in own and format in {None, "jsonl"}:
         return [(corpus, "jsonl")]
     left_out = LeftOut()
     parts: dict[str, Files] = {}
-    for path in without_descriptions(files_below(folder, own, left_out), left_out):
+    found = files_below(folder, own, left_out, follow_links=follow_links)
+    for path in without_descriptions(found, left_out):
         kind = SUFFIXES.get(telling_suffix(path))
         if kind is None:
             left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
@@ -34,6 +44,8 @@ def parts_of(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote) -
     if len(wanted) != 1:
         what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
         remedy = f"Give --format, or name a file or a pattern; known: {', '.join(FORMATS)}"
+        if not wanted and LINKS in left_out.reasons:
+            what, remedy = "the folder holds links out of it and nothing else that can be read", FOLLOW
         raise SourceError(what, where=shown(folder), remedy=remedy)
     files = _with_libraries(wanted.popitem()[1], folder, left_out)
     left_out.note(folder, on_note)

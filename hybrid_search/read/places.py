@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from hybrid_search.errors import SourceError
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.raw import OnNote
+from hybrid_search.read.streams import shown
 
 _TEMPORARY = re.compile(
     r"~\$.*|.*~|#.*#|.*\.(tmp|temp|part|partial|crdownload|swp|bak)|thumbs\.db|desktop\.ini", re.IGNORECASE
@@ -83,20 +84,60 @@ def _told(reason: str, names: Counter[str], shown: int = 4) -> str:
     return f"{', '.join(list(names)[:shown])}{more} ({reason})"
 
 
-def files_below(folder: Path, own: OwnFiles, left_out: LeftOut) -> Iterator[Path]:
-    """Files at any depth, sorted, without hidden and temporary ones, and without those that a load writes."""
+FOLLOW = "If what they lead to may be found by everybody who searches: --follow-links"
+LINKS = "links out of the folder: --follow-links reads them"
+"""Why they are left out: ``notes.md -> /etc/passwd`` would be found by everybody who may search."""
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether what is found in a folder lies outside, because of a link; the folder may be a link itself."""
+    try:
+        return not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link that leads round in a circle
+        return True
+
+
+def without_links_out(files: Iterable[Path], folder: Path, on_note: OnNote) -> list[Path]:
+    """The files that match a pattern, but for links that lead out of the folder that they all lie in.
+
+    Raises:
+        SourceError: there are no others.
+    """
+    left_out, kept = LeftOut(), []
+    for file in files:
+        if leads_out(file, folder):
+            left_out.add(LINKS, file.name)
+        else:
+            kept.append(file)
+    if LINKS in left_out.reasons and not kept:
+        raise SourceError("all that match are links out of their folder", where=shown(folder), remedy=FOLLOW)
+    left_out.note(folder, on_note)
+    return kept
+
+
+def files_below(
+    folder: Path, own: OwnFiles, left_out: LeftOut, *, follow_links: bool = False, top: Path | None = None
+) -> Iterator[Path]:
+    """Files at any depth, sorted, without hidden and temporary ones, and without those that a load writes.
+
+    Links that lead out of ``top`` (None: ``folder``) are left out too, and linked folders not entered, unless
+    ``follow_links``.
+    """
+    top = top or folder
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             left_out.add("hidden", path.name)
         elif path.name.startswith("_") and (path.is_dir() or not path.suffix):
             left_out.add("working files", path.name)
+        elif path.is_symlink() and not follow_links and leads_out(path, top):
+            left_out.add(LINKS, path.name)
         elif path in own:
             continue
         elif path.is_dir():
-            if path.is_symlink():
-                left_out.add("links to folders", path.name)
+            if not path.is_symlink() or (follow_links and leads_out(path, top)):
+                yield from files_below(path, own, left_out, follow_links=follow_links, top=top)
             else:
-                yield from files_below(path, own, left_out)
+                left_out.add("links to folders", path.name)
         elif _TEMPORARY.fullmatch(path.name):
             left_out.add("temporary", path.name)
         else:

@@ -14,7 +14,7 @@ from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, File
 from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.parts import parts_of
-from hybrid_search.read.places import fixed_part, is_pattern, matched, partition_values
+from hybrid_search.read.places import fixed_part, is_pattern, matched, partition_values, without_links_out
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, refuse, unheard
 from hybrid_search.read.repeated import Repetitions, settled
 from hybrid_search.read.streams import STDIN, shown
@@ -64,7 +64,7 @@ def documents(
     found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, query=query)
 
     def read(report: OnBad, hear: OnNote) -> Iterator[Document]:
-        raw = found(on_bad=report, records_path=records_path, on_note=hear)
+        raw = found(on_bad=report, records_path=records_path, follow_links=settings.follow_links, on_note=hear)
         return compose(raw, settings, shown(source), report, unique_ids=unique_ids and rule == REFUSE)
 
     first, again = read(on_bad or refuse, on_note), partial(read, _pass_over, unheard)
@@ -84,6 +84,7 @@ def records(
     exclude: Collection[Path] = (),
     records_path: str | None = None,
     query: str | None = None,
+    follow_links: bool = False,
     on_note: OnNote = unheard,
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
@@ -95,7 +96,7 @@ def records(
         _known(format, str(source))
         yield from read_hub(str(source))
         return
-    found = located(source, format, exclude, on_note)
+    found = located(source, format, exclude, on_note, follow_links=follow_links)
     for file, kind in found.files:
         given = InputFile(
             file,
@@ -122,9 +123,14 @@ class Located(NamedTuple):
 
 
 def located(
-    source: str | Path, format: str | None = None, exclude: Collection[Path] = (), on_note: OnNote = unheard
+    source: str | Path,
+    format: str | None = None,
+    exclude: Collection[Path] = (),
+    on_note: OnNote = unheard,
+    *,
+    follow_links: bool = False,
 ) -> Located:
-    """Which files a source has, and in which formats; ``-`` is a file of its own.
+    """Which files a source has, and in which formats; ``-`` is a file of its own, and so is a link that is named.
 
     Raises:
         SourceError: it is missing, of an unknown format, or one of ``exclude``.
@@ -132,10 +138,11 @@ def located(
     known, path, own = _known(format, shown(source)), Path(source), OwnFiles(exclude)
     own.check_source(path)
     if is_pattern(source):
-        files = [(file, known or format_of(file)) for file in matched(source) if file not in own]
-        return Located(files, fixed_part(source), is_alone=False)
+        found = [file for file in matched(source) if file not in own]
+        inside = found if follow_links else without_links_out(found, fixed_part(source), on_note)
+        return Located([(file, known or format_of(file)) for file in inside], fixed_part(source), is_alone=False)
     if path.is_dir():
-        return Located(parts_of(path, known, own, on_note), path, is_alone=False)
+        return Located(parts_of(path, known, own, on_note, follow_links=follow_links), path, is_alone=False)
     return Located([(path, known or format_of(path))], path.parent, is_alone=True)
 
 

@@ -31,7 +31,7 @@ from hybrid_search.read.formats.registry import REGISTRY, Files
 from hybrid_search.read.hub import PREFIX
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, refuse, unheard
 from hybrid_search.read.sources import file_records, located
-from hybrid_search.read.streams import PACKED, STDIN
+from hybrid_search.read.streams import PACKED, STDIN, printable
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
 
@@ -89,7 +89,7 @@ class Split:
     def key(self) -> str:
         """What it is known by in a later plan of the same source."""
         names = hashlib.blake2b("\n".join(self.files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-        name = str(self.paths[0].resolve()) if len(self.files) == 1 else names
+        name = printable(str(self.paths[0].resolve())) if len(self.files) == 1 else names
         return f"{name}:{self.begin}" + ("" if self.end is None else f"-{self.end}")
 
     @property
@@ -122,12 +122,13 @@ def plan_splits(
     split_bytes: int = SPLIT_BYTES,
     records_path: str | None = None,
     query: str | None = None,
+    follow_links: bool = False,
 ) -> list[Split]:
     """The splits of a source that :func:`can_be_split`, in the order in which it is read.
 
     See :func:`hybrid_search.read.sources.documents` for the arguments and for what is raised.
     """
-    found = located(source, format, exclude)
+    found = located(source, format, exclude, follow_links=follow_links)
     folder, root = str(Path.cwd()), str(found.root)
     whole = Split("", (), folder, root, is_alone=found.is_alone, records_path=records_path, query=query)
     try:

@@ -20,8 +20,8 @@ from hybrid_search.search.steps import Step
 ROUNDS = 5
 """How often hits whose passages are gone are replaced by the next ones, twice as many each time."""
 
-READ = (layout.TEXT, layout.START, layout.END)
-"""What a hit shows of its passage: one that lacks any is as good as gone."""
+READ = {layout.TEXT: str, layout.START: int, layout.END: int}
+"""What a hit shows of its passage: one that lacks any, because somebody else wrote it, is as good as gone."""
 
 
 def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -97,5 +97,11 @@ def _passages(found: Answered) -> dict[str, Stored]:
     return {
         hit["_id"]: source
         for hit in found.hits
-        if isinstance(source := hit.get("_source"), Mapping) and all(name in source for name in READ)
+        if isinstance(source := hit.get("_source"), Mapping) and is_passage(source)
     }
+
+
+def is_passage(source: Mapping[str, Any]) -> bool:
+    """Whether a stored document is a passage of this package's, and not what another program wrote into the index."""
+    fields = source.get(layout.FIELDS, {})
+    return isinstance(fields, Mapping) and all(isinstance(source.get(name), kind) for name, kind in READ.items())

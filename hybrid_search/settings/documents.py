@@ -27,6 +27,8 @@ class DocumentSettings(Section, frozen=True):
     ``date_order`` is ``day`` or ``month``, what comes first in ``05/07/2022``. In a ``lenient`` field a value that
     cannot be read is stored and not filtered on; elsewhere it is an error. The values are stored as the source has
     them, always.
+
+    Links in a folder that lead out of it are passed over with a note, unless ``follow_links``.
     """
 
     id: str = "_id"
@@ -45,6 +47,7 @@ class DocumentSettings(Section, frozen=True):
     lenient: tuple[str, ...] = ()
     dense: str | None = None
     sparse: str | None = None
+    follow_links: bool = False
 
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")
@@ -92,7 +95,10 @@ def _require_named(names: Iterable[str], key: str, allowed: Mapping[str, tuple[s
 
 
 class ChunkingSettings(Section, frozen=True):
-    """Passages: at most ``max_tokens`` (None: the encoder's limit), ``overlap`` tokens shared by neighbours."""
+    """Passages: at most ``max_tokens`` tokens, of which neighbours share ``overlap``.
+
+    ``max_tokens`` None is the models' own limit; where they have none (``sparse.model = "idf"`` alone), 8,192.
+    """
 
     max_tokens: int | None = None
     overlap: int = 32

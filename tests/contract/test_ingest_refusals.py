@@ -105,14 +105,13 @@ NAMES += ["a|b", "a\\b", "a/b", ".", "..", "x" * 256, "ä" * 128]
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_names_that_the_engine_refuses_are_refused_before_anything(command, name):
-    """One error with a name that would do, before a record is read; the engine itself takes none of them."""
-    unreadable = command.folder / "unreadable.jsonl"
-    unreadable.write_text("{no record")
+    """One error with a name that would do, before anything is made; the engine itself takes none of them."""
+    path = source(command.folder, 1)
     answer = command.connection.transport.send(Request.json("PUT", indices._path(name)))
     assert answer.status in {400, 405}
-    status, output = command("index", unreadable, name)
+    status, output = command("index", path, name)
     assert (status, "is no name for an index" in output) == (2, True), output
-    status, output = command("reindex", unreadable, name)
+    status, output = command("reindex", path, name)
     assert (status, "is no name for an index" in output) == (2, True), output
 
 

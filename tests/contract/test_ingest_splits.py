@@ -145,7 +145,8 @@ def test_an_id_in_two_splits_is_found(loading, tmp_path, readers):
         file.write(record_line(next(documents(1, first=1_000)), text="another text"))
     with pytest.raises(RecordError, match=rf"the id 'd1000' has come before, at {path}:"):
         loading(readers=readers)
-    with pytest.raises(RecordError, match=rf"{path}:{COUNT + 1}: the id 'd1000' has come before, at {path}:1\."):
+    places = [rf"{path}:{COUNT + 1}: .* at {path}:1\.", rf"{path}:1: .* at {path}:{COUNT + 1}\."]
+    with pytest.raises(RecordError, match="|".join(places[: min(readers, 2)])):  # side by side, either may be first
         loading(readers=readers)
 
 

@@ -16,7 +16,7 @@ from clusters import connection_to, missing
 from generated import filled, passages
 
 ROOT = Path(__file__).parents[2]
-BASE = os.environ.get("HYBRID_SEARCH_TEST_PYTHON_IMAGE", "python:3.12-slim")
+BASE = os.environ.get("HYBRID_SEARCH_TEST_PYTHON_IMAGE", "python:3.12.12-slim-bookworm")
 NO_TORCH = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is not None)"
 
 
@@ -56,7 +56,8 @@ def test_it_is_the_package_without_torch(engine, query_image):
     assert version("hybrid-search") in engine.containers.run(query_image, ["--version"], remove=True).decode()
     engine.containers.run(query_image, ["-c", NO_TORCH], entrypoint=["python"], remove=True)  # raises unless status 0
     image = engine.images.get(query_image)
-    assert image.attrs["Config"]["User"] == "search"
+    assert image.attrs["Config"]["User"] == "10001"
+    assert image.attrs["Config"]["Healthcheck"]["Test"] == ["CMD", "hybrid-search", "--version"]
     assert image.attrs["Size"] - engine.images.get(BASE).attrs["Size"] < 500e6
 
 

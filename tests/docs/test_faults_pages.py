@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = ("faults-people.md", "ingest.md")
+PAGES = ("faults-people.md", "ingest.md", "security.md")
 NAMED = re.compile(r"`((?:[\w-]+/)+test_\w+\.py)::(test_\w+)`")
 FAULTS = 25
 

@@ -88,6 +88,14 @@ def test_a_percent_encoded_password_is_sent_as_it_is(password):
     assert found.where == "https://host:9200"
 
 
+def test_the_password_of_an_address_is_sent_for_its_own_user_only():
+    """With another user in the settings it stays here, and theirs is asked for."""
+    url = f"https://bob:{MARK}@host:9200"
+    assert access(EngineSettings(user="bob"), url).headers == access(EngineSettings(), url).headers
+    with pytest.raises(HybridSearchError, match="alice"):
+        access(EngineSettings(user="alice"), url)
+
+
 @pytest.mark.parametrize("key", ["user", "password", "api_key", "bearer"])
 @pytest.mark.parametrize("character", ["\n", "\r\n", "\x00", "\x1b", "\x7f", "\x85", "\ud800"], ids=ascii)
 def test_a_control_character_in_a_secret_is_refused_by_the_keys_name(key, character):
@@ -234,3 +242,23 @@ async def test_a_proxy_that_echoes_the_request_gets_nothing_printed(kind, login,
     for text in (shown, printed(caught.value), caplog.text):
         assert MARK not in text
         assert headers not in text
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+async def test_a_warning_of_an_engine_is_visible_and_tells_no_secret(kind):
+    """Both vendors' clients print them: no control sequences, not our header."""
+
+    def warn(_):
+        return http({"count": 1}, warning=f'299 {kind} "\x1b]0;title\x07 {MARK} is deprecated"')
+
+    with strange_server(engine(kind, warn)) as server:
+        settings = EngineSettings(url=server.url, bearer=MARK)
+        with connect(settings) as opened, pytest.warns(Warning, match="is deprecated") as caught:
+            opened.send(Request("GET", "/docs/_count"))
+        seen = [str(warning.message) for warning in caught]
+        async with await connect_async(settings) as opened:
+            with pytest.warns(Warning, match="is deprecated") as caught:
+                await opened.send(Request("GET", "/docs/_count"))
+        seen += [str(warning.message) for warning in caught]
+    assert len(seen) == 2
+    assert all("***" in text and MARK not in text and text.isprintable() for text in seen)

@@ -21,8 +21,9 @@ from msgspec.structs import replace
 from hybrid_search.engine.answers import Verdict, error_for
 from hybrid_search.engine.bulk import ItemOutcome, bulk_request, delete_found_action, outcomes
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import refresh, refuse_patterns
+from hybrid_search.engine.indices import refresh
 from hybrid_search.engine.layout import DOC_ID, PASSAGE, SOURCE
+from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError, SettingsError
 from hybrid_search.ingest.patience import Backoff, RetryPolicy, patient
@@ -63,7 +64,7 @@ class Limit:
     def __str__(self) -> str:
         if self.most is not None:
             return f"{self.most:,}"
-        return "all" if self.share is None else f"{100 * self.share:g}%"
+        return "all" if self.share is None else f"{self.share * 100:g}%"
 
     @classmethod
     def parse(cls, text: str, option: str = "--max-removed") -> Limit:

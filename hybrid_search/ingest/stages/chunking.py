@@ -21,6 +21,13 @@ PART = 256
 PORTION = 1024
 """Passages of a batch that are encoded together: a document of 50 MB has some 50,000, with vectors of 200 MB."""
 
+CHARACTERS = 1_000_000
+"""Of a part and of a portion at most, but for a single passage: a tokenizer holds some 200 bytes for each."""
+
+LONGEST = 8_192
+"""Tokens of a passage, some 40,000 characters, where neither the settings nor the models limit it: papers stay whole,
+and one document cannot fill the memory."""
+
 
 class Chunking:
     """The stage that cuts documents into passages; of a long document it makes parts of :data:`PART` passages."""
@@ -56,7 +63,9 @@ class Chunking:
         return [[whole(document)] if document.carries_vectors else next(pieces) for document in documents]
 
     def _cut(self, documents: Sequence[Document]) -> list[list[Passage]]:
-        limit = self._encoder.max_tokens if self._chunking.max_tokens is None else self._chunking.max_tokens
+        limit = (
+            min(self._encoder.max_tokens, LONGEST) if self._chunking.max_tokens is None else self._chunking.max_tokens
+        )
         overlap = min(self._chunking.overlap, limit - 1)
         cut = passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
         if self._is_too_wide:
@@ -103,28 +112,42 @@ def _is_held(item: NumberedDocument, pieces: Sequence[Passage]) -> bool:
 def _parts(item: NumberedDocument, pieces: Sequence[Passage]) -> Iterator[ChunkedDocument]:
     highest = -1 if item.held is None else item.held.highest
     stale = [f"{item.document.id}#{number}" for number in range(len(pieces), highest + 1)]
-    for begin in range(0, len(pieces), PART):
-        is_end = begin + PART >= len(pieces)
+    for begin, end in _ranges(pieces):
+        is_end = end == len(pieces)
         yield ChunkedDocument(
             number=item.number,
             document=item.document,
             digest=item.digest,
-            passages=pieces[begin : begin + PART],
+            passages=pieces[begin:end],
             total=len(pieces),
             stale=stale if is_end else (),
             is_end=is_end,
         )
 
 
+def _ranges(pieces: Sequence[Passage]) -> Iterator[tuple[int, int]]:
+    """Where the parts of a document begin and end: at most :data:`PART` passages and :data:`CHARACTERS` characters."""
+    begin = size = 0
+    for number, piece in enumerate(pieces):
+        length = piece.end - piece.start
+        if number > begin and (number - begin == PART or size + length > CHARACTERS):
+            yield begin, number
+            begin, size = number, 0
+        size += length
+    yield begin, len(pieces)
+
+
 def portions(batch: Batch[ChunkedDocument]) -> Iterator[Batch[ChunkedDocument]]:
     """The batch in batches of about :data:`PORTION` passages; a document belongs to the one with its last part."""
-    first, size = batch.first, 0
+    first, size, characters = batch.first, 0, 0
     items: list[ChunkedDocument] = []
     for item in batch.items:
-        if items and size + len(item.passages) > PORTION:
+        length = sum(piece.end - piece.start for piece in item.passages)
+        if items and (size + len(item.passages) > PORTION or characters + length > CHARACTERS):
             end = items[-1].number + items[-1].is_end
             yield Batch(first, max(first, end), items, split=batch.split)
-            first, items, size = max(first, end), [], 0
+            first, items, size, characters = max(first, end), [], 0, 0
         items.append(item)
         size += len(item.passages)
+        characters += length
     yield replace(batch, first=first, items=items)

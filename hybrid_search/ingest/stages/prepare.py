@@ -21,6 +21,12 @@ from hybrid_search.settings import ChunkingSettings
 
 BATCH_DOCUMENTS = 128
 BATCH_CHARACTERS = 1_000_000
+MAX_DOCUMENT_BYTES = 1 << 26
+"""64 MiB of text and fields, as JSON: what a line of a source may have; a program's documents are held to it too."""
+
+
+class _TooLargeError(Exception):
+    """Its argument is the size in bytes."""
 
 
 class Numbers(Protocol):
@@ -124,6 +130,12 @@ def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSc
             where=document.origin or f"document {document.id[:80]!r}",
             remedy="Correct the text's encoding or the value of the field",
         ) from error
+    except _TooLargeError as error:
+        raise RecordError(
+            f"the document has {error.args[0]:,} bytes of text and fields, more than {MAX_DOCUMENT_BYTES:,}",
+            where=document.origin or f"document {document.id[:80]!r}",
+            remedy="Split it into documents of a chapter or a page, or leave large fields out",
+        ) from None
     settings = f"{chunking.max_tokens} {chunking.overlap}"
     if schema.layout > 1:
         settings += f" {sorted(described_kinds(schema).items())}"
@@ -133,7 +145,10 @@ def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSc
 def _content(document: Document, schema: IndexSchema) -> str:
     digest = hashlib.blake2b(digest_size=16)
     fields = with_taken_values(document.fields, schema) if schema.layout == 1 else document.fields
-    digest.update(orjson.dumps([document.text, fields], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+    written = orjson.dumps([document.text, fields], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    if len(written) > MAX_DOCUMENT_BYTES:
+        raise _TooLargeError(len(written))
+    digest.update(written)
     if document.dense is not None:
         digest.update(np.ascontiguousarray(document.dense, dtype=np.float32).tobytes())
     if document.sparse is not None:

@@ -15,6 +15,7 @@ from hybrid_search.engine.indices import OpenedIndex, read_settings
 from hybrid_search.errors import SourceError
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.places import is_pattern, matched
+from hybrid_search.read.streams import printable
 from hybrid_search.settings import Settings
 
 HEAD_BYTES = 65_536
@@ -33,7 +34,7 @@ def load_identity(
     same name does not share. Settings that cannot change what is indexed are left out.
     """
     return {
-        "source": str(source.resolve()),
+        "source": printable(str(source.resolve())),
         "settings": msgspec.to_builtins({"documents": settings.documents, "chunking": settings.chunking}),
         "models": msgspec.to_builtins({"dense": encoder.dense, "sparse": encoder.sparse}),
         "index": {"name": index.name, "uuid": read_settings(connection, index.name)["index.uuid"]},
@@ -53,12 +54,14 @@ def source_identity(source: Path, *, exclude: Collection[Path] = ()) -> dict[str
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", where=str(source)) from error
     digest = hashlib.blake2b(msgspec.json.encode(files), digest_size=16).hexdigest()
-    return {"path": str(source.resolve()), "files": len(files), "digest": digest}
+    return {"path": printable(str(source.resolve())), "files": len(files), "digest": digest}
 
 
 def journal_name(source: Path, where: str, index: str) -> str:
     """A file name for the journal of this source, cluster and index."""
-    digest = hashlib.blake2b(f"{source.resolve()}\n{where}\n{index}".encode(), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(
+        f"{printable(str(source.resolve()))}\n{where}\n{index}".encode(), digest_size=8
+    ).hexdigest()
     return f"{index}-{digest}.journal"
 
 
@@ -75,4 +78,4 @@ def _file_identity(path: Path) -> list[str | int]:
     status = path.stat()
     with path.open("rb") as file:
         head = hashlib.blake2b(file.read(HEAD_BYTES), digest_size=16).hexdigest()
-    return [str(path), status.st_size, status.st_mtime_ns, head]
+    return [printable(str(path)), status.st_size, status.st_mtime_ns, head]

@@ -126,7 +126,7 @@ def _json_lines(lines: list[str], number: int, place: str, on_bad: OnBad) -> Raw
         data = line.encode("utf-8", "surrogateescape")
         try:
             values = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             on_bad(RecordError(f"broken JSON: {error}", where=where, remedy="Mend the request"), data)
             continue
         if isinstance(values, dict):
