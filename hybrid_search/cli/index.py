@@ -235,7 +235,10 @@ def raise_if_incomplete(report: IngestReport) -> None:
     if report.withheld:
         raise withheld(report)
     if report.excess:
-        remedy = "Look at the notes and at the file of --skip-bad; if so many may be left out: --max-bad 5%, or all"
+        remedy = (
+            "Look at the notes and at the file of --skip-bad; if so many may be left out: "
+            f"--max-bad {report.skipped}, or all"
+        )
         raise IngestError(report.excess, where=report.source, remedy=remedy)
     if report.refused:
         raise IngestError(

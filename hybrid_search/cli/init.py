@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybrid_search.cli.options import Query, RecordsPath
-from hybrid_search.errors import SettingsError, SourceError
+from hybrid_search.errors import SettingsError, SourceError, counted
 from hybrid_search.private_files import open_new
 
 if TYPE_CHECKING:
@@ -138,12 +138,11 @@ def _show(seen: Survey, *, to_stderr: bool) -> None:
 
     console = Console(stderr=to_stderr)
     console.print(_table(seen, console.width))
-    for note in seen.notes:
-        console.print(f"Note: {note}", markup=False)
     if seen.beir:
         console.print("A BEIR folder: hybrid-search evaluate takes it for its queries and judgements.")
     if seen.bad:
-        console.print(f"{len(seen.bad):,} records could not be read. The first: {seen.bad[0]}")
+        broken = counted(len(seen.bad), "record", "records")
+        console.print(f"{broken} could not be read. The first: {seen.bad[0]}", markup=False, soft_wrap=True)
 
 
 def _table(seen: Survey, width: int) -> Table:

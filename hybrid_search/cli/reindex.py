@@ -80,8 +80,9 @@ def reindex(
         _print_built(done)
     if not done.moved:
         raise IngestError(
-            f"{alias} still stands for {done.before}: {done.reason}",
-            remedy=f"Look at {done.after}; to use it all the same: --force, or for fewer documents --max-removed N",
+            f"{alias} still stands for {done.before or 'no index'}: {done.reason}",
+            remedy=f"Look at {done.after}; to use it all the same: --force, or for fewer documents --max-removed N, "
+            "for records left out --max-bad N",
         )
     if not as_json:
         is_way_back = done.before is not None and done.before not in done.removed

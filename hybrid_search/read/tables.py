@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from hybrid_search.errors import RecordError
+from hybrid_search.errors import RecordError, counted
 from hybrid_search.read.headers import header_names
 from hybrid_search.read.jsonl import MAX_LINE
 from hybrid_search.read.raw import OnBad, OnNote, RawRecord, RawRecords, changed, unheard
@@ -197,7 +197,8 @@ def _reported(error: csv.Error, dialect: _Dialect, lines: _Lines, where: str, on
     """Report a broken row, of one over several lines the first alone; the reader of those behind it."""
     remedy = dialect.remedy
     if len(lines.row) > 1:
-        remedy = f"{remedy}; this line opens a quote that {len(lines.row) - 1:,} lines further is not closed"
+        behind = counted(len(lines.row) - 1, "line", "lines")
+        remedy = f"{remedy}; this line opens a quote that {behind} further is not closed"
         lines.resume_after_first()
     on_bad(RecordError(f"broken row: {error}", where=where, remedy=remedy), lines.taken())
     return dialect.rows(lines)

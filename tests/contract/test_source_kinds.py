@@ -216,6 +216,7 @@ def test_records_without_text_are_left_out_and_counted(command, index, tmp_path)
     source.write_text(records(100, {70, 71}))
     status, output = command("index", source, index)
     assert (status, "2 of 100 records were left out, more than 1%" in output) == (1, True)
+    assert "--max-bad 2, or all" in output
     assert "--max-bad" in output
     assert command("index", source, index, "--max-bad", "2%")[0] == 0
 

@@ -235,11 +235,18 @@ def test_standard_input_can_be_looked_at(monkeypatch, products):
     assert survey("-").names(Role.ID) == ["sku"]
 
 
+def test_what_the_reader_detected_is_said_once(tmp_path, run):
+    """One note in the output of one array."""
+    path = tmp_path / "a.json"
+    path.write_text('[{"id": 1, "text": "some words in a text"}]')
+    assert run(path).output.count("is read as a JSON array") == 1
+
+
 def test_bad_records_are_counted_and_the_rest_is_looked_at(tmp_path, run):
     """Broken lines do not stop the look; a source of nothing else does."""
     path = tmp_path / "a.jsonl"
     path.write_text('{"id": 1, "text": "some words in a text"}\nbroken\n')
-    assert "1 records could not be read. The first:" in run(path).output
+    assert "\n1 record could not be read. The first:" in run(path).output
     path.write_text("broken\n")
     with pytest.raises(SourceError, match=r"no record can be read; the first: .*a\.jsonl:1: broken JSON"):
         survey(path)

@@ -135,6 +135,11 @@ def skipping(data):
     return [value["id"] for value in found], bad
 
 
+def test_one_line_behind_an_open_quote_is_one_line():
+    """The second of two lines ends the file, and the quote is open still."""
+    assert "opens a quote that 1 line further is not closed" in refusal(b'id,text\n1,"a\n2,b\n')
+
+
 def test_after_a_quote_that_is_never_closed_only_its_line_is_lost():
     """9,999 rows follow the one that swallowed them all: 10,000 - 1 are read, and one line is reported."""
     rows = [b'1,"a\n', *(b"%d,b\n" % number for number in range(2, 10_001))]
