@@ -60,10 +60,11 @@ def _lines(path: Path, *, quoted: bool = False) -> int:
 
 
 def _ends(blocks: Iterable[bytes], *, quoted: bool) -> int:
-    """The line ends of some blocks that follow each other."""
-    found, is_inside = 0, False
+    """The line ends of some blocks that follow each other; all of them where a quotation mark is never closed."""
+    found, inside, is_inside = 0, 0, False
     for block in blocks:
         for number, part in enumerate(block.split(b'"') if quoted else [block]):
             is_inside ^= number > 0
-            found += 0 if is_inside else part.count(b"\n")
-    return found
+            ends = part.count(b"\n")
+            inside, found = (inside + ends, found) if is_inside else (inside, found + ends)
+    return found + inside if is_inside else found

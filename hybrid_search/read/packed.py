@@ -87,7 +87,19 @@ def _is_aside(path: PurePosixPath) -> bool:
 def member_name(path: Path) -> str | None:
     """The name of the one file of a zip archive, None where there is none."""
     try:
+        return name_of_member(path)
+    except SourceError:
+        return None
+
+
+def name_of_member(path: Path) -> str:
+    """The name of the one file of a zip archive.
+
+    Raises:
+        SourceError: it has several or none, or is no archive that can be read.
+    """
+    try:
         with zipfile.ZipFile(path) as archive:
             return _only(archive, str(path)).filename
-    except (OSError, zipfile.BadZipFile, SourceError):
-        return None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise SourceError(f"cannot be read as zip ({error})", where=str(path), remedy="Unpack it") from error

@@ -30,3 +30,11 @@ def test_rows_of_tables_are_counted(tmp_path):
     (tmp_path / "a.tsv").write_text('id\ttext\n1\t5" pipe\n2\tx\n')
     assert estimate.expected_documents(tmp_path / "a.csv") == 3
     assert estimate.expected_documents(tmp_path / "a.tsv") == 2
+
+
+def test_a_quote_that_is_never_closed_takes_no_rows_from_the_estimate(tmp_path):
+    """One inch sign among 1,000 rows: 1,000, and not the two before it."""
+    rows = [f"{number},text\n" for number in range(1_000)]
+    rows[2] = '2,"5 inches\n'
+    (tmp_path / "a.csv").write_text("id,text\n" + "".join(rows))
+    assert estimate.expected_documents(tmp_path / "a.csv") == 1_000

@@ -238,6 +238,11 @@ def test_what_is_no_such_file_is_named(tmp_path, read):
         archive.writestr("mimetype", "x")
     with pytest.raises(SourceError, match="is an office document"):
         read(tmp_path / "b.zip", format="csv")
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.csv", "id\n1\n")
+        archive.writestr("b.csv", "id\n2\n")
+    with pytest.raises(SourceError, match=r"the archive holds 2 files \(a\.csv, b\.csv"):
+        read(tmp_path / "two.zip")
 
 
 def test_a_pointer_of_git_lfs_is_named(tmp_path, read):

@@ -15,7 +15,7 @@ from hybrid_search.read.formats.json_files import read_json
 from hybrid_search.read.formats.office import read_office
 from hybrid_search.read.formats.pages import read_html
 from hybrid_search.read.formats.sheets import read_sheets
-from hybrid_search.read.packed import member_name
+from hybrid_search.read.packed import member_name, name_of_member
 from hybrid_search.read.raw import RawRecords
 from hybrid_search.read.streams import STDIN, shown
 from hybrid_search.read.tables import read_csv, read_tsv
@@ -92,6 +92,8 @@ def format_of(path: Path) -> str:
     if suffix not in SUFFIXES:
         if not path.exists():
             raise SourceError("no such file or folder", where=shown(path), remedy="Check the path")
+        if path.suffix.lower() == ".zip":
+            suffix = suffix_of(Path(name_of_member(path)))
         remedy = f"Give --format: {', '.join(FORMATS)}"
         raise SourceError(f"the suffix {suffix!r} tells no format", where=shown(path), remedy=remedy)
     return SUFFIXES[suffix]
