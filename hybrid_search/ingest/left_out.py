@@ -11,6 +11,7 @@ from dataclasses import replace
 from hybrid_search.errors import EmptyTextError, RecordError, SourceError
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.report import IngestReport
+from hybrid_search.ingest.stages.checks import id_came_before
 from hybrid_search.read.raw import OnBad
 from hybrid_search.records import Document
 
@@ -77,8 +78,10 @@ class LeftOut:
 class Look:
     """A quick look through the first records of a source, for faults of shape: what it finds is raised."""
 
-    def __init__(self, *, skips: bool, most: Limit) -> None:
+    def __init__(self, *, skips: bool, most: Limit, unique_ids: bool = False) -> None:
         self._skips = skips
+        self._unique_ids = unique_ids and not skips
+        self._origins: dict[str, str | None] = {}
         self._most = most
         self._bad: list[RecordError] = []
         self._empty: list[RecordError] = []
@@ -93,18 +96,31 @@ class Look:
         """Read some of the documents that a function gives, which tells of the bad ones.
 
         Raises:
-            RecordError: a record among them is bad, unless such are skipped; or too many have no text.
+            RecordError: a record among them is bad or has the id of another, unless such are skipped; or too many have
+                no text.
         """
         read, ends = 0, time.monotonic() + SECONDS
         try:
-            for _ in documents(self.report):
+            for document in documents(self.report):
                 read += 1
+                self._check_id(document)
                 if read >= min(limit or SAMPLED, SAMPLED) or time.monotonic() > ends:
                     break
         except SourceError:
             if not self._bad and not self._empty:
                 raise
         self._judge(read)
+
+    def _check_id(self, document: Document) -> None:
+        """Raise RepeatedIdError, with both places, for an id that has come before."""
+        if not self._unique_ids:
+            return
+        if document.id in self._origins:
+            error = id_came_before(document)
+            first = self._origins[document.id]
+            error.what += "" if first is None else f", at {first}"
+            raise error
+        self._origins[document.id] = document.origin
 
     def _judge(self, read: int) -> None:
         seen = read + len(self._bad) + len(self._empty)

@@ -150,7 +150,9 @@ class Opened:
         self._repetitions = Repetitions()
         files.check()
         if can_be_split(source):
-            Look(skips=files.skip_bad is not None, most=what.max_bad).through(self._documents, what.limit)
+            unique = settings.documents.repeated_ids == REFUSE
+            look = Look(skips=files.skip_bad is not None, most=what.max_bad, unique_ids=unique)
+            look.through(self._documents, what.limit)
         self._found = self._documents(self._report)
         self._rest = islice(self._found, what.limit)
         self._first = list(islice(self._rest, LOOKED_AT))

@@ -291,13 +291,14 @@ def test_a_source_is_continued_verified_and_noticed_when_changed(connection, loa
 
 
 def test_an_id_that_comes_twice_in_a_file_is_refused(connection, load, tmp_path):
-    """The load compares ids, not the reader; the second record is named, and kept where bad ones are left out."""
+    """Both places are named before anything is made; where bad ones are left out, the second record is kept aside."""
     source = tmp_path / "source.jsonl"
     source.write_text('{"_id": "a", "text": "one"}\n{"_id": "b", "text": "two"}\n{"_id": "a", "text": "three"}\n')
     arguments = (source, load.index, connection, GeneratedEncoder(), SETTINGS)
     files = LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
-    with pytest.raises(RecordError, match=r"source\.jsonl:3: the id 'a' has come before"):
+    with pytest.raises(RecordError, match=r"source\.jsonl:3: the id 'a' has come before, at .*source\.jsonl:1\."):
         index_source(*arguments, files=files)
+    assert not indices.exists(connection, load.index)
     report = index_source(*arguments, files=replace(files, skip_bad=tmp_path / "bad.jsonl"))
     assert report.skipped == 1
     assert {source["text"] for source in stored(connection, load.index).values()} == {"one", "two"}

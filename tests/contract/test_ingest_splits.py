@@ -12,6 +12,7 @@ from test_ingest_protocol import OPTIONS, SETTINGS
 from test_ingest_resume import documents_of, noting
 
 from hybrid_search.errors import RecordError
+from hybrid_search.ingest import left_out
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.ingest.maintain.verify import verify
@@ -137,6 +138,13 @@ def noting_documents(checked):
     return Noting
 
 
+@pytest.fixture
+def hardly_looked_through(monkeypatch):
+    """The look before the load sees two records, so that it is the load which finds what is wrong with others."""
+    monkeypatch.setattr(left_out, "SAMPLED", 2)
+
+
+@pytest.mark.usefixtures("hardly_looked_through")
 @pytest.mark.parametrize("readers", [1, 3])
 def test_an_id_in_two_splits_is_found(loading, tmp_path, readers):
     """The last line has the id of the first; in one run, and when the first was loaded by the run before."""
@@ -151,6 +159,7 @@ def test_an_id_in_two_splits_is_found(loading, tmp_path, readers):
         loading(readers=readers)
 
 
+@pytest.mark.usefixtures("hardly_looked_through")
 @pytest.mark.parametrize("sync", [False, True])
 def test_an_id_that_a_changed_split_takes_from_a_settled_one_is_found(loading, tmp_path, sync):
     """The fourth line gets the id of the settled 151st; once it is its own again, no text of the other is left."""
