@@ -43,10 +43,12 @@ class ResumePoint:
         offset: the bytes of the file before it (JSON lines, CSV, TSV), its rows (Parquet), or the files of the split
             (texts).
         line: the lines or rows of the file before it, for messages.
+        left_out: the records of the split before it that became no documents.
     """
 
     offset: int = 0
     line: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,20 @@ class LeftOut:
             empty = [f"{self._empty:,} {what} left out, the first: {self._first}"]
         return [*self._notes, *empty]
 
-    def counted(self, report: IngestReport, skipped: int, most: Limit) -> IngestReport:
-        """The report with what was left out, and a sentence where that is more than may be."""
-        skipped += self._empty
-        whole = report.documents + report.resumed + skipped
+    def counted(
+        self, report: IngestReport, skipped: int, most: Limit, *, read: int = 0, documents: int | None = None
+    ) -> IngestReport:
+        """The report with what was left out, and a sentence where that is more than may be.
+
+        Args:
+            report: of a load.
+            skipped: bad records and documents in the file for them.
+            most: the most that may be left out.
+            read: what readers have left out, also those of the runs that this one continues.
+            documents: how many the source has, where that is not what the report counts.
+        """
+        skipped = max(skipped + self._empty, read)
+        whole = skipped + (report.documents + report.resumed if documents is None else documents)
         excess = None
         if not most.allows(skipped, whole):
             excess = f"{skipped:,} of {whole:,} records were left out, more than {most}"

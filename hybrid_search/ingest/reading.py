@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol
 
+from hybrid_search.errors import RecordError
 from hybrid_search.ingest.stages.overlap import interleaved
 from hybrid_search.ingest.stages.prepare import numbered
 from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.journal import Progress
 from hybrid_search.ingest.work import Batch
+from hybrid_search.read.raw import OnBad
 from hybrid_search.read.splits import Split, lines_before
 from hybrid_search.records import Document, ResumePoint
 
 Numbered = Batch[tuple[int, Document]]
 Seen = Callable[[str], bool]
 """Takes an id; False when it came before."""
-Read = Callable[[Split, ResumePoint | None], Iterator[Document]]
-"""Gives the documents of a split behind a place."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many records of a split became no documents, up to where it is read."""
+
+    left_out: int = 0
+
+    def counting(self, report: OnBad) -> OnBad:
+        """Tell of a record and count it, unless that raises."""
+
+        def told(error: RecordError, data: bytes) -> None:
+            report(error, data)
+            self.left_out += 1
+
+        return told
+
+
+Read = Callable[[Split, ResumePoint | None, Tally], Iterator[Document]]
+"""Gives the documents of a split behind a place, and counts the records that become none."""
 
 
 class Reading(Protocol):
@@ -29,10 +49,14 @@ class Reading(Protocol):
     Attributes:
         documents: how many documents of the source were read, or passed over because they are settled.
         again: how many of them are settled and were read all the same.
+        left_out: records that became no documents, those of earlier runs included, as far as splits are counted.
     """
 
     documents: int
     again: int
+
+    @property
+    def left_out(self) -> int: ...
 
     def batches(self, seen: Seen) -> Iterator[Numbered]:
         """What is not settled; ``seen`` takes the ids of what is, as far as that is read."""
@@ -45,6 +69,8 @@ class Reading(Protocol):
 
 class Stream:
     """Documents that come once, from a program or a pipe."""
+
+    left_out = 0
 
     def __init__(self, documents: Iterable[Document], done: Intervals | None = None) -> None:
         self.documents = self.again = 0
@@ -82,7 +108,7 @@ class Splits:
         readers: int = 1,
         limit: int | None = None,
         begun: Callable[[int], object] = lambda _: None,
-        ended: Callable[[int, int], object] = lambda _, __: None,
+        ended: Callable[[int, int, int], object] = lambda _, __, ___: None,
     ) -> None:
         """Read what is not settled.
 
@@ -94,7 +120,7 @@ class Splits:
             readers: how many splits are read at once; with one the order is that of the source.
             limit: only the first so many documents of the source are wanted; they are read by one reader.
             begun: told the number of a split before its documents come.
-            ended: told the number of a split that was read to its end, and how many documents it has.
+            ended: told how many documents a split has that was read to its end, its number, and the records left out.
         """
         self.documents = self.again = 0
         self._plan = plan
@@ -108,6 +134,7 @@ class Splits:
         self._passed = 0
         self._closed = (0, 0)
         self._open: dict[int, tuple[int, float]] = {}
+        self._tallies: dict[int, Tally] = {}
         self._lock = threading.Lock()
         self._lines: dict[tuple[str, ...], tuple[int, int]] = {}
 
@@ -116,6 +143,11 @@ class Splits:
         wanted = range(len(self._plan)) if numbers is None else numbers
         streams = (self._of(number, seen) for number in wanted)
         return chain.from_iterable(streams) if self._readers == 1 else interleaved(streams, self._readers)
+
+    @property
+    def left_out(self) -> int:
+        """Records that became no documents, also where what is settled was not read."""
+        return sum(tally.left_out for tally in [*self._tallies.values()])
 
     def expected(self) -> int | None:
         """By the bytes that were read so far, and the documents that were in them."""
@@ -135,11 +167,13 @@ class Splits:
         if progress.is_complete and not self._whole:
             self._pass(number, progress.count or 0, None)
             self._close(number, progress.count or 0)
+            self._tallies[number] = Tally(progress.left_out)
             return
         self._begun(number)
         first, start = (0, None) if self._whole else (progress.prefix, progress.resume)
         self._pass(number, first, start)
-        documents: Iterator[Document] = self._read(self._with_line(number), start)
+        tally = self._tallies[number] = Tally(0 if start is None else start.left_out)
+        documents = placed(self._read(self._with_line(number), start, tally), tally)
         if self._limit is not None:
             documents = islice(documents, self._limit - self.documents)
         end = first
@@ -153,7 +187,7 @@ class Splits:
                 return
         self._close(number, end)
         if self._limit is None or self.documents < self._limit:
-            self._ended(number, end)
+            self._ended(end, number, tally.left_out)
 
     def _settled(self, seen: Seen) -> Seen:
         def settled(id_: str) -> bool:
@@ -194,3 +228,12 @@ class Splits:
         with self._lock:
             self._open.pop(number, None)
             self._closed = (self._closed[0] + documents, self._closed[1] + self._plan[number].size)
+
+
+def placed(documents: Iterator[Document], tally: Tally) -> Iterator[Document]:
+    """The documents, whose positions say how many records were left out before them."""
+    for document in documents:
+        if tally.left_out and document.position is not None:
+            yield replace(document, position=replace(document.position, left_out=tally.left_out))
+        else:
+            yield document

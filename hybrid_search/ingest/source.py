@@ -33,7 +33,7 @@ from hybrid_search.ingest.maintain.plan import Plan, planned
 from hybrid_search.ingest.options import SourceOptions, place_of, source_name
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import distrust, doubting, running
-from hybrid_search.ingest.reading import Reading, Splits, Stream
+from hybrid_search.ingest.reading import Reading, Splits, Stream, Tally
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.checks import both_places
 from hybrid_search.ingest.stages.chunking import Chunking
@@ -207,7 +207,8 @@ class Opened:
             notes = [*notes, *self._repetitions.notes()]
             warning = replica_warning(waiting, opened.name)
             notes += [*self._left_out.notes(), *([] if warning is None else [warning])]
-            return self._left_out.counted(load.report(lease, notes), files.skipped, self._what.max_bad)
+            report = load.report(lease, notes)
+            return self._left_out.counted(report, files.skipped, self._what.max_bad, read=reading.left_out)
 
     def _load_together(
         self,
@@ -245,13 +246,14 @@ class Opened:
                     shared.progress,
                     self._read,
                     readers=options.readers,
-                    ended=lambda number, count: shared.ended(count, number),
+                    ended=shared.ended,
                 )
                 part = Together(load, lease, shared, reading, self.again, place_of(self._source))
                 with both_places(self.again):
                     notes += part.run(whole)
             report = load.report(lease, [*notes, *self._left_out.notes()])
-            return self._left_out.counted(report, files.skipped, self._what.max_bad)
+            read, documents = part.counts
+            return self._left_out.counted(report, files.skipped, self._what.max_bad, read=read, documents=documents)
 
     def _shared_identity(self, connection: Connection, opened: OpenedIndex, splits: Sequence[Split]) -> str:
         """What all must have in common who load a source together; on other machines it may be in another folder."""
@@ -323,14 +325,14 @@ class Opened:
             readers=readers,
             limit=self._what.limit,
             begun=journal.begun,
-            ended=lambda number, count: journal.ended(count, number),
+            ended=journal.ended,
         )
 
-    def _read(self, split: Split, start: ResumePoint | None) -> Iterator[Document]:
+    def _read(self, split: Split, start: ResumePoint | None, tally: Tally) -> Iterator[Document]:
+        on_bad, on_note = tally.counting(self._report), self._left_out.note
         if not self._is_cut:
-            return self._documents(self._report)
-        on_note = self._left_out.note
-        return read_split(split, self._settings.documents, on_bad=self._report, start=start, on_note=on_note)
+            return self._documents(on_bad)
+        return read_split(split, self._settings.documents, on_bad=on_bad, start=start, on_note=on_note)
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
@@ -349,7 +351,7 @@ class Opened:
             unique_ids=False,
             **self._how,
             on_note=self._left_out.note,
-            repetitions=self._repetitions if on_bad == self._report else None,
+            repetitions=None if on_bad is _pass_over else self._repetitions,
         )
 
     def _on_bad(self, error: RecordError, data: bytes) -> None:

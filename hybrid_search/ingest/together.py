@@ -50,6 +50,7 @@ class Together:
     reading: Splits
     again: Callable[[], Iterator[Document]]
     place: str
+    _ended: SharedLoad | None = None
 
     def run(self, shared: SharedLoad) -> list[str]:
         """Take splits and load them until all are committed, then end the load unless another does; notes."""
@@ -66,6 +67,12 @@ class Together:
         self.load.took(self.reading, began)
         share = f"this process loaded {self.splits.committed:,} of {shared.splits:,} splits of the source"
         return [f"{share}, and ended the load" if ends else f"{share}; another process ends the load"]
+
+    @property
+    def counts(self) -> tuple[int, int | None]:
+        """Records left out and documents, of the whole load where this process has ended it; else its own, and None."""
+        whole = self._ended
+        return (self.reading.left_out, None) if whole is None else (whole.left_out, whole.documents)
 
     def _pass(self, seen: SourceIds, since: Since) -> bool:
         """Load what is free; whether there was nothing left of the source."""
@@ -91,6 +98,7 @@ class Together:
                 if load.source.sync is not None:
                     load.remove_missing(connection, load.source.sync, ids)
         self.lease.read_whole(self.place, shared.documents, since=shared.since)
+        self._ended = shared
 
     def _lost(self, documents: int) -> IngestError:
         """Somebody has deleted what was committed: nothing of it is believed any more."""

@@ -106,6 +106,25 @@ def test_bad_records_name_their_line_in_any_split(loading, tmp_path, readers):
     assert report.resumed + report.documents == COUNT - 2
 
 
+@pytest.mark.parametrize("name", ["source.jsonl", "parts"])
+@pytest.mark.parametrize("sync", [False, True])
+def test_what_earlier_runs_left_out_counts_too(loading, tmp_path, name, sync):
+    """Each 16th of 400 has no text, which makes 25: two runs count them once, whether files can be sought in or not."""
+    lines = [
+        record_line(document, text=document.text if number % 16 else " ")
+        for number, document in enumerate(documents(COUNT))
+    ]
+    (tmp_path / "source.jsonl").write_text("".join(lines))
+    (tmp_path / "parts").mkdir()
+    for part in range(4):
+        content = "".join(lines[100 * part : 100 * (part + 1)]).encode()
+        (tmp_path / "parts" / f"{part}.jsonl.gz").write_bytes(gzip.compress(content))
+    loading(name=name, stop=250)
+    report = loading(name=name, what=SourceOptions(sync=sync))
+    assert (report.resumed >= 250, report.resumed + report.documents) == (True, COUNT - 25)
+    assert (report.skipped, report.excess) == (25, "25 of 400 records were left out, more than 1%")
+
+
 def test_a_split_that_has_changed_starts_over_and_the_others_go_on(loading, tmp_path, monkeypatch):
     """Two documents of the first split are corrected: it is compared anew, and nothing else that was settled is."""
     write(tmp_path / "source.jsonl")

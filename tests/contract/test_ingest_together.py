@@ -86,6 +86,17 @@ def test_what_is_committed_is_not_read_again(part, monkeypatch):
     assert part.verify().is_equal
 
 
+def test_what_others_have_left_out_counts_too(part):
+    """Each 16th of 400 has no text, which makes 25: who ends the load counts those of all, once."""
+    every = enumerate(documents(COUNT))
+    part.path.write_text("".join(record_line(one, text=one.text if number % 16 else " ") for number, one in every))
+    part(stop=200)
+    done = part.shared()
+    assert (0 < done.left_out < 25, done.documents < COUNT - 25) == (True, True)
+    report = part()
+    assert (report.skipped, report.excess) == (25, "25 of 400 records were left out, more than 1%")
+
+
 def other_bytes(part, _connection):
     part.path.write_text(part.path.read_text().replace("w1003x1 w1003x2", "w1003x2 w1003x1"))
 

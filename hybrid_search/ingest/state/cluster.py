@@ -67,6 +67,7 @@ class SharedLoad(msgspec.Struct, frozen=True):
         content: the fingerprints of the committed splits, added up bit by bit: by it who joins sees the same bytes.
         documents: how many documents the committed splits have.
         passages: how many passages the engine took of them.
+        left_out: how many of their records became no documents.
         uncertain: whether documents were refused or left out, so that ``documents`` are not all in the index.
         finisher: the number of the load that ends it, once all is committed; 0 before.
     """
@@ -81,6 +82,7 @@ class SharedLoad(msgspec.Struct, frozen=True):
     content: str = "0"
     documents: int = 0
     passages: int = 0
+    left_out: int = 0
     uncertain: bool = False
     finisher: int = 0
 

@@ -4,9 +4,10 @@ One text line per record: eight hexadecimal digits of CRC-32, a space, a JSON ob
 file is a journal, the next what is loaded where (``begin``). A split that is begun takes a number (``split``, with its
 key, the times of its files and the hash of its bytes). Each body that is settled adds, for every split that it is from,
 what the engine took of it (``wrote``) and the range of its documents (``done``, counted within the split), with the
-place behind them (``at``: offset, line) where the split can be sought in. A split that was read to its end says how
-many documents it has (``ended``), a load that came to its end says so (``finished``). A line whose checksum is wrong
-is passed over, and so are records that this version does not know: what they said is loaded again.
+place behind them (``at``: offset, line, and the records left out before it) where the split can be sought in. A split
+that was read to its end says how many documents it has (``ended``) and how many records were left out, a load that came
+to its end says so (``finished``). A line whose checksum is wrong is passed over, and so are records that this version
+does not know: what they said is loaded again.
 
 Durability: a record is handed to the operating system before the next body of its sender, which is enough for
 ``kill -9``; it is forced to the disk when the journal is begun and closed. Losing the last records to a power
@@ -65,6 +66,7 @@ class Progress:
         prefix: how many documents are before ``resume``: the one that is read there first has this number.
         resume: the furthest place before which all documents are settled, None for the beginning of the split.
         count: how many documents it has, None as long as it was not read to its end.
+        left_out: how many records became no documents, once it was read to its end.
         passages: how many passages of settled bodies the engine has taken, by the number of the load that wrote them.
     """
 
@@ -72,6 +74,7 @@ class Progress:
     prefix: int = 0
     resume: ResumePoint | None = None
     count: int | None = None
+    left_out: int = 0
     passages: Counter[int] = field(default_factory=Counter)
     _points: dict[int, ResumePoint] = field(default_factory=dict)
 
@@ -79,6 +82,10 @@ class Progress:
     def is_complete(self) -> bool:
         """Whether it was read to its end, and all of its documents are settled."""
         return self.count is not None and self.done.prefix >= self.count
+
+    def end(self, count: int, left_out: int) -> None:
+        """It was read to its end."""
+        self.count, self.left_out = count, left_out
 
     def settle(self, first: int, end: int, at: ResumePoint | None) -> None:
         """The documents ``first`` to ``end - 1`` are settled; ``at`` is the place behind them."""
@@ -167,16 +174,16 @@ class Journal:
         Whether the part is thereby complete.
         """
         with self._lock:
-            place = {} if at is None else {"at": [at.offset, at.line]}
+            place = {} if at is None else {"at": [at.offset, at.line, at.left_out]}
             self._append({"done": [first, end], **place, "of": self._number(part)})
             self.progress[part].settle(first, end, at)
             return self.progress[part].is_complete
 
-    def ended(self, count: int, part: int = 0) -> bool:
-        """Record that a part was read to its end and has so many documents; whether it is thereby complete."""
+    def ended(self, count: int, part: int = 0, left_out: int = 0) -> bool:
+        """Record that a part was read to its end: its documents, and the records left out; whether it is complete."""
         with self._lock:
-            self._append({"ended": count, "of": self._number(part)})
-            self.progress[part].count = count
+            self._append({"ended": count, "left_out": left_out, "of": self._number(part)})
+            self.progress[part].end(count, left_out)
             return self.progress[part].is_complete
 
     def begin_anew(self, why: str) -> None:
@@ -239,8 +246,8 @@ class Journal:
                         self._take(parts[number], load, passages)
                 case {"done": [int(first), int(end)], "of": int(number), **more} if number in parts:
                     self.progress[parts[number]].settle(first, end, _point(more))
-                case {"ended": int(count), "of": int(number)} if number in parts:
-                    self.progress[parts[number]].count = count
+                case {"ended": int(count), "left_out": int(left_out), "of": int(number)} if number in parts:
+                    self.progress[parts[number]].end(count, left_out)
 
     def _recognised(self, records: Sequence[Mapping[str, Any]]) -> dict[int, int]:
         """The parts of the source that are as they were when they were begun, by their numbers in the file."""
@@ -280,8 +287,8 @@ def _is_same(part: Part, times: Sequence[int], fingerprint: str) -> bool:
 
 def _point(record: Mapping[str, Any]) -> ResumePoint | None:
     match record:
-        case {"at": [int(offset), int(line)]}:
-            return ResumePoint(offset, line)
+        case {"at": [int(offset), int(line), int(left_out)]}:
+            return ResumePoint(offset, line, left_out)
     return None
 
 

@@ -64,12 +64,13 @@ def with_taken(
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Splits of which every document is settled: their range, fingerprints, documents, and passages taken of them."""
+    """Splits of which every document is settled: their range and fingerprints; what they have, and what was taken."""
 
     range: Range
     content: int
     documents: int
     passages: int
+    left_out: int = 0
 
 
 def with_committed(shared: SharedLoad, load: int, done: Sequence[Committed], *, uncertain: bool) -> SharedLoad:
@@ -90,6 +91,7 @@ def with_committed(shared: SharedLoad, load: int, done: Sequence[Committed], *, 
         content=f"{content:x}",
         documents=shared.documents + sum(one.documents for one in mine),
         passages=shared.passages + sum(one.passages for one in mine),
+        left_out=shared.left_out + sum(one.left_out for one in mine),
         uncertain=shared.uncertain or uncertain,
     )
 
@@ -224,9 +226,9 @@ class SharedSplits:
         self.progress[part].settle(first, end, at)
         return self.progress[part].is_complete
 
-    def ended(self, count: int, part: int) -> bool:
-        """A split was read to its end and has so many documents; whether it is complete."""
-        self.progress[part].count = count
+    def ended(self, count: int, part: int, left_out: int) -> bool:
+        """A split was read to its end: its documents, and the records left out; whether it is complete."""
+        self.progress[part].end(count, left_out)
         return self.progress[part].is_complete
 
     def _complete(self) -> list[Range]:
@@ -267,7 +269,8 @@ class SharedSplits:
     def _counted(self, numbers: Range) -> Committed:
         known = [self.progress[number] for number in range(*numbers)]
         documents = sum(progress.count or 0 for progress in known)
-        return Committed(numbers, self._held[numbers], documents, sum(one.passages.total() for one in known))
+        passages, left_out = sum(one.passages.total() for one in known), sum(one.left_out for one in known)
+        return Committed(numbers, self._held[numbers], documents, passages, left_out)
 
     def _content(self, numbers: Range) -> int:
         content = 0
