@@ -118,13 +118,23 @@ def running(load: Load, *, exclusive: bool, joined: bool = False) -> Iterator[Le
 
 def distrust(journal: Journal | None, load: Load) -> None:
     """End the word of a journal whose passages are not all in the index any more."""
-    if journal is None or not journal.resumes:
+    if journal is None:
         return
+    if journal.resumes and (why := _doubt(journal, load)):
+        journal.begin_anew(why)
+    if journal.restarted:
+        journal.restart()
+
+
+def _doubt(journal: Journal, load: Load) -> str | None:
+    """Why what is settled may not be in the index."""
+    if journal.is_mixed:
+        return "the source, before another run that was broken off"
     connection, index = patient(load.connection, load.options.retry, load.ledger.waiting), load.index.name
     refresh(connection, index)
     written = [{"term": {SOURCE: load.source.name}}, {"terms": {LOAD: [*journal.passages]}}]
-    if count(connection, index, {"bool": {"filter": written}}) < journal.passages.total():
-        journal.begin_anew("the index, which has lost documents that were settled")
+    lost = count(connection, index, {"bool": {"filter": written}}) < journal.passages.total()
+    return "the index, which has lost documents that were settled" if lost else None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from contextlib import closing
 from itertools import accumulate, takewhile
 
@@ -193,7 +194,7 @@ def test_splits_are_settled_by_themselves(tmp_path):
     ids=["times", "bytes", "changed", "gone"],
 )
 def test_a_split_that_changed_starts_over_and_the_others_go_on(tmp_path, now, kept):
-    """The times of its files vouch for it, else its bytes; what it wrote is not counted any more."""
+    """The times of its files vouch for it, else its bytes; what it wrote is in the index all the same."""
     path = tmp_path / "load.journal"
     with closing(Journal(path, LOAD, [part("a"), part("b")])) as journal:
         for number in range(2):
@@ -202,8 +203,15 @@ def test_a_split_that_changed_starts_over_and_the_others_go_on(tmp_path, now, ke
     for _ in range(2):
         with closing(Journal(path, LOAD, [now, part("b")])) as journal:
             assert [len(progress.done) for progress in journal.progress] == [10 * kept, 10]
-            assert (journal.restarted, dict(journal.passages)) == (1 - kept, {7: 10 + 10 * kept})
+            assert (journal.restarted, dict(journal.passages)) == (1 - kept, {7: 20})
+            assert not journal.is_mixed
             journal.begun(0)
+    with closing(Journal(path, LOAD, [now, part("b")])) as journal:
+        journal.restart()
+    with closing(Journal(path, LOAD, [now, part("b")])) as journal:
+        assert journal.is_mixed
+        journal.begin_anew("why")
+        assert (journal.is_mixed, journal.resumes, journal.passages) == (False, False, Counter())
 
 
 def test_numbers_of_lost_splits_are_not_given_again(tmp_path):

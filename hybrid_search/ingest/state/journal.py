@@ -6,8 +6,9 @@ key, the times of its files and the hash of its bytes). Each body that is settle
 what the engine took of it (``wrote``) and the range of its documents (``done``, counted within the split), with the
 place behind them (``at``: offset, line, and the records left out before it) where the split can be sought in. A split
 that was read to its end says how many documents it has (``ended``) and how many records were left out, a load that came
-to its end says so (``finished``). A line whose checksum is wrong is passed over, and so are records that this version
-does not know: what they said is loaded again.
+to its end says so (``finished``), and so does one that goes on where some splits have changed (``restarted``). A line
+whose checksum is wrong is passed over, and so are records that this version does not know: what they said is loaded
+again.
 
 Durability: a record is handed to the operating system before the next body of its sender, which is enough for
 ``kill -9``; it is forced to the disk when the journal is begun and closed. Losing the last records to a power
@@ -112,6 +113,8 @@ class Journal:
         progress: what is settled of each part of the source, in the order of ``parts``.
         changes: what differs from the load that the file was begun with, which was therefore started over.
         restarted: how many parts were begun by earlier runs and are not in the source any more as they were.
+        is_mixed: whether an earlier run went on with such parts: the index may then have less of one than ``passages``
+            counts and more of another.
     """
 
     def __init__(self, path: Path, identity: Identity, parts: Sequence[Part] = (WHOLE,)) -> None:
@@ -148,13 +151,16 @@ class Journal:
 
     @property
     def passages(self) -> Counter[int]:
-        """How many passages the engine has taken of what is settled, by the number of the load that wrote them."""
-        return sum((progress.passages for progress in self.progress), Counter())
+        """How many passages the engine has taken, by the number of the load that wrote them.
+
+        Those of parts that are begun anew count too, as long as no run has written others in their place.
+        """
+        return self._written
 
     @property
     def loads(self) -> frozenset[int]:
         """The numbers of the loads that are continued, also of what is begun anew."""
-        return frozenset(self._loads)
+        return frozenset(self._written)
 
     def begun(self, part: int) -> None:
         """Record that a part is begun, before any of its documents is settled."""
@@ -166,7 +172,7 @@ class Journal:
         """Record that the engine has taken passages of a body, written before the body is called settled."""
         with self._lock:
             self._append({"wrote": [load, passages], "of": self._number(part)})
-            self._take(part, load, passages)
+            self._written[load] += passages
 
     def settled(self, first: int, end: int, at: ResumePoint | None = None, part: int = 0) -> bool:
         """Record that the documents ``first`` to ``end - 1`` of a part are settled, and the place behind the last.
@@ -186,6 +192,10 @@ class Journal:
             self.progress[part].end(count, left_out)
             return self.progress[part].is_complete
 
+    def restart(self) -> None:
+        """Record that some parts are loaded anew and the others go on."""
+        self._append({"restarted": self.restarted})
+
     def begin_anew(self, why: str) -> None:
         """Take back what is settled: ``why`` is then among the ``changes``."""
         self._file.clear()
@@ -204,7 +214,8 @@ class Journal:
     def _forget(self) -> None:
         self.progress = [Progress() for _ in self._parts]
         self.restarted = 0
-        self._loads: set[int] = set()
+        self.is_mixed = False
+        self._written: Counter[int] = Counter()
         self._numbers: list[int | None] = [None] * len(self._parts)
         self._next = 0
 
@@ -240,10 +251,10 @@ class Journal:
         parts = self._recognised(records)
         for record in records:
             match record:
-                case {"wrote": [int(load), int(passages)], "of": int(number)}:
-                    self._loads.add(load)
-                    if number in parts:
-                        self._take(parts[number], load, passages)
+                case {"wrote": [int(load), int(passages)]}:
+                    self._written[load] += passages
+                case {"restarted": int()}:
+                    self.is_mixed = True
                 case {"done": [int(first), int(end)], "of": int(number), **more} if number in parts:
                     self.progress[parts[number]].settle(first, end, _point(more))
                 case {"ended": int(count), "left_out": int(left_out), "of": int(number)} if number in parts:
@@ -262,10 +273,6 @@ class Journal:
         used = [*begun, *(record["of"] for record in records if isinstance(record.get("of"), int))]
         self._next = max(used, default=-1) + 1
         return found
-
-    def _take(self, part: int, load: int, passages: int) -> None:
-        self._loads.add(load)
-        self.progress[part].passages[load] += passages
 
     def _append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         self._file.append(_line(json.dumps(record).encode()), sync=sync)
