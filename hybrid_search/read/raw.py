@@ -43,6 +43,17 @@ class RawRecord(NamedTuple):
 RawRecords = Iterator[RawRecord]
 
 
+def behind_last(records: RawRecords, end: ResumePoint | None) -> RawRecords:
+    """Records of one place, behind the last of which reading goes on at ``end``; behind the others it cannot."""
+    before: RawRecord | None = None
+    for record in records:
+        if before is not None:
+            yield before
+        before = record._replace(end=None)
+    if before is not None:
+        yield before._replace(end=end)
+
+
 def refuse(error: RecordError, _data: bytes) -> None:
     """The strict ``on_bad``: the first bad record ends the reading."""
     raise error

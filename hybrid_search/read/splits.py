@@ -29,7 +29,7 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_files import is_lines
 from hybrid_search.read.formats.registry import REGISTRY, Files
 from hybrid_search.read.hub import PREFIX
-from hybrid_search.read.raw import OnBad, OnNote, RawRecords, refuse, unheard
+from hybrid_search.read.raw import OnBad, OnNote, RawRecords, behind_last, refuse, unheard
 from hybrid_search.read.sources import file_records, located
 from hybrid_search.read.streams import PACKED, STDIN, printable
 from hybrid_search.records import Document, ResumePoint
@@ -198,8 +198,7 @@ def read_records(
     if split.kind == "text":
         for number, (path, kind) in enumerate(zip(paths, split.formats, strict=True)):
             if start is None or number >= start.offset:
-                for record in file_records(replace(given, path=path), kind):
-                    yield record._replace(end=ResumePoint(number + 1, 1))
+                yield from behind_last(file_records(replace(given, path=path), kind), ResumePoint(number + 1, 1))
         return
     if start is None and split.begin:
         start = ResumePoint(split.begin, lines_before(split) if split.line is None else split.line)

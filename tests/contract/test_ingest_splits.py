@@ -238,6 +238,16 @@ def test_a_table_goes_on_behind_its_rows(loading, tmp_path, monkeypatch):
     assert loading.verify("source.csv").is_equal
 
 
+def test_a_file_of_many_documents_that_looks_like_one_goes_on(loading, tmp_path):
+    """A console's export is a text file by its name: broken off in its midst, the rest of it is not passed over."""
+    pairs = (f'{{"index":{{"_id":"{one.id}"}}}}\n{record_line(one)}' for one in documents(COUNT))
+    (tmp_path / "source.txt").write_text("POST notes/_bulk\n" + "".join(pairs))
+    loading(name="source.txt", stop=250)
+    report = loading(name="source.txt")
+    assert report.resumed + report.documents == COUNT
+    assert loading.verify("source.txt").is_equal
+
+
 def test_compressed_files_that_were_finished_are_not_read_again(loading, tmp_path, monkeypatch):
     """Four files of 100 documents, broken off after 250: two of them are read, from their beginnings."""
     (tmp_path / "parts").mkdir()

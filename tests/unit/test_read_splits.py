@@ -134,6 +134,23 @@ def test_texts_go_on_behind_any_file(tmp_path):
     assert [len(split.files) for split in plan_splits(tmp_path, split_bytes=20)] == [2, 1]
 
 
+def test_behind_some_of_several_documents_of_one_place_nothing_goes_on(tmp_path):
+    """A console's export in a file of text, and a line that answers a search: only their last ones say a place."""
+    actions = "".join(f'{{"index":{{"_id":"{n}"}}}}\n{{"text":"x"}}\n' for n in range(3))
+    (tmp_path / "a.txt").write_text("POST i/_bulk\n" + actions)
+    hits = ",".join(f'{{"_id":"{n}","_source":{{"text":"x"}}}}' for n in range(3))
+    (tmp_path / "b.jsonl").write_text(f'{{"_id": "a", "text": "x"}}\n{{"hits":{{"hits":[{hits}]}}}}\n')
+    assert check_every_point(tmp_path / "a.txt") == 1
+    assert check_every_point(tmp_path / "b.jsonl") == 2
+
+
+def test_the_last_line_of_many_is_no_container(tmp_path):
+    """Of a .json file of lines; a single object that holds a list of objects would be asked about."""
+    path = tmp_path / "a.json"
+    path.write_text("".join(f'{{"_id": "{n}", "text": "x", "by": [{{"a": 1}}, {{"a": 2}}]}}\n' for n in range(4)))
+    assert check_every_point(path) == check_every_point(path, 60) == 4
+
+
 CELLS = st.sampled_from(["", "a", "ä", '"a ""b"""', '"two\nlines"', '"a\r\nb"', "broken", "\udcff", '"'])
 
 

@@ -58,6 +58,11 @@ class InputFile:
         """Its path below the folder."""
         return self.path.relative_to(self.folder).as_posix()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole source, and read from its beginning to its end."""
+        return self.is_alone and self.start is None and self.stop is None
+
     @contextmanager
     def opened(self, declaration: re.Pattern[bytes] | None = None) -> Iterator[BinaryIO]:
         """Its bytes, unpacked and in UTF-8.

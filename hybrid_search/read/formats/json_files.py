@@ -15,7 +15,7 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_layout import Layout, is_response, layout_of
 from hybrid_search.read.formats.json_values import path_in, read_items, read_named
 from hybrid_search.read.jsonl import read_jsonl
-from hybrid_search.read.raw import RawRecord, RawRecords
+from hybrid_search.read.raw import RawRecord, RawRecords, behind_last
 
 _HEAD = 1 << 16
 WHOLE = "."
@@ -34,7 +34,7 @@ def read_json(given: InputFile) -> RawRecords:
     with given.opened() as stream:
         layout = layout_of(cast("Any", stream).peek(_HEAD)[:_HEAD])
         found = _in_layout(layout, stream, given)
-        if given.is_alone and given.records_path is None and _may_be_container(given, layout):
+        if given.is_whole and given.records_path is None and _may_be_container(given, layout):
             found = _checked(found, given)
         for record in found:
             yield from _unwrapped(record)
@@ -46,8 +46,8 @@ def _unwrapped(record: RawRecord) -> RawRecords:
     if "_source" in values:
         yield record._replace(values=unwrapped(values))
     elif "hits" in values and is_response(values):
-        for hit in values["hits"]["hits"]:
-            yield record._replace(values=unwrapped(hit))
+        hits = (record._replace(values=unwrapped(hit)) for hit in values["hits"]["hits"])
+        yield from behind_last(hits, record.end)
     else:
         yield record
 
