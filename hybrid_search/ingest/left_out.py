@@ -23,6 +23,10 @@ _SHARE = 0.1
 """More records without text than this among the first: then the setting is wrong, not the records."""
 
 
+class _EnoughError(Exception):
+    """So many records are bad that no more are looked at."""
+
+
 def naming_skip_bad(error: RecordError) -> RecordError:
     """The error with the way out that an option is."""
     remedy = "" if error.remedy is None else f"{error.remedy}. "
@@ -100,7 +104,7 @@ class Look:
         """Take a bad record."""
         (self._empty if isinstance(error, EmptyTextError) else self._bad).append(error)
         if len(self._empty) + len(self._bad) >= SAMPLED:
-            raise error
+            raise _EnoughError
 
     def through(self, documents: Callable[[OnBad], Iterator[Document]], limit: int | None) -> None:
         """Read some of the documents that a function gives, which tells of the bad ones.
@@ -116,6 +120,9 @@ class Look:
                 self._check_id(document)
                 if read >= min(limit or SAMPLED, SAMPLED) or time.monotonic() > ends:
                     break
+        except _EnoughError:
+            if not read and self._most.allows(SAMPLED, SAMPLED) and (self._skips or not self._bad):
+                return  # good ones may follow
         except SourceError:
             if not self._bad and not self._empty:
                 raise

@@ -57,6 +57,20 @@ def test_endless_bad_records_are_not_waited_for():
         looked(1, (EMPTY for _ in iter(int, 1)), skips=True)
 
 
+def test_many_bad_records_that_may_be_left_out_are_no_fault():
+    """A thousand of them end the look, not the load; without a good one among them, only where all may be bad."""
+
+    def by_turns(on_bad):
+        for number in range(2_000):
+            on_bad(BAD, b"")
+            yield number
+
+    Look(skips=True, most=ONE_PERCENT).through(by_turns, None)
+    looked(1, [BAD] * 1_000, skips=True, most=EVERYTHING)
+    with pytest.raises(RecordError, match="none of the first 1,000 records can be loaded"):
+        looked(1, [BAD] * 1_000, skips=True)
+
+
 def test_what_is_left_out_is_counted_and_held_to_its_limit():
     """3 without text and 2 bad of 100 + 5 records are 4.8 %."""
     left_out = LeftOut()
