@@ -337,7 +337,9 @@ class Opened:
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
         name = self._name
-        return planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, name)
+        plan = planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, name)
+        report, bad = IngestReport("", documents=plan.documents), len(self._early) + plan.bad
+        return replace(plan, excess=self._left_out.counted(report, bad, self._what.max_bad).excess)
 
     def again(self) -> Iterator[Document]:
         """The documents once more, from the start; bad records are passed over where they were skipped."""

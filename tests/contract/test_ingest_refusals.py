@@ -75,6 +75,18 @@ def test_a_dry_run_ends_as_the_load_would(command):
             command("index", folder / "source.jsonl", index, "--take-over")
 
 
+def test_a_dry_run_knows_what_may_be_left_out(command):
+    """Two of 100 records have no text, or are broken: more than 1 %, unless that is allowed."""
+    lines = [f'{{"_id": "d{n}", "text": "text {n}"}}\n' for n in range(98)]
+    path, bad = command.folder / "a.jsonl", ("--skip-bad", command.folder / "bad.jsonl")
+    for line, options in (('{"_id": "x", "text": " "}\n', ()), ("{broken\n", bad)):
+        path.write_text("".join([*lines, line, line.replace("x", "y")]))
+        for most, status in (((), 1), (("--max-bad", "2%"), 0)):
+            dry = command("index", path, command.index, *options, *most, "--dry-run")
+            assert (dry[0], "2 of 100 records were left out, more than 1%" in dry[1]) == (status, status == 1)
+            assert command("index", path, command.index, *options, *most)[0] == status
+
+
 def test_a_refused_recreate_says_where_the_new_index_is(command):
     """It has too few documents, and is left for a look."""
     command("index", source(command.folder, 10), command.index)

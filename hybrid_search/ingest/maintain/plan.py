@@ -24,7 +24,10 @@ ASKED = 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Documents that would be new, written again, left alone, taken from another source, left out; and those to go."""
+    """Documents that would be new, written again, left alone, taken from another source, left out; and those to go.
+
+    ``excess`` says why too many records would be left out, None where no more would be than may.
+    """
 
     source: str
     new: int
@@ -33,11 +36,19 @@ class Plan:
     foreign: int
     bad: int
     missing: Missing
+    excess: str | None = None
+
+    @property
+    def documents(self) -> int:
+        """Documents of the source that are not bad."""
+        return self.new + self.changed + self.unchanged + self.foreign
 
     def refusal(self, *, takes_over: bool, skips_bad: bool, sync: Limit | None) -> str | None:
         """Why the load would not end well, None if it would; ``sync`` is the most that may go, None removes none."""
         if self.bad and not skips_bad:
             return f"{counted(self.bad, 'document is', 'documents are')} bad (--skip-bad)"
+        if self.excess is not None:
+            return f"{self.excess} (--max-bad)"
         if self.foreign and not takes_over:
             return f"{counted(self.foreign, 'document belongs', 'documents belong')} to other sources (--take-over)"
         if sync is not None and not sync.allows(self.missing.count, self.missing.of):
@@ -61,7 +72,7 @@ def planned(
     Raises:
         RecordError: a bad document, where the reader does not leave it out.
     """
-    counts = dict.fromkeys(("new", "changed", "unchanged", "foreign", "bad"), 0)
+    counts: dict[str, Any] = dict.fromkeys(("new", "changed", "unchanged", "foreign", "bad"), 0)
     if opened is None:
         counts["new"] = sum(1 for _ in documents)
         return Plan(source, missing=Missing(0, 0, ()), **counts)
