@@ -22,6 +22,9 @@ Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern,
 Sources = Annotated[
     list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, or -; each is loaded as its own source.")
 ]
+Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")]
+Judgements = Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")]
+Split = Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
 RecordsPath = Annotated[
     str | None, typer.Option("--records", help="Where in a JSON or XML file the records are: data.rows.")

@@ -9,7 +9,7 @@ import typer
 
 from hybrid_search.cli.checks import check_search, named_legs
 from hybrid_search.cli.evaluate import progress_bars
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
+from hybrid_search.cli.options import Json, Judgements, Queries, Set, SettingsFile, Split, Url, settings_of
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.errors import SettingsError
 
@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
 def tune(
     index: SearchedIndex,
     *,
-    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")],
-    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")],
-    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")] = "test",
+    queries: Queries,
+    qrels: Judgements,
+    split: Split = "test",
     objective: Annotated[str, typer.Option(help="nDCG@10, RR@10, R@100, P@5 or Success@1, any cutoff.")] = "nDCG@10",
     legs: Annotated[str | None, typer.Option(help="The legs to weigh: bm25,dense,sparse.")] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts that the queries are split into.")] = 5,

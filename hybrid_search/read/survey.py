@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,16 @@ _MOST = 0.9
 """A field by whose name an id is meant may repeat itself in a tenth of the records."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """One field of a sample: what it holds, in which share of the records, an example, its role and why.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldView(Finding):
+    """One field of a sample: what was found of it, in which share of the records it is, and an example.
 
-    ``languages`` are shares of its texts by language code; the rest is how its values are read, as ``DocumentSettings``
-    says it.
+    ``languages`` are shares of its texts by language code.
     """
 
     name: str
-    kind: str
     share: float
     example: str
-    role: Role
-    reason: str
-    separator: str | None = None
-    decimal: str = "."
-    date_order: str | None = None
-    lenient: bool = False
-    html: bool = False
     languages: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -222,18 +213,11 @@ def _view(column: Column, found: Finding, seen: int, title: str | None) -> Field
     spoken = languages(texts_of(column, found)) if found.role == Role.TEXT else {}
     said = [found.reason, *([listed(spoken)] if spoken else []), *(["heads results"] if column.name == title else [])]
     return FieldView(
-        column.name,
-        found.kind,
-        len(column.values) / seen,
-        _example(column),
-        found.role,
-        "; ".join(said),
-        found.separator,
-        found.decimal,
-        found.date_order,
-        found.lenient,
-        found.html,
-        spoken,
+        **{**asdict(found), "reason": "; ".join(said)},
+        name=column.name,
+        share=len(column.values) / seen,
+        example=_example(column),
+        languages=spoken,
     )
 
 
