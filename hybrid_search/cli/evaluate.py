@@ -17,7 +17,7 @@ from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate import Experiment, Timing
-    from hybrid_search.evaluate.experiment import OnProgress
+    from hybrid_search.evaluate.retrieval import OnProgress
 
 
 IgnoreIdentical = Annotated[
