@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.errors import SettingsError
+from hybrid_search.private_files import open_new
 
 if TYPE_CHECKING:
     from hybrid_search.settings import Settings
@@ -80,3 +81,12 @@ def _notes(given: Mapping[str, str]) -> Iterator[str]:
         else:
             continue
         yield f"The secret in {where} stands in the process list for all users of this machine: set {variable} instead"
+
+
+def write_settings(path: Path, text: str) -> None:
+    """Write settings to a file; SettingsError where that cannot be done."""
+    try:
+        with open_new(path) as file:
+            file.write(text)
+    except OSError as error:
+        raise SettingsError(f"cannot be written ({error.strerror})", where=str(path)) from error

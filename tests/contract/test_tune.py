@@ -144,6 +144,17 @@ def test_the_command_writes_settings_only_if_they_are_better(judged, index, engi
         assert "is not written" in result.output
 
 
+def test_a_place_that_settings_cannot_go_to_is_said_first(judged, index, engine_url, tmp_path) -> None:
+    """A folder that is not there, and a file that is: nothing is touched."""
+    there = tmp_path / "there.toml"
+    there.write_text("# mine")
+    flags = ["--queries", judged(True), "--qrels", tmp_path / "qrels.txt", "--url", engine_url]
+    for place, said in ((tmp_path / "no" / "search.toml", "no such folder"), (there, "is there and is not touched")):
+        result = CliRunner().invoke(app, ["tune", index, *map(str, flags), "--write", str(place)])
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert there.read_text() == "# mine"
+
+
 @pytest.fixture
 def judged(corpus, tmp_path, monkeypatch):
     """Writes queries and judgements; an encoder that knows nothing of a text takes the place of the index's models."""
