@@ -276,6 +276,18 @@ def aliased(connection: Connection, alias: str) -> list[str]:
     return sorted(_behind(connection, alias))
 
 
+def shown_by(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The filter of an alias, as a query of the engine; None for an index, and for an alias that shows all.
+
+    Raises:
+        IndexMismatchError: the alias stands for several indices.
+    """
+    behind = _behind(connection, name)
+    if len(behind) > 1:
+        raise IndexMismatchError(f"the alias stands for several indices: {', '.join(sorted(behind))}", where=name)
+    return next((properties.get("filter") for properties in behind.values()), None)
+
+
 def point_alias(connection: Connection, alias: str, index: str) -> list[str]:
     """Lets ``alias`` stand for ``index`` and nothing else, in one step that no search falls between.
 
