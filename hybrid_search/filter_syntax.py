@@ -215,7 +215,7 @@ class _Reader:
         mark, began = self._text[self._at], self._at
         characters: list[str] = []
         self._at += 1
-        while not self.at_end and self._text[self._at] != mark:
+        while self._at < len(self._text) and self._text[self._at] != mark:
             self._at += self._text[self._at] == "\\"
             characters.append(self._text[self._at : self._at + 1])
             self._at += 1

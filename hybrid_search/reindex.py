@@ -23,6 +23,7 @@ from hybrid_search.engine.names import check_new_name
 from hybrid_search.errors import IndexMissingError, IngestError, QueryError, SettingsError, counted
 from hybrid_search.evaluate import measure, randomisation_p
 from hybrid_search.evaluate.measures import NDCG, Scores
+from hybrid_search.evaluate.retrieval import MEASURING
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.maintain.remove import Limit
@@ -38,9 +39,6 @@ from hybrid_search.search import SearchClient
 from hybrid_search.settings import Settings
 
 DEPTH = 100
-
-MEASURING = 600.0
-"""Seconds for each batch of judged queries: nobody waits for these, and a leg that is left out would be measured."""
 """Hits per query that are measured."""
 
 SIGNIFICANT = 0.05

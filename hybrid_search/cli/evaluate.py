@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url
+from hybrid_search.cli.options import Json, Judgements, Queries, Set, SettingsFile, Split, Url
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate import Experiment, Timing
-    from hybrid_search.evaluate.experiment import OnProgress
+    from hybrid_search.evaluate.retrieval import OnProgress
 
 
 IgnoreIdentical = Annotated[
@@ -37,9 +37,9 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     index: SearchedIndex,
     *,
-    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")],
-    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")],
-    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")] = "test",
+    queries: Queries,
+    qrels: Judgements,
+    split: Split = "test",
     legs: Annotated[str | None, typer.Option(help="The legs to measure: bm25,dense,sparse.")] = None,
     fusions: Annotated[str | None, typer.Option(help="The fusions to measure: rrf,min-max (default: all).")] = None,
     weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,

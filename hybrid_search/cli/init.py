@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli.options import Query, RecordsPath
+from hybrid_search.cli.options import Query, RecordsPath, write_settings
 from hybrid_search.errors import SettingsError, SourceError, counted
-from hybrid_search.private_files import open_new
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,7 +61,7 @@ def init(
     text = settings_text(seen)
     tried = rehearsed(seen.records, text, seen.source)
     if output != STDOUT:
-        _write(output, text)
+        write_settings(output, text)
     if as_json:
         fields = [asdict(view) for view in seen.fields]
         facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
@@ -75,14 +74,6 @@ def init(
         _show(seen, to_stderr=False)
         _say(seen, tried, to_stderr=False)
         typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, given, seen, tried)}")
-
-
-def _write(output: Path, text: str) -> None:
-    try:
-        with open_new(output) as file:
-            file.write(text)
-    except OSError as error:
-        raise SettingsError(f"cannot be written ({error.strerror})", where=str(output)) from error
 
 
 def _require_text(seen: Survey) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.errors import SettingsError
+from hybrid_search.private_files import open_new
 
 if TYPE_CHECKING:
     from hybrid_search.settings import Settings
@@ -22,6 +23,9 @@ Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern,
 Sources = Annotated[
     list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, or -; each is loaded as its own source.")
 ]
+Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")]
+Judgements = Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")]
+Split = Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
 RecordsPath = Annotated[
     str | None, typer.Option("--records", help="Where in a JSON or XML file the records are: data.rows.")
@@ -77,3 +81,12 @@ def _notes(given: Mapping[str, str]) -> Iterator[str]:
         else:
             continue
         yield f"The secret in {where} stands in the process list for all users of this machine: set {variable} instead"
+
+
+def write_settings(path: Path, text: str) -> None:
+    """Write settings to a file; SettingsError where that cannot be done."""
+    try:
+        with open_new(path) as file:
+            file.write(text)
+    except OSError as error:
+        raise SettingsError(f"cannot be written ({error.strerror})", where=str(path)) from error

@@ -9,7 +9,17 @@ import typer
 
 from hybrid_search.cli.checks import check_search, named_legs
 from hybrid_search.cli.evaluate import progress_bars
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
+from hybrid_search.cli.options import (
+    Json,
+    Judgements,
+    Queries,
+    Set,
+    SettingsFile,
+    Split,
+    Url,
+    settings_of,
+    write_settings,
+)
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.errors import SettingsError
 
@@ -27,9 +37,9 @@ def register(app: typer.Typer) -> None:
 def tune(
     index: SearchedIndex,
     *,
-    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")],
-    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")],
-    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")] = "test",
+    queries: Queries,
+    qrels: Judgements,
+    split: Split = "test",
     objective: Annotated[str, typer.Option(help="nDCG@10, RR@10, R@100, P@5 or Success@1, any cutoff.")] = "nDCG@10",
     legs: Annotated[str | None, typer.Option(help="The legs to weigh: bm25,dense,sparse.")] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts that the queries are split into.")] = 5,
@@ -77,6 +87,9 @@ def tune(
 
 
 def _check_new(path: Path | None, where: str) -> None:
+    """Before queries are asked: what is there is not written over, and a folder that is not there is no place."""
+    if path is not None and not path.parent.is_dir():
+        raise SettingsError("no such folder", where=f"{where} {path}", remedy="Make it, or name another")
     if path is not None and path.exists():
         raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
 
@@ -106,5 +119,5 @@ def _write(path: Path, tuned: Tuned, legs: Sequence[str]) -> None:
     if not tuned.is_better:
         typer.echo(f"{path} is not written: {verdict(tuned)}", err=True)
         return
-    path.write_text(tomli_w.dumps({"search": weighting_json(tuned.chosen, legs)}), encoding="utf-8")
+    write_settings(path, tomli_w.dumps({"search": weighting_json(tuned.chosen, legs)}))
     typer.echo(f"{path} is written", err=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Unpack
 
 from hybrid_search.errors import InputError, QueryError
 from hybrid_search.evaluate.comparison import Comparison, comparisons
 from hybrid_search.evaluate.measures import MEASURES, Scores, measure, measures_within
+from hybrid_search.evaluate.retrieval import OnProgress, retrieve_in_full
 from hybrid_search.evaluate.runs import Ranking
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
@@ -18,14 +18,9 @@ from hybrid_search.search import Fusion, Reranking, SearchClient
 from hybrid_search.search.fusion import METHODS
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import indexed_legs, named_legs
-from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.rerank import checked_scores, combine
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import BATCH
 from hybrid_search.search.steps import Score
-
-OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +121,16 @@ def run_experiment(
     Raises:
         InputError: no query has judgements.
         QueryError: legs that the index lacks, reranking without a reranker, fusion by the server.
-        EngineError: a query could not be searched.
+        EngineError: a query could not be searched, or a leg answered in part.
     """
     judged, told = _judged(queries, qrels), progress or (lambda *_: None)
     compared = _comparable([client.searcher.fusion(fusion) for fusion in fusions or METHODS], client, rerank=rerank)
     named = _weighing(indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs), compared)
     exactly = [leg for leg in named if exact and leg.can_be_exact]
     asked = [query for query in judged if query.text.strip() or query.dense is not None or query.sparse is not None]
-    found = {False: _retrieve(client, asked, told, legs=named, window=window, candidates=candidates)}
+    found = {False: retrieve_in_full(client, asked, told, legs=named, window=window, candidates=candidates)}
     if exactly:
-        found[True] = _retrieve(client, asked, told, legs=exactly, window=window, exact=True)
+        found[True] = retrieve_in_full(client, asked, told, legs=exactly, window=window, exact=True)
     ranked = _Ranked(client, found, client.searcher.default_reranking(window), ignore_identical=ignore_identical)
     measures = measures_within(client.searcher.settings.search.window if window is None else window)
     wanted = list(systems(list(map(str, named)), compared, exact=list(map(str, exactly)), rerank=rerank))
@@ -265,18 +260,3 @@ class _Ranked:
         if len(system.legs) == 1:
             return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
         return [(hit.id, hit.score) for hit in fused]
-
-
-def _retrieve(
-    client: SearchClient,
-    queries: Sequence[Query],
-    progress: OnProgress,
-    **options: Unpack[SearchOptions],
-) -> list[Retrieved]:
-    found: list[Retrieved] = []
-    for begin in range(0, len(queries), BATCH):
-        found += client.retrieve(queries[begin : begin + BATCH], **options)
-        progress("retrieve", len(found), len(queries))
-    if failed := [one for one in found if one.errors]:
-        raise next(iter(failed[0].errors.values()))
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -14,6 +15,9 @@ from hybrid_search.records import ResumePoint
 
 MAX_LINE = 1 << 26
 """64 MiB: far beyond any document, and what keeps a file without line breaks from filling the memory."""
+_HOLDERS = (dict, list)
+BEYOND = float(1 << 63)
+"""From here on a double may stand for a whole number that a long cannot hold."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -51,9 +55,31 @@ def read_jsonl(
                 on_bad(_broken(data, error, where), line)
             continue
         if type(values) is dict:
+            if _may_be_rounded(values):
+                values = _exact(data, values)
             yield RawRecord(values, where, line, ResumePoint(offset, number) if can_seek else None)
         else:
             on_bad(_no_object(values, where), line)
+
+
+def _may_be_rounded(values: dict[str, Any] | list[Any]) -> bool:
+    """Whether a number is there that may have been a whole one of more than 64 bits, of which orjson makes a double."""
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, float):
+            if not -BEYOND < value < BEYOND:
+                return True
+        elif isinstance(value, _HOLDERS) and _may_be_rounded(value):
+            return True
+    return False
+
+
+def _exact(data: bytes, values: dict[str, Any]) -> dict[str, Any]:
+    """The same object with all digits of its whole numbers; what cannot hold them refuses it, rather than round."""
+    try:
+        exact = json.loads(data)
+    except (ValueError, RecursionError):
+        return values
+    return exact if type(exact) is dict else values
 
 
 def _sought(stream: BinaryIO, place: str, start: ResumePoint) -> int:

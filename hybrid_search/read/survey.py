@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,16 @@ _MOST = 0.9
 """A field by whose name an id is meant may repeat itself in a tenth of the records."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """One field of a sample: what it holds, in which share of the records, an example, its role and why.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldView(Finding):
+    """One field of a sample: what was found of it, in which share of the records it is, and an example.
 
-    ``languages`` are shares of its texts by language code; the rest is how its values are read, as ``DocumentSettings``
-    says it.
+    ``languages`` are shares of its texts by language code.
     """
 
     name: str
-    kind: str
     share: float
     example: str
-    role: Role
-    reason: str
-    separator: str | None = None
-    decimal: str = "."
-    date_order: str | None = None
-    lenient: bool = False
-    html: bool = False
     languages: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -158,39 +149,68 @@ def survey(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names that a field may share: of objects, of what is inside of them, and of blanks whose name has a dot."""
+
+    objects: set[str] = field(default_factory=set)
+    inner: set[str] = field(default_factory=set)
+    blank: set[str] = field(default_factory=set)
+
+    @property
+    def shared(self) -> set[str]:
+        """Names that stand for something else as well, where a field has them."""
+        return self.objects | (self.inner & self.blank)
+
+
 def _columns(sampled: Iterable[Mapping[str, Any]]) -> list[Column]:
     """The fields in the order of their first appearance; those inside objects by dotted names."""
     columns: dict[str, Column] = {}
-    objects: set[str] = set()
-    for column in _flat(sampled, objects):
+    names = _Names()
+    for column in _flat(sampled, names):
         known = columns.setdefault(column.name, column)
         if known is not column:
             known.values += column.values
             known.is_shared = True
-    for name in objects & set(columns):
+    for name in names.shared & set(columns):
         columns[name].is_shared = True
     return list(columns.values())
 
 
 def _flat(
-    sampled: Iterable[Mapping[str, Any]], objects: set[str], prefix: str = "", *, in_list: bool = False
+    sampled: Iterable[Mapping[str, Any]], names: _Names, prefix: str = "", *, in_list: bool = False
 ) -> list[Column]:
-    """The same, where two may have one name; the names of objects are put into ``objects``."""
+    """The same, where two may have one name; the names that they may share are put into ``names``."""
     columns: dict[str, Column] = {}
     for record in sampled:
         for name, value in record.items():
             if value not in (None, "", [], {}):
                 columns.setdefault(name, Column(prefix + name, in_list=in_list)).values.append(value)
+            elif "." in name:
+                names.blank.add(prefix + name)
     flat: list[Column] = []
     for column in columns.values():
         is_list = column.all(_is_list_of_objects)
         if is_list or (column.all(lambda value: isinstance(value, dict)) and not is_sparse(column)):
-            objects.add(column.name)
+            names.objects.add(column.name)
             inner = map(_merged, column.values) if is_list else column.values
-            flat += _flat(inner, objects, f"{column.name}.", in_list=in_list or is_list)
+            flat += _flat(inner, names, f"{column.name}.", in_list=in_list or is_list)
         else:
             flat.append(column)
+            if prefix:
+                names.inner.add(column.name)
+            if not is_sparse(column):
+                names.objects.update(name for value in column.values for name in _names_within(value, column.name))
     return flat
+
+
+def _names_within(value: Any, name: str) -> Iterator[str]:
+    """The dotted names inside of a value, where a field has objects among values of other kinds."""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            for key, inner in item.items():
+                yield f"{name}.{key}"
+                yield from _names_within(inner, f"{name}.{key}")
 
 
 def _is_list_of_objects(value: Any) -> bool:
@@ -222,18 +242,11 @@ def _view(column: Column, found: Finding, seen: int, title: str | None) -> Field
     spoken = languages(texts_of(column, found)) if found.role == Role.TEXT else {}
     said = [found.reason, *([listed(spoken)] if spoken else []), *(["heads results"] if column.name == title else [])]
     return FieldView(
-        column.name,
-        found.kind,
-        len(column.values) / seen,
-        _example(column),
-        found.role,
-        "; ".join(said),
-        found.separator,
-        found.decimal,
-        found.date_order,
-        found.lenient,
-        found.html,
-        spoken,
+        **{**asdict(found), "reason": "; ".join(said)},
+        name=column.name,
+        share=len(column.values) / seen,
+        example=_example(column),
+        languages=spoken,
     )
 
 

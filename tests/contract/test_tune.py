@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from generated import SCHEMA, filled, passages, terms, unit, write
+from generated import BRANDS, SCHEMA, filled, passages, terms, unit, write
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
 from hybrid_search.encode.protocols import EncodedTexts
+from hybrid_search.engine.protocols import Request
 from hybrid_search.evaluate import measure
 from hybrid_search.evaluate.tuning import RunCache, run_tuning
 from hybrid_search.records import Leg, Query
@@ -98,7 +99,9 @@ def test_runs_are_kept_until_the_index_changes(connection, index, task, retrieve
     write(connection, index, [replace(extra, passage=replace(extra.passage, document=document))])
     run_tuning(client, *task, **given)
     assert len(retrieved) == 2 * COUNT
-    assert len(list(tmp_path.iterdir())) == 2
+    kept = list(tmp_path.iterdir())
+    assert len(kept) == 2
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}  # ids of documents are nobody else's
 
 
 def test_a_kept_file_that_is_cut_is_retrieved_again(connection, index, task, tmp_path) -> None:
@@ -109,6 +112,20 @@ def test_a_kept_file_that_is_cut_is_retrieved_again(connection, index, task, tmp
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-40])
     assert run_tuning(client, *task, **given)[0] == first
+
+
+def test_runs_of_one_tenant_are_not_those_of_another(connection, index, task, retrieved, tmp_path) -> None:
+    """Two aliases of one index, each of its own brand, and the same queries: each has its own documents, kept apart."""
+    cache = RunCache(tmp_path, connection)
+    for brand in ("Sony", "Canon"):
+        alias = {"index": index, "alias": f"{index}-{brand.lower()}", "filter": {"term": {"filter.brand": brand}}}
+        connection.send(Request.json("POST", "/_aliases", {"actions": [{"add": alias}]}))
+    for number, brand in enumerate(("Sony", "Canon", "Sony")):
+        client = opened(connection, f"{index}-{brand.lower()}")
+        _, found = run_tuning(client, *task, steps=4, windows=(100,), cache=cache)
+        ids = {id_ for one in found.queries.values() for run in one.runs.values() for id_, _ in run}
+        assert {BRANDS[int(id_.removeprefix("doc-")) % 3] for id_ in ids} == {brand}
+        assert len(retrieved) == COUNT * min(number + 1, 2)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["bm25 knows", "nothing knows"])
@@ -125,6 +142,17 @@ def test_the_command_writes_settings_only_if_they_are_better(judged, index, engi
         assert tomllib.loads(written.read_text())["search"]["weights"]["bm25"] > 0.01
     else:
         assert "is not written" in result.output
+
+
+def test_a_place_that_settings_cannot_go_to_is_said_first(judged, index, engine_url, tmp_path) -> None:
+    """A folder that is not there, and a file that is: nothing is touched."""
+    there = tmp_path / "there.toml"
+    there.write_text("# mine")
+    flags = ["--queries", judged(True), "--qrels", tmp_path / "qrels.txt", "--url", engine_url]
+    for place, said in ((tmp_path / "no" / "search.toml", "no such folder"), (there, "is there and is not touched")):
+        result = CliRunner().invoke(app, ["tune", index, *map(str, flags), "--write", str(place)])
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert there.read_text() == "# mine"
 
 
 @pytest.fixture

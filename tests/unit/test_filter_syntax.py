@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import QueryError
@@ -145,6 +145,7 @@ def test_an_error_says_where(expression, position):
 PIECES = st.lists(st.sampled_from([*"ab=<>!|()*\\'\", ", " and ", " or ", "not ", " in (", "=="]) | st.text(max_size=2))
 
 
+@example("'\\")
 @given(st.text() | PIECES.map("".join))
 def test_any_text_is_a_filter_or_a_query_error(expression):
     """And nothing else."""

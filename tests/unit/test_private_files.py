@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_search.cli.init import _write
+from hybrid_search.cli.options import write_settings
 from hybrid_search.evaluate import write_run
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.state.folder import state_folder
@@ -45,7 +45,7 @@ def run(path: Path) -> None:
 
 def settings(path: Path) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    _write(path, "[index]\n")
+    write_settings(path, "[index]\n")
 
 
 @pytest.mark.parametrize("write", [lines, cache, run, settings])

@@ -9,7 +9,7 @@ import sys
 import orjson
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -320,6 +320,8 @@ WRITTEN = st.sampled_from(
 NAMES = ["_id", "sku", "name", "title", "text", "price", "created_at", "in stock", "tags", "a.b", "a"]
 
 
+@example([{"_id": "1", "a": {"b": 1}, "a.b": ""}])
+@example([{"_id": "1", "a": {"b": 1}}, {"_id": "2", "a": "12.50", "a.b": "on request", "sku": "x"}])
 @given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, WRITTEN)), min_size=1, max_size=12))
 def test_what_is_written_takes_the_records_that_were_seen(tmp_path_factory, rows):
     """Whatever a column mixes, its values are no reason to refuse a record; only the text and the id are."""

@@ -131,3 +131,11 @@ def test_no_bytes_whatever_make_anything_but_records_and_record_errors(data):
     found = list(read_jsonl(io.BytesIO(data), "f", lambda error, _data: bad.append(error)))
     filled = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
     assert len(found) + len(bad) == len(filled)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), st.integers(-(2**80), 2**80) | st.floats(allow_nan=False))))
+def test_whole_numbers_keep_all_of_their_digits(objects):
+    """Those of more than 64 bits too, beside doubles of any size: what cannot hold them is to refuse, not to round."""
+    finite = [{key: value for key, value in one.items() if abs(value) != math.inf} for one in objects]
+    lines = b"".join(json.dumps({"a": [one]}).encode() + b"\n" for one in finite)
+    assert read(lines) == [{"a": [one]} for one in finite]

@@ -21,8 +21,9 @@ import psutil
 
 from hybrid_search.engine.local.exclusive import exclusive
 from hybrid_search.engine.local.folders import APPLICATION, base_folder, is_root
-from hybrid_search.engine.local.permissions import PRIVATE_FOLDER, close_tree, make_reachable
+from hybrid_search.engine.local.permissions import close_tree, make_reachable
 from hybrid_search.errors import LocalNodeError
+from hybrid_search.private_files import FOLDER
 
 FORMER = "nobody"
 """As whom earlier releases ran root's servers: what is theirs is given to the account of now."""
@@ -116,7 +117,7 @@ class Account:
             folder.mkdir(parents=True, exist_ok=True)
             if self.gid is not None:
                 os.chown(folder, os.getuid(), self.gid)
-            folder.chmod(PRIVATE_FOLDER if self.gid is None else PASSAGE)
+            folder.chmod(FOLDER if self.gid is None else PASSAGE)
         except OSError as error:
             raise _not_made(folder, error) from error
 

@@ -20,9 +20,9 @@ from hybrid_search.engine.local.account import Account
 from hybrid_search.engine.local.health import CRASH_LOG
 from hybrid_search.engine.local.home import agent
 from hybrid_search.engine.local.java import VECTOR_MODULE, Java
-from hybrid_search.engine.local.permissions import PRIVATE_FILE
 from hybrid_search.engine.local.state import CONFIGURATION, HOST, Member, path_argument
 from hybrid_search.errors import LocalNodeError
+from hybrid_search.private_files import FILE
 
 MAIN_CLASS = "org.opensearch.bootstrap.OpenSearch"
 
@@ -162,8 +162,8 @@ def _write_new(path: Path, text: str, account: Account) -> None:
 def _new_file(path: Path, account: Account) -> BinaryIO:
     """Replace a file in a folder of the server's account: root must not follow a link that is there instead."""
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
-    os.fchmod(descriptor, PRIVATE_FILE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE)
+    os.fchmod(descriptor, FILE)
     if account.uid is not None:
         os.fchown(descriptor, *account.ids)
     return os.fdopen(descriptor, "wb")

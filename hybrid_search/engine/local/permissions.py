@@ -12,10 +12,10 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from hybrid_search.private_files import FILE, FOLDER
+
 REACHABLE = 0o755
 PASSABLE = 0o711
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
 
 
 def make_reachable(folder: Path) -> None:
@@ -71,7 +71,7 @@ def close_tree(folder: Path, owner: tuple[int, int], former: Collection[int] = (
 def _opened(folder: Path) -> Iterator[tuple[int, int]]:
     """A descriptor of every folder and regular file, each with the mode that it should have."""
     for _, _, names, place in os.fwalk(folder, follow_symlinks=False):
-        yield place, PRIVATE_FOLDER
+        yield place, FOLDER
         for name in names:
             try:
                 file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
@@ -79,6 +79,6 @@ def _opened(folder: Path) -> Iterator[tuple[int, int]]:
                 continue
             try:
                 if stat.S_ISREG(os.fstat(file).st_mode):
-                    yield file, PRIVATE_FILE
+                    yield file, FILE
             finally:
                 os.close(file)

@@ -14,8 +14,8 @@ import msgspec
 import psutil
 
 from hybrid_search.engine.local.folders import base_folder
-from hybrid_search.engine.local.permissions import PRIVATE_FILE
 from hybrid_search.errors import LocalNodeError, SettingsError
+from hybrid_search.private_files import FILE
 
 DEFAULT_NAME = "default"
 CLOCK_SLACK = 2.0
@@ -176,7 +176,7 @@ def write_record(folder: Path, node: LocalNode) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{RECORD}.part"
     part.write_bytes(msgspec.json.format(msgspec.json.encode(node), indent=2))
-    part.chmod(PRIVATE_FILE)
+    part.chmod(FILE)
     part.replace(folder / RECORD)
 
 

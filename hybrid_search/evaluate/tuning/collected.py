@@ -13,16 +13,15 @@ import orjson
 
 from hybrid_search.engine import Connection
 from hybrid_search.engine.protocols import Request
-from hybrid_search.errors import HybridSearchError
-from hybrid_search.evaluate.experiment import OnProgress
+from hybrid_search.evaluate.retrieval import OnProgress, retrieve_in_full
+from hybrid_search.private_files import make_folder, open_new
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
-from hybrid_search.search.asking import Target
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import BATCH
+from hybrid_search.search.searcher import Searcher
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +51,24 @@ class RunCache:
     folder: Path
     connection: Connection
 
-    def path(self, target: Target, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
-        """The file of these queries on the index as it is now."""
-        asked = [[query.id, query.text, None if query.dense is None else query.dense.tolist()] for query in queries]
-        what = [FORMAT, self._state(target.index), repr(target.schema), [leg.name for leg in legs], window, asked]
+    def path(self, searcher: Searcher, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
+        """The file of these queries on the index as it is now, as this alias and these settings see it."""
+        target, settings = searcher.target, searcher.settings
+        seen = [target.index, target.within, repr(target.schema)]
+        ways = [settings.search.dfs, settings.search.candidates, repr(settings.dense), repr(settings.sparse)]
+        asked = [_asked(query) for query in queries]
+        what = [FORMAT, self._state(target.index), seen, ways, [str(leg.name) for leg in legs], window, asked]
         return self.folder / f"runs-{hashlib.sha256(orjson.dumps(what)).hexdigest()[:24]}.jsonl"
 
     def _state(self, index: str) -> list[Any]:
         """What changes with every passage that is written or deleted: each shard's highest sequence number."""
         answer = self.connection.send(Request.json("GET", f"/{quote(index, safe='')}/_stats?level=shards"))
         return [[name, one.get("uuid"), *_last_writes(one)] for name, one in sorted(answer["indices"].items())]
+
+
+def _asked(query: Query) -> list[Any]:
+    dense = None if query.dense is None else query.dense.tolist()
+    return [query.id, query.text, dense, query.sparse, repr(query.filter)]
 
 
 def _last_writes(stats: Mapping[str, Any]) -> list[int]:
@@ -89,27 +96,21 @@ def collect(
         progress: told how many queries are retrieved.
 
     Raises:
-        EngineError: a leg failed for a query: runs with holes are nothing to tune on.
+        EngineError: a leg failed for a query, or answered in part: runs with holes are nothing to tune on.
     """
     names = tuple(str(leg.name) for leg in legs)
-    path = None if cache is None else cache.path(client.searcher.target, queries, legs, window)
+    path = None if cache is None else cache.path(client.searcher, queries, legs, window)
     if path is not None and (kept := _kept(path, queries)) is not None:
         return Collected(names, window, kept)
-    found: dict[str, QueryRuns] = {}
-    for begin in range(0, len(queries), BATCH):
-        batch = client.retrieve(queries[begin : begin + BATCH], legs=legs, window=window)
-        found |= {str(one.query.id): _runs(one) for one in batch}
-        if progress is not None:
-            progress("retrieve", len(found), len(queries))
+    told = progress or (lambda *_: None)
+    retrieved = retrieve_in_full(client, queries, told, legs=legs, window=window)
+    found = {str(one.query.id): _runs(one) for one in retrieved}
     if path is not None:
         _keep(path, found)
     return Collected(names, window, found)
 
 
 def _runs(one: Retrieved) -> QueryRuns:
-    error: HybridSearchError | None = one.error or next(iter(one.errors.values()), None)
-    if error is not None:
-        raise error
     runs = {str(name): [(best.id, best.score) for best in run.values()] for name, run in one.runs.items()}
     return QueryRuns(runs, {str(name): score for name, score in one.missing.items()})
 
@@ -140,9 +141,10 @@ def _keep(path: Path, found: Mapping[str, QueryRuns]) -> None:
         for id_, one in found.items()
     )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         partial = path.with_suffix(".partial")
-        partial.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        with open_new(partial) as file:
+            file.writelines(orjson.dumps(line).decode() + "\n" for line in lines)
         partial.replace(path)
     except OSError:
         return

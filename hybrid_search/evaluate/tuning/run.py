@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hybrid_search.errors import InputError
-from hybrid_search.evaluate.experiment import OnProgress
+from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.evaluate.tuning.choice import FOLDS, Tuned, tune
 from hybrid_search.evaluate.tuning.collected import Collected, QueryRuns, RunCache, collect
 from hybrid_search.evaluate.tuning.ranks import Objective

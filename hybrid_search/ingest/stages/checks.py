@@ -18,6 +18,8 @@ from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, Document, Fingerprint, 
 
 DEEPEST = 254
 """Levels of objects and lists that are written as JSON; deeper ones are refused there."""
+LEAST, MOST = -(1 << 63), (1 << 64) - 1
+"""The whole numbers that orjson writes."""
 
 
 def check_document(document: Document, dense: Fingerprint | None) -> None:
@@ -42,16 +44,22 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
         )
 
 
-def _unsayable(values: Iterable[Any], depth: int = 0) -> float | None:
-    """The first infinite number among the values, which JSON cannot say; NaN is a missing value, written as null."""
+def _unsayable(values: Iterable[Any], depth: int = 0) -> float | int | None:
+    """The first number among the values that JSON cannot say (infinity; NaN is a missing value) or engines cannot hold.
+
+    Whole numbers of more than 64 bits are neither longs nor exact as doubles.
+    """
     for value in values:
         if isinstance(value, str):
             continue
-        bad = None
         if isinstance(value, float):
-            bad = value if math.isinf(value) else None
+            bad: float | int | None = value if math.isinf(value) else None
+        elif isinstance(value, int):
+            bad = None if LEAST <= value <= MOST else value
         elif isinstance(value, dict | list | tuple) and depth < DEEPEST:
             bad = _unsayable(value.values() if isinstance(value, dict) else value, depth + 1)
+        else:
+            bad = None
         if bad is not None:
             return bad
     return None
