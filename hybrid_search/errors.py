@@ -34,7 +34,10 @@ wrong, where, and what to do next.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
+
+_LOGIN = re.compile(r"([a-z][a-z0-9+.-]*:/{1,2})[^\s/@]+@", re.IGNORECASE)
 
 
 class HybridSearchError(Exception):
@@ -55,10 +58,10 @@ class HybridSearchError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One line: ``where: what. remedy``."""
+        """One line: ``where: what. remedy``, without the logins of addresses, whatever those were given for."""
         place = f"{self.where}: " if self.where else ""
         advice = f". {self.remedy}" if self.remedy else ""
-        return " ".join(f"{place}{self.what}{advice}".split())
+        return _LOGIN.sub(r"\1***@", " ".join(f"{place}{self.what}{advice}".split()))
 
 
 class InputError(HybridSearchError):

@@ -134,12 +134,13 @@ def delete(
     """Delete documents, by id or by query.
 
     What a query matches is counted and confirmed first; it is at most a tenth of all unless more are allowed.
+    What an alias with a filter does not show is not deleted through it.
     """
     from hybrid_search.engine import indices
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.layout import DOC_ID
     from hybrid_search.engine.patterns import refuse_patterns
-    from hybrid_search.ingest.maintain.remove import Limit, absent_ids, delete_where, matching_documents
+    from hybrid_search.ingest.maintain.remove import Limit, absent_ids, delete_where, matching_documents, within
     from hybrid_search.ingest.patience import patient
 
     if bool(ids) == (query is not None):
@@ -153,17 +154,17 @@ def delete(
     with connect(settings_of(settings_file, url).engine) as connected:
         connection = patient(connected)
         name = indices.open_index(connection, index).name
-        found = matching_documents(connection, name, matching)
-        absent = absent_ids(connection, name, ids or ())
+        shown = indices.shown_by(connection, index)
+        found = matching_documents(connection, name, matching, shown)
+        absent = absent_ids(connection, name, ids or (), shown)
         if dry_run:
             typer.echo(json.dumps(asdict(found)) if as_json else f"{found} would be deleted; nothing is changed now")
             _raise_if_absent(absent, index)
             return
         if query is not None:
             _check_allowed(found, limit, index)
-        if query is not None and not yes:
-            _confirm(found, confirm, index)
-        removed = delete_where(connection, name, matching)
+            _confirm(found, confirm, index, yes=yes)
+        removed = delete_where(connection, name, within(matching, shown))
     told = {"passages": removed, "missing": absent}
     typer.echo(json.dumps(told) if as_json else f"{counted(removed, 'passage', 'passages')} deleted")
     _raise_if_absent(absent, index)
@@ -189,9 +190,9 @@ def _raise_if_absent(ids: list[str], index: str) -> None:
         )
 
 
-def _confirm(found: Missing, count: int | None, index: str) -> None:
-    """Whoever deletes by a query says how many documents that is, or is asked at a terminal."""
-    if found.count in {0, count}:
+def _confirm(found: Missing, count: int | None, index: str, *, yes: bool) -> None:
+    """Whoever deletes by a query says how many documents that is, or yes to any number, or is asked at a terminal."""
+    if found.count in {0, count} or (yes and count is None):
         return
     if count is None and _is_terminal() and typer.confirm(f"{found} would be deleted. Delete them?", err=True):
         return

@@ -5,6 +5,7 @@ Requests and readings of answers are plain functions; those that take a connecti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -275,6 +276,18 @@ def aliased(connection: Connection, alias: str) -> list[str]:
     return sorted(_behind(connection, alias))
 
 
+def shown_by(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The filter of an alias, as a query of the engine; None for an index, and for an alias that shows all.
+
+    Raises:
+        IndexMismatchError: the alias stands for several indices.
+    """
+    behind = _behind(connection, name)
+    if len(behind) > 1:
+        raise IndexMismatchError(f"the alias stands for several indices: {', '.join(sorted(behind))}", where=name)
+    return next((properties.get("filter") for properties in behind.values()), None)
+
+
 def point_alias(connection: Connection, alias: str, index: str) -> list[str]:
     """Lets ``alias`` stand for ``index`` and nothing else, in one step that no search falls between.
 
@@ -296,7 +309,8 @@ def point_alias(connection: Connection, alias: str, index: str) -> list[str]:
 def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: str | None = None) -> None:
     """Deletes the index ``old`` (None: ``name``) and lets the alias ``name`` stand for ``index``, in one step.
 
-    All other aliases of the old one go with it, with their filters and routing. Repeating it changes nothing.
+    All other aliases of the old one go with it, with their filters and routing, and so does its own name, unless that
+    is of a build (``name-n``), which nobody searches. Repeating it changes nothing.
 
     Raises:
         IndexMissingError: there is no index of either name.
@@ -307,9 +321,12 @@ def swap_index_for_alias(connection: Connection, name: str, index: str, *, old: 
     if aliased(connection, name) == [index]:
         return
     found = connection.send(Request.json("GET", f"{_path(gone)}/_alias")).get(gone, {}).get("aliases", {})
+    names = {name: {}} | found
+    if not any(re.fullmatch(rf"{re.escape(alias)}-\d+", gone) for alias in names):
+        names |= {gone: {}}
     actions: list[dict[str, Any]] = [
         {"add": {"index": index, "alias": alias, **_kept({index: properties}, index)}}
-        for alias, properties in ({name: {}} | found).items()
+        for alias, properties in names.items()
     ]
     actions.append({"remove_index": {"index": gone}})
     connection.send(Request.json("POST", "/_aliases", {"actions": actions}, timeout=ADMIN_TIMEOUT))

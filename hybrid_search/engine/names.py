@@ -54,4 +54,6 @@ def _fault(name: str) -> str | None:
 def _remedy(name: str) -> str:
     """A name that would do, where one can be made of this one."""
     changed = "".join("-" if c in FORBIDDEN or not c.isprintable() else c for c in name.lower()).strip("-_+.")
+    if "://" in name:  # an address in the wrong place, of whose login no name is made
+        return _REMEDY
     return f"{_REMEDY}: {changed}" if changed and len(changed.encode("utf-8", "replace")) <= MOST_BYTES else _REMEDY

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from hybrid_search.cli import maintain
 from hybrid_search.cli.app import app
 from hybrid_search.engine import indices
+from hybrid_search.engine.layout import DOC_ID
+from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import RequestRefusedError
 from hybrid_search.ingest.maintain.remove import delete_documents, delete_where
 
@@ -93,6 +95,38 @@ def test_a_query_deletes_nothing_before_its_number_is_confirmed(connection, inde
     assert indices.count(connection, index) == 20
     assert delete("--confirm", "20") == (0, "20 passages deleted")
     assert delete("--confirm", "0")[0] == 0
+
+
+def test_yes_does_not_unsay_a_number(connection, index, delete):
+    """A script gives both: another number than the confirmed one deletes nothing."""
+    status, output = delete("--yes", "--confirm", "19")
+    assert (status, "matches 20 of 20 documents" in output, indices.count(connection, index)) == (1, True, 20)
+    assert delete("--yes", "--confirm", "20") == (0, "20 passages deleted")
+
+
+@pytest.fixture
+def tenant(connection, index):
+    """An alias of the index that shows the first 5 of its 20 documents."""
+    shown = {"terms": {DOC_ID: [f"doc-{number}" for number in range(5)]}}
+    actions = [{"add": {"index": index, "alias": f"{index}-tenant", "filter": shown}}]
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}))
+    return f"{index}-tenant"
+
+
+def test_what_an_alias_does_not_show_is_not_deleted_through_it(connection, index, delete, tenant):
+    """By query: 5 of 5 are counted and go, the 15 of others stay."""
+    assert delete("--dry-run", name=tenant)[1].startswith("5 of 5 documents (doc-0,")
+    assert delete("--yes", name=tenant) == (0, "5 passages deleted")
+    assert indices.count(connection, index) == 20 - 5
+
+
+def test_an_id_that_an_alias_does_not_show_is_not_in_it(connection, index, tenant):
+    """By id: doc-1 goes, doc-7 is another's and is named as one that is not there."""
+    result = CliRunner().invoke(app, ["delete", tenant, "doc-1", "doc-7", "--url", connection.where])
+    output = " ".join(result.output.split())
+    assert (result.exit_code, indices.count(connection, index)) == (1, 20 - 1)
+    assert "1 passage deleted" in output
+    assert "1 id is not in the index: doc-7" in output
 
 
 def test_a_person_is_asked(connection, index, delete, monkeypatch):

@@ -308,6 +308,20 @@ def test_a_recreated_index_keeps_all_of_its_aliases(connection, source, is_alias
     assert indices.count(connection, tenant, {"match_all": {}}) == 5
 
 
+def test_an_index_that_is_recreated_through_an_alias_keeps_its_own_name(connection, source, index_name):
+    """Others search it by that name, which is an alias of the new index then; the alias keeps its filter."""
+    source.write(20)
+    source.load()
+    below_five = {"range": {"filter.place": {"lt": 5}}}
+    own, source.index = source.index, index_name()
+    actions = [{"add": {"index": own, "alias": source.index, "filter": below_five}}]
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}))
+    source.rebuild()
+    assert indices.aliased(connection, own) == indices.aliased(connection, source.index) == [f"{source.index}-1"]
+    assert indices.count(connection, own, {"range": {"filter.place": {"gte": 0}}}) == 20
+    assert indices.count(connection, source.index, {"range": {"filter.place": {"gte": 0}}}) == 5
+
+
 def test_an_index_that_is_being_loaded_is_not_replaced(connection, source):
     """What that load writes would be in neither: refused, and the old index serves on."""
     source.write(20)

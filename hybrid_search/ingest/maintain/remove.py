@@ -29,7 +29,7 @@ from hybrid_search.errors import IngestError, SettingsError
 from hybrid_search.ingest.patience import Backoff, RetryPolicy, patient
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.state.cluster import update_state
-from hybrid_search.ingest.state.indexed import document_count, document_ids, indexed_documents
+from hybrid_search.ingest.state.indexed import document_count, document_ids
 
 BATCH = 5_000
 """Documents whose passages are looked for at once."""
@@ -209,17 +209,27 @@ def _delete(connection: Connection, index: str, hits: Sequence[Mapping[str, Any]
     return items
 
 
-def matching_documents(connection: Connection, index: str, query: Mapping[str, Any]) -> Missing:
-    """Count the documents with a passage that matches a query of the engine; nothing is changed."""
+def within(query: Mapping[str, Any], shown: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A query of the engine, kept to what another matches, such as the filter of an alias (None: all)."""
+    return query if shown is None else {"bool": {"filter": [query, shown]}}
+
+
+def matching_documents(
+    connection: Connection, index: str, query: Mapping[str, Any], shown: Mapping[str, Any] | None = None
+) -> Missing:
+    """Count the documents with a passage that matches a query of the engine, of those ``shown``; nothing is changed."""
     refresh(connection, index)
-    return _counted(document_ids(connection, index, query), document_count(connection, index))
+    of = document_count(connection, index, shown=shown)
+    return _counted(document_ids(connection, index, within(query, shown)), of)
 
 
-def absent_ids(connection: Connection, index: str, ids: Iterable[str]) -> list[str]:
-    """Those of some ids that no document of the index has, as of its last refresh."""
+def absent_ids(
+    connection: Connection, index: str, ids: Iterable[str], shown: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Those of some ids that no document of the index (of those ``shown``) has, as of its last refresh."""
     remaining, absent = iter(dict.fromkeys(ids)), list[str]()
     while batch := list(islice(remaining, BATCH)):
-        held = indexed_documents(connection, index, batch)
+        held = set(document_ids(connection, index, within({"terms": {DOC_ID: batch}}, shown)))
         absent += [id_ for id_ in batch if id_ not in held]
     return absent
 

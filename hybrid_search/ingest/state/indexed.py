@@ -116,9 +116,13 @@ def _search(index: str) -> str:
     return f"/{quote(index, safe='')}/_search"
 
 
-def document_count(connection: Connection, index: str, source: str | None = None) -> int:
-    """How many documents there are, by their first passages; those of one source where it is given."""
-    first: list[dict[str, Any]] = [{"term": {PASSAGE: 0}}]
+def document_count(
+    connection: Connection, index: str, source: str | None = None, *, shown: Mapping[str, Any] | None = None
+) -> int:
+    """How many documents there are, by their first passages; of one source, or that a query matches, where given."""
+    first: list[Mapping[str, Any]] = [{"term": {PASSAGE: 0}}]
+    if shown is not None:
+        first.append(shown)
     if source is not None:
         first.append({"term": {SOURCE: source}})
     return count(connection, index, {"bool": {"filter": first}})
