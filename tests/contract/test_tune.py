@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
 from hybrid_search.encode.protocols import EncodedTexts
+from hybrid_search.engine.protocols import Request
 from hybrid_search.evaluate import measure
-from hybrid_search.evaluate.tuning import RunCache, run_tuning
+from hybrid_search.evaluate.tuning import RunCache, collect, run_tuning
+from hybrid_search.filters import parse
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import SearchClient
+from hybrid_search.search.standard_legs import BM25, SPARSE
 from hybrid_search.settings import SearchSettings, Settings
 
 COUNT = 40
@@ -98,6 +101,26 @@ def test_runs_are_kept_until_the_index_changes(connection, index, task, retrieve
     write(connection, index, [replace(extra, passage=replace(extra.passage, document=document))])
     run_tuning(client, *task, **given)
     assert len(retrieved) == 2 * COUNT
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("otherwise", ["alias", "filter", "terms", "dfs"])
+def test_runs_that_are_kept_are_found_by_nobody_else(connection, index, task, tmp_path, otherwise) -> None:
+    """What an alias shows of an index, a query's own filter and terms, how terms are counted: each has its file."""
+    alias, cache = f"{index}-cheap", RunCache(tmp_path, connection)
+    cheap = {"range": {"filter.price": {"lt": 25}}}
+    connection.send(Request.json("PUT", f"/{index}/_alias/{alias}", {"filter": cheap}))
+    (query, *_), legs = task[0], [BM25, SPARSE]
+    other = {
+        "alias": (opened(connection, alias), query),
+        "filter": (opened(connection, index), replace(query, filter=parse("price<25"))),
+        "terms": (opened(connection, index), replace(query, sparse={"1": 1.0})),
+        "dfs": (opened(connection, index, dfs=False), query),
+    }
+    collect(opened(connection, index), [query], legs, 100, cache=cache)
+    client, asked = other[otherwise]
+    kept, found = collect(client, [asked], legs, 100, cache=cache), collect(client, [asked], legs, 100)
+    assert kept == found
     assert len(list(tmp_path.iterdir())) == 2
 
 

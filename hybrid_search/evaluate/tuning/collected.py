@@ -17,10 +17,9 @@ from hybrid_search.errors import HybridSearchError
 from hybrid_search.evaluate.experiment import OnProgress
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
-from hybrid_search.search.asking import Target
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.retrieve import Retrieved
-from hybrid_search.search.searcher import BATCH
+from hybrid_search.search.searcher import BATCH, Searcher
 
 FORMAT = 2
 
@@ -52,16 +51,25 @@ class RunCache:
     folder: Path
     connection: Connection
 
-    def path(self, target: Target, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
-        """The file of these queries on the index as it is now."""
-        asked = [[query.id, query.text, None if query.dense is None else query.dense.tolist()] for query in queries]
-        what = [FORMAT, self._state(target.index), repr(target.schema), [leg.name for leg in legs], window, asked]
+    def path(self, searcher: Searcher, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
+        """The file of these queries on the index as it is now, as far as its name, which may be an alias, shows it."""
+        target, settings = searcher.target, searcher.settings.search
+        seen = [target.index, target.within, repr(target.schema), self._state(target.index)]
+        how = [[leg.name for leg in legs], window, settings.candidates, settings.dfs]
+        what = [FORMAT, seen, how, [_asked(query) for query in queries]]
         return self.folder / f"runs-{hashlib.sha256(orjson.dumps(what)).hexdigest()[:24]}.jsonl"
 
     def _state(self, index: str) -> list[Any]:
         """What changes with every passage that is written or deleted: each shard's highest sequence number."""
         answer = self.connection.send(Request.json("GET", f"/{quote(index, safe='')}/_stats?level=shards"))
         return [[name, one.get("uuid"), *_last_writes(one)] for name, one in sorted(answer["indices"].items())]
+
+
+def _asked(query: Query) -> list[Any]:
+    """All of a query that decides what is found."""
+    dense = None if query.dense is None else query.dense.tolist()
+    sparse = None if query.sparse is None else sorted((term, float(weight)) for term, weight in query.sparse.items())
+    return [query.id, query.text, dense, sparse, repr(query.filter)]
 
 
 def _last_writes(stats: Mapping[str, Any]) -> list[int]:
@@ -92,7 +100,7 @@ def collect(
         EngineError: a leg failed for a query: runs with holes are nothing to tune on.
     """
     names = tuple(str(leg.name) for leg in legs)
-    path = None if cache is None else cache.path(client.searcher.target, queries, legs, window)
+    path = None if cache is None else cache.path(client.searcher, queries, legs, window)
     if path is not None and (kept := _kept(path, queries)) is not None:
         return Collected(names, window, kept)
     found: dict[str, QueryRuns] = {}
