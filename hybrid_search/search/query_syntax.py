@@ -29,7 +29,7 @@ SIGNS = 32
 """Most words with a sign that are read; what follows is text. A person types fewer, and each is a clause or many."""
 
 _TERM = re.compile(
-    r"""(?<!\S)(?P<no>-)?(?:(?P<field>[^\s":]+):)?(?:"(?P<phrase>[^"]*\w[^"]*)"|(?P<word>[^\s"]+))(?!\S)|\S+"""
+    r"""(?<!\S)(?P<no>-)?(?:(?P<field>[^\s":]+):)?(?:"(?P<phrase>[^"\w]*\w[^"]*)"|(?P<word>[^\s"]+))(?!\S)|\S+"""
 )
 _BEGINNING = re.compile(r"(\w{2,})\*")
 _LIKE = re.compile(r"(\w{3,})~")

@@ -52,7 +52,8 @@ class SearchRequest:
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
-            What is late is left out and named; a batch may take as much again for each further query that it reranks.
+            What is late is left out and named; a batch may take as much again for each further query that it reranks,
+            until the reranker is late: the queries after that keep the fused order.
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
             logs and tasks show.
         traceparent: the caller's trace context, sent on as it is (W3C Trace Context).

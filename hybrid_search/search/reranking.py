@@ -30,8 +30,8 @@ NEXT_SLICE = 0.5
 def rerank_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
     """The first hits of every query, reranked where the plan says so; what was not fetched is left out.
 
-    Where the reranker fails, the fused order stays. One that was late for a query is not asked for the others. A batch
-    is reranked query by query, each within the time of a search.
+    Where the reranker fails, the fused order stays. One that was late for a query, be it with the last of its hits, is
+    not asked for the others. A batch is reranked query by query, each within the time of a search.
     """
     done: list[Progress] = []
     late: Late | None = None
@@ -42,11 +42,13 @@ def rerank_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, 
             if reranking is None or not one.ranked:
                 done.append(one)
                 continue
-            outcome = late or (yield from _scored(one, reranking, min(course.budget.seconds, whole.left)))
+            if late is not None:
+                done.append(one.noting(unranked(late)))
+                continue
+            outcome, late = yield from _scored(one, reranking, min(course.budget.seconds, whole.left))
             if isinstance(outcome, Found):
                 done.append(replace(one, ranked=outcome.value).noting(*outcome.notes))
             else:
-                late = outcome if isinstance(outcome, Late) else None
                 done.append(one.noting(unranked(outcome)))
     return done
 
@@ -61,23 +63,28 @@ def _fetched(one: Progress, course: Course) -> Progress:
 
 def _scored(
     one: Progress, reranking: Reranking, patience: float
-) -> Generator[Step, Any, Found[list[Reranked]] | Failed | Late]:
-    """The hits reranked as far as the time goes; the outcome of a reranker that scored none of them is its error's."""
+) -> Generator[Step, Any, tuple[Found[list[Reranked]] | Failed | Late, Late | None]]:
+    """The hits reranked as far as the time goes, and what was late, where it did not go all the way.
+
+    The outcome of a reranker that scored none of them is its error's.
+    """
     hits = [ranked.hit for ranked in one.ranked]
     texts = [one.stored[one.retrieved.best(hit).passage_id][layout.TEXT] for hit in hits[: reranking.window]]
     time, scores, size = Budget(patience), list[float](), FIRST_SLICE
+    late: Late | None = None
     while len(scores) < len(texts):
         try:
             scores += yield from _slice(one.retrieved.query.plain, texts[len(scores) :][:size], time)
         except HybridSearchError as error:
             lost = missed(error)
-            if isinstance(lost, Late) and scores:
+            late = lost if isinstance(lost, Late) else None
+            if late is not None and scores:
                 break
-            return lost
+            return lost, late
         taken = time.seconds - time.left
         size = max(1, int(time.left * NEXT_SLICE * len(scores) / taken)) if taken > 0 else len(texts)
-    notes = (partly_ranked(len(scores), len(texts)),) if len(scores) < len(texts) else ()
-    return Found(combine(hits, scores, reranking.weight), notes)
+    notes = () if late is None else (partly_ranked(len(scores), len(texts)),)
+    return Found(combine(hits, scores, reranking.weight), notes), late
 
 
 def _slice(query: str, texts: Sequence[str], time: Budget) -> Generator[Step, Any, list[float]]:

@@ -19,7 +19,8 @@ class SearchSettings(Section, frozen=True):
     first ten (OpenSearch 3.6.0; the difference in time was below the noise of a busy machine).
 
     ``timeout`` is how many seconds a search, or a batch of 32, may take: encoding, legs, passages and reranking
-    together. Who is late is left out and named. A batch is reranked query by query, each within this time.
+    together. Who is late is left out and named. A batch is reranked query by query, each within this time; once the
+    reranker was late, the queries after that keep the fused order.
 
     ``overlap`` asks BM25 while the query is encoded, instead of all legs in one request afterwards: one request more
     for each search, which can pay where the engine has cores of its own. Where encoder and engine shared two busy

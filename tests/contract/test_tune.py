@@ -14,9 +14,11 @@ from hybrid_search.cli.app import app
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.protocols import Request
 from hybrid_search.evaluate import measure
-from hybrid_search.evaluate.tuning import RunCache, run_tuning
+from hybrid_search.evaluate.tuning import RunCache, collect, run_tuning
+from hybrid_search.filters import parse
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import SearchClient
+from hybrid_search.search.standard_legs import BM25, SPARSE
 from hybrid_search.settings import SearchSettings, Settings
 
 COUNT = 40
@@ -102,6 +104,26 @@ def test_runs_are_kept_until_the_index_changes(connection, index, task, retrieve
     kept = list(tmp_path.iterdir())
     assert len(kept) == 2
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}  # ids of documents are nobody else's
+
+
+@pytest.mark.parametrize("otherwise", ["alias", "filter", "terms", "dfs"])
+def test_runs_that_are_kept_are_found_by_nobody_else(connection, index, task, tmp_path, otherwise) -> None:
+    """What an alias shows of an index, a query's own filter and terms, how terms are counted: each has its file."""
+    alias, cache = f"{index}-cheap", RunCache(tmp_path, connection)
+    cheap = {"range": {"filter.price": {"lt": 25}}}
+    connection.send(Request.json("PUT", f"/{index}/_alias/{alias}", {"filter": cheap}))
+    (query, *_), legs = task[0], [BM25, SPARSE]
+    other = {
+        "alias": (opened(connection, alias), query),
+        "filter": (opened(connection, index), replace(query, filter=parse("price<25"))),
+        "terms": (opened(connection, index), replace(query, sparse={"1": 1.0})),
+        "dfs": (opened(connection, index, dfs=False), query),
+    }
+    collect(opened(connection, index), [query], legs, 100, cache=cache)
+    client, asked = other[otherwise]
+    kept, found = collect(client, [asked], legs, 100, cache=cache), collect(client, [asked], legs, 100)
+    assert kept == found
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_kept_file_that_is_cut_is_retrieved_again(connection, index, task, tmp_path) -> None:

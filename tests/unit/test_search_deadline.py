@@ -218,3 +218,46 @@ def test_a_reranker_that_is_quick_is_asked_twice() -> None:
     assert model.slices == [16, 24]
     assert [hit.id for hit in result] == [f"d{n:02}" for n in range(39, -1, -1)]
     assert not result.warnings
+
+
+class OutOfTime(Slices):
+    """The same, but the slice with number ``until`` is late at once, and every other slice is scored."""
+
+    def score(self, query, passages):
+        held, self.until = self.until, -1
+        scores = super().score(query, passages)
+        self.until = held
+        if held in scores:
+            raise ModelTimeoutError("the reranker did not answer")
+        return scores
+
+
+ASKED = {"legs": ["bm25"], "rerank": Reranking(40, 1.0), "timeout": 600}
+
+
+def only_the_first_is_reranked(results) -> None:
+    """What the first query got stands; the others have the fused order and say so."""
+    first, *others = results
+    assert [hit.id for hit in first] == [f"d{n:02}" for n in [*range(15, -1, -1), *range(16, 40)]]
+    for result in others:
+        assert [hit.id for hit in result] == [f"d{n:02}" for n in range(40)]
+        assert list(result.warnings) == ["not reranked: the reranker did not answer"]
+        assert (result.degraded, result.reranker) == ({"rerank": WarningCode.RERANK_LATE}, None)
+
+
+def test_a_batch_waits_once_for_a_reranker_that_is_late_with_a_later_slice() -> None:
+    """It was late within the first query: the other queries do not wait for it too."""
+    model = OutOfTime(until=16)
+    with SearchClient("docs", encoder=PlaneEncoder(), reranker=model, connection=connection(forty)) as client:
+        only_the_first_is_reranked(client.search_many(["q"] * 3, 40, **ASKED))
+    assert model.slices == [16, 24]
+
+
+async def test_a_batch_of_the_asynchronous_client_waits_once_for_it_too() -> None:
+    """The same procedure behind the other client."""
+    model = OutOfTime(until=16)
+    async with AsyncSearchClient(
+        "docs", encoder=PlaneEncoder(), reranker=model, connection=async_connection(forty)
+    ) as client:
+        only_the_first_is_reranked(await client.search_many(["q"] * 3, 40, **ASKED))
+    assert model.slices == [16, 24]

@@ -52,12 +52,12 @@ class RunCache:
     connection: Connection
 
     def path(self, searcher: Searcher, queries: Sequence[Query], legs: Sequence[SearchLeg], window: int) -> Path:
-        """The file of these queries on the index as it is now, as this alias and these settings see it."""
+        """The file of these queries on the index as it is now, as far as its name, which may be an alias, shows it."""
         target, settings = searcher.target, searcher.settings
-        seen = [target.index, target.within, repr(target.schema)]
+        seen = [target.index, target.within, repr(target.schema), self._state(target.index)]
         ways = [settings.search.dfs, settings.search.candidates, repr(settings.dense), repr(settings.sparse)]
-        asked = [_asked(query) for query in queries]
-        what = [FORMAT, self._state(target.index), seen, ways, [str(leg.name) for leg in legs], window, asked]
+        how = [[str(leg.name) for leg in legs], window, *ways]
+        what = [FORMAT, seen, how, [_asked(query) for query in queries]]
         return self.folder / f"runs-{hashlib.sha256(orjson.dumps(what)).hexdigest()[:24]}.jsonl"
 
     def _state(self, index: str) -> list[Any]:
@@ -67,8 +67,10 @@ class RunCache:
 
 
 def _asked(query: Query) -> list[Any]:
+    """All of a query that decides what is found."""
     dense = None if query.dense is None else query.dense.tolist()
-    return [query.id, query.text, dense, query.sparse, repr(query.filter)]
+    sparse = None if query.sparse is None else sorted((term, float(weight)) for term, weight in query.sparse.items())
+    return [query.id, query.text, dense, sparse, repr(query.filter)]
 
 
 def _last_writes(stats: Mapping[str, Any]) -> list[int]:
