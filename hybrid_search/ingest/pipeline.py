@@ -22,7 +22,7 @@ from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.lease import Lease, leased
 from hybrid_search.ingest.state.ledger import Ledger, OnBad, OnProgress
 from hybrid_search.ingest.state.letters import DeadLetters
-from hybrid_search.ingest.target import opened_or_created
+from hybrid_search.ingest.target import check_place_of_sync, opened_or_created
 from hybrid_search.records import Document
 from hybrid_search.settings import Settings
 
@@ -69,11 +69,14 @@ def index_documents(
 
     Raises:
         RecordError: a bad document, without ``on_bad``.
+        SettingsError: ``sync`` through an alias with a filter.
         IngestError: refused documents without ``dead_letters``; more to remove than may be; an id of another source;
             somebody else is loading the source; a file cannot be written.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
     check_target(patient(connection, (options or LoadOptions()).retry), index)
+    if sync:
+        check_place_of_sync(patient(connection, (options or LoadOptions()).retry), index)
     looked_at = _looked_at(documents)
     opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
     what = Source(source, take_over, (max_removed or Limit()) if sync else None)

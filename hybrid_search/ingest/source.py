@@ -46,7 +46,7 @@ from hybrid_search.ingest.state.journal import Journal, Part
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.state.sharing import SharedSplits
-from hybrid_search.ingest.target import opened_or_created
+from hybrid_search.ingest.target import check_place_of_sync, opened_or_created
 from hybrid_search.ingest.together import Together, joined, number_of
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
@@ -95,6 +95,8 @@ def index_source(
     what.check(source)
     retry = (options or LoadOptions()).retry
     check_target(patient(connection, retry), index)
+    if what.sync:
+        check_place_of_sync(patient(connection, retry), index)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = opened_or_created(connection, index, encoder, settings, retry)
         _check_place(source, what, patient(connection, retry), opened)
@@ -118,6 +120,8 @@ def plan_source(
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
     check_target(connection, index)
+    if what.sync:
+        check_place_of_sync(connection, index)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = open_index(connection, index) if exists(connection, index) else None
         if opened is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
-from hybrid_search.errors import RequestRefusedError
+from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.read.fields import field_readings
 from hybrid_search.records import IndexSchema
@@ -29,6 +29,16 @@ def opened_or_created(
                 raise  # else somebody, or an attempt whose answer was lost, has made it
     opened = opened_as_it_is(connection, index, encoder, retry)
     return indices.add_fields(connection, opened, wanted)
+
+
+def check_place_of_sync(connection: Connection, index: str) -> None:
+    """Raise SettingsError for an alias with a filter: what a sync removes is of the whole index, shown by it or not."""
+    if indices.shown_by(connection, index) is not None:
+        raise SettingsError(
+            "an alias with a filter shows a part of its index, and a sync would remove from all of it",
+            where=f"--sync {index}",
+            remedy="Name the index itself, or an alias without a filter",
+        )
 
 
 def opened_as_it_is(

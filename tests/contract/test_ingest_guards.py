@@ -9,6 +9,7 @@ from loading import GeneratedEncoder, documents, record_line
 
 from hybrid_search import demo
 from hybrid_search.engine import indices
+from hybrid_search.engine.layout import DOC_ID
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IngestError, ModelError, RecordError, SettingsError, SourceError
 from hybrid_search.ingest import LoadOptions, index_documents, left_out
@@ -330,3 +331,22 @@ def test_an_index_that_is_being_loaded_is_not_replaced(connection, source):
     with another, pytest.raises(IngestError, match="is being loaded"):
         source.rebuild()
     assert source.ids() == 20
+
+
+def test_a_sync_through_an_alias_with_a_filter_is_refused(connection, source):
+    """It shows 5 of 30 documents; one is left in the source, and the 29 others stay, by either call."""
+    source.write(30)
+    source.load()
+    shown = {"terms": {DOC_ID: [f"d{number}" for number in range(5)]}}
+    actions = [{"add": {"index": source.index, "alias": f"{source.index}-tenant", "filter": shown}}]
+    connection.send(Request.json("POST", "/_aliases", {"actions": actions}))
+    source.write(1)
+    index, source.index = source.index, f"{source.index}-tenant"
+    with pytest.raises(SettingsError, match="an alias with a filter shows a part of its index"):
+        source.load(sync=True, max_removed=EVERYTHING)
+    with pytest.raises(SettingsError, match="an alias with a filter shows a part of its index"):
+        index_documents(
+            documents(1), source.index, connection, GeneratedEncoder(), SETTINGS, sync=True, max_removed=EVERYTHING
+        )
+    source.index = index
+    assert source.ids() == 30
