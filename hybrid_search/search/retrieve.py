@@ -6,6 +6,7 @@ leaves the others standing; what comes of each is an outcome.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -162,6 +163,17 @@ class LegSearch:
         """What is said of a query that was too long."""
         return () if self.query.cut is None else (cut_note(self.leg.name, self.query.cut),)
 
+    def wider(self, found: Found[LegRun]) -> LegSearch | Failed | Late:
+        """The same for more passages than those of ``found``; why not, where the leg cannot ask for more."""
+        size = min(self.size * WIDER, layout.RESULT_WINDOW)
+        try:
+            with boundary(what="what the leg asks"):
+                if self.leg not in STANDARD.values():
+                    _check_asked(self.query, size)
+        except HybridSearchError as error:
+            return missed(error)
+        return replace(self, size=size, before=found)
+
     def shortened(self) -> LegSearch | None:
         """The same for less of the query; None where there is no less, or the leg cannot make it."""
         if self.query.shorter is None:
@@ -313,8 +325,11 @@ def one_round(
             found = _read(one, answer, plan)
             settled[one.place, one.leg.name] = found
             if isinstance(found, Found) and _wants_more(one, answer, found.value, plan):
-                size = min(one.size * WIDER, layout.RESULT_WINDOW)
-                again.append(replace(one, size=size, before=found))
+                wider = one.wider(found)
+                if isinstance(wider, LegSearch):
+                    again.append(wider)
+                else:
+                    settled[one.place, one.leg.name] = unfilled(one.leg.name, found, wider)
     return settled, again
 
 
@@ -357,7 +372,7 @@ def _read(one: LegSearch, answer: Answered, plan: Plan) -> Outcome[LegRun]:
     name = one.leg.name
     try:
         with boundary(what="what the leg reads"):
-            scored = [one.leg.read(hit) for hit in answer.hits]
+            scored = [_scored(one.leg.read(hit)) for hit in answer.hits]
     except HybridSearchError as error:
         return missed(error)
     run = best_passages(scored, collapse=plan.collapse)[: plan.window]
@@ -368,6 +383,14 @@ def _read(one: LegSearch, answer: Answered, plan: Plan) -> Outcome[LegRun]:
     notes += (without_shards(name, answer.failed_shards, answer.shards),) if answer.failed_shards else ()
     hits = {best.id: best for best in run}
     return Found(LegRun(hits, answer.took, one.leg.missing if complete else None, answer.timed_out), notes)
+
+
+def _scored(found: tuple[str, float]) -> tuple[str, float]:
+    """What a leg has read of a hit, if it is an id and a score that can be compared."""
+    id_, score = found
+    if not isinstance(id_, str) or not math.isfinite(score):
+        raise ValueError(f"{found!r} is no id with a finite score")
+    return id_, score
 
 
 def _wants_more(one: LegSearch, answer: Answered, run: LegRun, plan: Plan) -> bool:

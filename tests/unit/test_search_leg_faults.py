@@ -63,6 +63,35 @@ def test_a_leg_that_cannot_ask_for_less_has_been_refused(shorter) -> None:
     assert [hit.id for hit in result] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    "read",
+    [("a#0", float("nan")), ("a#0", None), (1, 1.0), "a#0", None],
+    ids=["nan", "none", "number", "text", "nothing"],
+)
+def test_what_a_leg_reads_wrongly_is_its_own_failure(read) -> None:
+    """An id and a finite score are what fusion takes; BM25 answers."""
+    leg = Own(LegQuery(ANY))
+    leg.read = lambda _: read
+    result = Asked(engine({**RUNS, Leg.SPARSE: [("a", 1.0)]})).search(legs=["bm25", leg])
+    assert "what the leg reads failed" in result.legs["own"].failure
+    assert [hit.id for hit in result] == ["a", "b", "c"]
+
+
+def test_a_leg_that_cannot_ask_for_more_keeps_what_it_has() -> None:
+    """Two passages of one document fill no window of two, and four times as many cannot be asked for."""
+    sizes = []
+
+    def body(size):
+        sizes.append(size)
+        return ANY(size) if size <= 2 else 1 / 0
+
+    runs = {Leg.BM25: RUNS[Leg.BM25], Leg.SPARSE: [("a#0", 2.0), ("a#1", 1.0), ("b#0", 0.5)]}
+    result = Asked(engine(runs)).search(k=1, window=2, candidates=2, legs=["bm25", Own(LegQuery(body))])
+    assert max(sizes) == 8
+    assert result.legs["own"].hits == 1
+    assert "the window of the own leg was not filled" in result.warnings[0]
+
+
 def _raises():
     raise KeyError("a fault")
 
