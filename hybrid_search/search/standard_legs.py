@@ -85,10 +85,12 @@ class DenseLeg(SearchLeg):
         return LegQuery(lambda size: legs.dense(vector, dialect, size=size, candidates=width, filter=matching))
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
-        """It finds whatever passes the filter: there is none."""
-        del target, budget
+        """It finds whatever passes the filters, the alias's and the query's: there is none."""
+        del budget
         yield from ()
-        return "no passage passes the filter" if query.is_filtered else "the index is empty"
+        if query.is_filtered:
+            return "no passage passes the filter"
+        return "the index is empty" if target.within is None else "the alias shows no passage"
 
 
 @dataclass(frozen=True)

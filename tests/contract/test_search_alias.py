@@ -85,6 +85,18 @@ def test_a_filter_of_the_query_narrows_that_of_the_alias(connection, tenants) ->
     assert len(client.search("3 coffee river stone", filter="brand=Sony")) == 10
 
 
+def test_an_alias_that_shows_nothing_is_no_empty_index(connection, tenants) -> None:
+    """A tenant without documents beside two that have some: the reason says so."""
+    alias = f"{tenants['Sony']}-none"
+    shown = {"term": {"filter.brand": "Nobody"}}
+    index = tenants["Sony"].removesuffix("-sony")
+    add = {"index": index, "alias": alias, "filter": shown}
+    connection.send(Request.json("POST", "/_aliases", {"actions": [{"add": add}]}))
+    result = opened(connection, alias).search("3 coffee river stone")
+    assert list(result) == []
+    assert result.warnings[0] == "nothing found: the alias shows no passage"
+
+
 def test_server_fusion_keeps_the_filter(connection, tenants) -> None:
     """The engine's own fusion sees the alias too."""
     client = opened(connection, tenants["Canon"])
