@@ -12,8 +12,12 @@ import typer
 from msgspec.structs import replace
 
 from hybrid_search.cli.checks import check_options, check_text, named_legs, searched_with
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url
+from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
+from hybrid_search.cli.searching.found import FoundOptions
+from hybrid_search.cli.searching.page import PageOptions
+from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
@@ -30,59 +34,42 @@ SearchedIndex = Annotated[str, typer.Argument(metavar="INDEX", help="An index or
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(search)
+    app.command(cls=CommandInPanels)(search)
 
 
+@grouped
 def search(
     index: SearchedIndex,
     query: Annotated[list[str], typer.Argument(help="The question; - reads one per line from standard input.")],
     *,
-    k: Annotated[int | None, typer.Option("--k", "-k", help="Hits to show.")] = None,
-    offset: Annotated[int, typer.Option(help="Hits to pass over.")] = 0,
-    legs: Annotated[str | None, typer.Option(help="The legs that search: bm25,dense,sparse.")] = None,
-    filters: Annotated[
-        list[str] | None, typer.Option("--filter", "-f", help="field=value, price<100, ...; repeatable, all must hold.")
-    ] = None,
-    fusion: Annotated[str | None, typer.Option(help="rrf, min-max, z-score, theoretical-min, or server.")] = None,
-    weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
-    rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
-    window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
-    syntax: Annotated[str, typer.Option(help='text, or simple: "quoted", -word, field:value, begin*, like~.')] = "text",
+    found: FoundOptions,
+    ranking: RankingOptions,
+    page: PageOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
-    rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
-    passages: Annotated[bool, typer.Option("--passages", help="Rank passages, not their documents.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it does.")] = False,
-    format: Annotated[
-        str | None, typer.Option(help="table, json, tsv, trec (a run), ids, md. Of standard input: json.")
-    ] = None,
-    as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
 ) -> None:
     """Search an index; every hit shows its rank and score in each leg."""
-    from hybrid_search.filters import parse_all
-
     many = query == [STDIN]
-    form = form_of(format, as_json=as_json, usual="json" if many else TABLE, explain=explain)
-    settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=weights, rank_constant=rank_constant)
-    options: SearchOptions = {
-        "offset": offset,
-        "legs": named_legs(legs),
-        "filter": parse_all(filters or ()),
-        "fusion": fusion,
-        "window": window,
-        "timeout": timeout,
-        "syntax": syntax,
-        "collapse": not passages,
-    }
-    check_options(settings, k, options)
-    settings = searching(settings, named_legs(legs))
+    form = form_of(page.format, as_json=page.as_json, usual="json" if many else TABLE, explain=page.explain)
+    settings = searched_with(
+        settings_file,
+        url,
+        overrides,
+        rerank=ranking.rerank,
+        weights=ranking.weights,
+        rank_constant=ranking.rank_constant,
+    )
+    options: SearchOptions = {**found.options(), **ranking.options(), **page.options(), "timeout": timeout}
+    check_options(settings, page.k, options)
+    settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        show = partial(_show, form=form, naming=_naming(client, settings, passages=passages), explain=explain)
+        naming = _naming(client, settings, passages=page.passages)
+        show = partial(_show, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        _answer(partial(client.search, k=k, **options), asked, show, form, many=many)
+        _answer(partial(client.search, k=page.k, **options), asked, show, form, many=many)
 
 
 def _naming(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:

@@ -10,7 +10,6 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, count, refresh
 from hybrid_search.engine.layout import LOAD, SOURCE
-from hybrid_search.engine.names import check_target
 from hybrid_search.errors import IngestError, RepeatedIdError, counted
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.remove import Limit
@@ -22,7 +21,7 @@ from hybrid_search.ingest.state.journal import Journal
 from hybrid_search.ingest.state.lease import Lease, leased
 from hybrid_search.ingest.state.ledger import Ledger, OnBad, OnProgress
 from hybrid_search.ingest.state.letters import DeadLetters
-from hybrid_search.ingest.target import check_place_of_sync, opened_or_created
+from hybrid_search.ingest.target import check_destination, opened_or_created
 from hybrid_search.records import Document
 from hybrid_search.settings import Settings
 
@@ -70,19 +69,16 @@ def index_documents(
     Raises:
         RecordError: a bad document, without ``on_bad``.
         SettingsError: ``sync`` through an alias with a filter.
-        IngestError: refused documents without ``dead_letters``; more to remove than may be; an id of another source;
-            somebody else is loading the source; a file cannot be written.
+        IngestError: refused documents without ``dead_letters``; an id of another source; another load; too many to go.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
-    check_target(patient(connection, (options or LoadOptions()).retry), index)
-    if sync:
-        check_place_of_sync(patient(connection, (options or LoadOptions()).retry), index)
-    looked_at = _looked_at(documents)
-    opened = opened_or_created(connection, index, encoder, settings, (options or LoadOptions()).retry)
+    check_destination(connection, index, (options := options or LoadOptions()).retry, sync=sync)
+    documents = _looked_at(documents)
+    opened = opened_or_created(connection, index, encoder, settings, options.retry)
     what = Source(source, take_over, (max_removed or Limit()) if sync else None)
     ledger = Ledger(dead_letters, journal, progress, on_bad)
-    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options or LoadOptions())
-    return _complete(_run(load, looked_at, journal), opened, keeps_refused=dead_letters is not None)
+    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options)
+    return _complete(_run(load, documents, journal), opened, keeps_refused=dead_letters is not None)
 
 
 def _looked_at(documents: Iterable[Document]) -> Iterator[Document]:

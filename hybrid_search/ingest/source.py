@@ -24,7 +24,6 @@ from hybrid_search.engine.indices import (
     read_settings,
     replica_warning,
 )
-from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RecordError, SettingsError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.left_out import LeftOut, Look
@@ -46,7 +45,7 @@ from hybrid_search.ingest.state.journal import Journal, Part
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.state.sharing import SharedSplits
-from hybrid_search.ingest.target import check_place_of_sync, opened_or_created
+from hybrid_search.ingest.target import check_destination, opened_or_created
 from hybrid_search.ingest.together import Together, joined, number_of
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
@@ -94,9 +93,7 @@ def index_source(
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
     retry = (options or LoadOptions()).retry
-    check_target(patient(connection, retry), index)
-    if what.sync:
-        check_place_of_sync(patient(connection, retry), index)
+    check_destination(connection, index, retry, sync=what.sync)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = opened_or_created(connection, index, encoder, settings, retry)
         _check_place(source, what, patient(connection, retry), opened)
@@ -119,9 +116,7 @@ def plan_source(
     """
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
-    check_target(connection, index)
-    if what.sync:
-        check_place_of_sync(connection, index)
+    check_destination(connection, index, None, sync=what.sync)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = open_index(connection, index) if exists(connection, index) else None
         if opened is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.read.fields import field_readings
@@ -31,9 +32,16 @@ def opened_or_created(
     return indices.add_fields(connection, opened, wanted)
 
 
-def check_place_of_sync(connection: Connection, index: str) -> None:
-    """Raise SettingsError for an alias with a filter: what a sync removes is of the whole index, shown by it or not."""
-    if indices.shown_by(connection, index) is not None:
+def check_destination(connection: Connection, index: str, retry: RetryPolicy | None, *, sync: bool) -> None:
+    """Refuse a name that no load can go to.
+
+    Raises:
+        SettingsError: no index can be called so; or a sync through an alias with a filter: what it removes is of the
+            whole index, shown by the alias or not.
+    """
+    connection = patient(connection, retry)
+    check_target(connection, index)
+    if sync and indices.shown_by(connection, index) is not None:
         raise SettingsError(
             "an alias with a filter shows a part of its index, and a sync would remove from all of it",
             where=f"--sync {index}",
