@@ -19,7 +19,7 @@ from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of

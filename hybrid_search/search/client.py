@@ -21,7 +21,7 @@ from hybrid_search.records import Query, SearchResult
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of

@@ -85,20 +85,21 @@ def heaviest(vector: SparseVector, limit: int = MAX_CLAUSES) -> dict[str, float]
     return {term: float(weight) for term, weight in ordered[:limit]}
 
 
-def passage_search(query: Body, *, size: int, timeout: float) -> Body:
+def passage_search(query: Body, *, size: int, timeout: float, carried: Sequence[Body] = ()) -> Body:
     """A whole search body that answers with at most ``size`` passage ids and scores, within ``timeout`` seconds.
 
     Equal scores are in the order of document and passage, also where ``size`` cuts them: an engine's own order is that
     of writing, shard by shard. Among equal neighbours the graph search has chosen before it is sorted. A search that
-    the server fuses cannot be sorted so (:func:`fused_search`).
+    the server fuses cannot be sorted so (:func:`fused_search`). ``carried`` are doc values that the hits bring along.
     """
-    return {**fused_search(query, size=size, timeout=timeout), "sort": TIES_BY_ID}
+    return {**fused_search(query, size=size, timeout=timeout, carried=carried), "sort": TIES_BY_ID}
 
 
-def fused_search(query: Body, *, size: int, timeout: float) -> Body:
+def fused_search(query: Body, *, size: int, timeout: float, carried: Sequence[Body] = ()) -> Body:
     """The same for a search that the server fuses, in the server's own order."""
     return {
         **query,
+        **({"docvalue_fields": list(carried)} if carried else {}),
         "size": size,
         "_source": False,
         "track_total_hits": False,

@@ -32,7 +32,8 @@ from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.query_syntax import SYNTAXES, read_query
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
-from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
+from hybrid_search.search.retrieve import encode_and_begin, retrieve
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
