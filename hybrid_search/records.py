@@ -121,8 +121,9 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
-    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``read`` is set by a search that reads
+    the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -130,6 +131,7 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 
     @property
@@ -350,6 +352,7 @@ class IndexSchema:
     keyword_fields: tuple[str, ...] = ()
     number_fields: tuple[str, ...] = ()
     date_fields: tuple[str, ...] = ()
+    geo_fields: tuple[str, ...] = ()
     analyzer: str = "english"
     bm25_k1: float = 0.9
     bm25_b: float = 0.4
