@@ -23,6 +23,8 @@ from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of
+from hybrid_search.search.why_not import why_not
+from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
 
@@ -98,6 +100,12 @@ class AsyncSearchClient:
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
         return await self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
+
+    async def why_not(
+        self, query: str | Query, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> WhyNot:
+        """Why a document is not among the hits of a search; see :meth:`SearchClient.why_not`."""
+        return await self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
 
     async def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""
