@@ -64,7 +64,7 @@ def why_not(
 ) -> None:
     """Say why a document is not among the hits, and what would bring it in."""
     from hybrid_search.absence import LookedInto
-    from hybrid_search.search.similar_stored import check_document_id
+    from hybrid_search.search.similar_held import check_document_id
 
     settings = searched_with(settings_file, url, overrides, **ranking.settings())
     options: SearchOptions = {**found.options(), **ranking.options(), "offset": offset, "timeout": timeout}

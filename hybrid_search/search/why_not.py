@@ -21,9 +21,10 @@ from hybrid_search.search.plan import CANDIDATES_PER_HIT, Plan
 from hybrid_search.search.procedure import STAGES
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranked, checked_scores
-from hybrid_search.search.retrieve import Begun, Retrieved, retrieve
+from hybrid_search.search.retrieve import Begun, retrieve
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher
-from hybrid_search.search.similar_stored import StoredPassage, check_document_id, nearest_ids, stored_passages
+from hybrid_search.search.similar_held import HeldPassage, check_document_id, held_passages, nearest_ids
 from hybrid_search.search.stages import Course, Progress
 from hybrid_search.search.steps import Score, Step, Steps
 from hybrid_search.search.why_not_changes import Found as Runs
@@ -83,7 +84,7 @@ def _searched(query: Query, plan: Plan, target: Target) -> Steps[Progress]:
 class _Looked:
     """What the engine says of the document."""
 
-    passages: Sequence[StoredPassage]
+    passages: Sequence[HeldPassage]
     conditions: Sequence[Condition]
     words: tuple[QueryWord, ...]
 
@@ -97,7 +98,7 @@ def _looked_at(query: Query, id_: str, plan: Plan, target: Target) -> Steps[_Loo
     names = [f"condition {n}" for n in range(len(tested))]
     clauses = {name: dict(one.clause) for name, one in zip(names, tested, strict=True)}
     clauses |= {f"word {word}": wanted for word, wanted in term_clauses(words, target.schema).items()}
-    passages = yield from stored_passages(id_, target, budget, clauses)
+    passages = yield from held_passages(id_, target, budget, clauses)
     holding = {word: sum(f"word {word}" in passage.named for passage in passages) for word, _ in words}
     return _Looked(passages, judged(tested, names, passages), query_words(words, holding))
 

@@ -11,7 +11,7 @@ from hybrid_search.engine import layout
 from hybrid_search.fields import value_at
 from hybrid_search.filters import And, Eq, Exists, Filter, In, Not, Or, Range, clause
 from hybrid_search.records import IndexSchema, Query
-from hybrid_search.search.similar_stored import StoredPassage
+from hybrid_search.search.similar_held import HeldPassage
 from hybrid_search.search.why_not_records import Condition
 
 MOST = 100
@@ -42,7 +42,7 @@ def conditions_of(query: Query, schema: IndexSchema) -> list[Tested]:
     return tested
 
 
-def judged(tested: Sequence[Tested], names: Sequence[str], passages: Sequence[StoredPassage]) -> list[Condition]:
+def judged(tested: Sequence[Tested], names: Sequence[str], passages: Sequence[HeldPassage]) -> list[Condition]:
     """The conditions by what the passages say of the clauses of these names: one that passes is enough."""
     return [
         Condition(

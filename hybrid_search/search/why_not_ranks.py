@@ -21,7 +21,7 @@ from hybrid_search.records import Leg, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
-from hybrid_search.search.similar_stored import MOST
+from hybrid_search.search.similar_held import MOST
 from hybrid_search.search.steps import Step, boundary
 
 EXACT_UP_TO = 40_000

@@ -30,7 +30,7 @@ _HIDES_VECTORS = (9, 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPassage:
+class HeldPassage:
     """A passage as it is stored.
 
     Attributes:
@@ -65,9 +65,9 @@ def check_document_id(id_: object) -> str:
     return id_
 
 
-def stored_passages(
+def held_passages(
     id_: str, target: Target, budget: Budget, named: Mapping[str, legs.Body] | None = None
-) -> Generator[Step, Any, list[StoredPassage]]:
+) -> Generator[Step, Any, list[HeldPassage]]:
     """The first :data:`MOST` passages of a document with their vectors, in their order; none where it is not there.
 
     ``named`` are clauses by name, of which each passage says which it matches.
@@ -89,7 +89,7 @@ def answered(answer: Answered | EngineError) -> Answered:
 def passages_search(
     id_: str, dialect: Dialect, within: float, named: Mapping[str, legs.Body] | None = None
 ) -> legs.Body:
-    """A whole search body for the passages of a document with vectors; see :func:`stored_passages`."""
+    """A whole search body for the passages of a document with vectors; see :func:`held_passages`."""
     wanted: legs.Body = {"filter": [{"term": {layout.DOC_ID: id_}}]}
     if named:
         wanted["should"] = [{"bool": {"filter": [clause], "_name": name}} for name, clause in named.items()]
@@ -110,10 +110,10 @@ def with_vectors(dialect: Dialect, names: Sequence[str]) -> dict[str, Any]:
     return {"includes": list(names), **({"exclude_vectors": False} if hides else {})}
 
 
-def _passage(hit: Mapping[str, Any]) -> StoredPassage:
+def _passage(hit: Mapping[str, Any]) -> HeldPassage:
     source = hit["_source"]
     sparse = source.get(layout.SPARSE)
-    return StoredPassage(
+    return HeldPassage(
         id=str(hit["_id"]),
         text=str(source.get(layout.TEXT, "")),
         fields=layout.user_fields(source),
