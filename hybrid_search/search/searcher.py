@@ -131,6 +131,18 @@ class Searcher:
             results += retrieved
         return results
 
+    def prepared(self, query: str | Query, request: SearchRequest) -> tuple[Query, Plan, Target]:
+        """One query, how and where it is searched, all of it checked.
+
+        Raises:
+            QueryError: what :func:`plan_search` and :func:`check_query` refuse.
+        """
+        plan = self._plan(request)
+        asked = self._checked(query, plan, request)
+        if isinstance(asked, HybridSearchError):
+            raise asked
+        return asked, plan, self._target(request)
+
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
         """The procedure that reads passages by their ids; those that are gone are left out."""
         ids = list(dict.fromkeys(passage_ids))
