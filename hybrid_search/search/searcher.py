@@ -138,7 +138,7 @@ class Searcher:
             QueryError: what :func:`plan_search` and :func:`check_query` refuse.
         """
         plan = self._plan(request)
-        asked = self._checked(query, plan, request)
+        [asked] = self._all_checked([query], plan, request)
         if isinstance(asked, HybridSearchError):
             raise asked
         return asked, plan, self._target(request)
