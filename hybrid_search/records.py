@@ -122,8 +122,9 @@ class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
-    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``read`` is set by a search that reads
-    the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
+    which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -131,6 +132,7 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    bm25: Mapping[str, Any] | None = None
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 

@@ -17,6 +17,7 @@ from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
+from hybrid_search.search.expert import engine_query
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
@@ -175,7 +176,8 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     if query.filter is not None:
         _check_json(clause(query.filter, schema, now=query.now), query)
     vectorless = lacking(query, plan.legs)
-    needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
+    is_given = engine_query(query) is not None
+    needs_text = [leg for leg in plan.legs if (leg.part == "text" and not is_given) or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():
         raise QueryError("the query is empty", where=_where(query), remedy="Give at least one word.")
     for leg in needs_text:

@@ -256,10 +256,11 @@ def _answers(
 
 
 def _apart(pending: Pending) -> list[Pending]:
-    """The searches of the package's legs, and those of each other leg."""
-    groups: dict[str | None, Pending] = {}
+    """The searches of the package's legs, those of each other leg, and each that somebody wrote for one query."""
+    groups: dict[tuple[str, int] | None, Pending] = {}
     for one in pending:
-        groups.setdefault(None if one.leg in STANDARD.values() else one.leg.name, []).append(one)
+        foreign = (one.leg.name, -1) if one.leg not in STANDARD.values() else None
+        groups.setdefault((one.leg.name, one.place) if one.query.own else foreign, []).append(one)
     return list(groups.values())
 
 
