@@ -18,6 +18,7 @@ from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.rules import RuleOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
@@ -44,6 +45,7 @@ def search(
     *,
     found: FoundOptions,
     ranking: RankingOptions,
+    rules: RuleOptions,
     page: PageOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -61,7 +63,13 @@ def search(
         weights=ranking.weights,
         rank_constant=ranking.rank_constant,
     )
-    options: SearchOptions = {**found.options(), **ranking.options(), **page.options(), "timeout": timeout}
+    options: SearchOptions = {
+        **found.options(),
+        **ranking.options(),
+        **rules.options(),
+        **page.options(),
+        "timeout": timeout,
+    }
     check_options(settings, page.k, options)
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
-SHARED = {"errors", "addresses", "records", "readings", "settings", "fields", "printed", "private_files"}
+SHARED = {"boosts", "errors", "addresses", "records", "readings", "settings", "fields", "printed", "private_files"}
 SHARED |= {"encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "records": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
-    "settings": {"errors", "addresses"},
+    "boosts": {"errors"},
+    "settings": {"errors", "addresses", "boosts"},
     "readings": set(),
     "private_files": set(),
     "fields": {"errors", "records", "readings"},
