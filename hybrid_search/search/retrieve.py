@@ -144,7 +144,7 @@ def prepared(
 
 def passing(query: Query, schema: IndexSchema) -> legs.Filter:
     """The clause of the query's own filter and of what its text leaves out; None passes everything."""
-    matching: legs.Filter = None if query.filter is None else clause(query.filter, schema)
+    matching: legs.Filter = None if query.filter is None else clause(query.filter, schema, now=query.now)
     return matching if query.read is None else legs.both(matching, query.read.filter)
 
 
