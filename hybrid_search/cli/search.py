@@ -19,6 +19,7 @@ from hybrid_search.cli.searching.expert import ExpertOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.rules import RuleOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
@@ -46,6 +47,7 @@ def search(
     found: FoundOptions,
     expert: ExpertOptions,
     ranking: RankingOptions,
+    rules: RuleOptions,
     page: PageOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -63,7 +65,13 @@ def search(
         weights=ranking.weights,
         rank_constant=ranking.rank_constant,
     )
-    options: SearchOptions = {**found.options(), **ranking.options(), **page.options(), "timeout": timeout}
+    options: SearchOptions = {
+        **found.options(),
+        **ranking.options(),
+        **rules.options(),
+        **page.options(),
+        "timeout": timeout,
+    }
     check_options(settings, page.k, options)
     expert.asked("")
     settings = searching(settings, named_legs(found.legs))

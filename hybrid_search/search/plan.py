@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,7 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
+from hybrid_search.search.boosts import Boosts, plan_boosts
 from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
 from hybrid_search.search.expert import engine_query
@@ -61,6 +62,7 @@ class Plan:
     dfs: bool = False
     overlap: bool = False
     carried: tuple[str, ...] = ()
+    boosts: Boosts = field(default_factory=Boosts)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ class Plan:
     def reach(self) -> int:
         """How many hits of the fused ranking are fetched: the page and all before it, or the rerank window."""
         page = self.offset + self.k
-        return page if self.reranking is None else max(page, self.reranking.window)
+        return page if self.reranking is None else max(page, len(self.boosts.pinned) + self.reranking.window)
 
 
 def plan_search(
@@ -111,7 +113,8 @@ def plan_search(
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,
-        carried=carried_fields(request, schema),
+        carried=carried_fields(request, schema, settings),
+        boosts=plan_boosts(request, settings, schema),
     )
     _check_ranges(plan)
     fusion.shares(plan.names)

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
 SHARED = {
+    "boosts",
     "errors",
     "addresses",
     "records",
@@ -36,7 +37,8 @@ MAY_IMPORT = {
     "records": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
-    "settings": {"errors", "addresses"},
+    "boosts": {"errors"},
+    "settings": {"errors", "addresses", "boosts"},
     "languages": set(),
     "readings": set(),
     "geo": set(),
