@@ -77,13 +77,13 @@ def search(
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        naming = _naming(client, settings, passages=page.passages)
-        show = partial(_show, form=form, naming=naming, explain=page.explain)
+        naming = naming_of(client, settings, passages=page.passages)
+        show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
         _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)
 
 
-def _naming(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:
+def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:
     """By the field that the settings name, else the one that the index was made with."""
     return Naming(settings.documents.title or client.searcher.target.schema.title, passages)
 
@@ -166,7 +166,8 @@ def _show_error(query: str, error: HybridSearchError, place: str, form: str) -> 
     write_lines([orjson.dumps({"query": asked, "error": sayable(str(error), "utf-8")}).decode()])
 
 
-def _show(result: SearchResult, query_id: str, *, form: str, naming: Naming, explain: bool) -> None:
+def show_result(result: SearchResult, query_id: str, *, form: str, naming: Naming, explain: bool) -> None:
+    """Print one result in its form, with its warnings."""
     if form != TABLE:
         write(result, form, query_id, naming)
         for warning in result.warnings if form != "json" else ():

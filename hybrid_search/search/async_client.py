@@ -21,6 +21,7 @@ from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
+from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
@@ -117,6 +118,10 @@ class AsyncSearchClient:
     ) -> WhyNot:
         """Why a document is not among the hits of a search; see :meth:`SearchClient.why_not`."""
         return await self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
+
+    async def more_like(self, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
+        """The best hits for what is stored of a document; see :meth:`SearchClient.more_like`."""
+        return await self._run(lambda searcher: more_like(searcher, doc_id, SearchRequest.of(k, **options)))
 
     async def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""

@@ -23,6 +23,7 @@ from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
+from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
@@ -156,6 +157,23 @@ class SearchClient:
             EngineError: nothing could be searched.
         """
         return self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
+
+    def more_like(self, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
+        """The best hits for what is stored of a document: its vectors, its terms, its significant words.
+
+        Nothing is encoded, and the document itself is left out. Of several passages the mean of the vectors, the
+        largest weights and the words of all count.
+
+        Args:
+            doc_id: the document.
+            k: hits on the page; None as in the settings.
+            options: those of a search (:class:`SearchRequest`); reranking only where it is asked for.
+
+        Raises:
+            QueryError: an option or the id is wrong, and nothing was sent; or there is no such document.
+            EngineError: no leg could be searched.
+        """
+        return self._run(lambda searcher: more_like(searcher, doc_id, SearchRequest.of(k, **options)))
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""

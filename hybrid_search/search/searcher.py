@@ -143,6 +143,15 @@ class Searcher:
             raise asked
         return asked, plan, self._target(request)
 
+    def planned(self, request: SearchRequest) -> tuple[Plan, Target, Filter | None]:
+        """How and where what is no text is searched for, checked, and the filter of the request.
+
+        Raises:
+            QueryError: what :func:`plan_search` refuses, or the filter cannot be read.
+        """
+        with boundary():
+            return self._plan(request), self._target(request), _query("", request.filter).filter
+
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
         """The procedure that reads passages by their ids; those that are gone are left out."""
         ids = list(dict.fromkeys(passage_ids))
