@@ -24,7 +24,7 @@ from hybrid_search.engine.layout import exact_path, field_path
 from hybrid_search.errors import QueryError
 from hybrid_search.fields import PLAIN, filter_kinds
 from hybrid_search.filter_numbers import equals, needs_exact, one_of, within
-from hybrid_search.filter_syntax import Junction, Negation, Tree, tree
+from hybrid_search.filter_syntax import Junction, Negation, Tree, quoted, tree
 from hybrid_search.readings import boolean_in
 from hybrid_search.records import IndexSchema
 
@@ -124,6 +124,11 @@ def parse(expression: str) -> Filter:
         QueryError: the text is no filter, with the position of what is wrong.
     """
     return _said(tree(expression))
+
+
+def comparison(field: str, operator: str, value: Value) -> str:
+    """A comparison as text that :func:`parse` reads, whatever characters the field and the value hold."""
+    return f"{quoted(field)}{operator}{quoted(str(value))}"
 
 
 def parse_all(expressions: Iterable[str]) -> Filter | None:

@@ -14,6 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.found import FacetCounts
+
 MAX_DOCUMENT_ID_BYTES = 504
 """Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
 
@@ -207,6 +209,7 @@ class WarningCode(StrEnum):
     WINDOW_NOT_FILLED = "window-not-filled"
     PASSAGES_GONE = "passages-gone"
     PASSAGES_NOT_REPLACED = "passages-not-replaced"
+    FACETS_FAILED = "facets-failed"
     RERANK_FAILED = "rerank-failed"
     RERANK_LATE = "rerank-late"
     QUERY_CUT = "query-cut"
@@ -224,7 +227,8 @@ class WarningCode(StrEnum):
 class SearchWarning(str):
     """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
 
-    ``part`` is the name of a leg, ``server``, ``fetch`` or ``rerank``; None where it is about the whole search.
+    ``part`` is the name of a leg, ``server``, ``fetch``, ``facets`` or ``rerank``; None where it is about the whole
+    search.
     """
 
     __slots__ = ("code", "part")
@@ -243,7 +247,10 @@ class SearchWarning(str):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step."""
+    """Hits in rank order, and what was done to get them.
+
+    ``took_ms`` has the wall milliseconds of each step. ``facets`` are by their names, in the order they were asked for.
+    """
 
     query: Query
     hits: Sequence[Hit]
@@ -252,6 +259,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
 
     @property
     def degraded(self) -> dict[str, WarningCode]:

@@ -15,6 +15,7 @@ from hybrid_search.cli.checks import check_options, check_text, named_legs, sear
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
+from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
@@ -45,6 +46,7 @@ def search(
     found: FoundOptions,
     ranking: RankingOptions,
     page: PageOptions,
+    facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -61,7 +63,13 @@ def search(
         weights=ranking.weights,
         rank_constant=ranking.rank_constant,
     )
-    options: SearchOptions = {**found.options(), **ranking.options(), **page.options(), "timeout": timeout}
+    options: SearchOptions = {
+        **found.options(),
+        **ranking.options(),
+        **page.options(),
+        **facets.options(),
+        "timeout": timeout,
+    }
     check_options(settings, page.k, options)
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]

@@ -70,13 +70,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out."""
+    """A readable answer to one search: hits and aggregations as they came, the milliseconds, what was left out."""
 
     hits: Sequence[Mapping[str, Any]]
     took: float
     timed_out: bool
     shards: int
     failed_shards: int
+    aggregations: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ask(
@@ -167,7 +168,12 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
         for hit in hits:
             _check_hit(hit, target)
         return Answered(
-            hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
+            hits,
+            float(response["took"]),
+            bool(response["timed_out"]),
+            int(shards["total"]),
+            int(shards["failed"]),
+            response.get("aggregations") or {},
         )
     except (KeyError, TypeError, ValueError) as error:
         unreadable = _unreadable(response, target.where)

@@ -12,6 +12,7 @@ from hybrid_search.engine import layout
 from hybrid_search.fields import filter_kinds
 from hybrid_search.records import IndexSchema
 from hybrid_search.search.collapse import Best
+from hybrid_search.search.facets import candidate_fields, checked_facets
 from hybrid_search.search.request import SearchRequest
 
 Values = Mapping[str, tuple[Any, ...]]
@@ -20,8 +21,7 @@ Values = Mapping[str, tuple[Any, ...]]
 
 def carried_fields(request: SearchRequest, schema: IndexSchema) -> tuple[str, ...]:
     """The fields whose values the search needs of all its candidates, by the user's names."""
-    del request, schema
-    return ()
+    return candidate_fields(checked_facets(request.facets, schema, request.facet_counts))
 
 
 def docvalue_fields(names: Iterable[str], schema: IndexSchema) -> list[dict[str, str]]:

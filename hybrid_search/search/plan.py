@@ -17,6 +17,7 @@ from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
+from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
@@ -44,7 +45,7 @@ class Plan:
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
-    encoded. ``carried`` are the fields whose values all hits bring along.
+    encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -60,6 +61,7 @@ class Plan:
     dfs: bool = False
     overlap: bool = False
     carried: tuple[str, ...] = ()
+    facets: tuple[Facet, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ def plan_search(
         dfs=settings.dfs,
         overlap=settings.overlap,
         carried=carried_fields(request, schema),
+        facets=checked_facets(request.facets, schema, request.facet_counts),
     )
     _check_ranges(plan)
     fusion.shares(plan.names)
@@ -174,6 +177,7 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     _check_characters(query)
     if query.filter is not None:
         _check_json(clause(query.filter, schema), query)
+    check_words(query, plan.facets)
     vectorless = lacking(query, plan.legs)
     needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():

@@ -9,6 +9,7 @@ from typing import Any, Self, TypedDict
 
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
+from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
@@ -27,6 +28,8 @@ class SearchOptions(TypedDict, total=False):
     collapse: bool
     exact: bool
     syntax: str
+    facets: Iterable[Facet | str]
+    facet_counts: str
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -51,6 +54,8 @@ class SearchRequest:
         exact: compare with every vector instead of searching the graph.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
+        facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
+        facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
             until the reranker is late: the queries after that keep the fused order.
@@ -70,6 +75,8 @@ class SearchRequest:
     collapse: bool = True
     exact: bool = False
     syntax: str = "text"
+    facets: tuple[Facet | str, ...] = ()
+    facet_counts: str = CANDIDATES
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
@@ -86,5 +93,13 @@ class SearchRequest:
             nearest = get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
             remedy = f"Did you mean {nearest}? There are: {', '.join(known)}."
             raise QueryError(f"unknown option {unknown!r}", remedy=remedy)
-        legs = options.get("legs")
-        return cls(k=k, **{**options, "legs": None if legs is None else tuple(legs)})
+        listed = {name: _listed(options[name]) for name in _LISTS if options.get(name) is not None}
+        return cls(k=k, **{**options, **listed})
+
+
+_LISTS = ("legs", "facets")
+
+
+def _listed(given: Any) -> tuple[Any, ...]:
+    """One alone, or several in any iterable, as the request holds them."""
+    return (given,) if isinstance(given, str | Facet) else tuple(given)

@@ -18,11 +18,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
 SHARED = {"errors", "addresses", "records", "readings", "settings", "fields", "printed", "private_files"}
-SHARED |= {"encode.protocols", "engine.protocols"}
+SHARED |= {"encode.protocols", "engine.protocols", "found"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": set(),
+    "records": {"found"},
+    "found": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "settings": {"errors", "addresses"},
