@@ -187,6 +187,17 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index has it: its place in its document, and the fields of the document that come with it."""
+
+    id: str
+    text: str
+    start: int
+    end: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class LegReport:
     """How one leg fared: hits in its window, the engine's own milliseconds, and why it failed, if it did."""
 
@@ -247,9 +258,11 @@ class SearchWarning(str):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits in rank order, and what was done to get them.
+    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
-    ``took_ms`` has the wall milliseconds of each step. ``facets`` are by their names, in the order they were asked for.
+    ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
+    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    retrieval.
     """
 
     query: Query
@@ -260,6 +273,7 @@ class SearchResult:
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
+    retrieved: Any | None = field(default=None, repr=False, compare=False)
 
     @property
     def degraded(self) -> dict[str, WarningCode]:

@@ -126,6 +126,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
         facets={facet.called: one.facets[facet.called] for facet in plan.facets if facet.called in one.facets},
+        retrieved=found,
     )
 
 

@@ -237,6 +237,7 @@ def test_documents_of_which_any_passage_has_a_word_are_counted(client, facets, c
     for facet in asked:
         passing = [item for item in holding if _passes(item, _about(condition, facet.field))]
         _check(result.facets[facet.called], facet, passing)
+        assert result.facets[facet.called].counts == "bm25"
 
 
 @settings(max_examples=25)
@@ -251,6 +252,7 @@ def test_candidates_are_the_documents_of_the_list(client, facets, conditions, te
         drawn = client.retrieve([text], filter=_about(condition, facet.field), **options)[0]
         ids = {id_ if collapse else id_.rpartition("#")[0] for run in drawn.runs.values() for id_ in run}
         _check(result.facets[facet.called], facet, [by_id[id_] for id_ in ids])
+        assert result.facets[facet.called].counts == "candidates"
 
 
 @pytest.mark.parametrize("counts", ["candidates", "filter", "bm25"])
