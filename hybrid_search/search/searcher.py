@@ -24,6 +24,7 @@ from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight_model import read_passages
 from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
@@ -33,7 +34,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
+from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
 
@@ -146,7 +147,7 @@ class Searcher:
         stored = yield from self.stored(passage_ids)
         return {id_: passage.text for id_, passage in stored.items()}
 
-    def ask_model(self, step: Encode | Score) -> Any:
+    def ask_model(self, step: ModelStep) -> Any:
         """The answer of the encoder or of the reranker.
 
         Raises:
@@ -155,6 +156,8 @@ class Searcher:
         with boundary(step):
             if isinstance(step, Encode) and self.encoder is not None:
                 return _encoded(self.encoder, step.texts)
+            if isinstance(step, EncodePassages) and self.encoder is not None:
+                return read_passages(self.encoder, step)
             if isinstance(step, Score) and self.reranker is not None:
                 return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
