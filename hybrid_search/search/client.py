@@ -24,7 +24,7 @@ from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
-from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
+from hybrid_search.search.steps import ModelStep, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
@@ -237,7 +237,7 @@ class SearchClient:
             return self._connection.send(step.request)
         return self._begin(searcher, step)()
 
-    def _begin(self, searcher: Searcher | None, step: Encode | Score) -> Callable[[], Any]:
+    def _begin(self, searcher: Searcher | None, step: ModelStep) -> Callable[[], Any]:
         if searcher is None:
             raise ModelError("nothing is open that could answer")
         return self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).answer
