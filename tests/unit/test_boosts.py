@@ -138,10 +138,9 @@ def test_any_text_is_a_boost_or_is_refused(text) -> None:
     for given_ in (text, f"fresh:{text}", f"log1p:x,{text}"):
         try:
             boost = parse_boost(given_)
-        except QueryError as error:
-            assert error.what
-        else:
-            assert boost.field
+        except QueryError:
+            continue
+        assert boost.field
 
 
 @pytest.mark.parametrize(
