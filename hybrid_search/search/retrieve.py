@@ -135,7 +135,7 @@ def prepared(
         matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema)
         if query.read is not None:
             matching = legs.both(matching, query.read.filter)
-        asking = Asking(target, matching, plan.candidates, plan.exact)
+        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
