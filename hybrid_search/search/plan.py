@@ -177,7 +177,7 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     """
     _check_characters(query)
     if query.filter is not None:
-        _check_json(clause(query.filter, schema), query)
+        _check_json(clause(query.filter, schema, now=query.now), query)
     vectorless = lacking(query, plan.legs)
     needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():
