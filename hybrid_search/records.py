@@ -348,10 +348,6 @@ class FieldReading:
     lenient: bool = False
 
 
-TEXT_WEIGHT = 1.0
-"""What a text field weighs in BM25 that says nothing else."""
-
-
 @dataclass(frozen=True, slots=True)
 class TextField:
     """A field of the documents that BM25 also searches on its own.
@@ -364,7 +360,7 @@ class TextField:
 
     name: str
     analyzer: str
-    weight: float = TEXT_WEIGHT
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,5 +395,5 @@ class IndexSchema:
     readings: Mapping[str, FieldReading] = field(default_factory=dict)
     title: str | None = None
     text_fields: tuple[TextField, ...] = ()
-    text_weight: float = TEXT_WEIGHT
+    text_weight: float = 1.0
     passage_title: str | None = None

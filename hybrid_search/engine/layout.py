@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, TEXT_WEIGHT, IndexSchema
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
 
 DOC_ID = "doc_id"
 PASSAGE = "passage"
@@ -97,7 +97,7 @@ class TextPath:
     name: str
     path: str
     analyzer: str
-    weight: float = TEXT_WEIGHT
+    weight: float = 1.0
 
 
 def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
