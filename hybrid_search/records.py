@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.found import FacetCounts
+from hybrid_search.found import FacetCounts, Highlighted
 
 MAX_DOCUMENT_ID_BYTES = 504
 """Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
@@ -170,7 +170,7 @@ class Hit:
 
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
     the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``,
-    which go by name.
+    which go by name. ``highlights`` are pieces that show why it was found, where they were asked for.
     """
 
     rank: int
@@ -184,6 +184,7 @@ class Hit:
     fields: Mapping[str, Any]
     legs: Mapping[str, LegScore]
     rerank: RerankScore | None = None
+    highlights: Sequence[Highlighted] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,7 @@ class WarningCode(StrEnum):
     PASSAGES_GONE = "passages-gone"
     PASSAGES_NOT_REPLACED = "passages-not-replaced"
     FACETS_FAILED = "facets-failed"
+    HIGHLIGHTS_FAILED = "highlights-failed"
     RERANK_FAILED = "rerank-failed"
     RERANK_LATE = "rerank-late"
     QUERY_CUT = "query-cut"
@@ -238,8 +240,8 @@ class WarningCode(StrEnum):
 class SearchWarning(str):
     """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
 
-    ``part`` is the name of a leg, ``server``, ``fetch``, ``facets`` or ``rerank``; None where it is about the whole
-    search.
+    ``part`` is the name of a leg, ``server``, ``fetch``, ``facets``, ``highlights`` or ``rerank``; None where it is
+    about the whole search.
     """
 
     __slots__ = ("code", "part")

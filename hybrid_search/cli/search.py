@@ -17,6 +17,7 @@ from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
+from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
@@ -46,6 +47,7 @@ def search(
     found: FoundOptions,
     ranking: RankingOptions,
     page: PageOptions,
+    highlights: HighlightOptions,
     facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -67,6 +69,7 @@ def search(
         **found.options(),
         **ranking.options(),
         **page.options(),
+        **highlights.options(),
         **facets.options(),
         "timeout": timeout,
     }

@@ -19,6 +19,7 @@ from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
 from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight, checked_highlight
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
@@ -62,6 +63,7 @@ class Plan:
     overlap: bool = False
     carried: tuple[str, ...] = ()
     facets: tuple[Facet, ...] = ()
+    highlight: Highlight | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,6 +116,7 @@ def plan_search(
         overlap=settings.overlap,
         carried=carried_fields(request, schema),
         facets=checked_facets(request.facets, schema, request.facet_counts),
+        highlight=checked_highlight(request.highlight),
     )
     _check_ranges(plan)
     fusion.shares(plan.names)

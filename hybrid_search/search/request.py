@@ -11,6 +11,7 @@ from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
 
@@ -30,6 +31,7 @@ class SearchOptions(TypedDict, total=False):
     syntax: str
     facets: Iterable[Facet | str]
     facet_counts: str
+    highlight: bool | Highlight
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -56,6 +58,7 @@ class SearchRequest:
             (:mod:`hybrid_search.search.query_syntax`).
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
         facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
+        highlight: True, or how, the hits on the page are to show why they were found.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
             until the reranker is late: the queries after that keep the fused order.
@@ -77,6 +80,7 @@ class SearchRequest:
     syntax: str = "text"
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
+    highlight: bool | Highlight = False
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
