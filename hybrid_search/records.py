@@ -123,8 +123,10 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
-    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
+    which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -132,6 +134,8 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    bm25: Mapping[str, Any] | None = None
+    now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 
     @property
@@ -164,13 +168,22 @@ class RerankScore:
     combined: float
 
 
+class Placed(StrEnum):
+    """Where a document stands whatever its score: first, first though no leg found it, or behind all others."""
+
+    PINNED = "pinned"
+    ADDED = "pinned-unfound"
+    BURIED = "buried"
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One document of the answer, with the reasons for its rank.
 
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
-    the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``,
-    which go by name. ``highlights`` are pieces that show why it was found, where they were asked for.
+    the fusion, ``score`` the final one (equal unless boosted or reranked). A leg that did not find the hit is not in
+    ``legs``, which go by name. ``boosts`` are factors on the fused score, by name; ``placed`` is None for a hit that
+    stands where its score puts it. ``highlights`` are pieces that show why it was found, where they were asked for.
     """
 
     rank: int
@@ -184,6 +197,8 @@ class Hit:
     fields: Mapping[str, Any]
     legs: Mapping[str, LegScore]
     rerank: RerankScore | None = None
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    placed: Placed | None = None
     highlights: Sequence[Highlighted] = ()
 
 
@@ -221,6 +236,7 @@ class WarningCode(StrEnum):
     WINDOW_NOT_FILLED = "window-not-filled"
     PASSAGES_GONE = "passages-gone"
     PASSAGES_NOT_REPLACED = "passages-not-replaced"
+    PINS_LEFT_OUT = "pins-left-out"
     FACETS_FAILED = "facets-failed"
     HIGHLIGHTS_FAILED = "highlights-failed"
     RERANK_FAILED = "rerank-failed"
@@ -229,6 +245,7 @@ class WarningCode(StrEnum):
     NO_KNOWN_TERM = "no-known-term"
     NOTHING_FOUND = "nothing-found"
     FEW_DOCUMENTS = "few-documents"
+    PINNED_NOT_FOUND = "pinned-not-found"
 
     @property
     def degrades(self) -> bool:
@@ -240,8 +257,8 @@ class WarningCode(StrEnum):
 class SearchWarning(str):
     """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
 
-    ``part`` is the name of a leg, ``server``, ``fetch``, ``facets``, ``highlights`` or ``rerank``; None where it is
-    about the whole search.
+    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins``, ``facets``, ``highlights`` or ``rerank``; None where
+    it is about the whole search.
     """
 
     __slots__ = ("code", "part")
@@ -358,6 +375,7 @@ class IndexSchema:
     keyword_fields: tuple[str, ...] = ()
     number_fields: tuple[str, ...] = ()
     date_fields: tuple[str, ...] = ()
+    geo_fields: tuple[str, ...] = ()
     analyzer: str = "english"
     bm25_k1: float = 0.9
     bm25_b: float = 0.4

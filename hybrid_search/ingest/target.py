@@ -86,6 +86,7 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         keyword_fields=(*documents.keyword, *documents.boolean),
         number_fields=documents.number,
         date_fields=documents.date,
+        geo_fields=documents.geo,
         readings=field_readings(documents),
         title=documents.title,
         analyzer=engine.analyzer,

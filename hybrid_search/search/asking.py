@@ -70,7 +70,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A readable answer to one search: hits and aggregations as they came, the milliseconds, what was left out."""
+    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out.
+
+    ``aggregations`` are those that the search asked for.
+    """
 
     hits: Sequence[Mapping[str, Any]]
     took: float

@@ -204,7 +204,8 @@ def _shown(place: int, one: Progress, plan: Plan, form: Highlight) -> Iterator[_
 
 def _by(hit: Fused, part: str, plan: Plan) -> bool:
     """Whether a leg that reads this part of the query has found a hit; any may have where the server fused."""
-    return any(leg.part == part and (not hit.legs or leg.name in hit.legs) for leg in plan.legs)
+    unknown = not hit.legs and hit.placed is None
+    return any(leg.part == part and (unknown or leg.name in hit.legs) for leg in plan.legs)
 
 
 Notes = list[tuple[int, SearchWarning]]

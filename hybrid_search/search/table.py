@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from hybrid_search.fields import value_at
 from hybrid_search.printed import one_line, visible
-from hybrid_search.records import Hit, Leg, LegScore, SearchResult
+from hybrid_search.records import Hit, Leg, LegScore, Placed, SearchResult
 from hybrid_search.search.facets_table import facets_view
+from hybrid_search.search.highlight_view import highlights_view
 from hybrid_search.search.snippet import snippet
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ def result_table(result: SearchResult, *, width: int, title_field: str | None = 
             colour = COLOURS.get(leg, ANOTHER)
             table.add_column(leg, justify="right", no_wrap=True, style=colour, header_style=colour)
     table.add_column("fused", justify="right", no_wrap=True)
+    moved = any(hit.boosts or hit.placed for hit in result.hits)
+    if moved:
+        table.add_column("boosted", justify="right", no_wrap=True)
     if result.reranker is not None:
         table.add_column("reranked", justify="right", no_wrap=True)
     largest = max((hit.fused for hit in result.hits), default=0.0)
@@ -58,6 +63,7 @@ def result_table(result: SearchResult, *, width: int, title_field: str | None = 
         cells: list[RenderableType] = [str(hit.rank), _found(hit, result, title_field, wide=wide)]
         cells += [_leg_cell(hit.legs.get(leg)) for leg in result.legs] if wide else []
         cells.append(_fused(hit, largest))
+        cells += [_boosted(hit)] if moved else []
         cells += [_reranked(hit)] if result.reranker is not None else []
         table.add_row(*cells)
     return table
@@ -101,6 +107,19 @@ def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: boo
     from rich.text import Text
 
     title = title_of(hit, title_field)
+    identifier = "" if title == hit.id else f"  {one_line(hit.id)}"
+    head = Text.assemble((one_line(title), "bold"), (identifier, "dim"), "\n")
+    found = head + (highlights_view(hit, title) if hit.highlights else _snippet(hit, result, title))
+    if not wide:
+        for leg, score in hit.legs.items():
+            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
+    return found
+
+
+def _snippet(hit: Hit, result: SearchResult, title: str) -> Text:
+    """The sentences that have the words of the query."""
+    from rich.text import Text
+
     passage = passage_under(hit, title)
     shown = snippet(passage, result.query.text, width=SNIPPET)
     body = Text(shown.text, style="dim")
@@ -108,12 +127,7 @@ def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: boo
         body.stylize("not dim bold green", start, end)
     flat = Text(" ").join(body.split("\n")) if "\n" in shown.text else body
     ellipsis = ("… " if shown.start > 0 else "", " …" if shown.end < len(passage.rstrip()) else "")
-    identifier = "" if title == hit.id else f"  {one_line(hit.id)}"
-    found = Text.assemble((one_line(title), "bold"), (identifier, "dim"), "\n", ellipsis[0], flat, ellipsis[1])
-    if not wide:
-        for leg, score in hit.legs.items():
-            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
-    return found
+    return Text.assemble(ellipsis[0], flat, ellipsis[1])
 
 
 def passage_under(hit: Hit, title: str) -> str:
@@ -141,6 +155,16 @@ def _fused(hit: Hit, largest: float) -> Text:
         filled = max(filled, cells)
     cell.append("━" * (BAR - filled), style="grey23")
     return cell
+
+
+def _boosted(hit: Hit) -> Text:
+    """The fused score times its factors; or that the hit is placed."""
+    from rich.text import Text
+
+    if hit.placed is not None:
+        return Text("buried" if hit.placed is Placed.BURIED else "pinned", style="bold")
+    factor = prod(hit.boosts.values())
+    return Text.assemble(f"{hit.fused * factor:.4f}\n", (f"x {factor:.3f}", "dim"))
 
 
 def _reranked(hit: Hit) -> Text:
