@@ -60,7 +60,8 @@ class Document:
     ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
     ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
     ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
-    data).
+    data). ``texts`` are the text fields one by one, by name, and the title; one that is not there is looked up in
+    ``fields`` (:func:`hybrid_search.fields.own_text`).
     """
 
     id: str
@@ -70,6 +71,7 @@ class Document:
     sparse: SparseVector | None = None
     origin: str | None = None
     position: ResumePoint | None = field(default=None, compare=False, repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def carries_vectors(self) -> bool:
@@ -93,12 +95,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document within the encoder's token limit: ``document.text[start:end]``."""
+    """A piece of a document within the encoder's token limit: ``document.text[start:end]``.
+
+    ``head`` is what models read before it: the document's title, or nothing where the piece begins with it.
+    """
 
     document: Document
     number: int
     start: int
     end: int
+    head: str = ""
 
     @property
     def id(self) -> str:
@@ -108,6 +114,11 @@ class Passage:
     @property
     def text(self) -> str:
         return self.document.text[self.start : self.end]
+
+    @property
+    def for_models(self) -> str:
+        """The text as encoders read it, under its head."""
+        return f"{self.head}\n{self.text}" if self.head else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +372,21 @@ class FieldReading:
 
 
 @dataclass(frozen=True, slots=True)
+class TextField:
+    """A field of the documents that BM25 also searches on its own.
+
+    Attributes:
+        name: the user's name.
+        analyzer: the engine's analyzer of it.
+        weight: how much one of its words counts, where the search does not say.
+    """
+
+    name: str
+    analyzer: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSchema:
     """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
 
@@ -368,6 +394,9 @@ class IndexSchema:
     on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
     ``layout`` 1, that of release 0.1). ``readings`` says of those of them that are not plain how they are read.
     ``title`` is the field that names a document. ``replicas`` None is the engine's default.
+
+    ``text_fields`` are searched on their own, beside the whole text, which weighs ``text_weight``. ``passage_title`` is
+    the field that models read before every passage; None where they read passages as they are.
     """
 
     dense: Fingerprint | None
@@ -388,3 +417,6 @@ class IndexSchema:
     layout: int = LAYOUT
     readings: Mapping[str, FieldReading] = field(default_factory=dict)
     title: str | None = None
+    text_fields: tuple[TextField, ...] = ()
+    text_weight: float = 1.0
+    passage_title: str | None = None

@@ -144,7 +144,7 @@ def _grouped(one: Progress, group: _Group, course: Course) -> Grouped:
     typed = None if query.read is None else query.read.filter
     matching = legs.both(None if query.filter is None else clause(query.filter, target.schema, now=query.now), typed)
     words = group.facets[0].counts == BM25
-    counted = _words(query, Asking(target, matching), one, course.plan) if words else matching
+    counted = _words(query, Asking(target, matching, text=course.plan.text), one, course.plan) if words else matching
     values = selected(list(group.left_out), group.facets[0].field, target.schema) if group.left_out else ()
     return Grouped(
         counted or {"match_all": {}},

@@ -66,14 +66,19 @@ def _of(passage: Passage, form: Highlight) -> _Source:
 def by_words(
     passage: Passage, marked: Mapping[str, tuple[str, Sequence[Span]]], form: Highlight
 ) -> Iterator[Highlighted]:
-    """Pieces with the words that the engine marked, by the paths of its text fields.
+    """Pieces with the words that the engine marked, by text field.
 
-    An engine may have looked at the beginning of a long passage only.
+    A field whose value is part of the passage is left out: its words are marked there.
     """
-    for path, (plain, spans) in marked.items():
-        if path == layout.TEXT and not passage.text.startswith(plain):
-            continue  # it is of another version of the passage
-        source = _of(passage, form) if path == layout.TEXT else _Source(path, plain, 0, form)
+    for name, (plain, spans) in marked.items():
+        if name != layout.TEXT:
+            if plain in passage.text:
+                continue
+            source = _Source(name, plain, 0, form)
+        elif passage.text.startswith(plain):
+            source = _of(passage, form)
+        else:
+            continue  # of another version of the passage
         for piece, marks in pieces(source.text, spans, form):
             yield source.piece(WORDS, piece, marks)
 

@@ -54,6 +54,7 @@ class Marking:
     ids: Sequence[str]
     words: Mapping[str, Any] | None
     terms: bool
+    paths: Sequence[layout.TextPath]
     dialect: Dialect
     sign: str = field(default_factory=lambda: token_hex(8))
 
@@ -73,7 +74,7 @@ class Marking:
                 "pre_tags": [f"<{self.sign}>"],
                 "post_tags": [f"</{self.sign}>"],
                 "highlight_query": self.words,
-                "fields": {layout.TEXT: {_LIMIT[self.dialect.engine]: MOST_CHARACTERS}},
+                "fields": {one.path: {_LIMIT[self.dialect.engine]: MOST_CHARACTERS} for one in self.paths},
             }
         return body
 
@@ -82,8 +83,11 @@ class Marking:
         return {str(hit["_id"]): Marked(self._words(hit), _weights(hit)) for hit in answer.hits}
 
     def _words(self, hit: Mapping[str, Any]) -> dict[str, tuple[str, list[Span]]]:
-        found = hit.get("highlight", {}).items()
-        return {path: marked_spans("".join(values), f"<{self.sign}>", f"</{self.sign}>") for path, values in found}
+        """By the users' names of the fields, of which any may have several paths."""
+        found = hit.get("highlight", {})
+        marked = {one.name: found[one.path] for one in reversed(self.paths) if one.path in found}
+        signs = f"<{self.sign}>", f"</{self.sign}>"
+        return {name: marked_spans("".join(values), *signs) for name, values in reversed(marked.items())}
 
 
 def _weights(hit: Mapping[str, Any]) -> dict[str, float] | None:
@@ -105,7 +109,8 @@ def _marking(place: int, one: Progress, hits: Sequence[Fused], course: Course) -
     query, ids = one.retrieved.query, [one.retrieved.best(hit).passage_id for hit in hits]
     words = _words(query, course) if query.text.strip() else None
     terms = bool(query.sparse) and any(_by(hit, "sparse", course.plan) for hit in hits)
-    return Marking(place, ids, words, terms, course.target.dialect) if ids and (words or terms) else None
+    paths = layout.text_paths(course.target.schema) if course.plan.text is None else course.plan.text.paths
+    return Marking(place, ids, words, terms, paths, course.target.dialect) if ids and (words or terms) else None
 
 
 def _words(query: Query, course: Course) -> Mapping[str, Any] | None:
@@ -113,7 +118,7 @@ def _words(query: Query, course: Course) -> Mapping[str, Any] | None:
     leg = next((leg for leg in course.plan.legs if leg.name == BM25.name), BM25)
     try:
         with boundary():
-            asked = leg.ask(query, Asking(course.target))
+            asked = leg.ask(query, Asking(course.target, text=course.plan.text))
             return asked.body(1)["query"] if isinstance(asked, LegQuery) else None
     except HybridSearchError:
         return None  # that leg has failed, and said so

@@ -25,6 +25,7 @@ from hybrid_search.search.highlight import Highlight, checked_highlight
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
 
@@ -67,6 +68,7 @@ class Plan:
     boosts: Boosts = field(default_factory=Boosts)
     facets: tuple[Facet, ...] = ()
     highlight: Highlight | None = None
+    text: ScoredText | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ def plan_search(
     *,
     fusion: Fusion | None = None,
     reranking: Reranking | None = None,
+    text: ScoredText | None = None,
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was; ``fusion`` in the place of what was asked.
 
@@ -121,6 +124,7 @@ def plan_search(
         boosts=plan_boosts(request, settings, schema),
         facets=checked_facets(request.facets, schema, request.facet_counts),
         highlight=checked_highlight(request.highlight),
+        text=text,
     )
     _check_ranges(plan)
     fusion.shares(plan.names)

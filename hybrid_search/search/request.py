@@ -15,6 +15,7 @@ from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import TextScoring
 
 LISTS = ("legs", "boosts", "pin", "bury", "facets")
 """Options of several values; a text is one."""
@@ -36,6 +37,7 @@ class SearchOptions(TypedDict, total=False):
     facets: Iterable[Facet | str]
     facet_counts: str
     highlight: bool | Highlight
+    text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -66,6 +68,7 @@ class SearchRequest:
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
         facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
         highlight: True, or how, the hits on the page are to show why they were found.
+        text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
             until the reranker is late: the queries after that keep the fused order.
@@ -91,6 +94,7 @@ class SearchRequest:
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
     highlight: bool | Highlight = False
+    text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None

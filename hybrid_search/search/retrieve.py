@@ -136,7 +136,7 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact)
+        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):

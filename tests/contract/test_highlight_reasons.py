@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,9 +15,18 @@ from hybrid_search.encode.tokens import WordSpans
 from hybrid_search.engine import Connection, connect_async
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.indices import create_index, delete_index, refresh
-from hybrid_search.records import Document, EncodedPassage, Fingerprint, Hit, IndexSchema, Passage, SearchResult
+from hybrid_search.records import (
+    Document,
+    EncodedPassage,
+    Fingerprint,
+    Hit,
+    IndexSchema,
+    Passage,
+    SearchResult,
+    TextField,
+)
 from hybrid_search.search import AsyncSearchClient, SearchClient
-from hybrid_search.settings import EngineSettings, Settings
+from hybrid_search.settings import NO_MODEL, DenseSettings, EngineSettings, Settings, SparseSettings
 
 SCHEMA = IndexSchema(
     dense=Fingerprint(kind="dense", name="warmth", weights="0", dimension=2),
@@ -27,6 +37,7 @@ TEXTS = {
     "terms": "It stands in a hall. A lantern of brass glows here.",
     "meaning": "Cold iron, out of doors. 😀 Warm light for long evenings! Batteries are extra.",
 }
+NO_MODELS = Settings(dense=DenseSettings(model=NO_MODEL), sparse=SparseSettings(model=NO_MODEL))
 PADDING = "Another passage. "
 
 
@@ -164,6 +175,27 @@ def test_a_reranked_page_is_highlighted(client, connection, monkeypatch) -> None
     sent.clear()
     assert all(hit.highlights for hit in client.search("lamps", k=1, highlight=True))
     assert len(sent) == 2
+
+
+@pytest.mark.parametrize("analyzer", ["english", "simple"])
+def test_every_text_field_is_highlighted(connection, index_name, analyzer) -> None:
+    """A title of the same analyzer, or of another, with offsets in its value; one that the text has is there once."""
+    schema = replace(SCHEMA, dense=None, sparse=None, text_fields=(TextField("title", analyzer=analyzer, weight=2.0),))
+    name = index_name()
+    create_index(connection, name, schema)
+    lines = b""
+    for id_, title, text in (("a", "An oak lamp", "It glows by the lamp. So warm."), ("b", "A lamp", "A lamp glows.")):
+        passage = Passage(Document(id_, text, {}, texts={"title": title}), 0, 0, len(text))
+        lines += index_action(name, EncodedPassage(passage, None, None), connection.dialect, schema)
+    assert not connection.send(bulk_request(lines))["errors"]
+    refresh(connection, name)
+    with SearchClient(name, connection=connection, settings=NO_MODELS) as client:
+        found = {hit.id: hit.highlights for hit in client.search("lamp", highlight=True)}
+    assert [(one.field, one.start, one.html) for one in found["a"]] == [
+        ("text", 0, "It glows by the <mark>lamp</mark>. So warm."),
+        ("title", 0, "An oak <mark>lamp</mark>"),
+    ]
+    assert [one.field for one in found["b"]] == ["text"]
 
 
 async def test_the_asynchronous_client_highlights_alike(client, engine_url, index) -> None:
