@@ -17,7 +17,7 @@ from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import EngineError, HybridSearchError
 from hybrid_search.found import Highlighted
-from hybrid_search.records import Query, SearchWarning, WarningCode
+from hybrid_search.records import Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, ask
 from hybrid_search.search.degradation import HIGHLIGHTS
@@ -39,6 +39,7 @@ from hybrid_search.search.plan import Plan
 from hybrid_search.search.stages import Course, Marked, Progress
 from hybrid_search.search.standard_legs import BM25
 from hybrid_search.search.steps import Encoded, EncodePassages, Step, boundary
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MOST_CHARACTERS = 200_000
 """Of a passage, that an engine looks at for words to mark: both refuse more than a million."""
