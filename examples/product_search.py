@@ -1,6 +1,6 @@
 """A shop's search: what there is of each brand and price, pages, and why each product was found."""
 
-from hybrid_search import Document, Ranges, SearchClient, Settings, Terms, index_documents
+from hybrid_search import Document, Ranges, SearchClient, SearchResult, Settings, Terms, index_documents
 from hybrid_search.settings import DocumentSettings
 
 PRODUCTS = [
@@ -20,7 +20,8 @@ documents = [Document(id_, text, {"brand": brand, "price": price}) for id_, text
 index_documents(documents, "product-search", settings=SETTINGS)
 
 
-def told(result, name):
+def told(result: SearchResult, name: str) -> str:
+    """The values of a facet with their counts."""
     return ", ".join(f"{value.value} {value.count}" for value in result.facets[name].values if value.count)
 
 
