@@ -21,6 +21,7 @@ from hybrid_search.search.encoding import lacking
 from hybrid_search.search.expert import engine_query
 from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight, checked_highlight
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
@@ -68,6 +69,7 @@ class Plan:
     carried: tuple[str, ...] = ()
     boosts: Boosts = field(default_factory=Boosts)
     facets: tuple[Facet, ...] = ()
+    highlight: Highlight | None = None
     text: ScoredText | None = None
 
     @property
@@ -124,6 +126,7 @@ def plan_search(
         carried=carried_fields(request, schema, settings),
         boosts=plan_boosts(request, settings, schema),
         facets=checked_facets(request.facets, schema, request.facet_counts),
+        highlight=checked_highlight(request.highlight),
         text=text,
     )
     _check_ranges(plan)

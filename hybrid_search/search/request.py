@@ -12,6 +12,7 @@ from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import TextScoring
@@ -36,6 +37,7 @@ class SearchOptions(TypedDict, total=False):
     syntax: str
     facets: Iterable[Facet | str]
     facet_counts: str
+    highlight: bool | Highlight
     text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
@@ -68,6 +70,7 @@ class SearchRequest:
             (:mod:`hybrid_search.search.query_syntax`).
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
         facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
+        highlight: True, or how, the hits on the page are to show why they were found.
         text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
@@ -94,6 +97,7 @@ class SearchRequest:
     syntax: str = "text"
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
+    highlight: bool | Highlight = False
     text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
