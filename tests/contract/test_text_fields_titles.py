@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from loading import GeneratedEncoder
 
@@ -13,9 +14,19 @@ from hybrid_search.engine.layout import text_paths
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError
 from hybrid_search.ingest import index_documents
+from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.stored import spoiled
+from hybrid_search.records import Query
+from hybrid_search.reindex import Encoders, Judged, reindex
 from hybrid_search.search import SearchClient
-from hybrid_search.settings import ChunkingSettings, DocumentSettings, EngineSettings, SearchSettings, Settings
+from hybrid_search.settings import (
+    ChunkingSettings,
+    DocumentSettings,
+    EngineSettings,
+    SearchSettings,
+    Settings,
+    TextFieldSettings,
+)
 
 TITLE = "Quiet lamps"
 BODY = "One is very red. Two are very blue. Three are very green."
@@ -158,3 +169,27 @@ def test_vectors_that_come_along_are_of_the_text(load) -> None:
     """A document that carries vectors is one passage without a head."""
     rows = [{**ROWS[0], "vector": [1.0] * 16, "terms": {"1": 1.0}}]
     assert load(settings_of(dense="vector", sparse="terms"), rows) == []
+
+
+def test_reindex_builds_what_an_index_cannot_become(connection, load, tmp_path, request) -> None:
+    """The live index has neither text fields nor titles before passages; both are measured, each as it was made."""
+    plain, titled = settings_of(with_title=False), settings_of(title="title", text=("title", "text"))
+    titled = msgspec.structs.replace(titled, text={"title": TextFieldSettings(weight=3.0)})
+    load(plain)
+    encoders = Encoders(GeneratedEncoder(max_tokens=64), GeneratedEncoder(max_tokens=64))
+    judged = Judged([Query("lamps green", id="q")], {"q": {"long": 1}})
+    alias, files = f"{load.index}-alias", LoadFiles(tmp_path / "journal", tmp_path / "letters.jsonl")
+
+    def remove() -> None:
+        for number in (1, 2):
+            connection.transport.send(Request.json("DELETE", f"/{alias}-{number}"))
+
+    request.addfinalizer(remove)
+    reindex(load.source, alias, connection, encoders, plain, files=files)
+    done = reindex(load.source, alias, connection, encoders, titled, judged=judged, files=files)
+    assert (done.moved, done.scores) == (True, (1.0, 1.0))
+    schema = open_index(connection, alias).schema
+    assert [(one.name, one.weight) for one in schema.text_fields] == [("title", 3.0)]
+    assert schema.passage_title == "title"
+    with pytest.raises(IndexMismatchError, match="does not search 'title' on its own"):
+        SearchClient(f"{alias}-1", settings=titled, encoder=GeneratedEncoder(), connection=connection).search("lamps")
