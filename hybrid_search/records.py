@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hybrid_search.found import FacetCounts
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MAX_DOCUMENT_ID_BYTES = 504
 """Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
@@ -133,8 +136,9 @@ class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
-    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``read`` is set by a search that reads
-    the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
+    which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -142,6 +146,7 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    bm25: Mapping[str, Any] | None = None
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 
@@ -175,13 +180,22 @@ class RerankScore:
     combined: float
 
 
+class Placed(StrEnum):
+    """Where a document stands whatever its score: first, first though no leg found it, or behind all others."""
+
+    PINNED = "pinned"
+    ADDED = "pinned-unfound"
+    BURIED = "buried"
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One document of the answer, with the reasons for its rank.
 
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
-    the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``,
-    which go by name.
+    the fusion, ``score`` the final one (equal unless boosted or reranked). A leg that did not find the hit is not in
+    ``legs``, which go by name. ``boosts`` are factors on the fused score, by name; ``placed`` is None for a hit that
+    stands where its score puts it.
     """
 
     rank: int
@@ -195,6 +209,8 @@ class Hit:
     fields: Mapping[str, Any]
     legs: Mapping[str, LegScore]
     rerank: RerankScore | None = None
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    placed: Placed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,59 +234,13 @@ class LegReport:
     timed_out: bool = False
 
 
-class WarningCode(StrEnum):
-    """What a warning of a search is about, for programs: the words may change, the codes do not.
-
-    Those up to ``RERANK_LATE`` say that a part of the search is missing from the answer or is not whole.
-    """
-
-    LEG_FAILED = "leg-failed"
-    LEG_LATE = "leg-late"
-    STOPPED = "stopped"
-    SHARDS_MISSING = "shards-missing"
-    WINDOW_NOT_FILLED = "window-not-filled"
-    PASSAGES_GONE = "passages-gone"
-    PASSAGES_NOT_REPLACED = "passages-not-replaced"
-    RERANK_FAILED = "rerank-failed"
-    RERANK_LATE = "rerank-late"
-    QUERY_CUT = "query-cut"
-    NO_KNOWN_TERM = "no-known-term"
-    NOTHING_FOUND = "nothing-found"
-    FEW_DOCUMENTS = "few-documents"
-
-    @property
-    def degrades(self) -> bool:
-        """Whether the answer lacks something that was asked for."""
-        codes = list(WarningCode)
-        return codes.index(self) <= codes.index(WarningCode.RERANK_LATE)
-
-
-class SearchWarning(str):
-    """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
-
-    ``part`` is the name of a leg, ``server``, ``fetch`` or ``rerank``; None where it is about the whole search.
-    """
-
-    __slots__ = ("code", "part")
-    code: WarningCode
-    part: str | None
-
-    def __new__(cls, text: str, code: WarningCode, part: str | None = None) -> Self:
-        warning = super().__new__(cls, text)
-        warning.code, warning.part = code, part
-        return warning
-
-    def __getnewargs__(self) -> tuple[str, WarningCode, str | None]:  # type: ignore[override]
-        """What copies and pickles are made of."""
-        return str(self), self.code, self.part
-
-
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
-    ``retrieved`` is what the hits were fused from, the whole window of each leg
-    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval.
+    ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
+    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    retrieval.
     """
 
     query: Query
@@ -280,6 +250,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
 SHARED = {
+    "boosts",
     "errors",
     "addresses",
     "records",
@@ -29,14 +30,17 @@ SHARED = {
     "printed",
     "private_files",
 }
-SHARED |= {"encode.protocols", "engine.protocols"}
+SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": set(),
+    "records": {"found", "search_warnings"},
+    "found": set(),
+    "search_warnings": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
-    "settings": {"errors", "addresses"},
+    "boosts": {"errors"},
+    "settings": {"errors", "addresses", "boosts"},
     "languages": set(),
     "readings": set(),
     "geo": set(),
