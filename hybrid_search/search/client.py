@@ -21,10 +21,13 @@ from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
+from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
+from hybrid_search.search.why_not import why_not
+from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
 
@@ -137,6 +140,40 @@ class SearchClient:
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
         return self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
+
+    def why_not(
+        self, query: str | Query, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> WhyNot:
+        """Why a document is not among the hits of a search; of one that is, its rank.
+
+        Args:
+            query: as :meth:`search` takes it.
+            doc_id: the document.
+            k: hits on the page; None as in the settings.
+            options: those of the search (:class:`SearchRequest`).
+
+        Raises:
+            QueryError: the query, an option or the id is wrong; nothing was sent.
+            EngineError: nothing could be searched.
+        """
+        return self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
+
+    def more_like(self, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
+        """The best hits for what is stored of a document: its vectors, its terms, its significant words.
+
+        Nothing is encoded, and the document itself is left out. Of several passages the mean of the vectors, the
+        largest weights and the words of all count.
+
+        Args:
+            doc_id: the document.
+            k: hits on the page; None as in the settings.
+            options: those of a search (:class:`SearchRequest`); reranking only where it is asked for.
+
+        Raises:
+            QueryError: an option or the id is wrong, and nothing was sent; or there is no such document.
+            EngineError: no leg could be searched.
+        """
+        return self._run(lambda searcher: more_like(searcher, doc_id, SearchRequest.of(k, **options)))
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""

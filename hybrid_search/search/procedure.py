@@ -1,6 +1,6 @@
 """The search, from queries to explained hits, as one generator without input or output of its own.
 
-    encode -> three legs in one _msearch -> collapse -> fuse -> fetch -> rerank -> page
+    encode -> three legs in one _msearch -> collapse -> fuse -> boost -> fetch -> rerank -> page
 
 It yields steps (:mod:`hybrid_search.search.steps`) and is driven by the synchronous and the asynchronous client
 alike. A batch of queries takes the same number of round trips as one. Every arrow is a stage (:data:`STAGES`): a small
@@ -17,13 +17,15 @@ from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
 from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, WarningCode
 from hybrid_search.search.asking import Budget, Target, check_alias
+from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.reranking import rerank_hits
-from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
+from hybrid_search.search.retrieve import encode_and_begin, retrieve
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
 from hybrid_search.search.stages import Course, Progress, Stage
 from hybrid_search.search.steps import Step, boundary
@@ -105,7 +107,7 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
         return None
 
 
-STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, fetch_hits, say_why_nothing, rerank_hits)
+STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, boost_hits, fetch_hits, say_why_nothing, rerank_hits)
 
 
 def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult:
@@ -135,7 +137,7 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         rank=rank,
         id=document_id(best.passage_id),
         score=hit.score,
-        fused=hit.hit.score,
+        fused=hit.hit.fused,
         text=passage[layout.TEXT],
         passage_id=best.passage_id,
         start=passage[layout.START],
@@ -143,4 +145,6 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         fields=layout.user_fields(passage),
         legs={name: hit.hit.legs[name] for name in one.retrieved.legs if name in hit.hit.legs},
         rerank=hit.rerank,
+        boosts=hit.hit.boosts,
+        placed=hit.hit.placed,
     )

@@ -7,11 +7,15 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self, TypedDict
 
+from hybrid_search.boosts import Boost
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
+
+LISTS = ("legs", "boosts", "pin", "bury")
+"""Options of several values; a text is one."""
 
 
 class SearchOptions(TypedDict, total=False):
@@ -30,6 +34,9 @@ class SearchOptions(TypedDict, total=False):
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
+    boosts: str | Iterable[str | Boost] | None
+    pin: str | Iterable[str] | None
+    bury: str | Iterable[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,9 @@ class SearchRequest:
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
             logs and tasks show.
         traceparent: the caller's trace context, sent on as it is (W3C Trace Context).
+        boosts: rules that raise fused scores (:mod:`hybrid_search.boosts`), as objects or in their short form.
+        pin: ids of documents that stand first, in this order, found or not, if they pass the filter.
+        bury: ids of documents that stand behind all others.
     """
 
     k: int | None = None
@@ -73,6 +83,9 @@ class SearchRequest:
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
+    boosts: tuple[str | Boost, ...] | None = None
+    pin: tuple[str, ...] | None = None
+    bury: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, k: int | None = None, **options: Any) -> Self:
@@ -86,5 +99,9 @@ class SearchRequest:
             nearest = get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
             remedy = f"Did you mean {nearest}? There are: {', '.join(known)}."
             raise QueryError(f"unknown option {unknown!r}", remedy=remedy)
-        legs = options.get("legs")
-        return cls(k=k, **{**options, "legs": None if legs is None else tuple(legs)})
+        lists = {name: _several(given) for name in LISTS if (given := options.get(name)) is not None}
+        return cls(k=k, **{**options, **lists})
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

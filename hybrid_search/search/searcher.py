@@ -31,7 +31,8 @@ from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.query_syntax import SYNTAXES, read_query
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
-from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
+from hybrid_search.search.retrieve import encode_and_begin, retrieve
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -97,7 +98,7 @@ class Searcher:
         """
         request = request or SearchRequest()
         plan, target = self._plan(request), self._target(request)
-        asked = [self._checked(query, plan, request) for query in queries]
+        asked = self._all_checked(queries, plan, request)
         if not return_errors:
             _raise_first(asked)
         found: list[ResultOrError] = []
@@ -119,7 +120,7 @@ class Searcher:
         """
         request = replaced(request or SearchRequest(), fusion=Fusion())
         plan, target = self._plan(request), self._target(request)
-        asked = [self._checked(query, plan, request) for query in queries]
+        asked = self._all_checked(queries, plan, request)
         _raise_first(asked)
         results: list[Retrieved] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
@@ -129,6 +130,27 @@ class Searcher:
             _raise_first([one.error for one in retrieved])
             results += retrieved
         return results
+
+    def prepared(self, query: str | Query, request: SearchRequest) -> tuple[Query, Plan, Target]:
+        """One query, how and where it is searched, all of it checked.
+
+        Raises:
+            QueryError: what :func:`plan_search` and :func:`check_query` refuse.
+        """
+        plan = self._plan(request)
+        [asked] = self._all_checked([query], plan, request)
+        if isinstance(asked, HybridSearchError):
+            raise asked
+        return asked, plan, self._target(request)
+
+    def planned(self, request: SearchRequest) -> tuple[Plan, Target, Filter | None]:
+        """How and where what is no text is searched for, checked, and the filter of the request.
+
+        Raises:
+            QueryError: what :func:`plan_search` refuses, or the filter cannot be read.
+        """
+        with boundary():
+            return self._plan(request), self._target(request), _query("", request.filter).filter
 
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
         """The procedure that reads passages by their ids; those that are gone are left out."""
@@ -171,11 +193,17 @@ class Searcher:
             reranking=self._reranking(request.rerank, request.window),
         )
 
-    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest) -> Query | HybridSearchError:
-        """The query as it is searched, or why it is not."""
+    def _all_checked(
+        self, queries: Sequence[str | Query], plan: Plan, request: SearchRequest
+    ) -> list[Query | HybridSearchError]:
+        """The queries as they are searched, or why they are not; ``now`` is one moment for all of them."""
+        now = time.time_ns() // 1_000_000
+        return [self._checked(query, plan, request, now) for query in queries]
+
+    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest, now: int) -> Query | HybridSearchError:
         try:
             with boundary():
-                asked = self._read(_query(query, request.filter), request.syntax)
+                asked = self._read(_query(query, request.filter, now), request.syntax)
                 check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
@@ -186,7 +214,7 @@ class Searcher:
             raise QueryError(f"unknown syntax {syntax!r}", remedy=f"There are: {', '.join(SYNTAXES)}.")
         if syntax == "text" or not query.text.strip():
             return replaced(query, read=None)
-        return replaced(query, read=read_query(query.text, self.target.schema))
+        return replaced(query, read=read_query(query.text, self.target.schema, now=query.now))
 
     def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
         if rerank is False or (rerank is None and self.reranker is None):
@@ -295,14 +323,18 @@ def _too_long(texts: Sequence[str], limit: QueryLimit) -> dict[int, tuple[int, i
     return {n: (limit.max_tokens, len(s)) for n, s in zip(long, spans, strict=True) if len(s) > limit.max_tokens}
 
 
-def _query(query: str | Query, matching: Filter | str | None) -> Query:
+def _query(query: str | Query, matching: Filter | str | None, now: int) -> Query:
     """The query with its text composed (NFC): how a letter with its accent was typed does not decide what is found."""
     query = Query(query) if isinstance(query, str) else query
-    query = replaced(query, text=unicodedata.normalize("NFC", query.text))
-    if matching is None:
-        return query
-    added = parse(unicodedata.normalize("NFC", matching)) if isinstance(matching, str) else matching
-    return replaced(query, filter=added if query.filter is None else query.filter & added)
+    own, added = _filter(query.filter), _filter(matching)
+    both = own & added if own is not None and added is not None else added if own is None else own
+    text = unicodedata.normalize("NFC", query.text)
+    return replaced(query, text=text, filter=both, now=now if query.now is None else query.now)
+
+
+def _filter(given: Any) -> Any:
+    """A filter as it is, or one as text, composed."""
+    return parse(unicodedata.normalize("NFC", given)) if isinstance(given, str) else given
 
 
 def _raise_first(outcomes: Iterable[object]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hybrid_search.records import SearchResult, StoredPassage
 from hybrid_search.search.as_json import result_json
 from hybrid_search.search.explain import explanation
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.snippet import Snippet, snippet
 
 SNIPPET = 260

@@ -14,7 +14,7 @@ from hybrid_search.evaluate.measures import NDCG, measure
 from hybrid_search.records import Query
 from hybrid_search.search import AsyncSearchClient
 from hybrid_search.search.fusion import Fusion
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH
 from hybrid_search.serve.judgements import Judgements
 
