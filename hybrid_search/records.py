@@ -14,6 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.found import FacetCounts
+
 MAX_DOCUMENT_ID_BYTES = 504
 """Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
 
@@ -234,6 +236,7 @@ class WarningCode(StrEnum):
     PASSAGES_GONE = "passages-gone"
     PASSAGES_NOT_REPLACED = "passages-not-replaced"
     PINS_LEFT_OUT = "pins-left-out"
+    FACETS_FAILED = "facets-failed"
     RERANK_FAILED = "rerank-failed"
     RERANK_LATE = "rerank-late"
     QUERY_CUT = "query-cut"
@@ -252,8 +255,8 @@ class WarningCode(StrEnum):
 class SearchWarning(str):
     """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
 
-    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins`` or ``rerank``; None where it is about the whole
-    search.
+    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins``, ``facets`` or ``rerank``; None where it is about the
+    whole search.
     """
 
     __slots__ = ("code", "part")
@@ -274,8 +277,9 @@ class SearchWarning(str):
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
-    ``retrieved`` is what the hits were fused from, the whole window of each leg
-    (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other retrieval.
+    ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
+    whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
+    retrieval.
     """
 
     query: Query
@@ -285,6 +289,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
 
     @property

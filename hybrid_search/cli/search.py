@@ -16,6 +16,7 @@ from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.expert import ExpertOptions
+from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
@@ -49,6 +50,7 @@ def search(
     ranking: RankingOptions,
     rules: RuleOptions,
     page: PageOptions,
+    facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -70,6 +72,7 @@ def search(
         **ranking.options(),
         **rules.options(),
         **page.options(),
+        **facets.options(),
         "timeout": timeout,
     }
     check_options(settings, page.k, options)

@@ -102,6 +102,10 @@ class Begun:
     pending: Pending = field(default_factory=list)
     settled: Settled = field(default_factory=dict)
 
+    def also_for(self, places: Iterable[int]) -> Begun:
+        """The same with further queries behind those of the batch, of the same texts as the queries at these places."""
+        return replace(self, encodings=[*self.encodings, *(self.encodings[place] for place in places)])
+
 
 def cut_note(name: str, cut: str) -> SearchWarning:
     """What is said of a leg that did not search for the whole query."""

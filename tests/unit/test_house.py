@@ -30,11 +30,12 @@ SHARED = {
     "printed",
     "private_files",
 }
-SHARED |= {"encode.protocols", "engine.protocols"}
+SHARED |= {"encode.protocols", "engine.protocols", "found"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": set(),
+    "records": {"found"},
+    "found": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
