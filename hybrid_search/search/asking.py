@@ -25,6 +25,10 @@ GRACE = 0.5
 ENCODING = 0.75
 """What share of the time that is left an encoder may take: words can be searched without it, but not without time."""
 
+LOOK, LOOKING = 2.0, 0.25
+"""Seconds, and the share of a search's time, that each request may take by which a client looks what an alias stands
+for; a cluster that does not answer in them is searched as it was."""
+
 SHOWN = 80
 """Characters of an unreadable answer that go into the message."""
 
@@ -61,6 +65,11 @@ class Budget:
     @property
     def left(self) -> float:
         return max(0.0, self.begun + self.seconds - time.monotonic())
+
+    @property
+    def for_a_look(self) -> float:
+        """What each of the two requests may take by which a client looks again what its alias stands for."""
+        return min(LOOK, self.left * LOOKING)
 
     @property
     def for_the_encoder(self) -> float:

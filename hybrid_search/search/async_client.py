@@ -15,8 +15,10 @@ from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
 from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.records import Query, SearchResult
-from hybrid_search.search.client import engine_settings
-from hybrid_search.search.opening import LOOK, PASSING, open_target
+from hybrid_search.search.admission import Admission
+from hybrid_search.search.asking import Budget
+from hybrid_search.search.client import begun_by, engine_settings
+from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
@@ -32,7 +34,8 @@ class AsyncSearchClient:
 
     Takes what :class:`~hybrid_search.search.client.SearchClient` takes and raises what it raises, but opens when it
     is entered or first searches. Encoding and reranking have a thread of the client's own each, so that the event loop
-    is never held up. A search that is cancelled leaves nothing behind.
+    is never held up; searches that come together are encoded together. A search that is cancelled leaves nothing
+    behind: its place in the encoder's queue is given up, and its connection closed, by which the engine stops it too.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class AsyncSearchClient:
         self._connection = connection
         self._searcher: Searcher | None = None
         self._opening = asyncio.Lock()
-        self._workers = ModelWorkers()
+        search = self._wanted.settings.search
+        self._admission = Admission(search.concurrency)
+        self._workers = ModelWorkers(search.cached_queries, lambda: self._admission.entered)
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
         """The best hits for one query; see :meth:`SearchClient.search`."""
@@ -91,8 +96,12 @@ class AsyncSearchClient:
         **options: Unpack[SearchOptions],
     ) -> Sequence[ResultOrError]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
+        with boundary():
+            request = SearchRequest.of(k, **options)
+        searcher = self._searcher or (await self._opened())[0]
+        budget = searcher.budget(request)
         return await self._run(
-            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+            lambda searcher: searcher.search(queries, request, return_errors=return_errors, budget=budget), budget
         )
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
@@ -118,21 +127,36 @@ class AsyncSearchClient:
     ) -> None:
         await self.close()
 
-    async def _opened(
-        self, stale: Searcher | None = None, *, within: float | None = None
-    ) -> tuple[Searcher, AsyncConnection]:
-        """The searcher and its connection, opened by whoever comes first; again where the searcher is ``stale``."""
-        async with self._opening:
-            if self._connection is None:
-                self._connection = await connect_async(self._engine)
-            if self._searcher is None:
-                self._searcher = await self._open(self._connection)
-            elif self._searcher is stale:
+    async def _opened(self) -> tuple[Searcher, AsyncConnection]:
+        """The searcher and its connection, opened by whoever comes first."""
+        if self._searcher is None or self._connection is None:
+            async with self._opening:
+                if self._connection is None:
+                    self._connection = await connect_async(self._engine)
+                if self._searcher is None:
+                    self._searcher = await self._open(self._connection)
+        return self._searcher, self._connection
+
+    async def _opened_again(
+        self, connection: AsyncConnection, stale: Searcher, budget: Budget, *, only_look: bool = False
+    ) -> Searcher:
+        """The searcher of what the name stands for now; see :meth:`SearchClient._opened_again`."""
+        if only_look and self._opening.locked():
+            return self._searcher or stale
+        try:
+            await asyncio.wait_for(self._opening.acquire(), budget.left)
+        except TimeoutError:
+            raise opened_too_late(budget, self._index) from None
+        try:
+            if self._searcher is stale:
                 try:
-                    self._searcher = await self._open(self._connection, stale, within)
+                    within = budget.for_a_look if only_look else budget.left / 2
+                    self._searcher = await self._open(connection, stale, within)
                 except PASSING:
                     self._searcher = replace(stale, opened_at=time.monotonic())
-        return self._searcher, self._connection
+            return self._searcher or stale
+        finally:
+            self._opening.release()
 
     async def _open(
         self, connection: AsyncConnection, before: Searcher | None = None, within: float | None = None
@@ -149,16 +173,17 @@ class AsyncSearchClient:
         with boundary():
             return await asyncio.to_thread(open_searcher, opened, target, self._wanted, before=before)
 
-    async def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
-        """Carry out a procedure; once more where the alias turns out to have moved."""
-        searcher, connection = await self._opened()
-        if searcher.is_due:
-            searcher, connection = await self._opened(searcher, within=LOOK)
-        with boundary():
+    async def _run(self, steps: Callable[[Searcher], Steps[T]], budget: Budget | None = None) -> T:
+        """Carry out a procedure within the budget; once more where the alias turns out to have moved."""
+        with self._admission, boundary():
+            searcher, connection = await self._opened()
+            budget = budget or searcher.budget()
+            if searcher.is_due:
+                searcher = await self._opened_again(connection, searcher, budget, only_look=True)
             try:
                 return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
             except AliasMovedError:
-                searcher, connection = await self._opened(searcher)
+                searcher = await self._opened_again(connection, searcher, budget)
             return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
 
     async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Single) -> Any:
@@ -166,4 +191,4 @@ class AsyncSearchClient:
             return await connection.send(step.request)
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return await self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).awaited()
+        return await begun_by(self._workers, searcher, step).awaited()

@@ -18,14 +18,16 @@ from hybrid_search.engine import Connection, connect
 from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult
-from hybrid_search.search.opening import LOOK, PASSING, open_target
+from hybrid_search.search.admission import Admission
+from hybrid_search.search.asking import Budget
+from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieve import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
-from hybrid_search.search.workers import ModelWorkers
+from hybrid_search.search.workers import Asked, ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
 
 
@@ -70,7 +72,9 @@ class SearchClient:
         self._connection = connect(engine_settings(settings, url)) if connection is None else connection
         self._index = index
         self._wanted = Wanted(settings or Settings(), encoder, reranker)
-        self._workers = ModelWorkers()
+        search = self._wanted.settings.search
+        self._admission = Admission(search.concurrency)
+        self._workers = ModelWorkers(search.cached_queries, lambda: self._admission.entered)
         self._opening = threading.Lock()
         try:
             self._searcher = self._open()
@@ -94,6 +98,7 @@ class SearchClient:
         Raises:
             QueryError: the query or an option is wrong; nothing was sent.
             EngineError: no leg could be searched. A leg that fails alone is named in the result's ``warnings``.
+            BusyError: the client has ``search.concurrency`` searches in progress.
         """
         return self.search_many([query], k, **options)[0]
 
@@ -130,8 +135,11 @@ class SearchClient:
         With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
         and the others are answered; without, the first error is raised.
         """
+        with boundary():
+            request = SearchRequest.of(k, **options)
+        budget = self._searcher.budget(request)
         return self._run(
-            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
+            lambda searcher: searcher.search(queries, request, return_errors=return_errors, budget=budget), budget
         )
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
@@ -169,27 +177,37 @@ class SearchClient:
         with boundary():
             return open_searcher(opened, target, self._wanted, before=before)
 
-    def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
-        """Carry out a procedure; once more where the alias turns out to have moved."""
-        searcher = self._searcher
-        if searcher.is_due:
-            searcher = self._opened_again(searcher, timeout=LOOK)
-        with boundary():
+    def _run(self, steps: Callable[[Searcher], Steps[T]], budget: Budget | None = None) -> T:
+        """Carry out a procedure within the budget; once more where the alias turns out to have moved."""
+        with self._admission, boundary():
+            searcher = self._searcher
+            budget = budget or searcher.budget()
+            if searcher.is_due:
+                searcher = self._opened_again(searcher, budget, only_look=True)
             try:
                 return run(steps(searcher), partial(self._carry_out, searcher), partial(self._begin, searcher))
             except AliasMovedError:
-                searcher = self._opened_again(searcher)
+                searcher = self._opened_again(searcher, budget)
             return run(steps(searcher), partial(self._carry_out, searcher), partial(self._begin, searcher))
 
-    def _opened_again(self, stale: Searcher, *, timeout: float | None = None) -> Searcher:
-        """The searcher of what the name stands for now; opened by whoever comes first."""
-        with self._opening:
+    def _opened_again(self, stale: Searcher, budget: Budget, *, only_look: bool = False) -> Searcher:
+        """The searcher of what the name stands for now; opened by whoever comes first.
+
+        Others do not wait for one who only looks: until he has seen something, what was opened is searched.
+        """
+        if not self._opening.acquire(timeout=0 if only_look else budget.left):
+            if only_look:
+                return self._searcher
+            raise opened_too_late(budget, self._index)
+        try:
             if self._searcher is stale:
                 try:
-                    self._searcher = self._open(stale, timeout)
+                    self._searcher = self._open(stale, budget.for_a_look if only_look else budget.left / 2)
                 except PASSING:
                     self._searcher = replace(stale, opened_at=time.monotonic())
             return self._searcher
+        finally:
+            self._opening.release()
 
     def _carry_out(self, searcher: Searcher | None, step: Single) -> Any:
         if isinstance(step, Send):
@@ -199,7 +217,12 @@ class SearchClient:
     def _begin(self, searcher: Searcher | None, step: Encode | Score) -> Callable[[], Any]:
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).answer
+        return begun_by(self._workers, searcher, step).answer
+
+
+def begun_by(workers: ModelWorkers, searcher: Searcher, step: Encode | Score) -> Asked:
+    """What a model of the searcher was asked."""
+    return workers.begin(searcher.ask_model, step, together=searcher.is_one_model, fingerprint=searcher.fingerprint)
 
 
 def engine_settings(settings: Settings | None, url: str | None) -> EngineSettings:

@@ -36,7 +36,12 @@ _OF_ANOTHER = (IndexMissingError, RequestRefusedError)
 
 
 def search(
-    queries: Sequence[Query], plan: Plan, target: Target, *, reranker: str | None = None
+    queries: Sequence[Query],
+    plan: Plan,
+    target: Target,
+    *,
+    reranker: str | None = None,
+    budget: Budget | None = None,
 ) -> Generator[Step, Any, list[ResultOrError]]:
     """Search for every query; results, or why there are none, in their order.
 
@@ -49,8 +54,9 @@ def search(
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
+        budget: the time of the search, where it began before; None begins that of the plan.
     """
-    course = Course(plan, target, Budget(plan.timeout))
+    course = Course(plan, target, budget or Budget(plan.timeout))
     progress = [Progress(Retrieved(query)) for query in queries]
     for stage in STAGES:
         progress = yield from stage(progress, course)

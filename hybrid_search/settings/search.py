@@ -27,6 +27,10 @@ class SearchSettings(Section, frozen=True):
     cores it did not: 2,000 documents, MiniLM, OpenSearch 3.6.0, interleaved; the medians of 180, 360 and 180 pairs are
     .96, 1.00 (95 %: .97 to 1.04) and 1.00 (.91 to 1.05) times as long.
 
+    ``concurrency`` is how many searches (a batch is one) a client has in progress at a time: one more is refused at
+    once, with :class:`~hybrid_search.errors.BusyError`. ``cached_queries`` is how many queries' vectors a client keeps,
+    those used last (some 12 KB each); 0 encodes every query anew, as is right where encoding is timed.
+
     ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
     passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
 
@@ -54,6 +58,8 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    concurrency: int = 1000
+    cached_queries: int = 1000
 
     def __post_init__(self) -> None:
         require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")
@@ -63,6 +69,8 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        require_at_least(1, "search.concurrency", self.concurrency)
+        require_at_least(0, "search.cached_queries", self.cached_queries)
         self._require_widths()
         self._require_weights()
 
