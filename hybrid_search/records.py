@@ -121,8 +121,9 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
-    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``read`` is set by a search that reads
+    the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -130,6 +131,7 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 
     @property
@@ -182,6 +184,17 @@ class Hit:
     fields: Mapping[str, Any]
     legs: Mapping[str, LegScore]
     rerank: RerankScore | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index has it: its place in its document, and the fields of the document that come with it."""
+
+    id: str
+    text: str
+    start: int
+    end: int
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +256,11 @@ class SearchWarning(str):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step."""
+    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
+
+    ``retrieved`` is what the hits were fused from, the whole window of each leg
+    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval.
+    """
 
     query: Query
     hits: Sequence[Hit]
@@ -252,6 +269,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    retrieved: Any | None = field(default=None, repr=False, compare=False)
 
     @property
     def degraded(self) -> dict[str, WarningCode]:
@@ -334,6 +352,7 @@ class IndexSchema:
     keyword_fields: tuple[str, ...] = ()
     number_fields: tuple[str, ...] = ()
     date_fields: tuple[str, ...] = ()
+    geo_fields: tuple[str, ...] = ()
     analyzer: str = "english"
     bm25_k1: float = 0.9
     bm25_b: float = 0.4

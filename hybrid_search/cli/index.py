@@ -188,11 +188,13 @@ def _loads(
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.names import check_target
     from hybrid_search.ingest.source import index_source
+    from hybrid_search.ingest.target import check_layout
     from hybrid_search.printed.console import Console
     from hybrid_search.recreate import recreate as rebuilt
 
     with connect(settings.engine) as connection:
         check_target(connection, index)
+        check_layout(connection, index, settings)
         encoder = load_encoder(settings)
         load = partial(rebuilt, confirm=confirm) if recreate else index_source
         for source, own in zip(sources, files, strict=True):

@@ -19,7 +19,7 @@ from hybrid_search.search.fusion import METHODS
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import indexed_legs, named_legs
 from hybrid_search.search.rerank import checked_scores, combine
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Score
 
 

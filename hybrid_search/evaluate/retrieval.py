@@ -9,7 +9,7 @@ from hybrid_search.errors import EngineError
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.search.request import SearchOptions
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH
 
 MEASURING = 600.0

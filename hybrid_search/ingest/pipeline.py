@@ -72,7 +72,7 @@ def index_documents(
         IngestError: refused documents without ``dead_letters``; an id of another source; another load; too many to go.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
-    check_destination(connection, index, (options := options or LoadOptions()).retry, sync=sync)
+    check_destination(connection, index, settings, (options := options or LoadOptions()).retry, sync=sync)
     documents = _looked_at(documents)
     opened = opened_or_created(connection, index, encoder, settings, options.retry)
     what = Source(source, take_over, (max_removed or Limit()) if sync else None)

@@ -93,7 +93,7 @@ def index_source(
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
     retry = (options or LoadOptions()).retry
-    check_destination(connection, index, retry, sync=what.sync)
+    check_destination(connection, index, settings, retry, sync=what.sync)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = opened_or_created(connection, index, encoder, settings, retry)
         _check_place(source, what, patient(connection, retry), opened)
@@ -116,7 +116,7 @@ def plan_source(
     """
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
-    check_destination(connection, index, None, sync=what.sync)
+    check_destination(connection, index, settings, None, sync=what.sync)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = open_index(connection, index) if exists(connection, index) else None
         if opened is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
+from hybrid_search.engine.analyzers import check_analyzers
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RequestRefusedError, SettingsError
@@ -20,9 +21,11 @@ def opened_or_created(
 
     Raises:
         IndexMismatchError: it was made with other models, or with settings that only a new index can have.
+        SettingsError: the node lacks an analyzer; nothing was made.
     """
     connection, wanted = patient(connection, retry), schema_of(encoder, settings)
     if not indices.exists(connection, index):
+        check_analyzers(connection, named_analyzers(settings))
         try:
             indices.create_index(connection, index, wanted)
         except RequestRefusedError:
@@ -32,21 +35,35 @@ def opened_or_created(
     return indices.add_fields(connection, opened, wanted)
 
 
-def check_destination(connection: Connection, index: str, retry: RetryPolicy | None, *, sync: bool) -> None:
+def check_destination(
+    connection: Connection, index: str, settings: Settings, retry: RetryPolicy | None, *, sync: bool
+) -> None:
     """Refuse a name that no load can go to.
 
     Raises:
-        SettingsError: no index can be called so; or a sync through an alias with a filter: what it removes is of the
-            whole index, shown by the alias or not.
+        SettingsError: no index can be called so, or made as the settings say; or a sync through an alias with a filter:
+            what it removes is of the whole index, shown by the alias or not.
     """
     connection = patient(connection, retry)
     check_target(connection, index)
+    check_layout(connection, index, settings)
     if sync and indices.shown_by(connection, index) is not None:
         raise SettingsError(
             "an alias with a filter shows a part of its index, and a sync would remove from all of it",
             where=f"--sync {index}",
             remedy="Name the index itself, or an alias without a filter",
         )
+
+
+def check_layout(connection: Connection, index: str, settings: Settings) -> None:
+    """Raise SettingsError where the index is not there, and this cluster could not make it as the settings say."""
+    if not indices.exists(connection, index):
+        check_analyzers(connection, named_analyzers(settings))
+
+
+def named_analyzers(settings: Settings) -> dict[str, str]:
+    """Every analyzer that an index of these settings needs, by the key that names it."""
+    return {"engine.analyzer": settings.engine.analyzer}
 
 
 def opened_as_it_is(
@@ -69,6 +86,7 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         keyword_fields=(*documents.keyword, *documents.boolean),
         number_fields=documents.number,
         date_fields=documents.date,
+        geo_fields=documents.geo,
         readings=field_readings(documents),
         title=documents.title,
         analyzer=engine.analyzer,

@@ -14,7 +14,7 @@ from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.vectors import dense_vector, sparse_vector
 from hybrid_search.records import Document, SparseVector, Vector
 from hybrid_search.settings import DocumentSettings
-from hybrid_search.settings.documents import CONTENT, FIELD
+from hybrid_search.settings.documents import CONTENT, FIELD, FILTERED
 
 
 class Composer:
@@ -34,7 +34,7 @@ class Composer:
         readings = field_readings(settings)
         self._roles = [
             (name, "keyword" if role == "boolean" else role, readings.get(name, PLAIN))
-            for role in ("keyword", "number", "date", "boolean")
+            for role in FILTERED
             for name in getattr(settings, role)
         ]
         self._dropped = _not_stored(settings)
@@ -109,7 +109,7 @@ class Composer:
         for name in self._dropped_inside:
             fields = without(fields, name)
         for name, role, reading in self._roles:
-            for value in values_at(fields, name):
+            for value in values_at(fields, name, role):
                 check(value, name, role, reading)
         return fields
 
@@ -117,7 +117,7 @@ class Composer:
 def _not_stored(settings: DocumentSettings) -> frozenset[str]:
     """Fields of a record that are not kept in ``Document.fields``."""
     body = settings.text[1:] if len(settings.text) > 1 else settings.text
-    kept = {*settings.keyword, *settings.number, *settings.date, *settings.boolean, *settings.html, settings.title}
+    kept = {name for role in FILTERED for name in getattr(settings, role)} | {*settings.html, settings.title}
     vectors = {name for name in (settings.dense, settings.sparse) if name is not None}
     identifier = {settings.id} if settings.id_from == FIELD else set()
     return frozenset({*identifier, *vectors, *body} - kept)

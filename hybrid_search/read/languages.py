@@ -6,51 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
+from hybrid_search.languages import ANALYZERS
+
 LEAST_BYTES = 60
 """Of shorter texts, such as names of products, a guess is little better than a coin; of Han, 20 characters will do."""
 LOOKED_AT = 200
 LEAST_SHARE = 0.1
 MOST = 0.8
-
-ANALYZERS: Mapping[str, str] = {
-    "ar": "arabic",
-    "bg": "bulgarian",
-    "bn": "bengali",
-    "ca": "catalan",
-    "cs": "czech",
-    "da": "danish",
-    "de": "german",
-    "el": "greek",
-    "en": "english",
-    "es": "spanish",
-    "et": "estonian",
-    "eu": "basque",
-    "fa": "persian",
-    "fi": "finnish",
-    "fr": "french",
-    "ga": "irish",
-    "gl": "galician",
-    "hi": "hindi",
-    "hu": "hungarian",
-    "hy": "armenian",
-    "id": "indonesian",
-    "it": "italian",
-    "ja": "cjk",
-    "ko": "cjk",
-    "lt": "lithuanian",
-    "lv": "latvian",
-    "nb": "norwegian",
-    "nl": "dutch",
-    "no": "norwegian",
-    "pt": "portuguese",
-    "ro": "romanian",
-    "ru": "russian",
-    "sv": "swedish",
-    "th": "thai",
-    "tr": "turkish",
-    "zh": "cjk",
-}
-"""The analyzers of both engines by the language's ISO 639-1 code."""
 
 
 def languages(texts: Sequence[str]) -> dict[str, float]:

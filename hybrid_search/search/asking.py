@@ -79,13 +79,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out."""
+    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out.
+
+    ``aggregations`` are those that the search asked for.
+    """
 
     hits: Sequence[Mapping[str, Any]]
     took: float
     timed_out: bool
     shards: int
     failed_shards: int
+    aggregations: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ask(
@@ -174,9 +178,15 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
             return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
         for hit in hits:
+            hit["_id"] = legs.passage_id(hit)
             _check_hit(hit, target)
         return Answered(
-            hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
+            hits,
+            float(response["took"]),
+            bool(response["timed_out"]),
+            int(shards["total"]),
+            int(shards["failed"]),
+            response.get("aggregations", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         unreadable = _unreadable(response, target.where)
@@ -185,8 +195,8 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
 
 
 def _check_hit(hit: Any, target: Target) -> None:
-    """Raises what a hit without an id or a score raises, and AliasMovedError for one of another index."""
-    str(hit["_id"]), float(hit["_score"])
+    """Raises what a hit without a score raises, and AliasMovedError for one of another index."""
+    float(hit["_score"])
     if target.behind is not None and hit.get("_index", target.behind) != target.behind:
         raise _moved(target, hit["_index"])
 

@@ -13,18 +13,20 @@ from uuid import uuid4
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import AliasMovedError, ModelError
-from hybrid_search.records import Query, SearchResult
+from hybrid_search.errors import AliasMovedError, HybridSearchError, ModelError
+from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.admission import Admission
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.client import begun_by, engine_settings
 from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of
+from hybrid_search.search.why_not import why_not
+from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
 
@@ -61,6 +63,17 @@ class AsyncSearchClient:
         search = self._wanted.settings.search
         self._admission = Admission(search.concurrency)
         self._workers = ModelWorkers(search.cached_queries, lambda: self._admission.entered)
+
+    @property
+    def searcher(self) -> Searcher:
+        """What was opened: the index and its schema, the settings and the models.
+
+        Raises:
+            HybridSearchError: nothing is open yet.
+        """
+        if self._searcher is None:
+            raise HybridSearchError("the client is not open", remedy="Enter it first: async with client")
+        return self._searcher
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
         """The best hits for one query; see :meth:`SearchClient.search`."""
@@ -107,6 +120,20 @@ class AsyncSearchClient:
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
         return await self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
+
+    async def why_not(
+        self, query: str | Query, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> WhyNot:
+        """Why a document is not among the hits of a search; see :meth:`SearchClient.why_not`."""
+        return await self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
+
+    async def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
+        """The texts of passages by their ids; those that are gone are left out."""
+        return await self._run(lambda searcher: searcher.passages(passage_ids))
+
+    async def stored(self, passage_ids: Sequence[str]) -> dict[str, StoredPassage]:
+        """Passages by their ids, with the fields of their documents; those that are gone are left out."""
+        return await self._run(lambda searcher: searcher.stored(passage_ids))
 
     async def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""

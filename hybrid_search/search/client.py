@@ -17,16 +17,18 @@ from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import Connection, connect
 from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
-from hybrid_search.records import Query, SearchResult
+from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.admission import Admission
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
+from hybrid_search.search.why_not import why_not
+from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import Asked, ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
 
@@ -146,9 +148,30 @@ class SearchClient:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
         return self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
 
+    def why_not(
+        self, query: str | Query, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> WhyNot:
+        """Why a document is not among the hits of a search; of one that is, its rank.
+
+        Args:
+            query: as :meth:`search` takes it.
+            doc_id: the document.
+            k: hits on the page; None as in the settings.
+            options: those of the search (:class:`SearchRequest`).
+
+        Raises:
+            QueryError: the query, an option or the id is wrong; nothing was sent.
+            EngineError: nothing could be searched.
+        """
+        return self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
+
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
         return self._run(lambda searcher: searcher.passages(passage_ids))
+
+    def stored(self, passage_ids: Sequence[str]) -> dict[str, StoredPassage]:
+        """Passages by their ids, with the fields of their documents; those that are gone are left out."""
+        return self._run(lambda searcher: searcher.stored(passage_ids))
 
     def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""

@@ -15,6 +15,7 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
+from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
@@ -42,8 +43,8 @@ class Plan:
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
-    ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks
-    legs that need no vector while others are encoded.
+    ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
+    encoded. ``carried`` are the fields whose values all hits bring along.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -58,6 +59,7 @@ class Plan:
     timeout: float = 10.0
     dfs: bool = False
     overlap: bool = False
+    carried: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,6 +110,7 @@ def plan_search(
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,
+        carried=carried_fields(request, schema),
     )
     _check_ranges(plan)
     fusion.shares(plan.names)
@@ -170,7 +173,7 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     """
     _check_characters(query)
     if query.filter is not None:
-        _check_json(clause(query.filter, schema), query)
+        _check_json(clause(query.filter, schema, now=query.now), query)
     vectorless = lacking(query, plan.legs)
     needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():

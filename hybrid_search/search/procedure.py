@@ -23,7 +23,8 @@ from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.reranking import rerank_hits
-from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
+from hybrid_search.search.retrieve import encode_and_begin, retrieve
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
 from hybrid_search.search.stages import Course, Progress, Stage
 from hybrid_search.search.steps import Step, boundary
@@ -125,6 +126,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
         reranker=None if plan.reranking is None or unranked else reranker,
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
+        retrieved=found,
     )
 
 

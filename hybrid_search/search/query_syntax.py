@@ -77,14 +77,14 @@ class _Reading:
         self.words.append(text)
 
 
-def read_query(text: str, schema: IndexSchema) -> ReadQuery:
-    """``text`` as people mean it, for an index of this schema.
+def read_query(text: str, schema: IndexSchema, *, now: int | None = None) -> ReadQuery:
+    """``text`` as people mean it, for an index of this schema; ``now`` in dates is a moment in epoch milliseconds.
 
     A text that says only what to leave out, or only values of fields, is searched for as it is, without its signs.
     """
     reading, signs = _Reading(), 0
     for term in _TERM.finditer(text):
-        said = _sign(term, schema) if signs < SIGNS else None
+        said = _sign(term, schema, now) if signs < SIGNS else None
         if said is None:
             reading.plain(term.group())
         else:
@@ -101,14 +101,14 @@ def read_query(text: str, schema: IndexSchema) -> ReadQuery:
     )
 
 
-def _sign(term: re.Match[str], schema: IndexSchema) -> Callable[[_Reading], None] | None:
+def _sign(term: re.Match[str], schema: IndexSchema, now: int | None) -> Callable[[_Reading], None] | None:
     """What a term adds to what was read; None where it is text."""
     no, name, phrase, word = (term.group(part) for part in ("no", "field", "phrase", "word"))
     if phrase is None and word is None:
         return None
     value = word if phrase is None else phrase
     if name is not None:
-        passing = _compared(name, value, schema)
+        passing = _compared(name, value, schema, now)
         return None if passing is None else lambda reading: _filtered(reading, passing, value, no=bool(no))
     if no:
         if phrase is None and not re.search(r"\w", word):
@@ -120,12 +120,12 @@ def _sign(term: re.Match[str], schema: IndexSchema) -> Callable[[_Reading], None
     return _beginning(word) or _like(word)
 
 
-def _compared(name: str, value: str, schema: IndexSchema) -> dict[str, Any] | None:
+def _compared(name: str, value: str, schema: IndexSchema, now: int | None) -> dict[str, Any] | None:
     """The filter clause; None where the index has no such field, or the field no such value."""
     number = float(value) if re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value) else value
     equal: Filter = Eq(name, number if name in schema.number_fields else value)
     try:
-        return clause(equal, schema)
+        return clause(equal, schema, now=now)
     except QueryError:
         return None
 

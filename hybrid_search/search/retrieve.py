@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,16 +17,17 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
-from hybrid_search.records import LegReport, Query, SearchWarning, WarningCode
+from hybrid_search.records import Query, SearchWarning, WarningCode
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
-from hybrid_search.search.collapse import Best, best_passages
-from hybrid_search.search.degradation import leg_warnings, stopped, unanswered, unfilled, without_shards
+from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
+from hybrid_search.search.collapse import best_passages
+from hybrid_search.search.degradation import stopped, unfilled, without_shards
 from hybrid_search.search.encoding import Encodings, encode, lacking, with_vectors
-from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, missed
 from hybrid_search.search.plan import Plan
+from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.standard_legs import STANDARD
 from hybrid_search.search.steps import Step, boundary, together
 
@@ -40,123 +41,22 @@ _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", 
 
 
 @dataclass(frozen=True, slots=True)
-class LegRun:
-    """What one leg found for one query.
-
-    Attributes:
-        hits: documents by id, in rank order.
-        took_ms: the engine's own milliseconds.
-        missing: the score of what it did not find, where it found all that it can; None where that is not known.
-        timed_out: the engine stopped it.
-    """
-
-    hits: Mapping[str, Best] = field(default_factory=dict)
-    took_ms: float = 0.0
-    missing: float | None = None
-    timed_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieved:
-    """What came of every leg for one query, by name, in the order of the plan.
-
-    Where the server fused, ``by_server`` is what came of it, in the server's order, and ``legs`` has those alone that
-    it was not asked for. ``cuts`` say for which encoders the query was too long.
-    """
-
-    query: Query
-    legs: Mapping[str, Outcome[LegRun]] = field(default_factory=dict)
-    by_server: Outcome[LegRun] | None = None
-    cuts: tuple[SearchWarning, ...] = ()
-
-    @property
-    def error(self) -> HybridSearchError | None:
-        """Why nothing could be searched at all."""
-        return unanswered(self.legs.values() if self.by_server is None else [self.by_server])
-
-    @property
-    def errors(self) -> dict[str, HybridSearchError]:
-        """Why legs did not answer."""
-        return {name: one.error for name, one in self.legs.items() if isinstance(one, Failed | Late)}
-
-    @property
-    def runs(self) -> dict[str, Mapping[str, Best]]:
-        """What each leg that answered found."""
-        return {name: run.hits for name, run in self._answered().items()}
-
-    @property
-    def missing(self) -> dict[str, float]:
-        """What documents scored that a leg did not find, for the legs that found all that they can."""
-        return {name: run.missing for name, run in self._answered().items() if run.missing is not None}
-
-    @property
-    def reports(self) -> dict[str, LegReport]:
-        """How each leg fared."""
-        return {name: _report(one) for name, one in self.legs.items()}
-
-    @property
-    def warnings(self) -> tuple[SearchWarning, ...]:
-        """What the answers lack; how the query was cut comes first."""
-        said = [note for name, one in self.legs.items() for note in leg_warnings(name, one)]
-        said += () if self.by_server is None else leg_warnings("", self.by_server)
-        return (*self.cuts, *said)
-
-    def scores(self) -> dict[str, list[tuple[str, float]]]:
-        """The runs as fusion takes them."""
-        return {name: [(best.id, best.score) for best in run.values()] for name, run in self.runs.items()}
-
-    def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
-        """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
-        if isinstance(self.by_server, Found):
-            return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
-        runs = {name: run for name, run in self.scores().items() if among is None or name in among}
-        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
-        return fuse(runs, fusion, missing=missing)
-
-    def best(self, hit: Fused) -> Best:
-        """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
-        if isinstance(self.by_server, Found):
-            return self.by_server.value.hits[hit.id]
-        name = max((name for name in self.legs if name in hit.legs), key=lambda name: hit.legs[name].contribution)
-        found = self.legs[name]
-        if not isinstance(found, Found):
-            raise KeyError(name)
-        return found.value.hits[hit.id]
-
-    def _answered(self) -> dict[str, LegRun]:
-        """The runs of legs that answered; that of a leg which had nothing to do is empty."""
-        answered: dict[str, LegRun] = {}
-        for name, one in self.legs.items():
-            if isinstance(one, Found):
-                answered[name] = one.value
-            elif isinstance(one, Skipped):
-                answered[name] = LegRun()
-        return answered
-
-
-def _report(outcome: Outcome[LegRun]) -> LegReport:
-    match outcome:
-        case Found(run):
-            return LegReport(len(run.hits), run.took_ms, timed_out=run.timed_out)
-        case Skipped():
-            return LegReport(hits=0, took_ms=0.0)
-        case Failed(error) | Late(error):
-            return LegReport(hits=0, took_ms=0.0, failure=str(error))
-
-
-@dataclass(frozen=True, slots=True)
 class LegSearch:
-    """One leg of the query at ``place`` in its batch, still to be sent; ``before``: what it found of fewer passages."""
+    """One leg of the query at ``place`` in its batch, still to be sent.
+
+    ``before`` is what it found of fewer passages; ``carried`` asks for what its hits are to bring along.
+    """
 
     place: int
     leg: SearchLeg
     query: LegQuery
     size: int
     before: Found[LegRun] | None = None
+    carried: tuple[dict[str, str], ...] = ()
 
     def body(self, within: float) -> legs.Body:
         """The whole search body, for an engine that may take ``within`` seconds."""
-        return legs.passage_search(self.query.body(self.size), size=self.size, timeout=within)
+        return legs.passage_search(self.query.body(self.size), size=self.size, timeout=within, carried=self.carried)
 
     @property
     def cut(self) -> tuple[SearchWarning, ...]:
@@ -230,15 +130,16 @@ def prepared(
     """What the legs ``asked`` of each query have to ask the engine; and those that have nothing to ask."""
     pending: Pending = []
     settled: Settled = {}
+    carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema)
+        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema, now=query.now)
         if query.read is not None:
             matching = legs.both(matching, query.read.filter)
         asking = Asking(target, matching, plan.candidates, plan.exact)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
-                pending.append(LegSearch(place, leg, wanted, plan.candidates))
+                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried))
             else:
                 settled[place, leg.name] = wanted
     return pending, settled
@@ -322,7 +223,7 @@ def one_round(
             lost = missed(answer)
             settled[one.place, one.leg.name] = lost if one.before is None else unfilled(one.leg.name, one.before, lost)
         else:
-            found = _read(one, answer, plan)
+            found = _read(one, answer, plan, target)
             settled[one.place, one.leg.name] = found
             if isinstance(found, Found) and _wants_more(one, answer, found.value, plan):
                 wider = one.wider(found)
@@ -367,12 +268,13 @@ def asks_too_much(error: EngineError) -> bool:
     return _TOO_MANY_CLAUSES.search(error.what) is not None
 
 
-def _read(one: LegSearch, answer: Answered, plan: Plan) -> Outcome[LegRun]:
+def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outcome[LegRun]:
     """What a leg found."""
     name = one.leg.name
     try:
         with boundary(what="what the leg reads"):
             scored = [_scored(one.leg.read(hit)) for hit in answer.hits]
+            brought = brought_along(answer.hits, plan.carried, target.schema)
     except HybridSearchError as error:
         return missed(error)
     run = best_passages(scored, collapse=plan.collapse)[: plan.window]
@@ -382,7 +284,8 @@ def _read(one: LegSearch, answer: Answered, plan: Plan) -> Outcome[LegRun]:
     notes += (stopped(name, plan.timeout),) if answer.timed_out else ()
     notes += (without_shards(name, answer.failed_shards, answer.shards),) if answer.failed_shards else ()
     hits = {best.id: best for best in run}
-    return Found(LegRun(hits, answer.took, one.leg.missing if complete else None, answer.timed_out), notes)
+    missing = one.leg.missing if complete else None
+    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values_by_id(hits, brought)), notes)
 
 
 def _scored(found: tuple[str, float]) -> tuple[str, float]:

@@ -16,14 +16,13 @@ from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
 from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, TextEncoder
-from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
-from hybrid_search.records import TRUNCATED_FROM, Leg, Query
+from hybrid_search.records import TRUNCATED_FROM, Leg, Query, StoredPassage
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
-from hybrid_search.search.fetch import fetch
+from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
@@ -33,7 +32,8 @@ from hybrid_search.search.query_cache import fingerprint_of
 from hybrid_search.search.query_syntax import SYNTAXES, read_query
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
-from hybrid_search.search.retrieve import Retrieved, encode_and_begin, retrieve
+from hybrid_search.search.retrieve import encode_and_begin, retrieve
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -110,7 +110,7 @@ class Searcher:
         """
         request = request or SearchRequest()
         plan, target = self._plan(request), self._target(request)
-        asked = [self._checked(query, plan, request) for query in queries]
+        asked = self._all_checked(queries, plan, request)
         if not return_errors:
             _raise_first(asked)
         found: list[ResultOrError] = []
@@ -133,7 +133,7 @@ class Searcher:
         """
         request = replaced(request or SearchRequest(), fusion=Fusion())
         plan, target = self._plan(request), self._target(request)
-        asked = [self._checked(query, plan, request) for query in queries]
+        asked = self._all_checked(queries, plan, request)
         _raise_first(asked)
         results: list[Retrieved] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
@@ -144,15 +144,32 @@ class Searcher:
             results += retrieved
         return results
 
-    def passages(self, passage_ids: Sequence[str]) -> Steps[dict[str, str]]:
-        """The procedure that reads the texts of passages by their ids; those that are gone are left out."""
+    def prepared(self, query: str | Query, request: SearchRequest) -> tuple[Query, Plan, Target]:
+        """One query, how and where it is searched, all of it checked.
+
+        Raises:
+            QueryError: what :func:`plan_search` and :func:`check_query` refuse.
+        """
+        plan = self._plan(request)
+        asked = self._all_checked([query], plan, request)[0]
+        if isinstance(asked, HybridSearchError):
+            raise asked
+        return asked, plan, self._target(request)
+
+    def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
+        """The procedure that reads passages by their ids; those that are gone are left out."""
         ids = list(dict.fromkeys(passage_ids))
         groups = [ids[begin : begin + FETCHED] for begin in range(0, len(ids), FETCHED)]
-        texts: dict[str, str] = {}
+        found: dict[str, StoredPassage] = {}
         for group in groups:
             stored = yield from fetch([group], self.target, Budget(self.settings.search.timeout))
-            texts |= {id_: passage[layout.TEXT] for id_, passage in stored.items()}
-        return texts
+            found |= {id_: stored_passage(id_, source) for id_, source in stored.items()}
+        return found
+
+    def passages(self, passage_ids: Sequence[str]) -> Steps[dict[str, str]]:
+        """The procedure that reads the texts of passages by their ids; those that are gone are left out."""
+        stored = yield from self.stored(passage_ids)
+        return {id_: passage.text for id_, passage in stored.items()}
 
     def ask_model(self, step: Encode | Score) -> Any:
         """The answer of the encoder or of the reranker.
@@ -180,11 +197,17 @@ class Searcher:
             reranking=self._reranking(request.rerank, request.window),
         )
 
-    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest) -> Query | HybridSearchError:
-        """The query as it is searched, or why it is not."""
+    def _all_checked(
+        self, queries: Sequence[str | Query], plan: Plan, request: SearchRequest
+    ) -> list[Query | HybridSearchError]:
+        """The queries as they are searched, or why they are not; ``now`` is one moment for all of them."""
+        now = time.time_ns() // 1_000_000
+        return [self._checked(query, plan, request, now) for query in queries]
+
+    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest, now: int) -> Query | HybridSearchError:
         try:
             with boundary():
-                asked = self._read(_query(query, request.filter), request.syntax)
+                asked = self._read(_query(query, request.filter, now), request.syntax)
                 check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
@@ -195,7 +218,7 @@ class Searcher:
             raise QueryError(f"unknown syntax {syntax!r}", remedy=f"There are: {', '.join(SYNTAXES)}.")
         if syntax == "text" or not query.text.strip():
             return replaced(query, read=None)
-        return replaced(query, read=read_query(query.text, self.target.schema))
+        return replaced(query, read=read_query(query.text, self.target.schema, now=query.now))
 
     def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
         if rerank is False or (rerank is None and self.reranker is None):
@@ -304,14 +327,18 @@ def _too_long(texts: Sequence[str], limit: QueryLimit) -> dict[int, tuple[int, i
     return {n: (limit.max_tokens, len(s)) for n, s in zip(long, spans, strict=True) if len(s) > limit.max_tokens}
 
 
-def _query(query: str | Query, matching: Filter | str | None) -> Query:
+def _query(query: str | Query, matching: Filter | str | None, now: int) -> Query:
     """The query with its text composed (NFC): how a letter with its accent was typed does not decide what is found."""
     query = Query(query) if isinstance(query, str) else query
-    query = replaced(query, text=unicodedata.normalize("NFC", query.text))
-    if matching is None:
-        return query
-    added = parse(unicodedata.normalize("NFC", matching)) if isinstance(matching, str) else matching
-    return replaced(query, filter=added if query.filter is None else query.filter & added)
+    own, added = _filter(query.filter), _filter(matching)
+    both = own & added if own is not None and added is not None else added if own is None else own
+    text = unicodedata.normalize("NFC", query.text)
+    return replaced(query, text=text, filter=both, now=now if query.now is None else query.now)
+
+
+def _filter(given: Any) -> Any:
+    """A filter as it is, or one as text, composed."""
+    return parse(unicodedata.normalize("NFC", given)) if isinstance(given, str) else given
 
 
 def _raise_first(outcomes: Iterable[object]) -> None:

@@ -26,21 +26,21 @@ from hybrid_search.errors import EngineError, HybridSearchError
 from hybrid_search.records import Query, SearchWarning, WarningCode
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
+from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
 from hybrid_search.search.collapse import best_passages
 from hybrid_search.search.degradation import SERVER, stopped, without_shards
 from hybrid_search.search.encoding import Encodings, with_vectors
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, missed
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.retrieve import (
-    LegRun,
     LegSearch,
-    Retrieved,
     Settled,
     asks_too_much,
     encoding_cuts,
     prepared,
     without_vectors,
 )
+from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.steps import Step
 
 Fusions = dict[int, list[LegSearch]]
@@ -92,7 +92,7 @@ def _round(
             if body is None:
                 settled[n] = _nothing_asked(n, unasked)
             else:
-                bodies[n] = partial(_search, body, plan.window)
+                bodies[n] = partial(_search, body, plan, target)
     if not bodies:
         return settled, {}
     try:
@@ -105,7 +105,7 @@ def _round(
         if isinstance(answer, EngineError) and asks_too_much(answer) and any(shorter):
             again[n] = [less or one for less, one in zip(shorter, pending[n], strict=True)]
         else:
-            settled[n] = _read(pending[n], answer, plan)
+            settled[n] = _read(pending[n], answer, plan, target)
     return settled, again
 
 
@@ -115,8 +115,9 @@ def _nothing_asked(n: int, unasked: Mapping[tuple[int, str], Outcome[LegRun]]) -
     return failed[0] if failed else Found(LegRun())
 
 
-def _search(body: legs.Body, size: int, within: float) -> legs.Body:
-    return legs.fused_search(body, size=size, timeout=within)
+def _search(body: legs.Body, plan: Plan, target: Target, within: float) -> legs.Body:
+    carried = docvalue_fields(plan.carried, target.schema)
+    return legs.fused_search(body, size=plan.window, timeout=within, carried=carried)
 
 
 def _body(asks: Sequence[LegSearch], plan: Plan, target: Target) -> legs.Body | None:
@@ -134,7 +135,7 @@ def _body(asks: Sequence[LegSearch], plan: Plan, target: Target) -> legs.Body | 
     return next(iter(searches.values()), None)
 
 
-def _read(searches: Sequence[LegSearch], answer: Answered | EngineError, plan: Plan) -> Outcome[LegRun]:
+def _read(searches: Sequence[LegSearch], answer: Answered | EngineError, plan: Plan, target: Target) -> Outcome[LegRun]:
     if isinstance(answer, EngineError):
         return missed(answer)
     scored = ((hit["_id"], float(hit["_score"])) for hit in answer.hits)
@@ -147,4 +148,6 @@ def _read(searches: Sequence[LegSearch], answer: Answered | EngineError, plan: P
     if len(ranked) < plan.reach and len(answer.hits) >= plan.window:
         few = f"the server's {len(answer.hits)} passages are of {len(ranked)} documents only: ask for a wider window"
         notes.append(SearchWarning(few, WarningCode.FEW_DOCUMENTS, SERVER))
-    return Found(LegRun({best.id: best for best in ranked[: plan.window]}, answer.took), tuple(notes))
+    hits = {best.id: best for best in ranked[: plan.window]}
+    values = values_by_id(hits, brought_along(answer.hits, plan.carried, target.schema))
+    return Found(LegRun(hits, answer.took, values=values), tuple(notes))

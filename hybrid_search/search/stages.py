@@ -14,7 +14,7 @@ from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Step
 
 Stored = Mapping[str, Any]

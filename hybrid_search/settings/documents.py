@@ -9,6 +9,8 @@ from hybrid_search.settings.section import Section, require, require_at_least, r
 REFUSE, FIRST, LAST, NUMBER = "refuse", "first", "last", "number"
 FIELD, CONTENT = "field", "content"
 DAY, MONTH = "day", "month"
+FILTERED = ("keyword", "number", "date", "boolean", "geo")
+"""The roles of fields that are filtered on."""
 
 
 class DocumentSettings(Section, frozen=True):
@@ -22,11 +24,11 @@ class DocumentSettings(Section, frozen=True):
     becomes of a document whose id came before: it is an error (``refuse``), left out (``first``), kept instead of the
     earlier ones (``last``, of sources that can be read twice), or gets a number (``number``: ``a``, ``a-2``, ``a-3``).
 
-    ``keyword``, ``number``, ``date`` and ``boolean`` fields are filtered on. ``split`` names what separates the values
-    of one cell (``{tags = "|"}``, ``"[]"`` for printed lists); ``decimal`` is ``,`` for numbers such as ``1.234,50``;
-    ``date_order`` is ``day`` or ``month``, what comes first in ``05/07/2022``. In a ``lenient`` field a value that
-    cannot be read is stored and not filtered on; elsewhere it is an error. The values are stored as the source has
-    them, always.
+    ``keyword``, ``number``, ``date``, ``boolean`` and ``geo`` fields are filtered on; ``lat,lon`` in ``geo`` stands for
+    two fields that say one place. ``split`` names what separates the values of one cell (``{tags = "|"}``, ``"[]"`` for
+    printed lists); ``decimal`` is ``,`` for numbers such as ``1.234,50``; ``date_order`` is ``day`` or ``month``, what
+    comes first in ``05/07/2022``. In a ``lenient`` field a value that cannot be read is stored and not filtered on;
+    elsewhere it is an error. The values are stored as the source has them, always.
 
     Links in a folder that lead out of it are passed over with a note, unless ``follow_links``.
     """
@@ -41,6 +43,7 @@ class DocumentSettings(Section, frozen=True):
     number: tuple[str, ...] = ()
     date: tuple[str, ...] = ()
     boolean: tuple[str, ...] = ()
+    geo: tuple[str, ...] = ()
     split: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
     decimal: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
     date_order: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
@@ -61,7 +64,7 @@ class DocumentSettings(Section, frozen=True):
     def _require_one_role(self) -> None:
         """A field is filtered on in one way, and a vector is nothing but a vector."""
         roles: dict[str, str] = {}
-        for role in ("keyword", "number", "date", "boolean"):
+        for role in FILTERED:
             for name in getattr(self, role):
                 require(bool(name), f"documents.{role}", "holds an empty name")
                 require(name not in roles, f"documents.{role}", f"{name!r} is also in documents.{roles.get(name)}")
@@ -75,10 +78,10 @@ class DocumentSettings(Section, frozen=True):
     def _require_readings(self) -> None:
         """What says how a field is read names a field that is read so."""
         _require_named(self.html, "html", {"text": self.text})
-        _require_named(self.split, "split", {"keyword": self.keyword, "number": self.number, "date": self.date})
+        _require_named(self.split, "split", {role: getattr(self, role) for role in FILTERED if role != "boolean"})
         _require_named(self.decimal, "decimal", {"number": self.number})
         _require_named(self.date_order, "date_order", {"date": self.date})
-        _require_named(self.lenient, "lenient", {"number": self.number, "date": self.date, "boolean": self.boolean})
+        _require_named(self.lenient, "lenient", {role: getattr(self, role) for role in FILTERED if role != "keyword"})
         for name, separator in self.split.items():
             require(bool(separator), f"documents.split.{name}", "is empty", 'Give what stands between values, as "|"')
         for name, mark in self.decimal.items():

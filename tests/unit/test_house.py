@@ -17,7 +17,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
-SHARED = {"errors", "addresses", "records", "readings", "settings", "fields", "printed", "private_files"}
+SHARED = {
+    "errors",
+    "addresses",
+    "records",
+    "readings",
+    "geo",
+    "settings",
+    "fields",
+    "languages",
+    "printed",
+    "private_files",
+}
 SHARED |= {"encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
@@ -26,15 +37,19 @@ MAY_IMPORT = {
     "printed": {"errors"},
     "addresses": {"errors"},
     "settings": {"errors", "addresses"},
+    "languages": set(),
     "readings": set(),
+    "geo": set(),
     "private_files": set(),
-    "fields": {"errors", "records", "readings"},
+    "fields": {"errors", "records", "readings", "geo"},
     "read": SHARED,
     "encode": SHARED,
     "engine": SHARED,
     "filter_syntax": {"errors"},
     "filter_numbers": set(),
-    "filters": SHARED | {"engine", "filter_syntax", "filter_numbers"},
+    "filter_dates": {"errors", "fields"},
+    "filter_values": SHARED | {"engine", "filter_numbers", "filter_dates"},
+    "filters": SHARED | {"engine", "filter_syntax", "filter_values"},
     "ingest": SHARED | {"filters", "read", "encode", "engine"},
     "search": SHARED | {"filters", "read", "encode", "engine"},
     "evaluate": SHARED | {"filters", "read", "encode", "engine", "search"},

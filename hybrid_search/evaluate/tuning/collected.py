@@ -18,7 +18,7 @@ from hybrid_search.private_files import make_folder, open_new
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.search.leg import SearchLeg
-from hybrid_search.search.retrieve import Retrieved
+from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher
 
 FORMAT = 3

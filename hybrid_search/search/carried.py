@@ -1,0 +1,62 @@
+"""Values that the hits of the legs bring along: what counts, boosts or spreads the candidates needs no further request.
+
+Doc values are asked for, not ``_source``: columns of the fields that are filtered on, without the stored passage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hybrid_search.engine import layout
+from hybrid_search.fields import filter_kinds
+from hybrid_search.records import IndexSchema
+from hybrid_search.search.collapse import Best
+from hybrid_search.search.request import SearchRequest
+
+Values = Mapping[str, tuple[Any, ...]]
+"""By the user's name of a field: strings (keyword), numbers, or epoch milliseconds (date), ascending; () for none."""
+
+
+def carried_fields(request: SearchRequest, schema: IndexSchema) -> tuple[str, ...]:
+    """The fields whose values the search needs of all its candidates, by the user's names."""
+    del request, schema
+    return ()
+
+
+def docvalue_fields(names: Iterable[str], schema: IndexSchema) -> list[dict[str, str]]:
+    """What a search body asks for under ``docvalue_fields``."""
+    kinds = filter_kinds(schema)
+    return [_asked(layout.field_path(name, schema), kinds[name]) for name in names]
+
+
+def _asked(path: str, kind: str) -> dict[str, str]:
+    return {"field": path, "format": "epoch_millis"} if kind == "date" else {"field": path}
+
+
+def values_of(hit: Mapping[str, Any], names: Iterable[str], schema: IndexSchema) -> Values:
+    """The values of one hit that was asked for them; ValueError or TypeError where they cannot be read."""
+    found, kinds = hit.get("fields", {}), filter_kinds(schema)
+    return {
+        name: tuple(_read(value, kinds[name]) for value in found.get(layout.field_path(name, schema), ()))
+        for name in names
+    }
+
+
+def brought_along(hits: Iterable[Mapping[str, Any]], names: Sequence[str], schema: IndexSchema) -> dict[str, Values]:
+    """The values of all hits of an answer, by passage."""
+    return {str(hit["_id"]): values_of(hit, names, schema) for hit in hits} if names else {}
+
+
+def values_by_id(hits: Mapping[str, Best], brought: Mapping[str, Values]) -> dict[str, Values]:
+    """The same by the ids of a run."""
+    return {id_: brought[best.passage_id] for id_, best in hits.items()} if brought else {}
+
+
+def _read(value: Any, kind: str) -> Any:
+    if kind == "date":
+        return int(value)
+    if kind == "number":
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return str(value)

@@ -1,0 +1,127 @@
+"""What came of the legs of one query: their runs, what is missing of them, and the one ranking that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from hybrid_search.errors import HybridSearchError
+from hybrid_search.records import LegReport, Query, SearchWarning
+from hybrid_search.search.carried import Values
+from hybrid_search.search.collapse import Best
+from hybrid_search.search.degradation import leg_warnings, unanswered
+from hybrid_search.search.fusion import Fused, Fusion, fuse
+from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class LegRun:
+    """What one leg found for one query.
+
+    Attributes:
+        hits: documents by id, in rank order.
+        took_ms: the engine's own milliseconds.
+        missing: the score of what it did not find, where it found all that it can; None where that is not known.
+        timed_out: the engine stopped it.
+        values: what the passages of ``hits`` brought along (:mod:`hybrid_search.search.carried`), by the same ids.
+    """
+
+    hits: Mapping[str, Best] = field(default_factory=dict)
+    took_ms: float = 0.0
+    missing: float | None = None
+    timed_out: bool = False
+    values: Mapping[str, Values] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What came of every leg for one query, by name, in the order of the plan.
+
+    Where the server fused, ``by_server`` is what came of it, in the server's order, and ``legs`` has those alone that
+    it was not asked for. ``cuts`` say for which encoders the query was too long.
+    """
+
+    query: Query
+    legs: Mapping[str, Outcome[LegRun]] = field(default_factory=dict)
+    by_server: Outcome[LegRun] | None = None
+    cuts: tuple[SearchWarning, ...] = ()
+
+    @property
+    def error(self) -> HybridSearchError | None:
+        """Why nothing could be searched at all."""
+        return unanswered(self.legs.values() if self.by_server is None else [self.by_server])
+
+    @property
+    def errors(self) -> dict[str, HybridSearchError]:
+        """Why legs did not answer."""
+        return {name: one.error for name, one in self.legs.items() if isinstance(one, Failed | Late)}
+
+    @property
+    def runs(self) -> dict[str, Mapping[str, Best]]:
+        """What each leg that answered found."""
+        return {name: run.hits for name, run in self._answered().items()}
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """What documents scored that a leg did not find, for the legs that found all that they can."""
+        return {name: run.missing for name, run in self._answered().items() if run.missing is not None}
+
+    @property
+    def reports(self) -> dict[str, LegReport]:
+        """How each leg fared."""
+        return {name: _report(one) for name, one in self.legs.items()}
+
+    @property
+    def warnings(self) -> tuple[SearchWarning, ...]:
+        """What the answers lack; how the query was cut comes first."""
+        said = [note for name, one in self.legs.items() for note in leg_warnings(name, one)]
+        said += () if self.by_server is None else leg_warnings("", self.by_server)
+        return (*self.cuts, *said)
+
+    @property
+    def values(self) -> dict[str, Values]:
+        """What the hits of all legs brought along, by the ids of the runs: documents, or passages if not collapsed."""
+        runs = [self.by_server.value] if isinstance(self.by_server, Found) else list(self._answered().values())
+        return {id_: values for run in runs for id_, values in run.values.items()}
+
+    def scores(self) -> dict[str, list[tuple[str, float]]]:
+        """The runs as fusion takes them."""
+        return {name: [(best.id, best.score) for best in run.values()] for name, run in self.runs.items()}
+
+    def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
+        """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
+        if isinstance(self.by_server, Found):
+            return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
+        runs = {name: run for name, run in self.scores().items() if among is None or name in among}
+        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
+        return fuse(runs, fusion, missing=missing)
+
+    def best(self, hit: Fused) -> Best:
+        """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
+        if isinstance(self.by_server, Found):
+            return self.by_server.value.hits[hit.id]
+        name = max((name for name in self.legs if name in hit.legs), key=lambda name: hit.legs[name].contribution)
+        found = self.legs[name]
+        if not isinstance(found, Found):
+            raise KeyError(name)
+        return found.value.hits[hit.id]
+
+    def _answered(self) -> dict[str, LegRun]:
+        """The runs of legs that answered; that of a leg which had nothing to do is empty."""
+        answered: dict[str, LegRun] = {}
+        for name, one in self.legs.items():
+            if isinstance(one, Found):
+                answered[name] = one.value
+            elif isinstance(one, Skipped):
+                answered[name] = LegRun()
+        return answered
+
+
+def _report(outcome: Outcome[LegRun]) -> LegReport:
+    match outcome:
+        case Found(run):
+            return LegReport(len(run.hits), run.took_ms, timed_out=run.timed_out)
+        case Skipped():
+            return LegReport(hits=0, took_ms=0.0)
+        case Failed(error) | Late(error):
+            return LegReport(hits=0, took_ms=0.0, failure=str(error))
