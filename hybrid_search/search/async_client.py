@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -18,17 +19,28 @@ from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.admission import Admission
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.client import begun_by, engine_settings
+from hybrid_search.search.duplicates import Mining
+from hybrid_search.search.duplicates_pairs import groups
+from hybrid_search.search.duplicates_records import (
+    THRESHOLD,
+    DuplicateGroup,
+    MiningOptions,
+    MiningRequest,
+    SimilarPair,
+)
 from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
+from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
+from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
+from hybrid_search.settings.section import MAX_SECONDS
 
 
 class AsyncSearchClient:
@@ -112,7 +124,7 @@ class AsyncSearchClient:
         with boundary():
             request = SearchRequest.of(k, **options)
         searcher = self._searcher or (await self._opened())[0]
-        budget = searcher.budget(request)
+        budget = searcher.budget(request) if len(queries) <= BATCH else None
         return await self._run(
             lambda searcher: searcher.search(queries, request, return_errors=return_errors, budget=budget), budget
         )
@@ -126,6 +138,34 @@ class AsyncSearchClient:
     ) -> WhyNot:
         """Why a document is not among the hits of a search; see :meth:`SearchClient.why_not`."""
         return await self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
+
+    async def more_like(self, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
+        """The best hits for what is stored of a document; see :meth:`SearchClient.more_like`."""
+        return await self._run(lambda searcher: more_like(searcher, doc_id, SearchRequest.of(k, **options)))
+
+    def similar_pairs(
+        self, threshold: float = THRESHOLD, **options: Unpack[MiningOptions]
+    ) -> AsyncIterator[SimilarPair]:
+        """Pairs of documents whose stored vectors are alike; see :meth:`SearchClient.similar_pairs`."""
+        return self._mined(MiningRequest.of(threshold, **options))
+
+    def duplicates(
+        self, threshold: float = THRESHOLD, **options: Unpack[MiningOptions]
+    ) -> AsyncIterator[DuplicateGroup]:
+        """Groups of documents that hang together by such pairs, that with the best pair first."""
+        return self._grouped(MiningRequest.of(threshold, **options))
+
+    async def _grouped(self, request: MiningRequest) -> AsyncIterator[DuplicateGroup]:
+        for group in groups([pair async for pair in self._mined(request)]):
+            yield group
+
+    async def _mined(self, request: MiningRequest) -> AsyncIterator[SimilarPair]:
+        with Mining(request) as mining:
+            while await self._run(mining.read):
+                pass
+            await asyncio.to_thread(deque, mining.compare(), 0)
+            for pair in mining.best():
+                yield pair
 
     async def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
@@ -201,10 +241,10 @@ class AsyncSearchClient:
             return await asyncio.to_thread(open_searcher, opened, target, self._wanted, before=before)
 
     async def _run(self, steps: Callable[[Searcher], Steps[T]], budget: Budget | None = None) -> T:
-        """Carry out a procedure within the budget; once more where the alias turns out to have moved."""
+        """Carry out a procedure that has this budget, if any; once more where the alias turns out to have moved."""
         with self._admission, boundary():
             searcher, connection = await self._opened()
-            budget = budget or searcher.budget()
+            budget = budget or Budget(MAX_SECONDS)
             if searcher.is_due:
                 searcher = await self._opened_again(connection, searcher, budget, only_look=True)
             try:

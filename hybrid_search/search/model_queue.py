@@ -20,7 +20,7 @@ from hybrid_search.errors import InputError, ModelError
 from hybrid_search.search.breaker import CircuitBreaker
 from hybrid_search.search.encoding import HOPELESS
 from hybrid_search.search.query_cache import QueryCache, QueryVectors, joined, rows_of
-from hybrid_search.search.steps import Encode, Encoded, Score
+from hybrid_search.search.steps import Encode, Encoded, ModelStep
 
 LINGER = 0.002
 """Seconds that the first of several searches waits for the texts of the others."""
@@ -28,7 +28,7 @@ LINGER = 0.002
 TOGETHER = 64
 """Texts of several searches that are encoded in one call; a search of more texts has a call of its own."""
 
-Ask = Callable[[Encode | Score], Any]
+Ask = Callable[[ModelStep], Any]
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +39,7 @@ class Call:
     """
 
     ask: Ask
-    step: Encode | Score
+    step: ModelStep
     fingerprint: str | None = None
     future: Future[Any] = field(default_factory=Future)
     context: Context = field(default_factory=copy_context)
@@ -202,7 +202,7 @@ class ModelQueue:
             call.future.set_result(answer)
         return True
 
-    def _asked(self, call: Call, step: Encode | Score) -> tuple[Any, Sequence[QueryVectors] | None]:
+    def _asked(self, call: Call, step: ModelStep) -> tuple[Any, Sequence[QueryVectors] | None]:
         """What the model answers, and its rows if they are vectors, which are kept; how it fares is counted."""
         try:
             answer = call.context.run(call.ask, step)

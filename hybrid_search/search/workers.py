@@ -21,7 +21,7 @@ from typing import Any
 from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError, ModelUnavailableError
 from hybrid_search.search.model_queue import Ask, Call, ModelQueue
 from hybrid_search.search.query_cache import QueryCache, joined
-from hybrid_search.search.steps import Encode, Score
+from hybrid_search.search.steps import Encode, ModelStep, Score
 
 
 class ModelWorkers:
@@ -37,7 +37,7 @@ class ModelWorkers:
         self._encoding = ModelQueue("hybrid-search-encoder", self.cache, crowd)
         self._reranking = ModelQueue("hybrid-search-reranker", self.cache, crowd)
 
-    def begin(self, ask: Ask, step: Encode | Score, *, together: bool, fingerprint: str | None = None) -> Asked:
+    def begin(self, ask: Ask, step: ModelStep, *, together: bool, fingerprint: str | None = None) -> Asked:
         """Ask a model, and go on.
 
         Args:
@@ -140,29 +140,29 @@ def _closed() -> ModelError:
     return ModelError("the client is closed", remedy="Search before it is closed, or open another")
 
 
-def _busy(step: Encode | Score) -> ModelBusyError:
+def _busy(step: ModelStep) -> ModelBusyError:
     return ModelBusyError(
         f"the {_model(step)} was busy with other searches for {_seconds(step.patience)} s",
         remedy="Search less at a time, or raise search.timeout",
     )
 
 
-def _stalled(step: Encode | Score) -> ModelBusyError:
+def _stalled(step: ModelStep) -> ModelBusyError:
     return ModelBusyError(
         f"the {_model(step)} was busy: it has not answered an earlier search in twice its time",
         remedy="Raise search.timeout, or give it less to do",
     )
 
 
-def _late(step: Encode | Score) -> ModelTimeoutError:
+def _late(step: ModelStep) -> ModelTimeoutError:
     return ModelTimeoutError(
         f"the {_model(step)} did not answer in {_seconds(step.patience)} s",
         remedy="Raise search.timeout, or give it less to do",
     )
 
 
-def _model(step: Encode | Score) -> str:
-    return "encoder" if isinstance(step, Encode) else "reranker"
+def _model(step: ModelStep) -> str:
+    return "reranker" if isinstance(step, Score) else "encoder"
 
 
 def _seconds(patience: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hybrid_search.boosts import parse_boost
+from hybrid_search.errors import QueryError, SettingsError
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
 
 LEGS = ("bm25", "dense", "sparse")
@@ -40,6 +42,9 @@ class SearchSettings(Section, frozen=True):
     twice as many) and the width of the graph search. A leg without a weight in ``weights`` weighs 1; but the starter's
     in min-max, z-score and theoretical-min :data:`~hybrid_search.search.plan.STARTER_WEIGHT`.
 
+    ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
+    ``pin`` stand first, those in ``bury`` last.
+
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
     min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
     .3317 / .7209). Min-max with a weight of .4 or .6 for BM25: .3294 / .7241 or .3304 / .7332; with a window of 50 or
@@ -60,6 +65,9 @@ class SearchSettings(Section, frozen=True):
     overlap: bool = False
     concurrency: int = 1000
     cached_queries: int = 1000
+    boosts: tuple[str, ...] = ()
+    pin: tuple[str, ...] = ()
+    bury: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")
@@ -73,6 +81,7 @@ class SearchSettings(Section, frozen=True):
         require_at_least(0, "search.cached_queries", self.cached_queries)
         self._require_widths()
         self._require_weights()
+        self._require_boosts()
 
     def _require_widths(self) -> None:
         for name in ("k", "window"):
@@ -89,6 +98,13 @@ class SearchSettings(Section, frozen=True):
             "search.candidates",
             f"must be between search.window ({self.window}) and {MAX_WINDOW}, got {self.candidates}",
         )
+
+    def _require_boosts(self) -> None:
+        for boost in self.boosts:
+            try:
+                parse_boost(boost)
+            except QueryError as error:
+                raise SettingsError(str(error), where="search.boosts") from error
 
     def _require_weights(self) -> None:
         for leg, weight in self.weights.items():
