@@ -18,7 +18,7 @@ from hybrid_search.errors import AliasMovedError, HybridSearchError, ModelError
 from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.admission import Admission
 from hybrid_search.search.asking import Budget
-from hybrid_search.search.client import begun_by, engine_settings
+from hybrid_search.search.client import begun_by, engine_settings, observed_search
 from hybrid_search.search.duplicates import Mining
 from hybrid_search.search.duplicates_pairs import groups
 from hybrid_search.search.duplicates_records import (
@@ -35,6 +35,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
+from hybrid_search.search.telemetry import observing
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
@@ -121,13 +122,21 @@ class AsyncSearchClient:
         **options: Unpack[SearchOptions],
     ) -> Sequence[ResultOrError]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
+        searcher, connection = await self._opened()
         with boundary():
             request = SearchRequest.of(k, **options)
-        searcher = self._searcher or (await self._opened())[0]
-        budget = searcher.budget(request) if len(queries) <= BATCH else None
-        return await self._run(
-            lambda searcher: searcher.search(queries, request, return_errors=return_errors, budget=budget), budget
-        )
+            budget = searcher.budget(request) if len(queries) <= BATCH else None
+            observed = observed_search(searcher, connection.where, queries, request)
+        with observing(observed) as seen:
+            asked = seen.joined(request)
+            found = await self._run(
+                lambda searcher: searcher.search(
+                    queries, asked, return_errors=return_errors, budget=budget, watch=seen.stopwatch
+                ),
+                budget,
+            )
+            seen.found(found)
+        return found
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""

@@ -36,6 +36,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import ModelStep, Send, Single, Steps, T, boundary, run
+from hybrid_search.search.telemetry import Observed, observing
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
@@ -150,10 +151,18 @@ class SearchClient:
         """
         with boundary():
             request = SearchRequest.of(k, **options)
-        budget = self._searcher.budget(request) if len(queries) <= BATCH else None
-        return self._run(
-            lambda searcher: searcher.search(queries, request, return_errors=return_errors, budget=budget), budget
-        )
+            budget = self._searcher.budget(request) if len(queries) <= BATCH else None
+            observed = observed_search(self._searcher, self._connection.where, queries, request)
+        with observing(observed) as seen:
+            asked = seen.joined(request)
+            found = self._run(
+                lambda searcher: searcher.search(
+                    queries, asked, return_errors=return_errors, budget=budget, watch=seen.stopwatch
+                ),
+                budget,
+            )
+            seen.found(found)
+        return found
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
@@ -301,6 +310,15 @@ class SearchClient:
 def begun_by(workers: ModelWorkers, searcher: Searcher, step: ModelStep) -> Asked:
     """What a model of the searcher was asked."""
     return workers.begin(searcher.ask_model, step, together=searcher.is_one_model, fingerprint=searcher.fingerprint)
+
+
+def observed_search(searcher: Searcher, where: str, queries: Sequence[str | Query], request: SearchRequest) -> Observed:
+    """What is known of a search before it begins; its texts only where the settings ask for it."""
+    target, search = searcher.target, searcher.settings.search
+    texts = [one.text if isinstance(one, Query) else str(one) for one in queries] if search.trace_queries else []
+    return Observed(
+        target.dialect.engine, target.index, where, len(queries), request.traceparent, texts, search.overlap
+    )
 
 
 def _grouped(pairs: Iterator[SimilarPair]) -> Iterator[DuplicateGroup]:

@@ -35,6 +35,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
+from hybrid_search.search.stages import Stopwatch
 from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -95,6 +96,7 @@ class Searcher:
         *,
         return_errors: bool = False,
         budget: Budget | None = None,
+        watch: Callable[[], Stopwatch] = Stopwatch,
     ) -> Steps[list[ResultOrError]]:
         """The procedure that answers ``queries``, in batches of :data:`BATCH`.
 
@@ -103,6 +105,7 @@ class Searcher:
             request: how; None as in the settings.
             return_errors: put the error of a query in the place of its result, and answer the others.
             budget: the time of the first batch, where it began before.
+            watch: the clock of each batch.
 
         Raises:
             QueryError: what :func:`plan_search` refuses, before anything is sent; what :func:`check_query` refuses,
@@ -116,7 +119,9 @@ class Searcher:
             _raise_first(asked)
         found: list[ResultOrError] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
-            found += yield from procedure.search(batch, plan, target, reranker=self.reranker_name, budget=budget)
+            found += yield from procedure.search(
+                batch, plan, target, reranker=self.reranker_name, budget=budget, clock=watch()
+            )
             budget = None
             if not return_errors:
                 _raise_first(found)

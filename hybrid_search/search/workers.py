@@ -22,6 +22,7 @@ from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError, 
 from hybrid_search.search.model_queue import Ask, Call, ModelQueue
 from hybrid_search.search.query_cache import QueryCache, joined
 from hybrid_search.search.steps import Encode, ModelStep, Score
+from hybrid_search.search.telemetry import count_lookups
 
 
 class ModelWorkers:
@@ -69,6 +70,7 @@ class ModelWorkers:
         """Whether all of it was encoded before: it is answered at once then."""
         rows = self.cache.found(call.fingerprint, step.texts)
         self.cache.count(rows)
+        count_lookups(rows)
         known = [row for row in rows if row is not None]
         if not step.texts or len(known) < len(rows):
             return False

@@ -32,6 +32,7 @@ class SearchSettings(Section, frozen=True):
     ``concurrency`` is how many searches (a batch is one) a client has in progress at a time: one more is refused at
     once, with :class:`~hybrid_search.errors.BusyError`. ``cached_queries`` is how many queries' vectors a client keeps,
     those used last (some 12 KB each); 0 encodes every query anew, as is right where encoding is timed.
+    ``trace_queries`` puts the texts of queries into spans (:mod:`hybrid_search.search.telemetry`).
 
     ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
     passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
@@ -65,6 +66,7 @@ class SearchSettings(Section, frozen=True):
     overlap: bool = False
     concurrency: int = 1000
     cached_queries: int = 1000
+    trace_queries: bool = False
     boosts: tuple[str, ...] = ()
     pin: tuple[str, ...] = ()
     bury: tuple[str, ...] = ()
