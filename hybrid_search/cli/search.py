@@ -19,6 +19,7 @@ from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
+from hybrid_search.cli.searching.spread import SpreadOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
@@ -46,6 +47,7 @@ def search(
     found: FoundOptions,
     ranking: RankingOptions,
     rules: RuleOptions,
+    spread: SpreadOptions,
     page: PageOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -67,6 +69,7 @@ def search(
         **found.options(),
         **ranking.options(),
         **rules.options(),
+        **spread.options(),
         **page.options(),
         "timeout": timeout,
     }
@@ -74,7 +77,7 @@ def search(
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        naming = _naming(client, settings, passages=page.passages)
+        naming = _naming(client, settings, passages=spread.passages)
         show = partial(_show, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
         _answer(partial(client.search, k=page.k, **options), asked, show, form, many=many)

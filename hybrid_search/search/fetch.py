@@ -14,7 +14,9 @@ from hybrid_search.records import StoredPassage
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.degradation import gone, unreplaced
+from hybrid_search.search.diversity import first_passages
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
+from hybrid_search.search.similar_held import with_vectors
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
 
@@ -33,16 +35,19 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
     """
     stored: dict[str, Stored] = {}
     queries, lost = list(queries), [set[str]() for _ in queries]
+    firsts = [first_passages(one, course.plan) for one in queries]
     with course.clock("fetch"):
         for attempt in range(ROUNDS):
             wanted = {
                 n: ids
                 for n, one in enumerate(queries)
-                if one.error is None and (ids := _wanted(one, course.plan.reach, stored, lost[n]))
+                if one.error is None and (ids := _wanted(firsts[n], stored, lost[n]))
             }
             if not wanted:
                 break
-            answers = yield from _fetch(list(wanted.values()), course.target, course.budget)
+            answers = yield from _fetch(
+                list(wanted.values()), course.target, course.budget, vectors=course.plan.diversity is not None
+            )
             for (n, ids), answer in zip(wanted.items(), answers, strict=True):
                 if isinstance(answer, Found):
                     stored |= answer.value
@@ -52,14 +57,14 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
                     queries[n] = queries[n].noting(unreplaced(answer))
                 lost[n].update(id_ for id_ in ids if id_ not in stored)
     return [
-        replace(one.noting(gone(len(ids))) if ids and one.error is None else one, stored=stored)
+        replace(one.noting(gone(len(ids))) if ids and one.error is None else one, stored=stored, lost=frozenset(ids))
         for one, ids in zip(queries, lost, strict=True)
     ]
 
 
-def _wanted(one: Progress, reach: int, stored: Collection[str], lost: Collection[str]) -> list[str]:
-    """The passages still to be fetched: ``reach`` that are not lost, and as many more as are."""
-    found = (one.retrieved.best(hit).passage_id for hit in one.fused)
+def _wanted(first: tuple[list[str], int], stored: Collection[str], lost: Collection[str]) -> list[str]:
+    """The passages still to be fetched: as many of the first as are needed and not lost, and as many more as are."""
+    found, reach = first
     ids = list(islice((id_ for id_ in found if id_ not in lost), reach + len(lost)))
     if sum(id_ in stored for id_ in ids[:reach]) >= min(reach, len(ids)):
         return []
@@ -81,17 +86,19 @@ def fetch(groups: Sequence[Sequence[str]], target: Target, budget: Budget) -> Ge
 
 
 def _fetch(
-    groups: Sequence[Sequence[str]], target: Target, budget: Budget
+    groups: Sequence[Sequence[str]], target: Target, budget: Budget, *, vectors: bool = False
 ) -> Generator[Step, Any, list[Found[dict[str, Stored]] | Failed | Late]]:
+    stored = with_vectors(target.dialect, [*layout.STORED, layout.DENSE]) if vectors else None
     try:
-        answers = yield from ask([partial(_body, ids) for ids in groups], target, budget)
+        answers = yield from ask([partial(_body, ids, stored) for ids in groups], target, budget)
     except EngineError as error:
         return [missed(error)] * len(groups)
     return [missed(one) if isinstance(one, EngineError) else Found(_passages(one)) for one in answers]
 
 
-def _body(ids: Sequence[str], within: float) -> legs.Body:
-    return legs.passage_fetch(ids, timeout=within)
+def _body(ids: Sequence[str], stored: legs.Body | None, within: float) -> legs.Body:
+    body = legs.passage_fetch(ids, timeout=within)
+    return body if stored is None else {**body, "_source": stored}
 
 
 def _passages(found: Answered) -> dict[str, Stored]:

@@ -17,9 +17,12 @@ from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.boosts import Boosts, plan_boosts
 from hybrid_search.search.carried import carried_fields
+from hybrid_search.search.collapse import BEST, Collapse, check_passages, collapse_of
 from hybrid_search.search.encoding import lacking
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
+from hybrid_search.search.limits import Limits, plan_limits
+from hybrid_search.search.mmr import Mmr, plan_diversity
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
@@ -45,7 +48,8 @@ class Plan:
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
-    encoded. ``carried`` are the fields whose values all hits bring along.
+    encoded. ``carried`` are the fields whose values all hits bring along. ``passages`` further ones are shown of each
+    hit. ``diversity`` and ``max_per`` spread them.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -55,13 +59,16 @@ class Plan:
     candidates: int
     fusion: Fusion
     reranking: Reranking | None = None
-    collapse: bool = True
+    collapse: Collapse = BEST
+    passages: int = 0
     exact: bool = False
     timeout: float = 10.0
     dfs: bool = False
     overlap: bool = False
     carried: tuple[str, ...] = ()
     boosts: Boosts = field(default_factory=Boosts)
+    diversity: Mmr | None = None
+    max_per: Limits = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,8 +78,13 @@ class Plan:
     @property
     def reach(self) -> int:
         """How many hits of the fused ranking are fetched: the page and all before it, or the rerank window."""
-        page = self.offset + self.k
-        return page if self.reranking is None else max(page, len(self.boosts.pinned) + self.reranking.window)
+        return max(self.offset + self.k, self.reordered)
+
+    @property
+    def reordered(self) -> int:
+        """How many of the first hits of the fused ranking may stand in another order in the end."""
+        windows = [one.window for one in (self.reranking, self.diversity) if one is not None]
+        return len(self.boosts.pinned) + max(windows) if windows else 0
 
 
 def plan_search(
@@ -107,13 +119,16 @@ def plan_search(
         candidates=usual if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
-        collapse=request.collapse,
+        collapse=collapse_of(request.collapse),
+        passages=check_passages(request.passages, collapse_of(request.collapse)),
         exact=request.exact,
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,
         carried=carried_fields(request, schema, settings),
         boosts=plan_boosts(request, settings, schema),
+        diversity=plan_diversity(request.diversity, schema),
+        max_per=plan_limits(request, schema),
     )
     _check_ranges(plan)
     fusion.shares(plan.names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self, TypedDict
@@ -12,9 +12,10 @@ from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
+from hybrid_search.search.mmr import Mmr
 from hybrid_search.search.rerank import Reranking
 
-LISTS = ("legs", "boosts", "pin", "bury")
+LISTS = ("legs", "boosts", "pin", "bury", "max_per")
 """Options of several values; a text is one."""
 
 
@@ -28,7 +29,7 @@ class SearchOptions(TypedDict, total=False):
     rerank: bool | Reranking | None
     window: int | None
     candidates: int | None
-    collapse: bool
+    collapse: bool | str
     exact: bool
     syntax: str
     timeout: float | None
@@ -37,6 +38,9 @@ class SearchOptions(TypedDict, total=False):
     boosts: str | Iterable[str | Boost] | None
     pin: str | Iterable[str] | None
     bury: str | Iterable[str] | None
+    diversity: float | Mmr | None
+    max_per: str | Mapping[str, int] | Iterable[str | tuple[str, int]] | None
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class SearchRequest:
         window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
             the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
-        collapse: False ranks passages rather than documents.
+        collapse: ``best``, ``sum:3`` or ``first`` (:mod:`hybrid_search.search.collapse`): what of its passages a
+            document is ranked by. True is ``best``; False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
@@ -67,6 +72,10 @@ class SearchRequest:
         boosts: rules that raise fused scores (:mod:`hybrid_search.boosts`), as objects or in their short form.
         pin: ids of documents that stand first, in this order, found or not, if they pass the filter.
         bury: ids of documents that stand behind all others.
+        diversity: the weight of being unlike the hits above, from 0 to 1, or a whole
+            :class:`~hybrid_search.search.mmr.Mmr`.
+        max_per: at most so many hits of one value of a field, ``{"brand": 2}``; a name alone is one.
+        passages: up to so many further passages of each hit are shown, of those that the legs found.
     """
 
     k: int | None = None
@@ -77,7 +86,7 @@ class SearchRequest:
     rerank: bool | Reranking | None = None
     window: int | None = None
     candidates: int | None = None
-    collapse: bool = True
+    collapse: bool | str = True
     exact: bool = False
     syntax: str = "text"
     timeout: float | None = None
@@ -86,6 +95,9 @@ class SearchRequest:
     boosts: tuple[str | Boost, ...] | None = None
     pin: tuple[str, ...] | None = None
     bury: tuple[str, ...] | None = None
+    diversity: float | Mmr | None = None
+    max_per: str | tuple[str | tuple[str, int], ...] | None = None
+    passages: int = 0
 
     @classmethod
     def of(cls, k: int | None = None, **options: Any) -> Self:
@@ -104,4 +116,6 @@ class SearchRequest:
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+    if isinstance(given, Mapping):
+        return tuple(given.items())
+    return (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import SearchWarning
+from hybrid_search.records import DiversityScore, FoundPassage, SearchWarning
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
@@ -29,7 +29,10 @@ class Progress:
         retrieved: what came of its legs.
         fused: their one ranking.
         stored: passages by their ids, those of other queries too.
+        lost: passages that could not be fetched.
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        diversity: what spread the hits, by their ids (:mod:`hybrid_search.search.diversity`).
+        further: other passages of the hits on the page, by their ids.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -37,7 +40,10 @@ class Progress:
     retrieved: Retrieved
     fused: Sequence[Fused] = ()
     stored: Mapping[str, Stored] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
     ranked: Sequence[Reranked] = ()
+    diversity: Mapping[str, DiversityScore] = field(default_factory=dict)
+    further: Mapping[str, Sequence[FoundPassage]] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
 

@@ -29,12 +29,14 @@ SHARED = {
     "languages",
     "printed",
     "private_files",
+    "provenance",
 }
 SHARED |= {"encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": set(),
+    "provenance": set(),
+    "records": {"provenance"},
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
