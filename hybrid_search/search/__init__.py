@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hybrid_search.search.leg import LegQuery, SearchLeg
     from hybrid_search.search.mmr import Mmr
     from hybrid_search.search.rerank import Reranking
+    from hybrid_search.search.scored_text import TextScoring
 
 _HOME = {
     "AsyncSearchClient": "hybrid_search.search.async_client",
@@ -21,9 +22,10 @@ _HOME = {
     "Reranking": "hybrid_search.search.rerank",
     "SearchClient": "hybrid_search.search.client",
     "SearchLeg": "hybrid_search.search.leg",
+    "TextScoring": "hybrid_search.search.scored_text",
 }
 
-__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Mmr", "Reranking", "SearchClient", "SearchLeg"]
+__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Mmr", "Reranking", "SearchClient", "SearchLeg", "TextScoring"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.engine import layout
-from hybrid_search.records import DiversityScore, SearchWarning, WarningCode
+from hybrid_search.records import DiversityScore
 from hybrid_search.search.boosts import parted
 from hybrid_search.search.limits import Counts
 from hybrid_search.search.mmr import Mmr, chosen
@@ -26,6 +26,7 @@ from hybrid_search.search.rerank import Reranked, unit_scaled
 from hybrid_search.search.similar_held import dense_of
 from hybrid_search.search.stages import Course, Progress
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MAX_PER = "max_per"
 """The part of a search that warnings about left out hits name."""

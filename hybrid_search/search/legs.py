@@ -16,6 +16,7 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.records import SparseVector, Vector
+from hybrid_search.search.scored_text import WHOLE_TEXT, ScoredText, words_query, words_together
 
 Body = dict[str, Any]
 Filter = Mapping[str, Any] | None
@@ -30,15 +31,31 @@ MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
 
 
-def bm25(text: str, *, filter: Filter = None, also: Sequence[Body] = ()) -> Body:
+def bm25(
+    text: str,
+    *,
+    filter: Filter = None,
+    also: Sequence[Body] = (),
+    scored: ScoredText = WHOLE_TEXT,
+    combined: bool = True,
+    near: bool = True,
+) -> Body:
     """Query of the BM25 leg: any word of ``text`` may match, the analyzer of the index decides what a word is.
 
-    ``also`` are further clauses of which any may match.
+    Args:
+        text: what is searched for.
+        filter: what passages must pass.
+        also: further clauses of which any may match.
+        scored: the texts that are searched, and their weights.
+        combined: whether the engine has ``combined_fields``, see :func:`hybrid_search.search.scored_text.words_query`.
+        near: whether words that stand together count as ``scored`` says.
     """
-    words: Body = {"match": {layout.TEXT: {"query": text, "operator": "or"}}}
+    words = words_query(text, scored, combined=combined)
+    if near and (closer := words_together(text, scored)):
+        words = {"bool": {"must": [words], "should": closer}}
     if also:
         words = {"bool": {"should": [*([words] if text else []), *also], "minimum_should_match": 1}}
-    return _filtered(words, filter)
+    return filtered(words, filter)
 
 
 def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filter: Filter = None) -> Body:
@@ -60,7 +77,7 @@ def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RAN
     """
     if field_type == SPARSE_VECTOR:
         terms = {layout.escape(term): weight for term, weight in vector.items()}
-        return _filtered({"sparse_vector": {"field": layout.SPARSE, "query_vector": terms, "prune": False}}, filter)
+        return filtered({"sparse_vector": {"field": layout.SPARSE, "query_vector": terms, "prune": False}}, filter)
     clauses = [
         {"rank_feature": {"field": layout.feature_path(term), "linear": {}, "boost": weight}}
         for term, weight in vector.items()
@@ -69,7 +86,8 @@ def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RAN
     return {"query": {"bool": scored if filter is None else {**scored, "filter": [filter]}}}
 
 
-def _filtered(query: Body, filter: Filter) -> Body:
+def filtered(query: Body, filter: Filter) -> Body:
+    """A query whose hits pass the filter too, which does not score."""
     return {"query": query if filter is None else {"bool": {"must": [query], "filter": [filter]}}}
 
 

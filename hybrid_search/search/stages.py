@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import DiversityScore, FoundPassage, SearchWarning
+from hybrid_search.found import FacetCounts
+from hybrid_search.records import DiversityScore, FoundPassage
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning
 
 Stored = Mapping[str, Any]
 """A stored passage, as the engine returns it."""
@@ -33,6 +35,8 @@ class Progress:
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
         diversity: what spread the hits, by their ids (:mod:`hybrid_search.search.diversity`).
         further: other passages of the hits on the page, by their ids.
+        facets: what was counted, by name.
+        reopened: what came of the legs without the conditions of the filter on one field, by field.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -44,6 +48,8 @@ class Progress:
     ranked: Sequence[Reranked] = ()
     diversity: Mapping[str, DiversityScore] = field(default_factory=dict)
     further: Mapping[str, Sequence[FoundPassage]] = field(default_factory=dict)
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
+    reopened: Mapping[str, Retrieved] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
 

@@ -11,13 +11,16 @@ from urllib.parse import quote
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
-from hybrid_search.records import IndexSchema, Leg, Query, SearchWarning, SparseVector, WarningCode
+from hybrid_search.records import IndexSchema, Leg, Query, SparseVector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
+from hybrid_search.search.expert import engine_query
 from hybrid_search.search.leg import Asking, LegQuery, Part, SearchLeg
 from hybrid_search.search.outcomes import Skipped
+from hybrid_search.search.scored_text import PHRASED, ScoredText, usual_text
 from hybrid_search.search.steps import Step
 from hybrid_search.search.words import first_words
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 LOOKED_AT = 1000
 """Characters of the query whose words are looked at when BM25 found nothing."""
@@ -27,7 +30,7 @@ NO_WORD = "the query holds no word to search for: punctuation and stop words alo
 
 @dataclass(frozen=True)
 class Bm25Leg(SearchLeg):
-    """Words, as the analyzer of the index makes them; a passage without any of them scores 0."""
+    """Words, as the analyzers of the index make them of its texts; a passage without any of them scores 0."""
 
     name: str = Leg.BM25
     part: Part | None = "text"
@@ -35,19 +38,33 @@ class Bm25Leg(SearchLeg):
     counts_terms: bool = True
 
     def ask(self, query: Query, asking: Asking) -> LegQuery:
-        """Any word may match; a text of more words than an engine takes is cut."""
+        """Any word may match; a text of more words than an engine takes is cut. Or by a query of an expert's own."""
+        if (clause := engine_query(query)) is not None:
+            body = legs.filtered(dict(clause), asking.filter)
+            return LegQuery(lambda _: body, own=True)
         words, also = (query.text, ()) if query.read is None else (query.read.words, query.read.scored)
-        return self._first(words, also, asking.filter, legs.MAX_CLAUSES)
+        scored = usual_text(asking.target.schema) if asking.text is None else asking.text
+        return self._first(words, also, asking, scored, max(1, legs.MAX_CLAUSES // len(scored.paths)))
 
-    def _first(self, text: str, also: Sequence[legs.Body], matching: legs.Filter, limit: int) -> LegQuery:
+    def _first(self, text: str, also: Sequence[legs.Body], asking: Asking, scored: ScoredText, limit: int) -> LegQuery:
+        """Every word is a clause for each text."""
         words = first_words(text, limit)
         cut = f"searched for the first {limit:,} words of the query" if len(words) < len(text.rstrip()) else None
-        body = legs.bm25(words, filter=matching, also=also)
-        shorter = partial(self._first, text, also, matching, limit // 2) if limit > 1 else None
+        body = legs.bm25(
+            words,
+            filter=asking.filter,
+            also=also,
+            scored=scored,
+            combined=asking.target.dialect.capabilities.combined_fields,
+            near=first_words(words, 1) != words.rstrip() and first_words(words, PHRASED) == words,
+        )
+        shorter = partial(self._first, text, also, asking, scored, limit // 2) if limit > 1 else None
         return LegQuery(lambda _: body, cut, shorter)
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
         """It needs a word, and the analyzer of the index says whether the query has one."""
+        if query.bm25 is not None:
+            return f"{_passages(query)} matches the query of the leg"
         try:
             body = {"field": layout.TEXT, "text": query.plain[:LOOKED_AT]}
             path = f"/{quote(target.index, safe='')}/_analyze"
@@ -56,8 +73,11 @@ class Bm25Leg(SearchLeg):
             return None
         if not isinstance(answer, Mapping) or "tokens" not in answer:
             return None
-        passages = "no passage that passes the filter" if query.is_filtered else "no passage"
-        return f"{passages} holds a word of the query" if answer["tokens"] else NO_WORD
+        return f"{_passages(query)} holds a word of the query" if answer["tokens"] else NO_WORD
+
+
+def _passages(query: Query) -> str:
+    return "no passage that passes the filter" if query.is_filtered else "no passage"
 
 
 @dataclass(frozen=True)

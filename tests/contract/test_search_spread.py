@@ -9,9 +9,10 @@ import pytest
 from generated import filled
 from loading import GeneratedEncoder
 
-from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage, Query, WarningCode
+from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage, Query
 from hybrid_search.search import AsyncSearchClient, Mmr, Reranking, SearchClient
 from hybrid_search.search.explain import explain_text
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import Settings
 
 DENSE = Fingerprint("dense", "generated", "0" * 16, dimension=4, normalized=True)

@@ -31,12 +31,14 @@ SHARED = {
     "private_files",
     "provenance",
 }
-SHARED |= {"encode.protocols", "engine.protocols"}
+SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
-    "records": {"provenance"},
+    "records": {"found", "provenance", "search_warnings"},
+    "found": set(),
+    "search_warnings": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
