@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.found import FacetCounts
+from hybrid_search.found import FacetCounts, Highlighted
 from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import LegScore as LegScore  # noqa: PLC0414 records are imported from here
@@ -175,7 +175,8 @@ class Hit:
     the fusion, ``score`` the final one (equal unless boosted or reranked). A leg that did not find the hit is not in
     ``legs``, which go by name. ``boosts`` are factors on the fused score, by name; ``placed`` is None for a hit that
     stands where its score puts it. ``diversity`` is None for a hit that was not weighed against those above it.
-    ``passages`` are further ones of the document, where they were asked for.
+    ``passages`` are further ones of the document, and ``highlights`` pieces that show why it was found, where they were
+    asked for.
     """
 
     rank: int
@@ -193,6 +194,7 @@ class Hit:
     placed: Placed | None = None
     diversity: DiversityScore | None = None
     passages: Sequence[FoundPassage] = ()
+    highlights: Sequence[Highlighted] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
-    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
     retrieval.
     """
 

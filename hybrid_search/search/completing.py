@@ -15,7 +15,6 @@ from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import missed
 from hybrid_search.search.plan import Plan
-from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
 
@@ -38,15 +37,11 @@ def complete_pages(queries: Sequence[Progress], course: Course) -> Generator[Ste
         return [_completed(one, some, found, plan) if ids or some else one for one, some, ids in done]
 
 
-def _page(one: Progress, plan: Plan) -> Sequence[Reranked]:
-    return () if one.error else one.ranked[plan.offset : plan.offset + plan.k]
-
-
 def _further(one: Progress, plan: Plan) -> dict[str, list[Fused]]:
     """The best other passages of each hit on the page, by its id."""
     if not plan.passages:
         return {}
-    shown = {hit.hit.id: one.retrieved.best(hit.hit).passage_id for hit in _page(one, plan)}
+    shown = {hit.hit.id: one.retrieved.best(hit.hit).passage_id for hit in one.page(plan)}
     others: dict[str, list[Fused]] = {id_: [] for id_ in shown}
     for passage in one.retrieved.passages(plan.fusion) if shown else ():
         some = others.get(document_id(passage.id))
@@ -56,7 +51,7 @@ def _further(one: Progress, plan: Plan) -> dict[str, list[Fused]]:
 
 
 def _lacking(one: Progress, further: Mapping[str, Sequence[Fused]], plan: Plan) -> list[str]:
-    shown = [one.retrieved.best(hit.hit).passage_id for hit in _page(one, plan)]
+    shown = [one.retrieved.best(hit.hit).passage_id for hit in one.page(plan)]
     ids = [*shown, *(passage.id for some in further.values() for passage in some)]
     return [id_ for id_ in ids if id_ not in one.stored]
 
@@ -65,7 +60,7 @@ def _completed(
     one: Progress, further: Mapping[str, Sequence[Fused]], found: Mapping[str, Stored], plan: Plan
 ) -> Progress:
     stored = {**one.stored, **found}
-    page = _page(one, plan)
+    page = one.page(plan)
     left = [hit for hit in page if one.retrieved.best(hit.hit).passage_id in stored]
     ranked = [*one.ranked[: plan.offset], *left, *one.ranked[plan.offset + plan.k :]]
     lost = len(page) - len(left)

@@ -19,6 +19,7 @@ import numpy as np
 from hybrid_search.engine import layout
 from hybrid_search.records import DiversityScore
 from hybrid_search.search.boosts import parted
+from hybrid_search.search.fusion import Fused
 from hybrid_search.search.limits import Counts
 from hybrid_search.search.mmr import Mmr, chosen
 from hybrid_search.search.plan import Plan
@@ -32,13 +33,13 @@ MAX_PER = "max_per"
 """The part of a search that warnings about left out hits name."""
 
 
-def first_passages(one: Progress, plan: Plan) -> tuple[list[str], int]:
-    """The passages that may be shown, by rank, and how many of the first are needed.
+def first_hits(one: Progress, plan: Plan) -> tuple[Sequence[Fused], int]:
+    """The hits that may be shown, by rank, and how many of the first are needed.
 
     Those that other hits of their values keep from the list, whatever is reordered above them, are not among them.
     """
     if not plan.max_per:
-        return [one.retrieved.best(hit).passage_id for hit in one.fused], plan.reach
+        return one.fused, plan.reach
     counts, above = Counts(plan.max_per, one.retrieved.values), len(parted(one.fused)[0])
     hits, needed = [], plan.offset + plan.k
     for place, hit in enumerate(one.fused):
@@ -46,7 +47,7 @@ def first_passages(one: Progress, plan: Plan) -> tuple[list[str], int]:
         if admitted or place < plan.reordered:
             hits.append(hit)
         needed += not admitted and place < plan.reordered
-    return [one.retrieved.best(hit).passage_id for hit in hits], max(plan.reordered, needed)
+    return hits, max(plan.reordered, needed)
 
 
 def spread_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:

@@ -14,7 +14,7 @@ from test_search_procedure import SCHEMA, Asked
 from hybrid_search.errors import QueryError
 from hybrid_search.records import LegScore, Query
 from hybrid_search.search.collapse import Best
-from hybrid_search.search.diversity import first_passages, spread_hits
+from hybrid_search.search.diversity import first_hits, spread_hits
 from hybrid_search.search.fusion import Fused, Fusion
 from hybrid_search.search.limits import Counts, limits_of
 from hybrid_search.search.mmr import Mmr, chosen
@@ -162,8 +162,8 @@ def test_limits_are_a_walk_from_the_top(found, most, data) -> None:
     k, offset = data.draw(st.integers(1, 4)), data.draw(st.integers(0, 6))
     whole, plan = spread(one, max_per={"kind": most}, k=k, offset=offset)
     assert [hit.hit.id for hit in whole.ranked] == expected
-    passages, needed = first_passages(one, plan)
-    assert [f"{id_}#0" for id_ in expected[: offset + k]] == passages[:needed]
+    hits, needed = first_hits(one, plan)
+    assert [hit.id for hit in hits][:needed] == expected[: offset + k]
 
 
 @given(kinds, st.integers(1, 3), st.integers(1, 14), st.data())
