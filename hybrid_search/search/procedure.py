@@ -21,6 +21,7 @@ from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
+from hybrid_search.search.highlight_stage import highlight_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -116,11 +117,12 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
 STAGES: tuple[Stage, ...] = (
     retrieve_runs,
     fuse_runs,
-    count_candidates,
     boost_hits,
+    count_candidates,
     fetch_hits,
     say_why_nothing,
     rerank_hits,
+    highlight_hits,
 )
 
 
@@ -141,8 +143,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
 
 
 def _page(one: Progress, plan: Plan) -> list[Hit]:
-    page = one.ranked[plan.offset : plan.offset + plan.k]
-    return [_hit(rank, hit, one) for rank, hit in enumerate(page, start=plan.offset + 1)]
+    return [_hit(rank, hit, one) for rank, hit in enumerate(one.page(plan), start=plan.offset + 1)]
 
 
 def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
@@ -162,4 +163,5 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         rerank=hit.rerank,
         boosts=hit.hit.boosts,
         placed=hit.hit.placed,
+        highlights=one.highlights.get(best.passage_id, ()),
     )

@@ -137,7 +137,7 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text)
+        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text, plan.two_phase)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
