@@ -108,18 +108,25 @@ def with_the_fetch(queries: Sequence[Progress], course: Course) -> list[Marking]
 
 def _marking(place: int, one: Progress, hits: Sequence[Fused], course: Course) -> Marking | None:
     query, ids = one.retrieved.query, [one.retrieved.best(hit).passage_id for hit in hits]
-    words = _words(query, course) if query.text.strip() else None
-    terms = bool(query.sparse) and any(_by(hit, "sparse", course.plan) for hit in hits)
+    words = _words(one, course) if query.text.strip() else None
+    terms = bool(query.sparse) and any(_needs_terms(hit, course.plan) for hit in hits)
     paths = layout.text_paths(course.target.schema) if course.plan.text is None else course.plan.text.paths
     return Marking(place, ids, words, terms, paths, course.target.dialect) if ids and (words or terms) else None
 
 
-def _words(query: Query, course: Course) -> Mapping[str, Any] | None:
-    """What the BM25 leg asks, be it one of somebody's own; None where it cannot say."""
+def _needs_terms(hit: Fused, plan: Plan) -> bool:
+    every = plan.highlight is not None and plan.highlight.every
+    return _by(hit, "sparse", plan) and (every or not _by(hit, "text", plan) or not hit.legs)
+
+
+def _words(one: Progress, course: Course) -> Mapping[str, Any] | None:
+    """What the BM25 leg asks, be it one of somebody's own; None where it cannot say, or has failed before."""
     leg = next((leg for leg in course.plan.legs if leg.name == BM25.name), BM25)
+    if leg.name in one.retrieved.errors:
+        return None
     try:
         with boundary():
-            asked = leg.ask(query, Asking(course.target, text=course.plan.text))
+            asked = leg.ask(one.retrieved.query, Asking(course.target, text=course.plan.text))
             return asked.body(1)["query"] if isinstance(asked, LegQuery) else None
     except HybridSearchError:
         return None  # that leg has failed, and said so
@@ -229,7 +236,7 @@ def _with_terms(every: Sequence[_Shown], form: Highlight, budget: Budget) -> Gen
             for one, tokens in zip(asked, found.tokens, strict=True):
                 made = list(by_terms(one.passage, one.query.sparse or {}, tokens, form))
                 one.highlights += made
-                one.meaning &= form.every or not made
+                one.meaning &= not made or (form.every and one.nearest == MEANING)
     except HybridSearchError as error:
         return _told(asked, "terms were not looked up", error)
     return []

@@ -17,11 +17,13 @@ from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import QueryError
-from hybrid_search.records import Leg, SearchResult
+from hybrid_search.found import Highlighted
+from hybrid_search.records import Hit, Leg, SearchResult
 from hybrid_search.search import SearchClient
 from hybrid_search.search.highlight import checked_highlight
 from hybrid_search.search.highlight_reasons import Passage, by_terms
 from hybrid_search.search.highlight_text import html, marked_spans, pieces, sentences
+from hybrid_search.search.highlight_view import highlights_view
 from hybrid_search.settings import Settings
 
 TEXTS = st.text(st.sampled_from("ab <>&\"'.!?\n😀é。/mark"), max_size=80)
@@ -158,3 +160,27 @@ def test_sentences_are_encoded_once() -> None:
     result = _search(encoder)
     assert encoder.texts[-1] == ["One thing.", "Another thing."]
     assert [one.text for hit in result for one in hit.highlights] == ["One thing."] * 2
+
+
+def test_a_table_shows_what_was_marked() -> None:
+    """Words in bold, what they are of otherwise named, the title once, and nothing that a terminal would obey."""
+    from rich.console import Console
+
+    pieces = [
+        Highlighted("words", "text", "Lamps\nA \x1b[31mlamp.", 0, 19, ((0, 5), (13, 17)), ""),
+        Highlighted("words", "maker", "Lamp & Co", 0, 9, ((0, 4),), ""),
+        Highlighted("terms", "text", "It glows.", 30, 39, ((33, 38),), "", {"glow": 1.25}),
+        Highlighted("meaning", "text", "So warm.", 40, 48, ((40, 48),), "", score=0.5),
+    ]
+    hit = Hit(1, "a", 1.0, 1.0, "text", "a#0", 0, 48, {}, {}, highlights=pieces)
+    console = Console(width=80, force_terminal=True, color_system="standard")
+    with console.capture() as shown:
+        console.print(highlights_view(hit, "Lamps"))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.get())
+    assert plain.splitlines() == [
+        "A \\u001b[31mlamp.",
+        "maker: Lamp & Co",
+        "terms: It glows. (glow 1.25)",
+        "meaning: So warm. (0.500)",
+    ]
+    assert "\x1b[1;32mlamp" in shown.get()
