@@ -240,7 +240,7 @@ class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
-    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
     retrieval.
     """
 

@@ -29,7 +29,7 @@ from hybrid_search.search.reranking import rerank_hits
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.stages import Course, Progress, Stage
+from hybrid_search.search.stages import Course, Progress, Stage, Stopwatch
 from hybrid_search.search.steps import Step, boundary
 from hybrid_search.search_warnings import SearchWarning, WarningCode
 
@@ -41,7 +41,13 @@ _OF_ANOTHER = (IndexMissingError, RequestRefusedError)
 
 
 def search(
-    queries: Sequence[Query], plan: Plan, target: Target, *, reranker: str | None = None
+    queries: Sequence[Query],
+    plan: Plan,
+    target: Target,
+    *,
+    reranker: str | None = None,
+    budget: Budget | None = None,
+    clock: Stopwatch | None = None,
 ) -> Generator[Step, Any, list[ResultOrError]]:
     """Search for every query; results, or why there are none, in their order.
 
@@ -54,8 +60,10 @@ def search(
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
+        budget: the time of the search, where it began before; None begins that of the plan.
+        clock: of its steps; None for one of its own.
     """
-    course = Course(plan, target, Budget(plan.timeout))
+    course = Course(plan, target, budget or Budget(plan.timeout), clock or Stopwatch())
     progress = [Progress(Retrieved(query)) for query in queries]
     for stage in STAGES:
         progress = yield from stage(progress, course)

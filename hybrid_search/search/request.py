@@ -33,6 +33,7 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
     collapse: bool
     exact: bool
+    two_phase: float | None
     syntax: str
     facets: Iterable[Facet | str]
     facet_counts: str
@@ -62,7 +63,9 @@ class SearchRequest:
             the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
-        exact: compare with every vector instead of searching the graph.
+        exact: compare with every vector instead of searching the graph; sparse in one phase.
+        two_phase: sparse terms that weigh less than this share of the heaviest score what the others found, and find
+            nothing themselves; 0 for one phase. By default that of the settings.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
@@ -90,6 +93,7 @@ class SearchRequest:
     candidates: int | None = None
     collapse: bool = True
     exact: bool = False
+    two_phase: float | None = None
     syntax: str = "text"
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
