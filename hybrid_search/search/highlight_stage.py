@@ -15,7 +15,7 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Dialect
-from hybrid_search.errors import EngineError, HybridSearchError
+from hybrid_search.errors import EngineError, HybridSearchError, ModelTimeoutError
 from hybrid_search.found import Highlighted
 from hybrid_search.records import Query
 from hybrid_search.search import legs
@@ -43,6 +43,9 @@ from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MOST_CHARACTERS = 200_000
 """Of a passage, that an engine looks at for words to mark: both refuse more than a million."""
+
+ENCODED = 32
+"""Sentences that the encoder is asked for at a time, or those of one hit: others wait for it meanwhile."""
 
 _LIMIT = {"opensearch": "max_analyzer_offset", "elasticsearch": "max_analyzed_offset"}
 
@@ -246,23 +249,46 @@ def _with_sentences(every: Sequence[_Shown], form: Highlight, budget: Budget) ->
     """Find the sentence nearest to the query in the passages of hits that have no other reason."""
     asked = [(one, sentences_of(one.passage)) for one in every if one.meaning]
     several = [(one, spans) for one, spans in asked if len(spans) > 1]
-    texts = dict.fromkeys(one.passage.text[s:e] for one, spans in several for s, e in spans)
-    rows = {text: row for row, text in enumerate(texts)}
     for one, spans in asked:
         if len(spans) == 1:
             one.highlights += by_sentence(one.passage, spans, None, form, one.nearest)
-    if not several:
-        return []
+    done = 0
     try:
-        found: Encoded = yield EncodePassages(list(texts), budget.left)
-        with boundary(what="reading its sentences"):
-            for one, spans in several:
-                places = [rows[one.passage.text[s:e]] for s, e in spans]
-                scores = nearness(one.query, found, places, one.nearest)
-                one.highlights += by_sentence(one.passage, spans, scores, form, one.nearest)
+        while done < len(several):
+            group = _first(several[done:])
+            yield from _with_nearest(group, form, budget)
+            done += len(group)
     except HybridSearchError as error:
-        return _told([one for one, _ in several], "the nearest sentences were not looked for", error)
+        return _told([one for one, _ in several[done:]], "the nearest sentences were not looked for", error)
     return []
+
+
+_Spans = tuple[_Shown, Sequence[Span]]
+"""A hit, and where the sentences of its passage are."""
+
+
+def _first(several: Sequence[_Spans]) -> Sequence[_Spans]:
+    """The first hits whose sentences go to the encoder together."""
+    count = 0
+    for number, (_, spans) in enumerate(several, start=1):
+        count += len(spans)
+        if count >= ENCODED:
+            return several[:number]
+    return several
+
+
+def _with_nearest(group: Sequence[_Spans], form: Highlight, budget: Budget) -> Generator[Step, Any, None]:
+    """Find the nearest sentence of each of these hits; ModelError where the encoder fails or is late."""
+    texts = dict.fromkeys(one.passage.text[s:e] for one, spans in group for s, e in spans)
+    rows = {text: row for row, text in enumerate(texts)}
+    if (left := budget.left) <= 0:
+        raise ModelTimeoutError("no time is left for them", remedy="Give the search more: search.timeout")
+    found: Encoded = yield EncodePassages(list(texts), left)
+    with boundary(what="reading its sentences"):
+        for one, spans in group:
+            places = [rows[one.passage.text[s:e]] for s, e in spans]
+            scores = nearness(one.query, found, places, one.nearest)
+            one.highlights += by_sentence(one.passage, spans, scores, form, one.nearest)
 
 
 def _told(asked: Sequence[_Shown], what: str, error: HybridSearchError) -> Notes:
