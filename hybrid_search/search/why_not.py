@@ -247,7 +247,7 @@ class _Case:
         fused_rank = None if found.document is None else found.document.fused_rank
         if plan.reranking is not None and fused_rank is not None and fused_rank <= top:
             return self._by_share(found.last)
-        runs = Runs(self.one.retrieved.scores(), self.one.retrieved.missing, plan.fusion)
+        runs = self._found(self.one.retrieved)
         changes = weight_changes(runs, self.id, top)
         window = yield from self._window(found, top)
         return (*changes, *([] if window is None else [window]))
@@ -286,7 +286,13 @@ class _Case:
         [one] = yield from retrieve([self.query], plan, self.target, Budget(plan.timeout), Begun([{}]))
         if one.error is not None:
             raise one.error
-        return Runs(one.scores(), one.missing, plan.fusion)
+        return self._found(one)
+
+    def _found(self, retrieved: Retrieved) -> Runs:
+        """Its runs, and what makes one ranking of them."""
+        added = tuple(self.one.retrieved.added.hits)
+        values = {**retrieved.values, **self.one.retrieved.added.values}
+        return Runs(retrieved.scores(), retrieved.missing, self.plan.fusion, self.plan.boosts, values, added)
 
 
 _MOVABLE = (Reason.BELOW_PAGE, Reason.NOT_FOUND)

@@ -57,8 +57,12 @@ def test_terms_that_met_are_sorted_by_product() -> None:
         "brand in (Sony, Canon)",
         "brand=*",
         "brand=a or price=1",
+        "brand^=So",
+        "brand*=on",
+        "shop within 5km of 48.1,11.5",
+        "shop within 48,11 to 49,12",
     ],
-    ids=["equal", "quoted", "range", "in", "any", "or"],
+    ids=["equal", "quoted", "range", "in", "any", "or", "begins", "holds", "near", "box"],
 )
 def test_a_filter_as_text_is_read_as_the_same(text) -> None:
     """What is printed can be given again."""
