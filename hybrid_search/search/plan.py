@@ -24,6 +24,7 @@ from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
 
@@ -65,6 +66,7 @@ class Plan:
     carried: tuple[str, ...] = ()
     boosts: Boosts = field(default_factory=Boosts)
     facets: tuple[Facet, ...] = ()
+    text: ScoredText | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ def plan_search(
     *,
     fusion: Fusion | None = None,
     reranking: Reranking | None = None,
+    text: ScoredText | None = None,
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was; ``fusion`` in the place of what was asked.
 
@@ -118,6 +121,7 @@ def plan_search(
         carried=carried_fields(request, schema, settings),
         boosts=plan_boosts(request, settings, schema),
         facets=checked_facets(request.facets, schema, request.facet_counts),
+        text=text,
     )
     _check_ranges(plan)
     fusion.shares(plan.names)

@@ -14,6 +14,7 @@ from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import TextScoring
 
 LISTS = ("legs", "boosts", "pin", "bury", "facets")
 """Options of several values; a text is one."""
@@ -34,6 +35,7 @@ class SearchOptions(TypedDict, total=False):
     syntax: str
     facets: Iterable[Facet | str]
     facet_counts: str
+    text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -63,6 +65,7 @@ class SearchRequest:
             (:mod:`hybrid_search.search.query_syntax`).
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
         facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
+        text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
             until the reranker is late: the queries after that keep the fused order.
@@ -87,6 +90,7 @@ class SearchRequest:
     syntax: str = "text"
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
+    text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None

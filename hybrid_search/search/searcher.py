@@ -34,6 +34,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
+from hybrid_search.search.scored_text import check_text_fields, scored_text
 from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -193,11 +194,13 @@ class Searcher:
         return replaced(self.target, headers={**self.target.headers, **given}) if given else self.target
 
     def _plan(self, request: SearchRequest) -> Plan:
+        schema, settings = self.target.schema, self.settings
         return plan_search(
-            self.target.schema,
-            self.settings.search,
+            schema,
+            settings.search,
             request,
             reranking=self._reranking(request.rerank, request.window),
+            text=scored_text(schema, settings.text, settings.search, request.text),
         )
 
     def _all_checked(
@@ -256,10 +259,12 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
     by BM25 alone. Models of the searcher ``before`` are used again where the settings still lead to them.
 
     Raises:
-        IndexMismatchError: the index was made with other models than those here.
+        IndexMismatchError: the index was made with other models than those here, or without a text field of the
+            settings.
         ModelError: a model cannot be found, loaded or trusted.
     """
     settings = with_models_of(opened, wanted.settings)
+    check_text_fields(opened.schema, settings, opened.where)
     same = before is not None and before.settings == settings
     encoder = before.encoder if before is not None and same else wanted.encoder
     reranker = before.reranker if before is not None and same else wanted.reranker

@@ -21,6 +21,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
 from hybrid_search.search.retrieve import passing
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.similar_held import MOST
 from hybrid_search.search.steps import Step, boundary
 
@@ -32,12 +33,13 @@ _COUNT = "documents"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is asked: a query with its vectors, where, in what time, and whether terms are counted over all shards."""
+    """What is asked: a query with its vectors, where, and in what time; ``dfs`` and ``text`` as in the plan."""
 
     query: Query
     target: Target
     budget: Budget
     dfs: bool = False
+    text: ScoredText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def _body(leg: SearchLeg, about: About, matching: legs.Filter) -> legs.Body | No
     """What the leg asks when only ``matching`` passages pass, compared with every vector; None where it cannot ask."""
     try:
         with boundary():
-            asked = leg.ask(about.query, Asking(about.target, matching, layout.RESULT_WINDOW, exact=True))
+            asked = leg.ask(
+                about.query, Asking(about.target, matching, layout.RESULT_WINDOW, exact=True, text=about.text)
+            )
             return asked.body(layout.RESULT_WINDOW) if isinstance(asked, LegQuery) else None
     except HybridSearchError:
         return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hybrid_search.boosts import parse_boost
 from hybrid_search.errors import QueryError, SettingsError
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
+from hybrid_search.settings.text import MAX_WEIGHT
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
+MAX_SLOP = 1_000
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
 
@@ -40,6 +42,8 @@ class SearchSettings(Section, frozen=True):
 
     ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
     ``pin`` stand first, those in ``bury`` last.
+    ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
+    beside that of the words; ``proximity`` the same for one that has them at most ``slop`` places apart. 0 is off.
 
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
     min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
@@ -62,6 +66,9 @@ class SearchSettings(Section, frozen=True):
     boosts: tuple[str, ...] = ()
     pin: tuple[str, ...] = ()
     bury: tuple[str, ...] = ()
+    phrase: float = 0.0
+    proximity: float = 0.0
+    slop: int = 8
 
     def __post_init__(self) -> None:
         require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")
@@ -71,6 +78,10 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        for name in ("phrase", "proximity"):
+            value = getattr(self, name)
+            require(0 <= value <= MAX_WEIGHT, f"search.{name}", f"must be from 0 to {MAX_WEIGHT}, got {value}")
+        require(1 <= self.slop <= MAX_SLOP, "search.slop", f"must be from 1 to {MAX_SLOP}, got {self.slop}")
         self._require_widths()
         self._require_weights()
         self._require_boosts()
