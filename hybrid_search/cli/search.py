@@ -18,6 +18,7 @@ from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.expert import ExpertOptions
 from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
+from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
@@ -52,6 +53,7 @@ def search(
     ranking: RankingOptions,
     rules: RuleOptions,
     page: PageOptions,
+    highlights: HighlightOptions,
     facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -67,6 +69,7 @@ def search(
         **ranking.options(),
         **rules.options(),
         **page.options(),
+        **highlights.options(),
         **facets.options(),
         **texts.options(),
         "timeout": timeout,
