@@ -225,7 +225,7 @@ def test_both_clients_say_the_same(client, index, engine_url) -> None:
 
 
 def test_words_are_looked_for_in_every_text_that_is_searched(connection, index_name) -> None:
-    """ "Dates" is "date" to the whole text and "dates" to the title: "hour" has it in its text, "clock" in its title."""
+    """A word is "date" to the whole text and "dates" to the title: one document has it there, another here."""
     name, texts = (
         index_name(),
         {"hour": ("Hours", "a date"), "clock": ("Dates", "the clock"), "lamp": ("Lamp", "light")},
