@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from hybrid_search.records import SearchResult, StoredPassage
 from hybrid_search.search.as_json import result_json
+from hybrid_search.search.boosts import Boosts
 from hybrid_search.search.explain import explanation
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.snippet import Snippet, snippet
@@ -27,14 +29,14 @@ def explained_json(result: SearchResult) -> dict[str, Any]:
     return answer
 
 
-def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: str) -> dict[str, Any]:
+def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: str, boosts: Boosts) -> dict[str, Any]:
     """Every leg's whole window, and what a list shows of each passage: enough to fuse and to show, in any order.
 
     ``runs[leg].hits`` are ``[document, passage, score]`` in rank order, and ``missing`` what other documents scored,
     where that is known. Passages that are gone are left out of ``passages``.
     """
     retrieved: Retrieved = result.retrieved  # type: ignore[assignment]  # a search always says it
-    query = result.query.plain
+    query, answer = result.query.plain, result_json(result)
     return {
         "query": result.query.text,
         "runs": {
@@ -44,7 +46,9 @@ def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: 
             }
             for leg, run in retrieved.runs.items()
         },
-        "legs": result_json(result)["legs"],
+        "legs": answer["legs"],
+        "facets": answer["facets"],
+        "boosts": _boosts_json(retrieved, boosts),
         "passages": {id_: _passage(passage, query, title) for id_, passage in stored.items()},
         "documents": documents_json(retrieved, stored, title),
         "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
@@ -55,13 +59,26 @@ def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: 
 def passages_found(result: SearchResult) -> list[str]:
     """The ids of all passages that any leg found."""
     retrieved: Retrieved = result.retrieved  # type: ignore[assignment]  # a search always says it
-    return list(dict.fromkeys(best.passage_id for run in retrieved.runs.values() for best in run.values()))
+    runs = [*retrieved.runs.values(), retrieved.added.hits]
+    return list(dict.fromkeys(best.passage_id for run in runs for best in run.values()))
+
+
+def _boosts_json(retrieved: Retrieved, boosts: Boosts) -> dict[str, Any]:
+    """The factor of each document that has one other than 1, and what stands first and last whatever its score."""
+    values = retrieved.values if boosts.rules else {}
+    factors = {id_: math.prod(boosts.factors(brought).values()) for id_, brought in values.items()}
+    return {
+        "factors": {id_: factor for id_, factor in factors.items() if factor != 1},
+        "pinned": list(boosts.pinned),
+        "buried": sorted(boosts.buried),
+        "added": {id_: best.passage_id for id_, best in retrieved.added.hits.items()},
+    }
 
 
 def documents_json(retrieved: Retrieved, stored: Mapping[str, StoredPassage], title: str) -> dict[str, dict[str, Any]]:
     """The title and the fields of each document of which a passage is there."""
     shown: dict[str, dict[str, Any]] = {}
-    for run in retrieved.runs.values():
+    for run in [*retrieved.runs.values(), retrieved.added.hits]:
         for best in run.values():
             if best.id not in shown and (passage := stored.get(best.passage_id)) is not None:
                 fields = {name: _short(value) for name, value in passage.fields.items() if name != title}

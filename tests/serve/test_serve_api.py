@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -18,6 +19,11 @@ QUERY = "tea coffee rice"
 def client(served, opensearch):
     with SearchClient(served.index, encoder=HashedEncoder(), reranker=LongestFirst(), connection=opensearch) as opened:
         yield opened
+
+
+def plain(answer):
+    """As it comes out of JSON."""
+    return json.loads(json.dumps(answer))
 
 
 def without_times(answer):
@@ -181,3 +187,36 @@ def test_judgements_come_back(served) -> None:
     assert served.post("/judgements", query="burnt rice", id="doc-9", grade=None) == {"before": 2, "grade": None}
     assert served.post("/judgements/of", query="burnt rice")["grades"] == {}
     assert served.post("/judgements/of", query="morning tea")["grades"] == {"doc-1": 2}
+
+
+def test_facets_are_the_clients(served, client) -> None:
+    """Those that are asked for, with what narrows to each value; without any, those of the keyword fields."""
+    asked = ["colour", "minutes:2,5"]
+    answer = served.post("/facets", query=QUERY, facets=asked, filter="colour=green")
+    expected = result_json(client.search(QUERY, 1, facets=asked, filter="colour=green", rerank=False))
+    assert answer["facets"] == plain(expected["facets"])
+    assert answer["facets"]["colour"]["without_own_filter"]
+    assert "hits" not in answer
+    assert served.post("/facets", query=QUERY)["facets"].keys() == {"kind", "colour"}
+    assert (
+        served.ask("GET", "/facets?query=tea&facets=kind&facet_counts=filter")[1]["facets"]["kind"]["documents"] == 340
+    )
+
+
+def test_why_not_is_the_clients(served, client) -> None:
+    """By body and by address, for a document that is far below, filtered out, or not there."""
+    last = client.search("bitter", 100, rerank=False).hits[-1].id
+    answer = served.post("/why-not", query="bitter", id=last, k=5, rerank=False)
+    assert answer == plain(client.why_not("bitter", last, 5, rerank=False).as_json())
+    assert answer["reason"] == "below-page"
+    status, found, _ = served.ask("GET", f"/why-not?query=bitter&id={last}&filter=minutes%3E90")
+    assert (status, found["reason"]) == (200, "filtered")
+    assert served.post("/why-not", query="bitter", id="doc-33x")["reason"] == "not-in-index"
+
+
+def test_rules_may_be_asked_for(served, client) -> None:
+    """Boosts, and documents that stand first and last."""
+    rules = {"boosts": ["saturation:minutes,3"], "pin": ["doc-7"], "bury": ["doc-8"], "rerank": False}
+    answer = served.post("/search", query=QUERY, k=5, **rules)
+    assert answer["hits"][0]["id"] == "doc-7"
+    assert without_times(answer) == without_times(result_json(client.search(QUERY, 5, **rules)))
