@@ -16,6 +16,7 @@ from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.legs import Body, Filter
 from hybrid_search.search.outcomes import Skipped
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.steps import Step
 
 Part = Literal["text", "dense", "sparse"]
@@ -34,12 +35,16 @@ class Asking:
         filter: a filter clause that every passage must pass; None passes all. The leg puts it into its query.
         candidates: the width of a graph search.
         exact: compare with every vector instead.
+        two_phase: the share of the heaviest sparse term from which on a term finds passages; 0 for all terms.
+        text: the texts that BM25 searches; None for all, as the index was made.
     """
 
     target: Target
     filter: Filter = None
     candidates: int = 200
     exact: bool = False
+    text: ScoredText | None = None
+    two_phase: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

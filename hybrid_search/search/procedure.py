@@ -15,12 +15,13 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
-from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, WarningCode
+from hybrid_search.records import Hit, Query, SearchResult
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
+from hybrid_search.search.highlight_stage import highlight_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -28,8 +29,9 @@ from hybrid_search.search.reranking import rerank_hits
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.stages import Course, Progress, Stage
+from hybrid_search.search.stages import Course, Progress, Stage, Stopwatch
 from hybrid_search.search.steps import Step, boundary
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 ResultOrError = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""
@@ -39,7 +41,13 @@ _OF_ANOTHER = (IndexMissingError, RequestRefusedError)
 
 
 def search(
-    queries: Sequence[Query], plan: Plan, target: Target, *, reranker: str | None = None
+    queries: Sequence[Query],
+    plan: Plan,
+    target: Target,
+    *,
+    reranker: str | None = None,
+    budget: Budget | None = None,
+    clock: Stopwatch | None = None,
 ) -> Generator[Step, Any, list[ResultOrError]]:
     """Search for every query; results, or why there are none, in their order.
 
@@ -52,8 +60,10 @@ def search(
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
+        budget: the time of the search, where it began before; None begins that of the plan.
+        clock: of its steps; None for one of its own.
     """
-    course = Course(plan, target, Budget(plan.timeout))
+    course = Course(plan, target, budget or Budget(plan.timeout), clock or Stopwatch())
     progress = [Progress(Retrieved(query)) for query in queries]
     for stage in STAGES:
         progress = yield from stage(progress, course)
@@ -115,11 +125,12 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
 STAGES: tuple[Stage, ...] = (
     retrieve_runs,
     fuse_runs,
-    count_candidates,
     boost_hits,
+    count_candidates,
     fetch_hits,
     say_why_nothing,
     rerank_hits,
+    highlight_hits,
 )
 
 
@@ -140,8 +151,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
 
 
 def _page(one: Progress, plan: Plan) -> list[Hit]:
-    page = one.ranked[plan.offset : plan.offset + plan.k]
-    return [_hit(rank, hit, one) for rank, hit in enumerate(page, start=plan.offset + 1)]
+    return [_hit(rank, hit, one) for rank, hit in enumerate(one.page(plan), start=plan.offset + 1)]
 
 
 def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
@@ -161,4 +171,5 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         rerank=hit.rerank,
         boosts=hit.hit.boosts,
         placed=hit.hit.placed,
+        highlights=one.highlights.get(best.passage_id, ()),
     )

@@ -17,7 +17,7 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
-from hybrid_search.records import IndexSchema, Query, SearchWarning, WarningCode
+from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
@@ -30,6 +30,7 @@ from hybrid_search.search.plan import Plan
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.standard_legs import STANDARD
 from hybrid_search.search.steps import Step, boundary, together
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
@@ -136,7 +137,7 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact)
+        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text, plan.two_phase)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
@@ -189,7 +190,9 @@ def retrieve(
     settled |= skipped
     pending = sorted([*pending, *more], key=lambda one: (one.place, plan.names.index(one.leg.name)))
     while pending:
-        found, pending = yield from one_round(pending, plan, target, budget)
+        has_found = any(isinstance(one, Found) for one in settled.values())
+        within = budget.for_the_legs if has_found else budget
+        found, pending = yield from one_round(pending, plan, target, within)
         settled |= found
     return [
         Retrieved(query, {name: settled[n, name] for name in plan.names}, cuts=encoding_cuts(encodings[n], plan))

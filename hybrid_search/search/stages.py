@@ -9,17 +9,31 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.found import FacetCounts
-from hybrid_search.records import SearchWarning
+from hybrid_search.found import FacetCounts, Highlighted
+from hybrid_search.records import SparseVector
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning
 
 Stored = Mapping[str, Any]
 """A stored passage, as the engine returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What an engine says of a passage for its highlights.
+
+    Attributes:
+        words: by text field, its text and where words of the query are in it.
+        weights: of the passage's terms; None where they are not known.
+    """
+
+    words: Mapping[str, tuple[str, Sequence[tuple[int, int]]]] = field(default_factory=dict)
+    weights: SparseVector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,8 @@ class Progress:
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
         facets: what was counted, by name.
         reopened: what came of the legs without the conditions of the filter on one field, by field.
+        marked: what engines marked in passages, by their ids.
+        highlights: of the hits on the page, by their passages.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -43,8 +59,14 @@ class Progress:
     ranked: Sequence[Reranked] = ()
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     reopened: Mapping[str, Retrieved] = field(default_factory=dict)
+    marked: Mapping[str, Marked] = field(default_factory=dict)
+    highlights: Mapping[str, Sequence[Highlighted]] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
+
+    def page(self, plan: Plan) -> Sequence[Reranked]:
+        """The hits that are shown."""
+        return self.ranked[plan.offset : plan.offset + plan.k]
 
     def noting(self, *notes: SearchWarning) -> Progress:
         """The same with more to say."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from hybrid_search.records import SearchResult, SearchWarning
+from hybrid_search.records import SearchResult
+from hybrid_search.search_warnings import SearchWarning
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 PATHS = frozenset(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hybrid_search.boosts import parse_boost
 from hybrid_search.errors import QueryError, SettingsError
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
+from hybrid_search.settings.text import MAX_WEIGHT
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
+MAX_SLOP = 1_000
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
 
@@ -29,6 +31,14 @@ class SearchSettings(Section, frozen=True):
     cores it did not: 2,000 documents, MiniLM, OpenSearch 3.6.0, interleaved; the medians of 180, 360 and 180 pairs are
     .96, 1.00 (95 %: .97 to 1.04) and 1.00 (.91 to 1.05) times as long.
 
+    ``two_phase`` lets the strongest sparse terms find passages, those that weigh at least this share of the heaviest,
+    and the others only score what was found (``benchmarks/search/sparse.py`` prints time and recall). 0 is off.
+
+    ``concurrency`` is how many searches (a batch is one) a client has in progress at a time: one more is refused at
+    once, with :class:`~hybrid_search.errors.BusyError`. ``cached_queries`` is how many queries' vectors a client keeps,
+    those used last (some 12 KB each); 0 encodes every query anew, as is right where encoding is timed.
+    ``trace_queries`` puts the texts of queries into spans (:mod:`hybrid_search.search.telemetry`).
+
     ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
     passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
 
@@ -40,6 +50,8 @@ class SearchSettings(Section, frozen=True):
 
     ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
     ``pin`` stand first, those in ``bury`` last.
+    ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
+    beside that of the words; ``proximity`` the same for one that has them at most ``slop`` places apart. 0 is off.
 
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
     min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
@@ -59,9 +71,16 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    two_phase: float = 0.0
+    concurrency: int = 1000
+    cached_queries: int = 1000
+    trace_queries: bool = False
     boosts: tuple[str, ...] = ()
     pin: tuple[str, ...] = ()
     bury: tuple[str, ...] = ()
+    phrase: float = 0.0
+    proximity: float = 0.0
+    slop: int = 8
 
     def __post_init__(self) -> None:
         require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")
@@ -71,6 +90,13 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        require(0 <= self.two_phase < 1, "search.two_phase", f"must be from 0 to below 1, got {self.two_phase}")
+        require_at_least(1, "search.concurrency", self.concurrency)
+        require_at_least(0, "search.cached_queries", self.cached_queries)
+        for name in ("phrase", "proximity"):
+            value = getattr(self, name)
+            require(0 <= value <= MAX_WEIGHT, f"search.{name}", f"must be from 0 to {MAX_WEIGHT}, got {value}")
+        require(1 <= self.slop <= MAX_SLOP, "search.slop", f"must be from 1 to {MAX_SLOP}, got {self.slop}")
         self._require_widths()
         self._require_weights()
         self._require_boosts()
