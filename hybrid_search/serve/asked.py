@@ -61,6 +61,8 @@ class Asked(Ranking):
     exact: bool = Field(default=False, description="Compare with every vector instead of searching the graph.")
     passages: bool = Field(default=False, description="Rank passages rather than documents.")
     timeout: float | None = Field(None, gt=0, le=60, description="Seconds that the search may take.")
+    two_phase: float | None = Field(None, ge=0, le=1, description="Search sparse in two phases: the share of a term.")
+    highlight: bool = Field(default=False, description="Show by what each hit was found.")
     facets: list[Name] = Field([], max_length=20, description="What is counted: brand, price:10,50, published:month.")
     facet_counts: Name = Field("candidates", description="What facets count: candidates, filter or bm25.")
     boosts: list[Name] | None = Field(None, max_length=20, description="Rules that raise scores: fresh:published,30d.")
@@ -79,6 +81,8 @@ class Asked(Ranking):
             "exact": self.exact,
             "collapse": not self.passages,
             "timeout": self.timeout,
+            "two_phase": self.two_phase,
+            "highlight": self.highlight,
             "facets": self.facets,
             "facet_counts": self.facet_counts,
             "boosts": self.boosts,

@@ -37,9 +37,10 @@ def without_times(answer):
         {"rerank": False, "k": 3, "offset": 2},
         {"rerank": False, "legs": ["bm25"], "filter": "colour=green and minutes<3"},
         {"rerank": False, "fusion": "rrf", "rank_constant": 10, "weights": {"bm25": 2, "dense": 1, "sparse": 0}},
+        {"rerank": False, "highlight": True, "k": 4},
         {"rerank": False, "syntax": "simple", "window": 20, "exact": True, "timeout": 30},
     ],
-    ids=["as-is", "page", "filter", "fusion", "more"],
+    ids=["as-is", "page", "filter", "fusion", "highlight", "more"],
 )
 def test_a_search_is_the_clients(served, client, options) -> None:
     """The same hits with the same reasons, by every option."""
@@ -50,7 +51,7 @@ def test_a_search_is_the_clients(served, client, options) -> None:
 
         given["fusion"] = Fusion(options["fusion"], options["weights"], options["rank_constant"])
     expected = result_json(client.search(QUERY, options.get("k"), **given))
-    assert without_times(answer) == without_times(expected)
+    assert without_times(answer) == without_times(plain(expected))
 
 
 def test_an_address_asks_the_same(served) -> None:
@@ -219,4 +220,4 @@ def test_rules_may_be_asked_for(served, client) -> None:
     rules = {"boosts": ["saturation:minutes,3"], "pin": ["doc-7"], "bury": ["doc-8"], "rerank": False}
     answer = served.post("/search", query=QUERY, k=5, **rules)
     assert answer["hits"][0]["id"] == "doc-7"
-    assert without_times(answer) == without_times(result_json(client.search(QUERY, 5, **rules)))
+    assert without_times(answer) == without_times(plain(result_json(client.search(QUERY, 5, **rules))))
