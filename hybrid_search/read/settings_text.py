@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from hybrid_search.model_languages import foreign, suggested, warning
 from hybrid_search.printed import visible
-from hybrid_search.read.languages import analyzer_for
+from hybrid_search.read.languages import analyzer_for, listed
 from hybrid_search.read.survey import Role, Survey
-from hybrid_search.settings import Settings
+from hybrid_search.settings import NO_MODEL, Settings
 from hybrid_search.settings.documents import FIRST, NUMBER, REFUSE
 
 _DEFAULTS = Settings()
@@ -47,6 +48,7 @@ _REPEATED = {
     FIRST: 'repeated_ids = "first"   # a record that comes again is left out; or "refuse", "last", "number"',
     NUMBER: 'repeated_ids = "number"   # the second of two gets the id a-2; or "refuse", "first", "last"',
 }
+_CARRIED = "# The documents carry vectors. Name the model that made them, and queries can be given as text.\n"
 _READINGS = {
     "split": "What stands between the values of one cell; [] is for printed lists.",
     "decimal": "The decimal mark, of fields where it is no point.",
@@ -66,11 +68,11 @@ _REST = """
 # batch_size = {dense[batch_size]}
 # query_prompt = "query: "        # only where the model's own files do not say it
 # document_prompt = "passage: "
-{carried_dense}
+{dense_of_data}
 [sparse]
 # "idf" needs no model; "starter" is small and trained; else the name or folder of a SPLADE model, or "none".
 # model = {sparse[model]}
-{carried_sparse}
+{sparse_of_data}
 [rerank]
 # "late" compares the tokens of the dense model; a cross-encoder, by name or folder, reads query and text together.
 # model = {rerank[model]}
@@ -95,18 +97,31 @@ _REST = """
 """
 
 
-def settings_text(survey: Survey) -> str:
-    """TOML with comments; :func:`hybrid_search.read.settings_file.load_settings` reads it."""
+def settings_text(survey: Survey, *, multilingual: bool = False) -> str:
+    """TOML with comments; :func:`hybrid_search.read.settings_file.load_settings` reads it.
+
+    ``multilingual`` writes models of many languages where it would else suggest them, in comments.
+    """
     defaults = {
         section: {key: _toml(value) for key, value in table.items() if value is not None}
         for section, table in msgspec.to_builtins(_DEFAULTS).items()
     }
     introduction = _INTRODUCTION.format(seen=survey.seen, source=_one_line(survey.source))
-    carried = {f"carried_{role}": _carried(survey, role) for role in (Role.DENSE, Role.SPARSE)}
+    of_data = {
+        "dense_of_data": _dense(survey, chosen=multilingual),
+        "sparse_of_data": _sparse(survey, chosen=multilingual),
+    }
     analyzer = analyzer_for(survey.languages)
     is_default = analyzer in {None, _DEFAULTS.engine.analyzer}
     line = f"# analyzer = {defaults['engine']['analyzer']}" if is_default else f"analyzer = {_toml(analyzer)}"
-    return introduction + _documents(survey) + _REST.format(analyzer=line, **carried, **defaults)
+    return introduction + _documents(survey) + _REST.format(analyzer=line, **of_data, **defaults)
+
+
+def model_warning(survey: Survey) -> str | None:
+    """What to say of the default models where they do not read the languages of the data; None where they do."""
+    carried = {view.role for view in survey.fields}
+    models = {"dense.model": (Role.DENSE, _DEFAULTS.dense.model), "sparse.model": (Role.SPARSE, _DEFAULTS.sparse.model)}
+    return warning(survey.languages, {key: model for key, (role, model) in models.items() if role not in carried})
 
 
 def _documents(survey: Survey) -> str:
@@ -161,14 +176,35 @@ def _vectors(survey: Survey) -> str:
     return comment + "\n".join(lines) + "\n" if lines else ""
 
 
-def _carried(survey: Survey, role: Role) -> str:
-    """The model's setting where the documents carry its vectors."""
-    views = [view for view in survey.fields if view.role == role]
-    if not views:
+def _dense(survey: Survey, *, chosen: bool) -> str:
+    """The bi-encoder's settings where the documents carry its vectors, or are not in English."""
+    views = [view for view in survey.fields if view.role == Role.DENSE]
+    if views:
+        return f'{_CARRIED}model = "precomputed"\ndimension = {views[0].reason.split()[0]}\n'
+    if not chosen and model_warning(survey) is None:
         return ""
-    comment = "# The documents carry vectors. Name the model that made them, and queries can be given as text.\n"
-    dimension = f"dimension = {views[0].reason.split()[0]}\n" if role == Role.DENSE else ""
-    return f'{comment}model = "precomputed"\n{dimension}'
+    advice, spoken = suggested(survey.languages), foreign(survey.languages)
+    comments = [f"The texts are {listed(spoken)}, and the default reads English alone."] if spoken else []
+    comments.append(f"A model of many languages, together with {'what' if chosen else 'the lines that'} [sparse] says:")
+    comments.append(advice.facts)
+    return "".join(f"# {comment}\n" for comment in comments) + _lines(advice.dense, chosen=chosen)
+
+
+def _sparse(survey: Survey, *, chosen: bool) -> str:
+    """The sparse model's settings where the documents carry its vectors, or the default would not go with [dense]."""
+    if survey.names(Role.SPARSE):
+        return f'{_CARRIED}model = "precomputed"\n'
+    if survey.names(Role.DENSE):
+        lexical = {"model": NO_MODEL if foreign(survey.languages) else "idf"}
+        return f"# The default goes with the default of [dense] alone.\n{_lines(lexical, chosen=True)}"
+    if not chosen and model_warning(survey) is None:
+        return ""
+    lines = _lines(suggested(survey.languages).sparse, chosen=chosen)
+    return f"# Beside that bi-encoder; the default goes with the default of [dense] alone.\n{lines}"
+
+
+def _lines(values: Mapping[str, str], *, chosen: bool) -> str:
+    return "".join(f"{'' if chosen else '# '}{key} = {_toml(value)}\n" for key, value in values.items())
 
 
 def _toml(value: Any) -> str:

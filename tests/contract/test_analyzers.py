@@ -39,7 +39,7 @@ def test_one_of_every_language_makes_an_index(connection, index_name) -> None:
     built(connection)
     properties = {code: {"type": "text", "analyzer": analyzer} for code, analyzer in ANALYZERS.items()}
     body = {"mappings": {"properties": properties}}
-    connection.send(Request.json("PUT", f"/{index_name()}", body))
+    assert connection.send(Request.json("PUT", f"/{index_name()}", body))["acknowledged"]
 
 
 @pytest.mark.parametrize(

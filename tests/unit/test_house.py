@@ -17,7 +17,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
-SHARED = {"errors", "addresses", "records", "readings", "settings", "fields", "languages", "printed", "private_files"}
+SHARED = {
+    "errors",
+    "addresses",
+    "records",
+    "readings",
+    "settings",
+    "fields",
+    "languages",
+    "model_languages",
+    "printed",
+    "private_files",
+}
 SHARED |= {"encode.protocols", "engine.protocols"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
@@ -27,6 +38,7 @@ MAY_IMPORT = {
     "addresses": {"errors"},
     "settings": {"errors", "addresses"},
     "languages": set(),
+    "model_languages": set(),
     "readings": set(),
     "private_files": set(),
     "fields": {"errors", "records", "readings"},

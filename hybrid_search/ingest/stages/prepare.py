@@ -15,6 +15,7 @@ import orjson
 from hybrid_search.errors import RecordError
 from hybrid_search.fields import described_kinds, with_taken_values
 from hybrid_search.ingest.stages.checks import Strays, check_document, id_came_before
+from hybrid_search.ingest.stages.spoken import Spoken
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
 from hybrid_search.records import Document, IndexSchema, ResumePoint
 from hybrid_search.settings import ChunkingSettings
@@ -85,10 +86,11 @@ class Checking:
         self._is_new = is_new
         self._keeps_bad = keeps_bad
         self._strays = Strays()
+        self._spoken = Spoken(schema)
 
     def notes(self) -> list[str]:
-        """A sentence for each field of which values could not be read, and were let pass."""
-        return self._strays.notes()
+        """A sentence for each field of which values could not be read, and were let pass; and for unfitting models."""
+        return [*self._strays.notes(), *self._spoken.notes()]
 
     def __call__(self, batch: Batch[tuple[int, Document]]) -> Batch[NumberedDocument]:
         """The good documents with their content hashes."""
@@ -103,6 +105,7 @@ class Checking:
                     return Batch(batch.first, number, good, broken=error, split=batch.split)
                 self._is_new(document.id)  # the source has it, so a sync does not remove what was loaded of it before
                 bad.append(BadDocument(error, document))
+        self._spoken.look(item.document for item in good)
         return batch.turned_into(good, bad=bad)
 
     def _digest(self, document: Document) -> str:
