@@ -185,6 +185,17 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index has it: its place in its document, and the fields of the document that come with it."""
+
+    id: str
+    text: str
+    start: int
+    end: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class LegReport:
     """How one leg fared: hits in its window, the engine's own milliseconds, and why it failed, if it did."""
 
@@ -243,7 +254,11 @@ class SearchWarning(str):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step."""
+    """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
+
+    ``retrieved`` is what the hits were fused from, the whole window of each leg
+    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval.
+    """
 
     query: Query
     hits: Sequence[Hit]
@@ -252,6 +267,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    retrieved: Any | None = field(default=None, repr=False, compare=False)
 
     @property
     def degraded(self) -> dict[str, WarningCode]:

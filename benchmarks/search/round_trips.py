@@ -84,7 +84,7 @@ def milliseconds(connection: Connection, requests: list[Request]) -> float:
 
 def with_sources(request: Request) -> Request:
     """The legs with all that a hit shows in their answers."""
-    return changed(request, {"_source": {"includes": list(layout.STORED)}})
+    return changed(request, {"_source": {"includes": list(layout.STORED)}, "stored_fields": []})
 
 
 def collapsed(request: Request) -> Request:

@@ -165,6 +165,7 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
             return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
         for hit in hits:
+            hit["_id"] = legs.passage_id(hit)
             _check_hit(hit, target)
         return Answered(
             hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
@@ -176,8 +177,8 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
 
 
 def _check_hit(hit: Any, target: Target) -> None:
-    """Raises what a hit without an id or a score raises, and AliasMovedError for one of another index."""
-    str(hit["_id"]), float(hit["_score"])
+    """Raises what a hit without a score raises, and AliasMovedError for one of another index."""
+    float(hit["_score"])
     if target.behind is not None and hit.get("_index", target.behind) != target.behind:
         raise _moved(target, hit["_index"])
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import AliasMovedError, ModelError
-from hybrid_search.records import Query, SearchResult
+from hybrid_search.errors import AliasMovedError, HybridSearchError, ModelError
+from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.client import engine_settings
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
@@ -57,6 +57,17 @@ class AsyncSearchClient:
         self._opening = asyncio.Lock()
         self._workers = ModelWorkers()
 
+    @property
+    def searcher(self) -> Searcher:
+        """What was opened: the index and its schema, the settings and the models.
+
+        Raises:
+            HybridSearchError: nothing is open yet.
+        """
+        if self._searcher is None:
+            raise HybridSearchError("the client is not open", remedy="Enter it first: async with client")
+        return self._searcher
+
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
         """The best hits for one query; see :meth:`SearchClient.search`."""
         results = await self.search_many([query], k, **options)
@@ -98,6 +109,14 @@ class AsyncSearchClient:
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
         return await self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
+
+    async def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
+        """The texts of passages by their ids; those that are gone are left out."""
+        return await self._run(lambda searcher: searcher.passages(passage_ids))
+
+    async def stored(self, passage_ids: Sequence[str]) -> dict[str, StoredPassage]:
+        """Passages by their ids, with the fields of their documents; those that are gone are left out."""
+        return await self._run(lambda searcher: searcher.stored(passage_ids))
 
     async def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""

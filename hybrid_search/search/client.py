@@ -17,7 +17,7 @@ from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import Connection, connect
 from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
-from hybrid_search.records import Query, SearchResult
+from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
@@ -141,6 +141,10 @@ class SearchClient:
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
         return self._run(lambda searcher: searcher.passages(passage_ids))
+
+    def stored(self, passage_ids: Sequence[str]) -> dict[str, StoredPassage]:
+        """Passages by their ids, with the fields of their documents; those that are gone are left out."""
+        return self._run(lambda searcher: searcher.stored(passage_ids))
 
     def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError
+from hybrid_search.records import StoredPassage
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.degradation import gone, unreplaced
@@ -99,6 +100,12 @@ def _passages(found: Answered) -> dict[str, Stored]:
         for hit in found.hits
         if isinstance(source := hit.get("_source"), Mapping) and is_passage(source)
     }
+
+
+def stored_passage(passage_id: str, source: Stored) -> StoredPassage:
+    """A passage of the engine's answer by the user's names."""
+    text, start, end = (source[name] for name in READ)
+    return StoredPassage(passage_id, text, start, end, layout.user_fields(source))
 
 
 def is_passage(source: Mapping[str, Any]) -> bool:

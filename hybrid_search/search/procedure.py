@@ -120,6 +120,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
         reranker=None if plan.reranking is None or unranked else reranker,
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
+        retrieved=found,
     )
 
 

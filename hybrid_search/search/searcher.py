@@ -16,14 +16,13 @@ from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
 from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, TextEncoder
-from hybrid_search.engine import layout
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
-from hybrid_search.records import TRUNCATED_FROM, Leg, Query
+from hybrid_search.records import TRUNCATED_FROM, Leg, Query, StoredPassage
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
-from hybrid_search.search.fetch import fetch
+from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
@@ -132,15 +131,20 @@ class Searcher:
             results += retrieved
         return results
 
-    def passages(self, passage_ids: Sequence[str]) -> Steps[dict[str, str]]:
-        """The procedure that reads the texts of passages by their ids; those that are gone are left out."""
+    def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
+        """The procedure that reads passages by their ids; those that are gone are left out."""
         ids = list(dict.fromkeys(passage_ids))
         groups = [ids[begin : begin + FETCHED] for begin in range(0, len(ids), FETCHED)]
-        texts: dict[str, str] = {}
+        found: dict[str, StoredPassage] = {}
         for group in groups:
             stored = yield from fetch([group], self.target, Budget(self.settings.search.timeout))
-            texts |= {id_: passage[layout.TEXT] for id_, passage in stored.items()}
-        return texts
+            found |= {id_: stored_passage(id_, source) for id_, source in stored.items()}
+        return found
+
+    def passages(self, passage_ids: Sequence[str]) -> Steps[dict[str, str]]:
+        """The procedure that reads the texts of passages by their ids; those that are gone are left out."""
+        stored = yield from self.stored(passage_ids)
+        return {id_: passage.text for id_, passage in stored.items()}
 
     def ask_model(self, step: Encode | Score) -> Any:
         """The answer of the encoder or of the reranker.

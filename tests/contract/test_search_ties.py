@@ -135,6 +135,6 @@ def test_a_sorted_search_is_that_of_scores(connection, index_name) -> None:
     ):
         plain = hits(connection, name, body, size=100)
         request = Request.json("POST", f"/{name}/_search", legs.passage_search(body, size=100, timeout=10))
-        found = [(hit["_id"], hit["_score"]) for hit in connection.send(request)["hits"]["hits"]]
+        found = [(legs.passage_id(hit), hit["_score"]) for hit in connection.send(request)["hits"]["hits"]]
         assert [id_ for id_, _ in found] == [id_ for id_, _ in plain]
         assert [score for _, score in found] == pytest.approx([score for _, score in plain])

@@ -113,11 +113,28 @@ def test_a_leg_answers_with_ids_and_scores_alone() -> None:
     assert legs.passage_search({"query": {"match_all": {}}}, size=200, timeout=1.5) == {
         "query": {"match_all": {}},
         "size": 200,
+        "stored_fields": "_none_",
         "_source": False,
         "track_total_hits": False,
         "timeout": "1500ms",
         "sort": [{"_score": "desc"}, {"doc_id": "asc"}, {"passage": "asc"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("hit", "id_"),
+    [
+        ({"_id": "a#1"}, "a#1"),
+        ({"sort": [0.5, "a#b", 12]}, "a#b#12"),
+        ({"fields": {"doc_id": ["a"], "passage": [2]}}, "a#2"),
+        ({"sort": [0.5, None, 2**63 - 1]}, f"#{2**63 - 1}"),
+        ({"fields": {"passage": [2]}}, "#2"),
+    ],
+    ids=["by the engine", "by what it is sorted by", "by doc values", "of another program", "of another, fused"],
+)
+def test_a_passage_is_named_by_its_doc_values(hit, id_) -> None:
+    """Document and number, which stored fields would tell at the cost of reading the source."""
+    assert legs.passage_id(hit) == id_
 
 
 def test_a_header_names_the_copies_and_how_terms_are_counted() -> None:
