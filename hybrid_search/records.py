@@ -343,6 +343,9 @@ class IndexSchema:
     on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
     ``layout`` 1, that of release 0.1). ``readings`` says of those of them that are not plain how they are read.
     ``title`` is the field that names a document. ``replicas`` None is the engine's default.
+
+    ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
+    lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
     """
 
     dense: Fingerprint | None
@@ -362,3 +365,6 @@ class IndexSchema:
     layout: int = LAYOUT
     readings: Mapping[str, FieldReading] = field(default_factory=dict)
     title: str | None = None
+    language: str | None = None
+    analyzers: Mapping[str, str] = field(default_factory=dict)
+    detects_language: bool = False

@@ -100,6 +100,7 @@ def _tried_as_json(seen: Survey, tried: Rehearsal) -> dict[str, Any]:
         "id_from": seen.id_from,
         "repeated_ids": seen.repeated_ids,
         "title": seen.title,
+        "languages": asdict(seen.reading),
         "tried": {
             "documents": tried.documents,
             "passages": tried.passages,
@@ -116,6 +117,7 @@ def _say(seen: Survey, tried: Rehearsal, warning: str | None, *, to_stderr: bool
 
     passages = f"about {tried.passages:,} passage{'s' * (tried.passages != 1)}"
     lines = ["No field names each record: ids are made of what the records hold."] * (seen.id_from == CONTENT)
+    lines += _languages(seen)
     lines += [f"Note: {note}" for note in [*seen.notes, *tried.notes]]
     lines.append(f"Tried: {tried.documents:,} of {seen.seen:,} records make documents, {passages}.")
     if tried.empty:
@@ -125,6 +127,16 @@ def _say(seen: Survey, tried: Rehearsal, warning: str | None, *, to_stderr: bool
     if warning is not None:
         lines.append(f"Warning: {warning}. hybrid-search init --multilingual writes them.")
     Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
+
+
+def _languages(seen: Survey) -> list[str]:
+    """How documents of several languages will be read."""
+    reading = seen.reading
+    if not reading.analyzers:
+        return []
+    how = "detected and kept in" if reading.detects else "named by"
+    read = ", ".join(f"{code} {analyzer}" for code, analyzer in reading.analyzers.items())
+    return [f"Languages: {how} the field {reading.field}; BM25 reads {read}, and others {reading.analyzer}."]
 
 
 def _next(source: str, output: Path, given: Mapping[str, str | None], seen: Survey, tried: Rehearsal) -> str:

@@ -7,6 +7,7 @@ refuses them in features, OpenSearch then silently matches nothing), so the name
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
@@ -26,6 +27,7 @@ LOAD = "load"
 PASSAGES = "passages"
 STATE = "state"
 EXACT = "exact"
+ANALYZED = "analyzed"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
@@ -79,6 +81,36 @@ def exact_path(name: str, schema: IndexSchema) -> str | None:
 def feature_path(name: str) -> str:
     """The path of a sparse term, for a ``rank_feature`` query."""
     return f"{SPARSE}.{escape(name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TextPath:
+    """A text that BM25 searches.
+
+    Attributes:
+        name: the user's name of the field; ``text`` for the whole text of a passage.
+        path: where it is in the index.
+        analyzer: the engine's name of what makes words of it.
+    """
+
+    name: str
+    path: str
+    analyzer: str
+
+
+def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
+    """Every text of an index that is searched by words; in an index of several languages one for each analyzer."""
+    return tuple(TextPath(TEXT, analyzed_path(name, schema), name) for name in text_analyzers(schema))
+
+
+def text_analyzers(schema: IndexSchema) -> tuple[str, ...]:
+    """Every analyzer of the whole text: that of all languages without one first, then those of languages."""
+    return tuple(dict.fromkeys((schema.analyzer, *schema.analyzers.values())))
+
+
+def analyzed_path(analyzer: str, schema: IndexSchema) -> str:
+    """The path at which the texts are searched that an analyzer reads."""
+    return f"{ANALYZED}.{escape(analyzer)}.{TEXT}" if schema.analyzers else TEXT
 
 
 def user_fields(source: Mapping[str, Any]) -> dict[str, Any]:

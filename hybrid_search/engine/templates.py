@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from hybrid_search.engine.analyzed import with_analyzers
 from hybrid_search.engine.layout import RESULT_WINDOW, escape
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.fields import filter_kinds
@@ -65,7 +66,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         del properties["sparse"]
     else:
         properties["sparse"] = properties["sparse"] | _variant(engine, version, "sparse_index", schema.sparse_index)
-    mappings = template["mappings"] | {"properties": properties}
+    mappings = template["mappings"] | {"properties": with_analyzers(properties, schema)}
     body: dict[str, Any] = fill({"settings": settings, "mappings": mappings}, values)
     return body
 

@@ -9,6 +9,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
+from hybrid_search.languages import tag_of
 from hybrid_search.read.fields import field_readings
 from hybrid_search.records import IndexSchema
 from hybrid_search.settings import Settings
@@ -63,7 +64,8 @@ def check_layout(connection: Connection, index: str, settings: Settings) -> None
 
 def named_analyzers(settings: Settings) -> dict[str, str]:
     """Every analyzer that an index of these settings needs, by the key that names it."""
-    return {"engine.analyzer": settings.engine.analyzer}
+    of_languages = {f"engine.analyzers.{code}": name for code, name in settings.engine.analyzers.items()}
+    return {"engine.analyzer": settings.engine.analyzer, **of_languages}
 
 
 def opened_as_it_is(
@@ -88,6 +90,9 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         date_fields=documents.date,
         readings=field_readings(documents),
         title=documents.title,
+        language=documents.language,
+        analyzers={str(tag_of(code)): name for code, name in engine.analyzers.items()},
+        detects_language=documents.detect_language,
         analyzer=engine.analyzer,
         bm25_k1=engine.bm25_k1,
         bm25_b=engine.bm25_b,

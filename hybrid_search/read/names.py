@@ -110,6 +110,9 @@ _DATES = frozenset(
         "data",
     }
 )
+_LANGUAGES = frozenset(
+    {"lang", "language", "locale", "sprache", "langue", "idioma", "lingua", "língua", "taal", "språk", "język"}
+)
 _IDS = ("_id", "id", "docid", "uuid", "uid", "guid", "sku", "isbn", "ean", "gtin", "upc", "asin", "key", "url")
 """The last words of names of ids, the best first."""
 _FORMS = frozenset({"html", "raw", "md", "markdown", "plain", "en", "de", "fr", "es", "it", "nl", "pt"})
@@ -145,6 +148,11 @@ def is_name(name: str) -> bool:
 def is_body(name: str) -> bool:
     """Whether it names what a document says."""
     return _last(name) in _BODIES
+
+
+def is_language(name: str) -> bool:
+    """Whether it names the language of a document."""
+    return _last(name) in _LANGUAGES
 
 
 def is_dated(name: str) -> bool:

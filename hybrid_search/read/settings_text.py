@@ -10,7 +10,7 @@ import tomli_w
 
 from hybrid_search.model_languages import foreign, suggested, warning
 from hybrid_search.printed import visible
-from hybrid_search.read.languages import analyzer_for, listed
+from hybrid_search.read.languages import Reading, listed
 from hybrid_search.read.survey import Role, Survey
 from hybrid_search.settings import NO_MODEL, Settings
 from hybrid_search.settings.documents import FIRST, NUMBER, REFUSE
@@ -41,7 +41,7 @@ keyword = {keyword}
 number = {number}
 date = {date}
 boolean = {boolean}
-{readings}{vectors}"""
+{language}{readings}{vectors}"""
 
 _REPEATED = {
     REFUSE: '# repeated_ids = "refuse"   # what becomes of an id that comes again: or "first", "last", "number"',
@@ -91,7 +91,7 @@ _REST = """
 # HYBRID_SEARCH_ENGINE_PASSWORD, HYBRID_SEARCH_ENGINE_API_KEY, HYBRID_SEARCH_ENGINE_BEARER.
 # url = "https://search.example.com:9200"
 # user = "elastic"
-{analyzer}   # the language of the text, for BM25
+{analyzer}
 # shards = {engine[shards]}
 # replicas = 1         # copies on other nodes; without it as many as the engine makes, on the local node none
 """
@@ -111,10 +111,18 @@ def settings_text(survey: Survey, *, multilingual: bool = False) -> str:
         "dense_of_data": _dense(survey, chosen=multilingual),
         "sparse_of_data": _sparse(survey, chosen=multilingual),
     }
-    analyzer = analyzer_for(survey.languages)
-    is_default = analyzer in {None, _DEFAULTS.engine.analyzer}
-    line = f"# analyzer = {defaults['engine']['analyzer']}" if is_default else f"analyzer = {_toml(analyzer)}"
-    return introduction + _documents(survey) + _REST.format(analyzer=line, **of_data, **defaults)
+    analyzer = _analyzer(survey.reading)
+    return introduction + _documents(survey) + _REST.format(analyzer=analyzer, **of_data, **defaults)
+
+
+def _analyzer(reading: Reading) -> str:
+    """The lines of ``[engine]`` that say how BM25 reads the texts."""
+    usual = _DEFAULTS.engine.analyzer
+    if reading.analyzers:
+        others = f"analyzer = {_toml(reading.analyzer or usual)}   # of texts in any other language, for BM25\n"
+        return f"{others}analyzers = {_toml(reading.analyzers)}"
+    comment = "   # the language of the text, for BM25"
+    return f"{'# ' if reading.analyzer in {None, usual} else ''}analyzer = {_toml(reading.analyzer or usual)}{comment}"
 
 
 def model_warning(survey: Survey) -> str | None:
@@ -136,8 +144,25 @@ def _documents(survey: Survey) -> str:
         html=f"\n# Those of them that hold HTML, which is turned into text.\nhtml = {_toml(html)}\n" if html else "",
         readings=_readings(survey),
         vectors=_vectors(survey),
-        **{role.value: _toml(survey.names(role)) for role in roles},
+        language=_language(survey.reading),
+        **{role.value: _toml(_filtered_on(survey, role)) for role in roles},
     ).replace(" \n", "\n")
+
+
+def _filtered_on(survey: Survey, role: Role) -> list[str]:
+    """The fields of a role, and with the keywords the language of a document."""
+    names, language = survey.names(role), survey.reading.field
+    return [*names, language] if role == Role.KEYWORD and language is not None and language not in names else names
+
+
+def _language(reading: Reading) -> str:
+    """The settings that say in which language a document is."""
+    if reading.field is None:
+        return ""
+    what = "The field that keeps a document's language" if reading.detects else "The field that names its language"
+    comment = f"\n# {what}; engine.analyzers says how each is read.\nlanguage = {_toml(reading.field)}\n"
+    detects = "detect_language = true\n" if reading.detects else "# detect_language = true   # where it says nothing\n"
+    return comment + detects
 
 
 def _is_usual(survey: Survey) -> bool:

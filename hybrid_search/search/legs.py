@@ -30,15 +30,20 @@ MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
 
 
-def bm25(text: str, *, filter: Filter = None, also: Sequence[Body] = ()) -> Body:
+def bm25(text: str, *, filter: Filter = None, also: Sequence[Body] = (), paths: Sequence[str] = (layout.TEXT,)) -> Body:
     """Query of the BM25 leg: any word of ``text`` may match, the analyzer of the index decides what a word is.
 
-    ``also`` are further clauses of which any may match.
+    ``also`` are further clauses of which any may match; ``paths`` are where texts are searched.
     """
-    words: Body = {"match": {layout.TEXT: {"query": text, "operator": "or"}}}
+    words = best_of([{"match": {path: {"query": text, "operator": "or"}}} for path in paths])
     if also:
         words = {"bool": {"should": [*([words] if text else []), *also], "minimum_should_match": 1}}
     return _filtered(words, filter)
+
+
+def best_of(clauses: Sequence[Body]) -> Body:
+    """Any of the clauses; the best one scores, which is not two hits."""
+    return clauses[0] if len(clauses) == 1 else {"dis_max": {"queries": list(clauses)}}
 
 
 def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filter: Filter = None) -> Body:

@@ -21,6 +21,7 @@ from hybrid_search.engine import layout
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Eq, Filter, clause
 from hybrid_search.records import IndexSchema
+from hybrid_search.search.legs import best_of
 
 SYNTAXES = ("text", "simple")
 """As it is, or read for signs."""
@@ -113,11 +114,11 @@ def _sign(term: re.Match[str], schema: IndexSchema) -> Callable[[_Reading], None
     if no:
         if phrase is None and not re.search(r"\w", word):
             return None
-        wanted = _phrase(phrase) if phrase is not None else _words(word)
+        wanted = in_any(schema, _phrase(phrase) if phrase is not None else _words(word))
         return lambda reading: reading.excluded.append(wanted)
     if phrase is not None:
-        return lambda reading: _quoted(reading, phrase)
-    return _beginning(word) or _like(word)
+        return lambda reading: _quoted(reading, phrase, schema)
+    return _beginning(word, schema) or _like(word, schema)
 
 
 def _compared(name: str, value: str, schema: IndexSchema) -> dict[str, Any] | None:
@@ -136,20 +137,20 @@ def _filtered(reading: _Reading, passing: dict[str, Any], value: str, *, no: boo
         reading.values.append(value)
 
 
-def _quoted(reading: _Reading, phrase: str) -> None:
+def _quoted(reading: _Reading, phrase: str, schema: IndexSchema) -> None:
     reading.text.append(phrase)
-    reading.scored.append(_phrase(phrase))
-    reading.required.append(_phrase(phrase, without_words="all"))
+    reading.scored.append(in_any(schema, _phrase(phrase)))
+    reading.required.append(in_any(schema, _required(phrase)))
 
 
-def _beginning(word: str) -> Callable[[_Reading], None] | None:
+def _beginning(word: str, schema: IndexSchema) -> Callable[[_Reading], None] | None:
     found = _BEGINNING.fullmatch(word)
-    return None if found is None else lambda reading: _scored(reading, found[1], _prefix(found[1]))
+    return None if found is None else lambda reading: _scored(reading, found[1], in_any(schema, _prefix(found[1])))
 
 
-def _like(word: str) -> Callable[[_Reading], None] | None:
+def _like(word: str, schema: IndexSchema) -> Callable[[_Reading], None] | None:
     found = _LIKE.fullmatch(word)
-    return None if found is None else lambda reading: _scored(reading, found[1], _fuzzy(found[1]))
+    return None if found is None else lambda reading: _scored(reading, found[1], in_any(schema, _fuzzy(found[1])))
 
 
 def _scored(reading: _Reading, word: str, wanted: dict[str, Any]) -> None:
@@ -157,18 +158,36 @@ def _scored(reading: _Reading, word: str, wanted: dict[str, Any]) -> None:
     reading.scored.append(wanted)
 
 
-def _words(text: str) -> dict[str, Any]:
-    return {"match": {layout.TEXT: {"query": text, "operator": "and"}}}
+InPath = Callable[[str], dict[str, Any]]
+"""A clause for the path of a text."""
 
 
-def _phrase(text: str, *, without_words: str = "none") -> dict[str, Any]:
-    """``without_words`` is what passes a phrase of stop words alone, of which the analyzer leaves none."""
-    return {"match_phrase": {layout.TEXT: {"query": text, "zero_terms_query": without_words}}}
+def in_any(schema: IndexSchema, clause_in: InPath) -> dict[str, Any]:
+    """A clause for any text of the index."""
+    return best_of([clause_in(one.path) for one in layout.text_paths(schema)])
 
 
-def _prefix(begin: str) -> dict[str, Any]:
-    return {"prefix": {layout.TEXT: {"value": begin.lower()}}}
+def _words(text: str) -> InPath:
+    return lambda path: {"match": {path: {"query": text, "operator": "and"}}}
 
 
-def _fuzzy(word: str) -> dict[str, Any]:
-    return {"match": {layout.TEXT: {"query": word, "fuzziness": "AUTO", "prefix_length": 1}}}
+def _phrase(text: str) -> InPath:
+    return lambda path: {"match_phrase": {path: {"query": text, "zero_terms_query": "none"}}}
+
+
+def _required(text: str) -> InPath:
+    """A phrase of stop words alone, of which the analyzer leaves none, passes what that analyzer has read."""
+
+    def clause_in(path: str) -> dict[str, Any]:
+        phrase = {"match_phrase": {path: {"query": text, "zero_terms_query": "all"}}}
+        return phrase if path == layout.TEXT else {"bool": {"filter": [phrase, {"exists": {"field": path}}]}}
+
+    return clause_in
+
+
+def _prefix(begin: str) -> InPath:
+    return lambda path: {"prefix": {path: {"value": begin.lower()}}}
+
+
+def _fuzzy(word: str) -> InPath:
+    return lambda path: {"match": {path: {"query": word, "fuzziness": "AUTO", "prefix_length": 1}}}

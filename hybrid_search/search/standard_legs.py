@@ -37,27 +37,34 @@ class Bm25Leg(SearchLeg):
     def ask(self, query: Query, asking: Asking) -> LegQuery:
         """Any word may match; a text of more words than an engine takes is cut."""
         words, also = (query.text, ()) if query.read is None else (query.read.words, query.read.scored)
-        return self._first(words, also, asking.filter, legs.MAX_CLAUSES)
+        paths = tuple(one.path for one in layout.text_paths(asking.target.schema))
+        return self._first(words, also, asking.filter, paths, legs.MAX_CLAUSES // len(paths))
 
-    def _first(self, text: str, also: Sequence[legs.Body], matching: legs.Filter, limit: int) -> LegQuery:
+    def _first(
+        self, text: str, also: Sequence[legs.Body], matching: legs.Filter, paths: Sequence[str], limit: int
+    ) -> LegQuery:
+        """Every word is a clause for each path."""
         words = first_words(text, limit)
         cut = f"searched for the first {limit:,} words of the query" if len(words) < len(text.rstrip()) else None
-        body = legs.bm25(words, filter=matching, also=also)
-        shorter = partial(self._first, text, also, matching, limit // 2) if limit > 1 else None
+        body = legs.bm25(words, filter=matching, also=also, paths=paths)
+        shorter = partial(self._first, text, also, matching, paths, limit // 2) if limit > 1 else None
         return LegQuery(lambda _: body, cut, shorter)
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
-        """It needs a word, and the analyzer of the index says whether the query has one."""
-        try:
-            body = {"field": layout.TEXT, "text": query.plain[:LOOKED_AT]}
-            path = f"/{quote(target.index, safe='')}/_analyze"
-            answer = yield from send(Request.json("POST", path, body), target, budget)
-        except EngineError:
-            return None
-        if not isinstance(answer, Mapping) or "tokens" not in answer:
-            return None
+        """It needs a word, and the analyzers of the index say whether the query has one."""
+        url, found = f"/{quote(target.index, safe='')}/_analyze", False
+        for one in layout.text_paths(target.schema):
+            try:
+                body = {"field": one.path, "text": query.plain[:LOOKED_AT]}
+                answer = yield from send(Request.json("POST", url, body), target, budget)
+            except EngineError:
+                return None
+            if not isinstance(answer, Mapping) or "tokens" not in answer:
+                return None
+            if found := bool(answer["tokens"]):
+                break
         passages = "no passage that passes the filter" if query.is_filtered else "no passage"
-        return f"{passages} holds a word of the query" if answer["tokens"] else NO_WORD
+        return f"{passages} holds a word of the query" if found else NO_WORD
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "records": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
-    "settings": {"errors", "addresses"},
+    "settings": {"errors", "addresses", "languages"},
     "languages": set(),
     "model_languages": set(),
     "readings": set(),

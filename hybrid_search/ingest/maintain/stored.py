@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import orjson
 
+from hybrid_search.engine.analyzed import searched_text
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
-from hybrid_search.engine.layout import DENSE, DOC_ID, END, FILTER, PASSAGE, SPARSE, START, TEXT, user_fields
+from hybrid_search.engine.layout import ANALYZED, DENSE, DOC_ID, END, FILTER, PASSAGE, SPARSE, START, TEXT, user_fields
 from hybrid_search.engine.protocols import Dialect, Request
 from hybrid_search.fields import filter_values, with_taken_values
 from hybrid_search.records import Document, IndexSchema
@@ -63,6 +64,7 @@ def _whole_source(dialect: Dialect) -> Any:
 def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:
     return (
         passage.get(TEXT) == document.text[passage.get(START, 0) : passage.get(END, 0)]
+        and _same(passage.get(ANALYZED), searched_text(document.fields, passage[TEXT], schema).get(ANALYZED))
         and _has_fields(passage, document, schema)
         and (schema.dense is None or bool(passage.get(DENSE)))
         and (schema.sparse is None or passage.get(SPARSE) is not None)

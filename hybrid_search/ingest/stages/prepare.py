@@ -13,10 +13,11 @@ import numpy as np
 import orjson
 
 from hybrid_search.errors import RecordError
-from hybrid_search.fields import described_kinds, with_taken_values
+from hybrid_search.fields import described_kinds, value_at, with_taken_values
 from hybrid_search.ingest.stages.checks import Strays, check_document, id_came_before
 from hybrid_search.ingest.stages.spoken import Spoken
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
+from hybrid_search.read.languages import language_of
 from hybrid_search.records import Document, IndexSchema, ResumePoint
 from hybrid_search.settings import ChunkingSettings
 
@@ -64,11 +65,22 @@ def numbered(
         yield Batch(first, end, items, broken=broken, at=at, split=split)
 
 
+def with_language(document: Document, schema: IndexSchema) -> Document:
+    """The document with its language in the field of the schema, where it says none and the text is long enough."""
+    if not schema.detects_language or schema.language is None or value_at(document.fields, schema.language):
+        return document
+    code = language_of(document.text)
+    return document if code is None else replace(document, fields={**document.fields, schema.language: code})
+
+
 def composed(document: Document, schema: IndexSchema) -> Document:
-    """The document with its text in Unicode's composed form (NFC), as queries are; not for an index of layout 1.
+    """The document as an index takes it: its language said, and its text in Unicode's composed form (NFC), as queries.
+
+    Neither for an index of layout 1.
 
     File names and some keyboards write "é" as "e" and an accent; an index that holds both forms finds half.
     """
+    document = with_language(document, schema)
     text = document.text
     if schema.layout == 1 or text.isascii() or is_normalized("NFC", text):
         return document

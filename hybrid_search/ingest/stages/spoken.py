@@ -6,16 +6,13 @@ import logging
 from collections.abc import Iterable
 
 from hybrid_search.model_languages import english_models, warning
-from hybrid_search.read.languages import LEAST_BYTES, LOOKED_AT, languages
+from hybrid_search.read.languages import LEAST_BYTES, LOOKED_AT, LOOKED_INTO, languages
 from hybrid_search.records import Document, IndexSchema
 
 log = logging.getLogger(__name__)
 
 ENOUGH = 32
 """Texts after which it is said, while the load goes on."""
-
-READ = 2_000
-"""Characters of a text that are looked at."""
 
 
 class Spoken:
@@ -31,7 +28,7 @@ class Spoken:
         """At some more documents; those that carry vectors are encoded by others."""
         if not self._models:
             return
-        texts = (document.text[:READ] for document in documents if not document.carries_vectors)
+        texts = (document.text[:LOOKED_INTO] for document in documents if not document.carries_vectors)
         self._texts += [text for text in texts if len(text.encode("utf-8", "replace")) >= LEAST_BYTES]
         if len(self._texts) >= ENOUGH and (said := self._judged()):
             log.warning("%s", said)
