@@ -15,8 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from hybrid_search.errors import RecordError
+from hybrid_search.geo import is_pair, place
 from hybrid_search.readings import amount_in, boolean_in, compact_date, is_missing, parts_of, written_date
-from hybrid_search.records import FieldReading, IndexSchema
+from hybrid_search.records import Document, FieldReading, IndexSchema
 
 MAX_KEYWORD_BYTES = 32_766
 """Lucene's limit for one term; both engines refuse the whole document for a longer one."""
@@ -38,14 +39,27 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
     return None
 
 
-def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
-    """Every value of a field that is there: of names with dots, of objects, and of all items of lists on the way."""
-    values = _flat(record[path]) if path in record else []
+def values_at(record: Mapping[str, Any], path: str, role: str = "keyword") -> list[Any]:
+    """Every value of a field that is there: of names with dots, of objects, and of all items of lists on the way.
+
+    For the ``role`` geo a list of two numbers is one value, and ``lat,lon`` stands for the two fields of a place.
+    """
+    if role == GEO and "," in path and path not in record:
+        return _in_two_fields(record, *path.split(",", 1))
+    values = _flat(record[path], is_pair if role == GEO else None) if path in record else []
     for head, rest in _splits(path):
         for inner in _flat(record.get(head)):
             if isinstance(inner, dict):
-                values += values_at(inner, rest)
+                values += values_at(inner, rest, role)
     return values
+
+
+def _in_two_fields(record: Mapping[str, Any], latitude: str, longitude: str) -> list[Any]:
+    """The place that two fields say together; none where both are empty."""
+    said = [value_at(record, latitude.strip()), value_at(record, longitude.strip())]
+    if all(_is_none(value) or is_missing(value) for value in said):
+        return []
+    return [dict(zip(("lat", "lon"), said, strict=True))]
 
 
 @cache
@@ -54,15 +68,18 @@ def _splits(path: str) -> tuple[tuple[str, str], ...]:
     return tuple((path[: dot.start()], path[dot.end() :]) for dot in re.finditer(r"\.", path))
 
 
-def _flat(value: Any) -> list[Any]:
-    """All that is in a list and the lists within, but nulls and NaN, in order; a value that is no list is itself."""
-    if not isinstance(value, list | tuple):
+def _flat(value: Any, is_one: Callable[[Any], bool] | None = None) -> list[Any]:
+    """All that is in a list and the lists within, but nulls and NaN, in order; a value that is no list is itself.
+
+    So is a list of which ``is_one`` says that it is one value.
+    """
+    if not isinstance(value, list | tuple) or (is_one is not None and is_one(value)):
         return [] if _is_none(value) else [value]
     found: list[Any] = []
     pending = [value]
     while pending:
         item = pending.pop()
-        if isinstance(item, list | tuple):
+        if isinstance(item, list | tuple) and not (is_one is not None and is_one(item)):
             pending.extend(reversed(item))
         elif not _is_none(item):
             found.append(item)
@@ -72,6 +89,25 @@ def _flat(value: Any) -> list[Any]:
 def _is_none(value: Any) -> bool:
     """Whether a value is missing: null, or the NaN that stands for it in columns of numbers."""
     return value is None or (type(value) is float and value != value)  # noqa: PLR0124 only NaN differs from itself
+
+
+def own_text(document: Document, name: str) -> str:
+    """The text of a field that is searched on its own; empty where the document has none, or what is no text."""
+    given = document.texts.get(name)
+    return words_in(value_at(document.fields, name)) if given is None else given
+
+
+def own_texts(document: Document, schema: IndexSchema) -> dict[str, str]:
+    """The texts by name that the index searches on their own, and of the title before passages; those that are."""
+    names = [one.name for one in schema.text_fields]
+    heading = () if schema.passage_title is None or schema.passage_title in names else (schema.passage_title,)
+    return {name: text for name in (*names, *heading) if (text := own_text(document, name)).strip()}
+
+
+def words_in(value: Any) -> str:
+    """The text in a value: a string or number, or a list of such, a line each; anything else holds none."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    return "\n".join(str(part) for part in parts if isinstance(part, str | int | float) and str(part))
 
 
 def put(record: dict[str, Any], path: str, value: Any) -> None:
@@ -142,7 +178,14 @@ def _date_in(text: str, order: str | None) -> str | int | None:
     return int(text) if re.fullmatch(r"-?\d{9,}", text) else written_date(text, order)
 
 
-ROLES: Mapping[str, Callable[[Any], Any]] = {"keyword": keyword, "number": number, "date": moment}
+def point(value: Any) -> dict[str, float]:
+    """A place in the form that both engines take."""
+    latitude, longitude = place(value)
+    return {"lat": latitude, "lon": longitude}
+
+
+GEO = "geo"
+ROLES: Mapping[str, Callable[[Any], Any]] = {"keyword": keyword, "number": number, "date": moment, GEO: point}
 PLAIN = FieldReading()
 
 
@@ -152,6 +195,8 @@ def read_value(value: Any, kind: str, reading: FieldReading = PLAIN) -> Any:
         return number(value, reading.decimal)
     if kind == "date":
         return moment(value, reading.date_order)
+    if kind == GEO:
+        return point(value)
     if not reading.boolean:
         return keyword(value)
     found = boolean_in(value)
@@ -173,13 +218,15 @@ def check(value: Any, field: str, role: str, reading: FieldReading = PLAIN) -> N
 
 
 def filter_kinds(schema: IndexSchema) -> Mapping[str, str]:
-    """Which fields can be filtered on, and as what: ``keyword``, ``number`` or ``date`` by the user's name."""
-    return _kinds(schema.keyword_fields, schema.number_fields, schema.date_fields)
+    """Which fields can be filtered on, and as what: ``keyword``, ``number``, ``date`` or ``geo`` by the user's name."""
+    return _kinds(schema.keyword_fields, schema.number_fields, schema.date_fields, schema.geo_fields)
 
 
 @cache
-def _kinds(keyword: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...]) -> Mapping[str, str]:
-    named = {"keyword": keyword, "number": number, "date": date}
+def _kinds(
+    keyword: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...], geo: tuple[str, ...]
+) -> Mapping[str, str]:
+    named = {"keyword": keyword, "number": number, "date": date, GEO: geo}
     return MappingProxyType({name: kind for kind, names in named.items() for name in names})
 
 
@@ -210,9 +257,9 @@ def filter_values(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, A
 def _written_of(fields: Mapping[str, Any], name: str, kind: str, schema: IndexSchema) -> list[Any]:
     reading = schema.readings.get(name)
     if reading is None:
-        values = [value for value in values_at(fields, name) if not _says_none(value, kind)]
+        values = [value for value in values_at(fields, name, kind) if not _says_none(value, kind)]
         return [_written(taken(value, kind), kind) for value in values]
-    parts = [part for value in values_at(fields, name) for part in parts_of(value, reading.separator)]
+    parts = [part for value in values_at(fields, name, kind) for part in parts_of(value, reading.separator)]
     return [_written(taken(part, kind, reading), kind) for part in parts if not _left_out(part, kind, reading)]
 
 
@@ -256,7 +303,7 @@ def strays(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, list[Any
     found = {
         name: [
             part
-            for value in values_at(fields, name)
+            for value in values_at(fields, name, kinds.get(name, "keyword"))
             for part in parts_of(value, reading.separator)
             if _left_out(part, kinds[name], reading) and not is_missing(part)
         ]

@@ -4,12 +4,14 @@
     all-of       = one ("and" one)*
     one          = "not" one | "(" alternatives ")" | comparison
     comparison   = field operator value ("|" value)* | field ["not"] "in" "(" [value ("," value)*] ")"
-    operator     = "=" | "==" | "!=" | "<" | "<=" | ">" | ">="
+                 | field ["not"] "within" area
+    operator     = "=" | "==" | "!=" | "^=" | "*=" | "<" | "<=" | ">" | ">="
     field, value = "..." | '...' | bare text
 
 In quotes, a backslash before any character stands for that character. Bare text may hold blanks, though not around
 it, and balanced parentheses; it ends before ``|``, and before ``and`` and ``or`` as words of their own, in any case.
-An empty one may stand at the end. A bare ``*`` is any value. What fields and values mean is not decided here.
+An empty one may stand at the end. A bare ``*`` is any value. An area is a value that begins with a digit or a sign, or
+in quotes. What fields and values mean is not decided here.
 """
 
 from __future__ import annotations
@@ -24,18 +26,19 @@ MOST_NESTED = 100
 """How deep parentheses and ``not`` may be nested."""
 
 _BLANK = re.compile(r"\s*")
-_OPERATOR = re.compile(r"==|!=|<=|>=|[=<>]")
+_OPERATOR = re.compile(r"==|!=|\^=|\*=|<=|>=|[=<>]")
 _WORD = re.compile(r"(and|or)(?=[\s(\"']|$)", re.IGNORECASE)
 _NOT = re.compile(r"not(?=[\s(\"'])\s*(?![\s=!<>])", re.IGNORECASE)
 _IN = re.compile(r"(?P<not>not\s+)?in\s*\(", re.IGNORECASE)
+_WITHIN = re.compile(r"(?P<not>not\s+)?within\s*(?=[-+.\d\"'])", re.IGNORECASE)
 _SECOND = re.compile(r"\s[^\s=!<>]+\s*(==|!=|[<>]=?|=)")
 """A comparison within a bare value."""
-_FORM = "Write it as field=value, field!=value, field<value, field in (a, b) or field=*"
+_FORM = "Write it as field=value, field!=value, field^=begin, field*=part, field<value, field in (a, b) or field=*"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``operator`` is one of ``= != < <= > >= in``; ``values`` None stands for a bare ``*``: any."""
+    """``operator`` is one of ``= != ^= *= < <= > >= in within``; ``values`` None stands for a bare ``*``: any."""
 
     field: str
     operator: str
@@ -125,6 +128,10 @@ class _Reader:
             self._move(found.end())
             listed = Comparison(field, "in", self._list())
             return Negation(listed) if found["not"] else listed
+        if found := _WITHIN.match(self._text, self._at):
+            self._move(found.end())
+            area = Comparison(field, "within", (self._value("|", may_be_empty=False)[0],))
+            return Negation(area) if found["not"] else area
         operator = _OPERATOR.match(self._text, self._at)
         if operator is None:
             self.fail("a comparison is missing here" if self.at_end else "this is no comparison")
@@ -144,9 +151,9 @@ class _Reader:
         return field
 
     def _ends_field(self) -> bool:
-        if self.at_end or self._text[self._at] in "=<>()|" or self._text.startswith("!=", self._at):
+        if self.at_end or self._text[self._at] in "=<>()|" or self._text.startswith(("!=", "^=", "*="), self._at):
             return True
-        return self._begins_word and bool(_IN.match(self._text, self._at) or _WORD.match(self._text, self._at))
+        return self._begins_word and any(word.match(self._text, self._at) for word in (_IN, _WITHIN, _WORD))
 
     @property
     def _begins_word(self) -> bool:
@@ -159,8 +166,8 @@ class _Reader:
         equality = operator in {"=", "==", "!="}
         values = [self._value("|", may_be_empty=equality)]
         while self._takes("|"):
-            if not equality:
-                self.fail("alternatives are for = and !=", "Combine comparisons with or")
+            if not equality and operator not in {"^=", "*="}:
+                self.fail("alternatives are for =, !=, ^= and *=", "Combine comparisons with or")
             values.append(self._value("|", may_be_empty=True))
         return self._told(values)
 

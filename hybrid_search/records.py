@@ -58,7 +58,8 @@ class Document:
     ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
     ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
     ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
-    data).
+    data). ``texts`` are the text fields one by one, by name, and the title; one that is not there is looked up in
+    ``fields`` (:func:`hybrid_search.fields.own_text`).
     """
 
     id: str
@@ -68,6 +69,7 @@ class Document:
     sparse: SparseVector | None = None
     origin: str | None = None
     position: ResumePoint | None = field(default=None, compare=False, repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def carries_vectors(self) -> bool:
@@ -91,12 +93,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document within the encoder's token limit: ``document.text[start:end]``."""
+    """A piece of a document within the encoder's token limit: ``document.text[start:end]``.
+
+    ``head`` is what models read before it: the document's title, or nothing where the piece begins with it.
+    """
 
     document: Document
     number: int
     start: int
     end: int
+    head: str = ""
 
     @property
     def id(self) -> str:
@@ -106,6 +112,11 @@ class Passage:
     @property
     def text(self) -> str:
         return self.document.text[self.start : self.end]
+
+    @property
+    def for_models(self) -> str:
+        """The text as encoders read it, under its head."""
+        return f"{self.head}\n{self.text}" if self.head else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +132,9 @@ class EncodedPassage:
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
-    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``read`` is set by a search that
-    reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``read`` is set by a search that reads
+    the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -130,6 +142,7 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 
     @property
@@ -335,6 +348,25 @@ class FieldReading:
     lenient: bool = False
 
 
+TEXT_WEIGHT = 1.0
+"""What a text field weighs in BM25 that says nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """A field of the documents that BM25 also searches on its own.
+
+    Attributes:
+        name: the user's name.
+        analyzer: the engine's analyzer of it.
+        weight: how much one of its words counts, where the search does not say.
+    """
+
+    name: str
+    analyzer: str
+    weight: float = TEXT_WEIGHT
+
+
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
     """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
@@ -343,6 +375,9 @@ class IndexSchema:
     on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
     ``layout`` 1, that of release 0.1). ``readings`` says of those of them that are not plain how they are read.
     ``title`` is the field that names a document. ``replicas`` None is the engine's default.
+
+    ``text_fields`` are searched on their own, beside the whole text, which weighs ``text_weight``. ``passage_title`` is
+    the field that models read before every passage; None where they read passages as they are.
 
     ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
     lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
@@ -353,6 +388,7 @@ class IndexSchema:
     keyword_fields: tuple[str, ...] = ()
     number_fields: tuple[str, ...] = ()
     date_fields: tuple[str, ...] = ()
+    geo_fields: tuple[str, ...] = ()
     analyzer: str = "english"
     bm25_k1: float = 0.9
     bm25_b: float = 0.4
@@ -365,6 +401,9 @@ class IndexSchema:
     layout: int = LAYOUT
     readings: Mapping[str, FieldReading] = field(default_factory=dict)
     title: str | None = None
+    text_fields: tuple[TextField, ...] = ()
+    text_weight: float = TEXT_WEIGHT
+    passage_title: str | None = None
     language: str | None = None
     analyzers: Mapping[str, str] = field(default_factory=dict)
     detects_language: bool = False

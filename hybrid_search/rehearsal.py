@@ -81,6 +81,7 @@ def schema_for(documents: DocumentSettings) -> IndexSchema:
         keyword_fields=(*documents.keyword, *documents.boolean),
         number_fields=documents.number,
         date_fields=documents.date,
+        geo_fields=documents.geo,
         readings=field_readings(documents),
     )
 

@@ -18,6 +18,7 @@ from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
@@ -43,6 +44,7 @@ def search(
     query: Annotated[list[str], typer.Argument(help="The question; - reads one per line from standard input.")],
     *,
     found: FoundOptions,
+    texts: TextOptions,
     ranking: RankingOptions,
     page: PageOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
@@ -61,7 +63,13 @@ def search(
         weights=ranking.weights,
         rank_constant=ranking.rank_constant,
     )
-    options: SearchOptions = {**found.options(), **ranking.options(), **page.options(), "timeout": timeout}
+    options: SearchOptions = {
+        **found.options(),
+        **texts.options(),
+        **ranking.options(),
+        **page.options(),
+        "timeout": timeout,
+    }
     check_options(settings, page.k, options)
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]

@@ -1,8 +1,9 @@
-"""Where the text of a document stands that BM25 searches, in an index of several languages.
+"""What of a passage BM25 searches, and where it stands in the index.
 
-Each analyzer has a field of its own, ``analyzed.german.text``, and a document's text is in that of its language alone:
-a passage matches by the words that its own analyzer makes. What a word counts is measured among the documents of the
-same analyzer. The whole text stays under ``text`` for reading, and is not searched there.
+In an index of several languages each analyzer has fields of its own, ``analyzed.german.text``, and the texts of a
+document are in those of its language alone: a passage matches by the words that its own analyzer makes. What a word
+counts is measured among the documents of the same analyzer. The whole text stays under ``text`` to be read, and is not
+searched there.
 """
 
 from __future__ import annotations
@@ -10,32 +11,60 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hybrid_search.engine.layout import ANALYZED, TEXT, escape, text_analyzers
-from hybrid_search.fields import value_at
+from hybrid_search.engine.layout import ANALYZED, TEXT, WORDS, analyzers_in, escape, follows_language, word_key
+from hybrid_search.fields import own_text, value_at
 from hybrid_search.languages import matching
-from hybrid_search.records import IndexSchema
+from hybrid_search.records import Document, IndexSchema, TextField
+
+Body = dict[str, Any]
 
 
-def analyzer_of_fields(fields: Mapping[str, Any], schema: IndexSchema) -> str:
-    """The analyzer of a document with these fields: that of its language, or that of all others."""
+def analyzer_of(document: Document, schema: IndexSchema) -> str:
+    """The analyzer of a document: that of its language, or that of all others."""
     if schema.language is None:
         return schema.analyzer
-    code = matching(value_at(fields, schema.language), schema.analyzers)
+    code = matching(value_at(document.fields, schema.language), schema.analyzers)
     return schema.analyzer if code is None else schema.analyzers[code]
 
 
-def searched_text(fields: Mapping[str, Any], text: str, schema: IndexSchema) -> dict[str, Any]:
-    """What a passage holds beside its text, for a document with these fields; nothing where the text is searched."""
-    if not schema.analyzers:
-        return {}
-    return {ANALYZED: {escape(analyzer_of_fields(fields, schema)): {TEXT: text}}}
+def searched_texts(document: Document, text: str, schema: IndexSchema) -> Body:
+    """What a passage of this text holds to be searched by words, beside the text itself.
+
+    Each passage has all of the fields that are searched on their own, not the first alone: one that has the rest of the
+    query's words is then found by those of the title too, and where the title is on one passage alone, that one wins
+    whatever the others say.
+    """
+    following = [one for one in schema.text_fields if follows_language(one, schema)]
+    alone = [one for one in schema.text_fields if one not in following]
+    searched: Body = {WORDS: _words(document, alone)} if alone else {}
+    if schema.analyzers:
+        own: Body = {TEXT: text, **({WORDS: _words(document, following)} if following else {})}
+        searched[ANALYZED] = {escape(analyzer_of(document, schema)): own}
+    return searched
 
 
-def with_analyzers(properties: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
-    """The properties of a mapping with a text field for every analyzer; as they are for an index of one."""
+def _words(document: Document, fields: list[TextField]) -> dict[str, str]:
+    named = ((one.name, own_text(document, one.name)) for one in fields)
+    return {word_key(name): text for name, text in named if text.strip()}
+
+
+def words_mapped(field: Mapping[str, Any], schema: IndexSchema) -> Body:
+    """The properties of the texts that stand alone whatever the language is; ``field`` is the mapping of a text."""
+    fields = [one for one in schema.text_fields if not follows_language(one, schema)]
+    return {word_key(one.name): {**field, "analyzer": one.analyzer} for one in fields}
+
+
+def with_analyzed(properties: Mapping[str, Any], field: Mapping[str, Any], schema: IndexSchema) -> Body:
+    """The properties of a mapping with fields for every analyzer; as they are for an index of one."""
     if not schema.analyzers:
         return dict(properties)
-    whole = properties[TEXT]
-    texts = {escape(name): {"properties": {TEXT: {**whole, "analyzer": name}}} for name in text_analyzers(schema)}
-    unsearched = {"type": "text", "analyzer": whole["analyzer"], "index": False, "norms": False}
-    return {**properties, TEXT: unsearched, ANALYZED: {"dynamic": "strict", "properties": texts}}
+    unsearched = {"type": "text", "analyzer": schema.analyzer, "index": False, "norms": False}
+    analyzed = {escape(name): _of_analyzer(name, field, schema) for name in analyzers_in(schema)}
+    return {**properties, TEXT: unsearched, ANALYZED: {"type": "object", "dynamic": "strict", "properties": analyzed}}
+
+
+def _of_analyzer(name: str, field: Mapping[str, Any], schema: IndexSchema) -> Body:
+    """The fields of one analyzer: equal ones, for BM25 over several asks for equal statistics."""
+    own: Body = {**field, "analyzer": name}
+    words = {word_key(one.name): own for one in schema.text_fields if follows_language(one, schema)}
+    return {"dynamic": "strict", "properties": {TEXT: own, **({WORDS: {"properties": words}} if words else {})}}

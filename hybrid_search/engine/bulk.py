@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from hybrid_search.engine import layout
-from hybrid_search.engine.analyzed import searched_text
+from hybrid_search.engine.analyzed import searched_texts
 from hybrid_search.engine.answers import Failure, Verdict, error_cause, verdict
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.errors import RecordError
@@ -94,7 +94,7 @@ def _source(
         layout.START: passage.start,
         layout.END: passage.end,
         layout.TEXT: passage.text,
-        **searched_text(passage.document.fields, passage.text, schema),
+        **searched_texts(passage.document, passage.text, schema),
         **_fields(passage.document.fields, schema),
     }
     if provenance is not None:

@@ -25,9 +25,9 @@ from hybrid_search.engine.layout import (
     SOURCE,
     SPARSE,
     STATE,
+    analyzers_in,
     escape,
     filter_root,
-    text_analyzers,
 )
 from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
@@ -364,7 +364,7 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
     if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != schema.sparse_index:
         yield f"{SPARSE} is not {schema.sparse_index}"
     texts = properties.get(ANALYZED, {}).get("properties", {})
-    if schema.analyzers and (unread := [name for name in text_analyzers(schema) if escape(name) not in texts]):
+    if schema.analyzers and (unread := [name for name in analyzers_in(schema) if escape(name) not in texts]):
         yield f"no text for the analyzer {', '.join(unread)}"
     mapped = properties.get(filter_root(schema), {}).get("properties", {})
     if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:

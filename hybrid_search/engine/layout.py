@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, TEXT_WEIGHT, IndexSchema, TextField
 
 DOC_ID = "doc_id"
 PASSAGE = "passage"
@@ -28,6 +28,7 @@ PASSAGES = "passages"
 STATE = "state"
 EXACT = "exact"
 ANALYZED = "analyzed"
+WORDS = "words"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
@@ -91,26 +92,54 @@ class TextPath:
         name: the user's name of the field; ``text`` for the whole text of a passage.
         path: where it is in the index.
         analyzer: the engine's name of what makes words of it.
+        weight: how much one of its words counts; 0 leaves it out.
     """
 
     name: str
     path: str
     analyzer: str
+    weight: float = TEXT_WEIGHT
 
 
 def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
-    """Every text of an index that is searched by words; in an index of several languages one for each analyzer."""
-    return tuple(TextPath(TEXT, analyzed_path(name, schema), name) for name in text_analyzers(schema))
+    """Every text of an index that is searched by words: the whole text of a passage first, then fields on their own.
+
+    In an index of several languages a text has one path for each of their analyzers (:func:`of_language`).
+    """
+    if not schema.analyzers:
+        whole = TextPath(TEXT, TEXT, schema.analyzer, schema.text_weight)
+        return (whole, *(path for one in schema.text_fields for path in _paths_alone(one, schema)))
+    names = analyzers_in(schema)
+    whole_by_analyzer = (TextPath(TEXT, of_language(name, TEXT), name, schema.text_weight) for name in names)
+    return (*whole_by_analyzer, *(path for one in schema.text_fields for path in _paths_alone(one, schema)))
 
 
-def text_analyzers(schema: IndexSchema) -> tuple[str, ...]:
-    """Every analyzer of the whole text: that of all languages without one first, then those of languages."""
+def _paths_alone(one: TextField, schema: IndexSchema) -> list[TextPath]:
+    """Of a field that is searched on its own."""
+    key = f"{WORDS}.{word_key(one.name)}"
+    if not follows_language(one, schema):
+        return [TextPath(one.name, key, one.analyzer, one.weight)]
+    return [TextPath(one.name, of_language(name, key), name, one.weight) for name in analyzers_in(schema)]
+
+
+def analyzers_in(schema: IndexSchema) -> tuple[str, ...]:
+    """Every analyzer of the whole text: that of languages without one of their own first."""
     return tuple(dict.fromkeys((schema.analyzer, *schema.analyzers.values())))
 
 
-def analyzed_path(analyzer: str, schema: IndexSchema) -> str:
-    """The path at which the texts are searched that an analyzer reads."""
-    return f"{ANALYZED}.{escape(analyzer)}.{TEXT}" if schema.analyzers else TEXT
+def follows_language(one: TextField, schema: IndexSchema) -> bool:
+    """Whether a field is read by the analyzer of its document's language: one of an analyzer of its own is not."""
+    return bool(schema.analyzers) and one.analyzer == schema.analyzer
+
+
+def of_language(analyzer: str, key: str) -> str:
+    """Where the texts are that an analyzer reads, in an index of several languages; ``key`` as without them."""
+    return f"{ANALYZED}.{escape(analyzer)}.{key}"
+
+
+def word_key(name: str) -> str:
+    """Its name under ``words``: without the signs by which queries over several fields give weights and patterns."""
+    return escape(name).replace("^", "%5E").replace("*", "%2A")
 
 
 def user_fields(source: Mapping[str, Any]) -> dict[str, Any]:

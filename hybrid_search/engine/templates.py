@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from hybrid_search.engine.analyzed import with_analyzers
-from hybrid_search.engine.layout import RESULT_WINDOW, escape
+from hybrid_search.engine.analyzed import with_analyzed, words_mapped
+from hybrid_search.engine.layout import RESULT_WINDOW, WORDS, escape
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.fields import filter_kinds
 from hybrid_search.records import LAYOUT, IndexSchema
@@ -38,6 +38,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         UnsupportedError: this version does not have the schema's ``dense_index`` or ``sparse_index``.
     """
     template, schema = load(engine, version[0]), replace(schema, layout=LAYOUT)
+    text = template["field_types"]["text"]
     values: dict[str, Any] = {
         "shards": schema.shards,
         "replicas": schema.replicas,
@@ -49,6 +50,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         "result_window": RESULT_WINDOW,
         "meta": {META: {"schema_version": SCHEMA_VERSION, "schema": msgspec.to_builtins(schema)}},
         "fields": _field_properties(template["field_types"], schema),
+        "words": words_mapped(text, schema),
     }
     settings = dict(template["settings"])
     for since, more in template["settings_since"].items():
@@ -66,7 +68,9 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         del properties["sparse"]
     else:
         properties["sparse"] = properties["sparse"] | _variant(engine, version, "sparse_index", schema.sparse_index)
-    mappings = template["mappings"] | {"properties": with_analyzers(properties, schema)}
+    if not values["words"]:
+        del properties[WORDS]
+    mappings = template["mappings"] | {"properties": with_analyzed(properties, text, schema)}
     body: dict[str, Any] = fill({"settings": settings, "mappings": mappings}, values)
     return body
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from hybrid_search.errors import RecordError
 from hybrid_search.fields import moment, number
+from hybrid_search.read.coordinates import is_place
 from hybrid_search.read.html import holds_markup, html_text
-from hybrid_search.read.names import is_body, is_dated, title_rank
+from hybrid_search.read.names import is_body, is_dated, is_placed, title_rank
 from hybrid_search.read.vectors import dense_vector, sparse_vector
 from hybrid_search.readings import DAY, MONTH, PRINTED, boolean_in, is_missing, parts_of, printed_list
 
@@ -50,6 +51,7 @@ class Role(StrEnum):
     NUMBER = "number"
     DATE = "date"
     BOOLEAN = "boolean"
+    GEO = "geo"
     DENSE = "dense"
     SPARSE = "sparse"
     STORED = "stored"
@@ -112,7 +114,7 @@ def judged(column: Column) -> Finding:
     """What a column holds and is good for."""
     if column.is_shared:
         return Finding("mixed", Role.STORED, "two fields have this name")
-    judges = (_judged_structure, _judged_boolean, _judged_date, _judged_number, _judged_strings)
+    judges = (_judged_place, _judged_structure, _judged_boolean, _judged_date, _judged_number, _judged_strings)
     found = (judge(column) for judge in judges)
     return next((one for one in found if one is not None), Finding("mixed", Role.STORED, "of several types"))
 
@@ -131,6 +133,11 @@ def is_sparse(column: Column) -> bool:
     return column.all_read(lambda value: sparse_vector(value, column.name)) and (
         len(column.values) == 1 or len({frozenset(value) for value in column.values}) > 1
     )
+
+
+def _judged_place(column: Column) -> Finding | None:
+    named = is_placed(column.name)
+    return Finding("places", Role.GEO, "places") if column.all(partial(is_place, named=named)) else None
 
 
 def _judged_structure(column: Column) -> Finding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _TITLES = frozenset(
     {
@@ -113,6 +114,30 @@ _DATES = frozenset(
 _LANGUAGES = frozenset(
     {"lang", "language", "locale", "sprache", "langue", "idioma", "lingua", "língua", "taal", "språk", "język"}
 )
+_PLACES = frozenset(
+    {
+        "geo",
+        "gps",
+        "location",
+        "loc",
+        "place",
+        "position",
+        "coordinates",
+        "coordinate",
+        "coords",
+        "coord",
+        "point",
+        "latlon",
+        "latlng",
+        "lnglat",
+        "lonlat",
+        "geolocation",
+        "geopoint",
+        "koordinaten",
+        "standort",
+    }
+)
+_LATITUDE, _LONGITUDE = frozenset({"lat", "latitude"}), frozenset({"lon", "lng", "long", "longitude"})
 _IDS = ("_id", "id", "docid", "uuid", "uid", "guid", "sku", "isbn", "ean", "gtin", "upc", "asin", "key", "url")
 """The last words of names of ids, the best first."""
 _FORMS = frozenset({"html", "raw", "md", "markdown", "plain", "en", "de", "fr", "es", "it", "nl", "pt"})
@@ -158,6 +183,22 @@ def is_language(name: str) -> bool:
 def is_dated(name: str) -> bool:
     """Whether one of its last two words is of a time."""
     return bool(_DATES & set(words_of(name)[-2:]))
+
+
+def is_placed(name: str) -> bool:
+    """Whether one of its last two words is of a place."""
+    return bool(_PLACES & set(words_of(name)[-2:]))
+
+
+def longitude_beside(name: str, names: Collection[str]) -> str | None:
+    """The name of the longitude that goes with this latitude; None where there is none, or it is no latitude."""
+    words = words_of(name)
+    rest = [word for word in words if word not in _LATITUDE]
+    for other in names if rest != words else ():
+        others = words_of(other)
+        if rest == [word for word in others if word not in _LONGITUDE] != others:
+            return other
+    return None
 
 
 def id_rank(name: str) -> int | None:

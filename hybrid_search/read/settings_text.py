@@ -11,6 +11,7 @@ import tomli_w
 from hybrid_search.model_languages import foreign, suggested, warning
 from hybrid_search.printed import visible
 from hybrid_search.read.languages import Reading, listed
+from hybrid_search.read.names import longitude_beside
 from hybrid_search.read.survey import Role, Survey
 from hybrid_search.settings import NO_MODEL, Settings
 from hybrid_search.settings.documents import FIRST, NUMBER, REFUSE
@@ -41,6 +42,8 @@ keyword = {keyword}
 number = {number}
 date = {date}
 boolean = {boolean}
+# Places: "48.1,11.5", {{lat, lon}}, [lon, lat], GeoJSON, WKT; "latitude,longitude" names two fields that say one.
+geo = {geo}
 {language}{readings}{vectors}"""
 
 _REPEATED = {
@@ -136,6 +139,8 @@ def _documents(survey: Survey) -> str:
     texts = survey.texts
     html = [view.name for view in survey.fields if view.html and view.name in texts]
     roles = (Role.KEYWORD, Role.NUMBER, Role.DATE, Role.BOOLEAN)
+    names = [view.name for view in survey.fields if view.role == Role.NUMBER]
+    pairs = [f"{name},{other}" for name in names if (other := longitude_beside(name, names)) is not None]
     return _DOCUMENTS.format(
         identity=_identity(survey),
         title='# title = "title"' if _is_usual(survey) else f"title = {_toml(survey.title)}",
@@ -144,6 +149,7 @@ def _documents(survey: Survey) -> str:
         html=f"\n# Those of them that hold HTML, which is turned into text.\nhtml = {_toml(html)}\n" if html else "",
         readings=_readings(survey),
         vectors=_vectors(survey),
+        geo=_toml([*survey.names(Role.GEO), *pairs]),
         language=_language(survey.reading),
         **{role.value: _toml(_filtered_on(survey, role)) for role in roles},
     ).replace(" \n", "\n")

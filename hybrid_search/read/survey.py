@@ -11,6 +11,7 @@ from typing import Any
 from hybrid_search.errors import RecordError, SourceError
 from hybrid_search.fields import value_at, values_at
 from hybrid_search.read.beir import packed_variant
+from hybrid_search.read.coordinates import is_place_object
 from hybrid_search.read.identity import document_id
 from hybrid_search.read.judge import (
     ADDRESSES,
@@ -212,7 +213,8 @@ def _flat(
     flat: list[Column] = []
     for column in columns.values():
         is_list = column.all(_is_list_of_objects)
-        if is_list or (column.all(lambda value: isinstance(value, dict)) and not is_sparse(column)):
+        is_whole = is_sparse(column) or column.all(is_place_object)
+        if not is_whole and (is_list or column.all(lambda value: isinstance(value, dict))):
             names.objects.add(column.name)
             inner = map(_merged, column.values) if is_list else column.values
             flat += _flat(inner, names, f"{column.name}.", in_list=in_list or is_list)
@@ -220,7 +222,7 @@ def _flat(
             flat.append(column)
             if prefix:
                 names.inner.add(column.name)
-            if not is_sparse(column):
+            if not is_whole:
                 names.objects.update(name for value in column.values for name in _names_within(value, column.name))
     return flat
 

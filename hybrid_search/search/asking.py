@@ -70,13 +70,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out."""
+    """A readable answer to one search: hits as the engine gives them, its milliseconds, and what it left out.
+
+    ``aggregations`` are those that the search asked for.
+    """
 
     hits: Sequence[Mapping[str, Any]]
     took: float
     timed_out: bool
     shards: int
     failed_shards: int
+    aggregations: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ask(
@@ -168,7 +172,12 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
             hit["_id"] = legs.passage_id(hit)
             _check_hit(hit, target)
         return Answered(
-            hits, float(response["took"]), bool(response["timed_out"]), int(shards["total"]), int(shards["failed"])
+            hits,
+            float(response["took"]),
+            bool(response["timed_out"]),
+            int(shards["total"]),
+            int(shards["failed"]),
+            response.get("aggregations", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         unreadable = _unreadable(response, target.where)

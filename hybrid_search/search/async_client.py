@@ -23,6 +23,8 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
 from hybrid_search.search.tracing import headers_of
+from hybrid_search.search.why_not import why_not
+from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
 
@@ -109,6 +111,12 @@ class AsyncSearchClient:
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
         return await self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
+
+    async def why_not(
+        self, query: str | Query, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> WhyNot:
+        """Why a document is not among the hits of a search; see :meth:`SearchClient.why_not`."""
+        return await self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
 
     async def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""

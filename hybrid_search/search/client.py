@@ -25,6 +25,8 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
+from hybrid_search.search.why_not import why_not
+from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
 
@@ -137,6 +139,23 @@ class SearchClient:
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
         return self._run(lambda searcher: searcher.retrieve(queries, SearchRequest.of(**options)))
+
+    def why_not(
+        self, query: str | Query, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]
+    ) -> WhyNot:
+        """Why a document is not among the hits of a search; of one that is, its rank.
+
+        Args:
+            query: as :meth:`search` takes it.
+            doc_id: the document.
+            k: hits on the page; None as in the settings.
+            options: those of the search (:class:`SearchRequest`).
+
+        Raises:
+            QueryError: the query, an option or the id is wrong; nothing was sent.
+            EngineError: nothing could be searched.
+        """
+        return self._run(lambda searcher: why_not(searcher, query, doc_id, SearchRequest.of(k, **options)))
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""

@@ -21,6 +21,7 @@ from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
 
@@ -60,6 +61,7 @@ class Plan:
     dfs: bool = False
     overlap: bool = False
     carried: tuple[str, ...] = ()
+    text: ScoredText | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ def plan_search(
     *,
     fusion: Fusion | None = None,
     reranking: Reranking | None = None,
+    text: ScoredText | None = None,
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was; ``fusion`` in the place of what was asked.
 
@@ -111,6 +114,7 @@ def plan_search(
         dfs=settings.dfs,
         overlap=settings.overlap,
         carried=carried_fields(request, schema),
+        text=text,
     )
     _check_ranges(plan)
     fusion.shares(plan.names)
@@ -173,7 +177,7 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     """
     _check_characters(query)
     if query.filter is not None:
-        _check_json(clause(query.filter, schema), query)
+        _check_json(clause(query.filter, schema, now=query.now), query)
     vectorless = lacking(query, plan.legs)
     needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():

@@ -3,6 +3,7 @@
     "two words"      in this order, in every hit
     -word, -"a b"    in no hit
     field:value      a filter on a keyword, number or date field of the index; -field:value for what it is not
+    title:word       in this text field, where the index searches it on its own; title:"two words"
     begin*           words that begin so
     word~            the word or one that is like it: one letter apart from three letters on, two from six on
 
@@ -21,7 +22,7 @@ from hybrid_search.engine import layout
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Eq, Filter, clause
 from hybrid_search.records import IndexSchema
-from hybrid_search.search.legs import best_of
+from hybrid_search.search.scored_text import InPath, best_of, in_any
 
 SYNTAXES = ("text", "simple")
 """As it is, or read for signs."""
@@ -78,14 +79,14 @@ class _Reading:
         self.words.append(text)
 
 
-def read_query(text: str, schema: IndexSchema) -> ReadQuery:
-    """``text`` as people mean it, for an index of this schema.
+def read_query(text: str, schema: IndexSchema, *, now: int | None = None) -> ReadQuery:
+    """``text`` as people mean it, for an index of this schema; ``now`` in dates is a moment in epoch milliseconds.
 
     A text that says only what to leave out, or only values of fields, is searched for as it is, without its signs.
     """
     reading, signs = _Reading(), 0
     for term in _TERM.finditer(text):
-        said = _sign(term, schema) if signs < SIGNS else None
+        said = _sign(term, schema, now) if signs < SIGNS else None
         if said is None:
             reading.plain(term.group())
         else:
@@ -102,15 +103,13 @@ def read_query(text: str, schema: IndexSchema) -> ReadQuery:
     )
 
 
-def _sign(term: re.Match[str], schema: IndexSchema) -> Callable[[_Reading], None] | None:
+def _sign(term: re.Match[str], schema: IndexSchema, now: int | None) -> Callable[[_Reading], None] | None:
     """What a term adds to what was read; None where it is text."""
     no, name, phrase, word = (term.group(part) for part in ("no", "field", "phrase", "word"))
     if phrase is None and word is None:
         return None
-    value = word if phrase is None else phrase
     if name is not None:
-        passing = _compared(name, value, schema)
-        return None if passing is None else lambda reading: _filtered(reading, passing, value, no=bool(no))
+        return _named(term, schema, now)
     if no:
         if phrase is None and not re.search(r"\w", word):
             return None
@@ -121,12 +120,22 @@ def _sign(term: re.Match[str], schema: IndexSchema) -> Callable[[_Reading], None
     return _beginning(word, schema) or _like(word, schema)
 
 
-def _compared(name: str, value: str, schema: IndexSchema) -> dict[str, Any] | None:
+def _named(term: re.Match[str], schema: IndexSchema, now: int | None) -> Callable[[_Reading], None] | None:
+    """What ``field:value`` adds: a filter where the index filters on the field, else words of that text."""
+    no, name, phrase = bool(term["no"]), term["field"], term["phrase"]
+    value = term["word"] if phrase is None else phrase
+    passing = _compared(name, value, schema, now)
+    if passing is not None:
+        return lambda reading: _filtered(reading, passing, value, no=no)
+    return _alone(name, value, schema, phrase=phrase is not None, no=no)
+
+
+def _compared(name: str, value: str, schema: IndexSchema, now: int | None) -> dict[str, Any] | None:
     """The filter clause; None where the index has no such field, or the field no such value."""
     number = float(value) if re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value) else value
     equal: Filter = Eq(name, number if name in schema.number_fields else value)
     try:
-        return clause(equal, schema)
+        return clause(equal, schema, now=now)
     except QueryError:
         return None
 
@@ -135,6 +144,23 @@ def _filtered(reading: _Reading, passing: dict[str, Any], value: str, *, no: boo
     (reading.excluded if no else reading.required).append(passing)
     if not no:
         reading.values.append(value)
+
+
+def _alone(name: str, value: str, schema: IndexSchema, *, phrase: bool, no: bool) -> Callable[[_Reading], None] | None:
+    """The words of one text field; None where the index has no such field, or the value no word."""
+    paths = [path.path for path in layout.text_paths(schema) if path.name == name != layout.TEXT]
+    if not paths or not re.search(r"\w", value):
+        return None
+    wanted = best_of([_phrase(value)(path) if phrase else _words(value)(path) for path in paths])
+    if no:
+        return lambda reading: reading.excluded.append(wanted)
+
+    def read(reading: _Reading) -> None:
+        reading.text.append(value)
+        reading.scored.append(wanted)
+        reading.required.append(wanted)
+
+    return read
 
 
 def _quoted(reading: _Reading, phrase: str, schema: IndexSchema) -> None:
@@ -156,15 +182,6 @@ def _like(word: str, schema: IndexSchema) -> Callable[[_Reading], None] | None:
 def _scored(reading: _Reading, word: str, wanted: dict[str, Any]) -> None:
     reading.text.append(word)
     reading.scored.append(wanted)
-
-
-InPath = Callable[[str], dict[str, Any]]
-"""A clause for the path of a text."""
-
-
-def in_any(schema: IndexSchema, clause_in: InPath) -> dict[str, Any]:
-    """A clause for any text of the index."""
-    return best_of([clause_in(one.path) for one in layout.text_paths(schema)])
 
 
 def _words(text: str) -> InPath:

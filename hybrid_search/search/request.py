@@ -12,6 +12,7 @@ from hybrid_search.filters import Filter
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import TextScoring
 
 
 class SearchOptions(TypedDict, total=False):
@@ -27,6 +28,7 @@ class SearchOptions(TypedDict, total=False):
     collapse: bool
     exact: bool
     syntax: str
+    text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -51,6 +53,7 @@ class SearchRequest:
         exact: compare with every vector instead of searching the graph.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
+        text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
             until the reranker is late: the queries after that keep the fused order.
@@ -70,6 +73,7 @@ class SearchRequest:
     collapse: bool = True
     exact: bool = False
     syntax: str = "text"
+    text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None

@@ -132,10 +132,10 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema)
+        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema, now=query.now)
         if query.read is not None:
             matching = legs.both(matching, query.read.filter)
-        asking = Asking(target, matching, plan.candidates, plan.exact)
+        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):

@@ -33,6 +33,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
+from hybrid_search.search.scored_text import check_text_fields, scored_text
 from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -98,7 +99,7 @@ class Searcher:
         """
         request = request or SearchRequest()
         plan, target = self._plan(request), self._target(request)
-        asked = [self._checked(query, plan, request) for query in queries]
+        asked = self._all_checked(queries, plan, request)
         if not return_errors:
             _raise_first(asked)
         found: list[ResultOrError] = []
@@ -120,7 +121,7 @@ class Searcher:
         """
         request = replaced(request or SearchRequest(), fusion=Fusion())
         plan, target = self._plan(request), self._target(request)
-        asked = [self._checked(query, plan, request) for query in queries]
+        asked = self._all_checked(queries, plan, request)
         _raise_first(asked)
         results: list[Retrieved] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
@@ -130,6 +131,18 @@ class Searcher:
             _raise_first([one.error for one in retrieved])
             results += retrieved
         return results
+
+    def prepared(self, query: str | Query, request: SearchRequest) -> tuple[Query, Plan, Target]:
+        """One query, how and where it is searched, all of it checked.
+
+        Raises:
+            QueryError: what :func:`plan_search` and :func:`check_query` refuse.
+        """
+        plan = self._plan(request)
+        [asked] = self._all_checked([query], plan, request)
+        if isinstance(asked, HybridSearchError):
+            raise asked
+        return asked, plan, self._target(request)
 
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
         """The procedure that reads passages by their ids; those that are gone are left out."""
@@ -165,18 +178,26 @@ class Searcher:
         return replaced(self.target, headers={**self.target.headers, **given}) if given else self.target
 
     def _plan(self, request: SearchRequest) -> Plan:
+        schema, settings = self.target.schema, self.settings
         return plan_search(
-            self.target.schema,
-            self.settings.search,
+            schema,
+            settings.search,
             request,
             reranking=self._reranking(request.rerank, request.window),
+            text=scored_text(schema, settings.text, settings.search, request.text),
         )
 
-    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest) -> Query | HybridSearchError:
-        """The query as it is searched, or why it is not."""
+    def _all_checked(
+        self, queries: Sequence[str | Query], plan: Plan, request: SearchRequest
+    ) -> list[Query | HybridSearchError]:
+        """The queries as they are searched, or why they are not; ``now`` is one moment for all of them."""
+        now = time.time_ns() // 1_000_000
+        return [self._checked(query, plan, request, now) for query in queries]
+
+    def _checked(self, query: str | Query, plan: Plan, request: SearchRequest, now: int) -> Query | HybridSearchError:
         try:
             with boundary():
-                asked = self._read(_query(query, request.filter), request.syntax)
+                asked = self._read(_query(query, request.filter, now), request.syntax)
                 check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
@@ -187,7 +208,7 @@ class Searcher:
             raise QueryError(f"unknown syntax {syntax!r}", remedy=f"There are: {', '.join(SYNTAXES)}.")
         if syntax == "text" or not query.text.strip():
             return replaced(query, read=None)
-        return replaced(query, read=read_query(query.text, self.target.schema))
+        return replaced(query, read=read_query(query.text, self.target.schema, now=query.now))
 
     def _reranking(self, rerank: bool | Reranking | None, window: int | None) -> Reranking | None:
         if rerank is False or (rerank is None and self.reranker is None):
@@ -222,10 +243,12 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
     by BM25 alone. Models of the searcher ``before`` are used again where the settings still lead to them.
 
     Raises:
-        IndexMismatchError: the index was made with other models than those here.
+        IndexMismatchError: the index was made with other models than those here, or without a text field of the
+            settings.
         ModelError: a model cannot be found, loaded or trusted.
     """
     settings = with_models_of(opened, wanted.settings)
+    check_text_fields(opened.schema, settings, opened.where)
     same = before is not None and before.settings == settings
     encoder = before.encoder if before is not None and same else wanted.encoder
     reranker = before.reranker if before is not None and same else wanted.reranker
@@ -296,14 +319,18 @@ def _too_long(texts: Sequence[str], limit: QueryLimit) -> dict[int, tuple[int, i
     return {n: (limit.max_tokens, len(s)) for n, s in zip(long, spans, strict=True) if len(s) > limit.max_tokens}
 
 
-def _query(query: str | Query, matching: Filter | str | None) -> Query:
+def _query(query: str | Query, matching: Filter | str | None, now: int) -> Query:
     """The query with its text composed (NFC): how a letter with its accent was typed does not decide what is found."""
     query = Query(query) if isinstance(query, str) else query
-    query = replaced(query, text=unicodedata.normalize("NFC", query.text))
-    if matching is None:
-        return query
-    added = parse(unicodedata.normalize("NFC", matching)) if isinstance(matching, str) else matching
-    return replaced(query, filter=added if query.filter is None else query.filter & added)
+    own, added = _filter(query.filter), _filter(matching)
+    both = own & added if own is not None and added is not None else added if own is None else own
+    text = unicodedata.normalize("NFC", query.text)
+    return replaced(query, text=text, filter=both, now=now if query.now is None else query.now)
+
+
+def _filter(given: Any) -> Any:
+    """A filter as it is, or one as text, composed."""
+    return parse(unicodedata.normalize("NFC", given)) if isinstance(given, str) else given
 
 
 def _raise_first(outcomes: Iterable[object]) -> None:

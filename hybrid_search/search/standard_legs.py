@@ -16,6 +16,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
 from hybrid_search.search.leg import Asking, LegQuery, Part, SearchLeg
 from hybrid_search.search.outcomes import Skipped
+from hybrid_search.search.scored_text import PHRASED, ScoredText, usual_text
 from hybrid_search.search.steps import Step
 from hybrid_search.search.words import first_words
 
@@ -27,7 +28,7 @@ NO_WORD = "the query holds no word to search for: punctuation and stop words alo
 
 @dataclass(frozen=True)
 class Bm25Leg(SearchLeg):
-    """Words, as the analyzer of the index makes them; a passage without any of them scores 0."""
+    """Words, as the analyzers of the index make them of its texts; a passage without any of them scores 0."""
 
     name: str = Leg.BM25
     part: Part | None = "text"
@@ -37,17 +38,22 @@ class Bm25Leg(SearchLeg):
     def ask(self, query: Query, asking: Asking) -> LegQuery:
         """Any word may match; a text of more words than an engine takes is cut."""
         words, also = (query.text, ()) if query.read is None else (query.read.words, query.read.scored)
-        paths = tuple(one.path for one in layout.text_paths(asking.target.schema))
-        return self._first(words, also, asking.filter, paths, legs.MAX_CLAUSES // len(paths))
+        scored = usual_text(asking.target.schema) if asking.text is None else asking.text
+        return self._first(words, also, asking, scored, max(1, legs.MAX_CLAUSES // len(scored.paths)))
 
-    def _first(
-        self, text: str, also: Sequence[legs.Body], matching: legs.Filter, paths: Sequence[str], limit: int
-    ) -> LegQuery:
-        """Every word is a clause for each path."""
+    def _first(self, text: str, also: Sequence[legs.Body], asking: Asking, scored: ScoredText, limit: int) -> LegQuery:
+        """Every word is a clause for each text."""
         words = first_words(text, limit)
         cut = f"searched for the first {limit:,} words of the query" if len(words) < len(text.rstrip()) else None
-        body = legs.bm25(words, filter=matching, also=also, paths=paths)
-        shorter = partial(self._first, text, also, matching, paths, limit // 2) if limit > 1 else None
+        body = legs.bm25(
+            words,
+            filter=asking.filter,
+            also=also,
+            scored=scored,
+            combined=asking.target.dialect.capabilities.combined_fields,
+            near=first_words(words, 1) != words.rstrip() and first_words(words, PHRASED) == words,
+        )
+        shorter = partial(self._first, text, also, asking, scored, limit // 2) if limit > 1 else None
         return LegQuery(lambda _: body, cut, shorter)
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:

@@ -9,24 +9,29 @@ from hybrid_search.settings.section import Section, require, require_at_least, r
 REFUSE, FIRST, LAST, NUMBER = "refuse", "first", "last", "number"
 FIELD, CONTENT = "field", "content"
 DAY, MONTH = "day", "month"
+TITLE = "title"
+WITH_TITLE = False
+"""Whether models read the title before every passage of a new index."""
+FILTERED = ("keyword", "number", "date", "boolean", "geo")
+"""The roles of fields that are filtered on."""
 
 
 class DocumentSettings(Section, frozen=True):
     """Which fields of a source make a document; a dot reaches into an object (``metadata.brand``).
 
     ``text`` fields are joined by a newline, in order; those that are in ``html`` too are turned into text before, and
-    their source is stored. ``title`` names the field that heads a result. ``dense`` and ``sparse`` name fields that
-    carry vectors.
+    their source is stored. ``title`` names the field that heads a result, and every passage for the models
+    (``chunking.with_title``). ``dense`` and ``sparse`` name fields that carry vectors.
 
     ``id_from`` is ``field``, the one that ``id`` names, or ``content``, a hash of the record. ``repeated_ids`` is what
     becomes of a document whose id came before: it is an error (``refuse``), left out (``first``), kept instead of the
     earlier ones (``last``, of sources that can be read twice), or gets a number (``number``: ``a``, ``a-2``, ``a-3``).
 
-    ``keyword``, ``number``, ``date`` and ``boolean`` fields are filtered on. ``split`` names what separates the values
-    of one cell (``{tags = "|"}``, ``"[]"`` for printed lists); ``decimal`` is ``,`` for numbers such as ``1.234,50``;
-    ``date_order`` is ``day`` or ``month``, what comes first in ``05/07/2022``. In a ``lenient`` field a value that
-    cannot be read is stored and not filtered on; elsewhere it is an error. The values are stored as the source has
-    them, always.
+    ``keyword``, ``number``, ``date``, ``boolean`` and ``geo`` fields are filtered on; ``lat,lon`` in ``geo`` stands for
+    two fields that say one place. ``split`` names what separates the values of one cell (``{tags = "|"}``, ``"[]"`` for
+    printed lists); ``decimal`` is ``,`` for numbers such as ``1.234,50``; ``date_order`` is ``day`` or ``month``, what
+    comes first in ``05/07/2022``. In a ``lenient`` field a value that cannot be read is stored and not filtered on;
+    elsewhere it is an error. The values are stored as the source has them, always.
 
     ``language`` names the field that says in which language a document is, as a code, a tag or a name; BM25 reads it by
     the analyzer that ``engine.analyzers`` has for it. With ``detect_language`` the field is filled in where it says
@@ -45,6 +50,7 @@ class DocumentSettings(Section, frozen=True):
     number: tuple[str, ...] = ()
     date: tuple[str, ...] = ()
     boolean: tuple[str, ...] = ()
+    geo: tuple[str, ...] = ()
     split: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
     decimal: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
     date_order: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
@@ -54,6 +60,11 @@ class DocumentSettings(Section, frozen=True):
     language: str | None = None
     detect_language: bool = False
     follow_links: bool = False
+
+    @property
+    def heading(self) -> str | None:
+        """The field that holds a document's title: ``title``, else the first text field where it is called so."""
+        return self.title or (TITLE if self.text[0] == TITLE and len(self.text) > 1 else None)
 
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")
@@ -81,7 +92,7 @@ class DocumentSettings(Section, frozen=True):
     def _require_one_role(self) -> None:
         """A field is filtered on in one way, and a vector is nothing but a vector."""
         roles: dict[str, str] = {}
-        for role in ("keyword", "number", "date", "boolean"):
+        for role in FILTERED:
             for name in getattr(self, role):
                 require(bool(name), f"documents.{role}", "holds an empty name")
                 require(name not in roles, f"documents.{role}", f"{name!r} is also in documents.{roles.get(name)}")
@@ -95,10 +106,10 @@ class DocumentSettings(Section, frozen=True):
     def _require_readings(self) -> None:
         """What says how a field is read names a field that is read so."""
         _require_named(self.html, "html", {"text": self.text})
-        _require_named(self.split, "split", {"keyword": self.keyword, "number": self.number, "date": self.date})
+        _require_named(self.split, "split", {role: getattr(self, role) for role in FILTERED if role != "boolean"})
         _require_named(self.decimal, "decimal", {"number": self.number})
         _require_named(self.date_order, "date_order", {"date": self.date})
-        _require_named(self.lenient, "lenient", {"number": self.number, "date": self.date, "boolean": self.boolean})
+        _require_named(self.lenient, "lenient", {role: getattr(self, role) for role in FILTERED if role != "keyword"})
         for name, separator in self.split.items():
             require(bool(separator), f"documents.split.{name}", "is empty", 'Give what stands between values, as "|"')
         for name, mark in self.decimal.items():
@@ -118,10 +129,14 @@ class ChunkingSettings(Section, frozen=True):
     """Passages: at most ``max_tokens`` tokens, of which neighbours share ``overlap``.
 
     ``max_tokens`` None is the models' own limit; where they have none (``sparse.model = "idf"`` alone), 8,192.
+
+    ``with_title``: models read the document's title before every passage, and BM25 searches the title on its own; it is
+    not in the passages that are shown. None is as the index was made, and :data:`WITH_TITLE` for a new one.
     """
 
     max_tokens: int | None = None
     overlap: int = 32
+    with_title: bool | None = None
 
     def __post_init__(self) -> None:
         require_at_least(1, "chunking.max_tokens", self.max_tokens)

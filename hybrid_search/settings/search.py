@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
+from hybrid_search.settings.text import MAX_WEIGHT
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
+MAX_SLOP = 1_000
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
 
@@ -36,6 +38,9 @@ class SearchSettings(Section, frozen=True):
     twice as many) and the width of the graph search. A leg without a weight in ``weights`` weighs 1; but the starter's
     in min-max, z-score and theoretical-min :data:`~hybrid_search.search.plan.STARTER_WEIGHT`.
 
+    ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
+    beside that of the words; ``proximity`` the same for one that has them at most ``slop`` places apart. 0 is off.
+
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
     min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
     .3317 / .7209). Min-max with a weight of .4 or .6 for BM25: .3294 / .7241 or .3304 / .7332; with a window of 50 or
@@ -54,6 +59,9 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    phrase: float = 0.0
+    proximity: float = 0.0
+    slop: int = 8
 
     def __post_init__(self) -> None:
         require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")
@@ -63,6 +71,10 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        for name in ("phrase", "proximity"):
+            value = getattr(self, name)
+            require(0 <= value <= MAX_WEIGHT, f"search.{name}", f"must be from 0 to {MAX_WEIGHT}, got {value}")
+        require(1 <= self.slop <= MAX_SLOP, "search.slop", f"must be from 1 to {MAX_SLOP}, got {self.slop}")
         self._require_widths()
         self._require_weights()
 

@@ -12,6 +12,8 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError
 from hybrid_search.filters import clause, parse
 from hybrid_search.ingest.files import LoadFiles
+from hybrid_search.ingest.maintain.remove import EVERYTHING
+from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.source import index_source
 from hybrid_search.settings import DocumentSettings, Settings
 
@@ -91,3 +93,34 @@ def test_another_reading_needs_another_index(load):
     load(READ)
     with pytest.raises(IndexMismatchError, match=r"field tags: keyword \(separator='\|'\) / keyword \(separator=';'\)"):
         load(replace(READ, split={"tags": ";"}))
+
+
+SHOPS = [
+    {"_id": "a", "text": "lamp", "shop": "48.1,11.5"},
+    {"_id": "b", "text": "shelf", "shop": {"type": "Point", "coordinates": [11.6, 48.1]}},
+    {"_id": "c", "text": "rug", "shop": [[11.5, 48.1], [0, 0]]},
+    {"_id": "d", "text": "sofa", "shop": "POINT(2.35 48.85)"},
+    {"_id": "e", "text": "desk", "shop": "98.1,11.5"},
+    {"_id": "f", "text": "bed"},
+]
+
+
+def test_places_are_loaded_in_every_form(connection, index_name, tmp_path):
+    """One that is out of range is a bad record, left out and counted; what the source has is what is stored."""
+    source, name = tmp_path / "shops.jsonl", index_name()
+    source.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in SHOPS))
+    settings = Settings(documents=DocumentSettings(text=("text",), geo=("shop",)))
+    files = LoadFiles(journal=tmp_path / "journal", skip_bad=tmp_path / "bad.jsonl")
+    what = SourceOptions(max_bad=EVERYTHING)
+    report = index_source(source, name, connection, GeneratedEncoder(), settings, files=files, what=what)
+    assert (report.indexed, report.skipped) == (5, 1)
+    assert found(connection, name, "shop within 5km of 48.1,11.5") == ["a", "c"]
+    assert found(connection, name, "shop within 10km of 48.1,11.5") == ["a", "b", "c"]
+    assert found(connection, name, "shop within 48,2 to 49,3 or shop!=*") == ["d", "f"]
+
+
+def test_another_kind_needs_another_index(load):
+    """What is there as a label is no place."""
+    load(READ)
+    with pytest.raises(IndexMismatchError, match=r"field tags: keyword \(separator='\|'\) / geo"):
+        load(replace(READ, keyword=(), split={}, geo=("tags",), lenient=("price", "tags")))

@@ -14,7 +14,23 @@ from hypothesis import strategies as st
 from hybrid_search.errors import QueryError
 from hybrid_search.filter_numbers import equals, within
 from hybrid_search.filter_syntax import quoted
-from hybrid_search.filters import And, Eq, Exists, Filter, In, Not, Or, Range, clause, parse, parse_all
+from hybrid_search.filters import (
+    And,
+    Contains,
+    Eq,
+    Exists,
+    Filter,
+    GeoBox,
+    GeoDistance,
+    In,
+    Not,
+    Or,
+    Prefix,
+    Range,
+    clause,
+    parse,
+    parse_all,
+)
 from hybrid_search.records import IndexSchema
 
 SCHEMA = IndexSchema(
@@ -91,6 +107,16 @@ GRAMMAR = [
     (r"path=C:\new", Eq("path", r"C:\new")),
     ("brand=*and", Eq("brand", "*and")),
     ("brand=* and price=*", And((Exists("brand"), Exists("price")))),
+    ("brand^=So", Prefix("brand", "So")),
+    ("brand *= on | ny", Or((Contains("brand", "on"), Contains("brand", "ny")))),
+    ('brand*="*"', Contains("brand", "*")),
+    ('"a^"=b', Eq("a^", "b")),
+    ("shop within 5km of 48.1,11.5", GeoDistance("shop", 48.1, 11.5, "5km")),
+    ("shop within 5 km of POINT(11.5 48.1) and a=1", And((GeoDistance("shop", 48.1, 11.5, "5 km"), Eq("a", "1")))),
+    ("shop not within 48,11 to 49,12", Not(GeoBox("shop", 48.0, 11.0, 49.0, 12.0))),
+    ("lat,lon within '5km of 48.1,11.5'", GeoDistance("lat,lon", 48.1, 11.5, "5km")),
+    ("within=5", Eq("within", "5")),
+    ("published>=now-7d", Range("published", gte="now-7d")),
 ]
 
 

@@ -41,6 +41,7 @@ def product(number):
         "embedding": [0.5, 1.0, 2.0, 0.25, 1.0, 1.0, 1.0, 1.0 + number],
         "terms": {f"t{number + step}": 1.5 for step in range(6)},
         "mixed": number if number % 2 else "odd",
+        "shop": {"lat": 48.1, "lon": 11.0 + number},
     }
 
 
@@ -75,6 +76,7 @@ def test_every_field_gets_a_role(products):
         "number": ["price", "details.weight"],
         "date": ["added"],
         "boolean": [],
+        "geo": ["shop"],
         "dense": ["embedding"],
         "sparse": ["terms"],
         "stored": ["link", "mixed"],
@@ -97,6 +99,7 @@ def test_the_written_settings_are_read_and_index_the_data(products, run, tmp_pat
         keyword=("color", "in_stock", "details.brand", "tags"),
         number=("price", "details.weight"),
         date=("added",),
+        geo=("shop",),
         dense="embedding",
         sparse="terms",
     )

@@ -8,10 +8,22 @@ from urllib.parse import quote
 
 import orjson
 
-from hybrid_search.engine.analyzed import searched_text
+from hybrid_search.engine.analyzed import searched_texts
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
-from hybrid_search.engine.layout import ANALYZED, DENSE, DOC_ID, END, FILTER, PASSAGE, SPARSE, START, TEXT, user_fields
+from hybrid_search.engine.layout import (
+    ANALYZED,
+    DENSE,
+    DOC_ID,
+    END,
+    FILTER,
+    PASSAGE,
+    SPARSE,
+    START,
+    TEXT,
+    WORDS,
+    user_fields,
+)
 from hybrid_search.engine.protocols import Dialect, Request
 from hybrid_search.fields import filter_values, with_taken_values
 from hybrid_search.records import Document, IndexSchema
@@ -64,7 +76,6 @@ def _whole_source(dialect: Dialect) -> Any:
 def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:
     return (
         passage.get(TEXT) == document.text[passage.get(START, 0) : passage.get(END, 0)]
-        and _same(passage.get(ANALYZED), searched_text(document.fields, passage[TEXT], schema).get(ANALYZED))
         and _has_fields(passage, document, schema)
         and (schema.dense is None or bool(passage.get(DENSE)))
         and (schema.sparse is None or passage.get(SPARSE) is not None)
@@ -76,6 +87,9 @@ def _has_fields(passage: Mapping[str, Any], document: Document, schema: IndexSch
     if schema.layout == 1:
         return _same(stored, with_taken_values(document.fields, schema))
     filters = user_fields({"fields": passage.get(FILTER, {})})
+    searched = {name: passage[name] for name in (ANALYZED, WORDS) if name in passage}
+    if not _same(searched, searched_texts(document, passage[TEXT], schema)):
+        return False
     return _same(stored, document.fields) and _same(filters, filter_values(document.fields, schema))
 
 
