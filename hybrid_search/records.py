@@ -14,6 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.found import FacetCounts
+
 MAX_DOCUMENT_ID_BYTES = 504
 """Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
 
@@ -133,8 +135,9 @@ class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
 
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
-    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``read`` is set by a search that reads
-    the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
+    which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
     """
 
     text: str
@@ -142,6 +145,7 @@ class Query:
     sparse: SparseVector | None = None
     filter: Any | None = None
     id: str | None = None
+    bm25: Mapping[str, Any] | None = None
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
 
@@ -175,13 +179,22 @@ class RerankScore:
     combined: float
 
 
+class Placed(StrEnum):
+    """Where a document stands whatever its score: first, first though no leg found it, or behind all others."""
+
+    PINNED = "pinned"
+    ADDED = "pinned-unfound"
+    BURIED = "buried"
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One document of the answer, with the reasons for its rank.
 
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
-    the fusion, ``score`` the final one (equal unless reranked). A leg that did not find the hit is not in ``legs``,
-    which go by name.
+    the fusion, ``score`` the final one (equal unless boosted or reranked). A leg that did not find the hit is not in
+    ``legs``, which go by name. ``boosts`` are factors on the fused score, by name; ``placed`` is None for a hit that
+    stands where its score puts it.
     """
 
     rank: int
@@ -195,6 +208,8 @@ class Hit:
     fields: Mapping[str, Any]
     legs: Mapping[str, LegScore]
     rerank: RerankScore | None = None
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    placed: Placed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +246,15 @@ class WarningCode(StrEnum):
     WINDOW_NOT_FILLED = "window-not-filled"
     PASSAGES_GONE = "passages-gone"
     PASSAGES_NOT_REPLACED = "passages-not-replaced"
+    PINS_LEFT_OUT = "pins-left-out"
+    FACETS_FAILED = "facets-failed"
     RERANK_FAILED = "rerank-failed"
     RERANK_LATE = "rerank-late"
     QUERY_CUT = "query-cut"
     NO_KNOWN_TERM = "no-known-term"
     NOTHING_FOUND = "nothing-found"
     FEW_DOCUMENTS = "few-documents"
+    PINNED_NOT_FOUND = "pinned-not-found"
 
     @property
     def degrades(self) -> bool:
@@ -248,7 +266,8 @@ class WarningCode(StrEnum):
 class SearchWarning(str):
     """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
 
-    ``part`` is the name of a leg, ``server``, ``fetch`` or ``rerank``; None where it is about the whole search.
+    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins``, ``facets`` or ``rerank``; None where it is about the
+    whole search.
     """
 
     __slots__ = ("code", "part")
@@ -269,8 +288,9 @@ class SearchWarning(str):
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
-    ``retrieved`` is what the hits were fused from, the whole window of each leg
-    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval.
+    ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
+    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    retrieval.
     """
 
     query: Query
@@ -280,6 +300,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -348,10 +369,6 @@ class FieldReading:
     lenient: bool = False
 
 
-TEXT_WEIGHT = 1.0
-"""What a text field weighs in BM25 that says nothing else."""
-
-
 @dataclass(frozen=True, slots=True)
 class TextField:
     """A field of the documents that BM25 also searches on its own.
@@ -364,7 +381,7 @@ class TextField:
 
     name: str
     analyzer: str
-    weight: float = TEXT_WEIGHT
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +419,7 @@ class IndexSchema:
     readings: Mapping[str, FieldReading] = field(default_factory=dict)
     title: str | None = None
     text_fields: tuple[TextField, ...] = ()
-    text_weight: float = TEXT_WEIGHT
+    text_weight: float = 1.0
     passage_title: str | None = None
     language: str | None = None
     analyzers: Mapping[str, str] = field(default_factory=dict)

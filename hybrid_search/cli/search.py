@@ -15,9 +15,12 @@ from hybrid_search.cli.checks import check_options, check_text, named_legs, sear
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
+from hybrid_search.cli.searching.expert import ExpertOptions
+from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.rules import RuleOptions
 from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
@@ -44,9 +47,12 @@ def search(
     query: Annotated[list[str], typer.Argument(help="The question; - reads one per line from standard input.")],
     *,
     found: FoundOptions,
+    expert: ExpertOptions,
     texts: TextOptions,
     ranking: RankingOptions,
+    rules: RuleOptions,
     page: PageOptions,
+    facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -55,32 +61,28 @@ def search(
     """Search an index; every hit shows its rank and score in each leg."""
     many = query == [STDIN]
     form = form_of(page.format, as_json=page.as_json, usual="json" if many else TABLE, explain=page.explain)
-    settings = searched_with(
-        settings_file,
-        url,
-        overrides,
-        rerank=ranking.rerank,
-        weights=ranking.weights,
-        rank_constant=ranking.rank_constant,
-    )
+    settings = searched_with(settings_file, url, overrides, **ranking.settings())
     options: SearchOptions = {
         **found.options(),
-        **texts.options(),
         **ranking.options(),
+        **rules.options(),
         **page.options(),
+        **facets.options(),
+        **texts.options(),
         "timeout": timeout,
     }
     check_options(settings, page.k, options)
+    expert.asked("")
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        naming = _naming(client, settings, passages=page.passages)
-        show = partial(_show, form=form, naming=naming, explain=page.explain)
+        naming = naming_of(client, settings, passages=page.passages)
+        show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        _answer(partial(client.search, k=page.k, **options), asked, show, form, many=many)
+        _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)
 
 
-def _naming(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:
+def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:
     """By the field that the settings name, else the one that the index was made with."""
     return Naming(settings.documents.title or client.searcher.target.schema.title, passages)
 
@@ -163,7 +165,8 @@ def _show_error(query: str, error: HybridSearchError, place: str, form: str) -> 
     write_lines([orjson.dumps({"query": asked, "error": sayable(str(error), "utf-8")}).decode()])
 
 
-def _show(result: SearchResult, query_id: str, *, form: str, naming: Naming, explain: bool) -> None:
+def show_result(result: SearchResult, query_id: str, *, form: str, naming: Naming, explain: bool) -> None:
+    """Print one result in its form, with its warnings."""
     if form != TABLE:
         write(result, form, query_id, naming)
         for warning in result.warnings if form != "json" else ():

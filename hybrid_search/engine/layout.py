@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, TEXT_WEIGHT, IndexSchema, TextField
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema, TextField
 
 DOC_ID = "doc_id"
 PASSAGE = "passage"
@@ -98,7 +98,7 @@ class TextPath:
     name: str
     path: str
     analyzer: str
-    weight: float = TEXT_WEIGHT
+    weight: float = 1.0
 
 
 def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
@@ -106,17 +106,12 @@ def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
 
     In an index of several languages a text has one path for each of their analyzers (:func:`of_language`).
     """
-    if not schema.analyzers:
-        whole = TextPath(TEXT, TEXT, schema.analyzer, schema.text_weight)
-        return (whole, *(path for one in schema.text_fields for path in _paths_alone(one, schema)))
-    names = analyzers_in(schema)
-    whole_by_analyzer = (TextPath(TEXT, of_language(name, TEXT), name, schema.text_weight) for name in names)
-    return (*whole_by_analyzer, *(path for one in schema.text_fields for path in _paths_alone(one, schema)))
+    alone = [(one, f"{WORDS}.{word_key(one.name)}") for one in schema.text_fields]
+    texts = [(TextField(TEXT, schema.analyzer, schema.text_weight), TEXT), *alone]
+    return tuple(path for one, key in texts for path in _paths(one, key, schema))
 
 
-def _paths_alone(one: TextField, schema: IndexSchema) -> list[TextPath]:
-    """Of a field that is searched on its own."""
-    key = f"{WORDS}.{word_key(one.name)}"
+def _paths(one: TextField, key: str, schema: IndexSchema) -> list[TextPath]:
     if not follows_language(one, schema):
         return [TextPath(one.name, key, one.analyzer, one.weight)]
     return [TextPath(one.name, of_language(name, key), name, one.weight) for name in analyzers_in(schema)]

@@ -13,10 +13,10 @@ from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.languages import tag_of
 from hybrid_search.read.fields import field_readings
-from hybrid_search.records import TEXT_WEIGHT, IndexSchema, TextField
+from hybrid_search.records import IndexSchema, TextField
 from hybrid_search.settings import Settings, TextFieldSettings
 from hybrid_search.settings.documents import WITH_TITLE
-from hybrid_search.settings.text import TITLE_WEIGHT, WHOLE
+from hybrid_search.settings.text import TEXT_WEIGHT, TITLE_WEIGHT, WHOLE
 
 
 def opened_or_created(

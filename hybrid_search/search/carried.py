@@ -11,17 +11,20 @@ from typing import Any
 from hybrid_search.engine import layout
 from hybrid_search.fields import filter_kinds
 from hybrid_search.records import IndexSchema
+from hybrid_search.search.boosts import boosted_fields
 from hybrid_search.search.collapse import Best
+from hybrid_search.search.facets import candidate_fields, checked_facets
 from hybrid_search.search.request import SearchRequest
+from hybrid_search.settings import SearchSettings
 
 Values = Mapping[str, tuple[Any, ...]]
 """By the user's name of a field: strings (keyword), numbers, or epoch milliseconds (date), ascending; () for none."""
 
 
-def carried_fields(request: SearchRequest, schema: IndexSchema) -> tuple[str, ...]:
+def carried_fields(request: SearchRequest, schema: IndexSchema, settings: SearchSettings) -> tuple[str, ...]:
     """The fields whose values the search needs of all its candidates, by the user's names."""
-    del request, schema
-    return ()
+    counted = candidate_fields(checked_facets(request.facets, schema, request.facet_counts))
+    return tuple(dict.fromkeys((*boosted_fields(request, settings), *counted)))
 
 
 def docvalue_fields(names: Iterable[str], schema: IndexSchema) -> list[dict[str, str]]:

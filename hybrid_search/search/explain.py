@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from hybrid_search.printed import visible
-from hybrid_search.records import Hit, SearchResult
+from hybrid_search.records import Hit, Placed, SearchResult
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -16,7 +17,8 @@ def explanation(hit: Hit, result: SearchResult) -> list[str]:
     lines = [f"passage {hit.passage_id}, characters {hit.start} to {hit.end}"]
     lines += [_leg_line(hit, leg, result) for leg in result.legs]
     lines.append(f"fused by {result.fusion}: {_sum(hit)}")
-    if result.reranker is not None:
+    lines += _boost_lines(hit)
+    if result.reranker is not None and hit.placed is None:
         lines.append(_rerank_line(hit, result.reranker))
     return lines
 
@@ -50,7 +52,24 @@ def _leg_line(hit: Hit, leg: str, result: SearchResult) -> str:
     return f"{leg:<7} not among its {report.hits} hits"
 
 
+_PLACED = {
+    Placed.PINNED: "pinned: stands first, whatever its score",
+    Placed.ADDED: "pinned: stands first, though no leg found it",
+    Placed.BURIED: "buried: stands last, whatever its score",
+}
+
+
+def _boost_lines(hit: Hit) -> list[str]:
+    lines = []
+    if hit.boosts:
+        factors = " x ".join(f"{factor:.4f} ({name})" for name, factor in hit.boosts.items())
+        lines.append(f"boosted: {hit.fused:.4f} x {factors} = {hit.fused * prod(hit.boosts.values()):.4f}")
+    return lines if hit.placed is None else [*lines, _PLACED[hit.placed]]
+
+
 def _sum(hit: Hit) -> str:
+    if hit.placed is Placed.ADDED:
+        return "found by no leg"
     if not hit.legs:
         return f"{hit.fused:.4f}, the engine does not say which leg found it"
     terms = " + ".join(f"{found.contribution:.4f}" for found in hit.legs.values())

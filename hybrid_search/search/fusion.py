@@ -22,7 +22,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from hybrid_search.errors import QueryError
-from hybrid_search.records import LegScore
+from hybrid_search.records import LegScore, Placed
 
 Run = Sequence[tuple[str, float]]
 Runs = Mapping[str, Run]
@@ -32,11 +32,22 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """One id of the fused ranking: ``score`` is the sum of the contributions in ``legs``."""
+    """One id of the fused ranking: ``score`` is the sum of the contributions in ``legs``, or ``unboosted`` is.
+
+    The other fields are those of :mod:`hybrid_search.search.boosts`: factors by name, and where it is placed.
+    """
 
     id: str
     score: float
     legs: Mapping[str, LegScore]
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    unboosted: float | None = None
+    placed: Placed | None = None
+
+    @property
+    def fused(self) -> float:
+        """The score of the fusion, before boosts."""
+        return self.score if self.unboosted is None else self.unboosted
 
 
 def reciprocal_rank(

@@ -53,11 +53,13 @@ class LegQuery:
         body: the part of a search body that finds passages (``{"query": ...}``), given how many are wanted.
         cut: what of the query was not searched for, behind the name of the leg ("searched for the first 1,000 words").
         shorter: asks for less, for an engine that refuses so many clauses.
+        own: somebody else wrote it: what an engine cannot read of it must cost no other search.
     """
 
     body: Callable[[int], Body]
     cut: str | None = None
     shorter: Callable[[], LegQuery] | None = None
+    own: bool = False
 
 
 class SearchLeg(ABC):

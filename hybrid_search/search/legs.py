@@ -55,7 +55,7 @@ def bm25(
         words = {"bool": {"must": [words], "should": closer}}
     if also:
         words = {"bool": {"should": [*([words] if text else []), *also], "minimum_should_match": 1}}
-    return _filtered(words, filter)
+    return filtered(words, filter)
 
 
 def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filter: Filter = None) -> Body:
@@ -77,7 +77,7 @@ def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RAN
     """
     if field_type == SPARSE_VECTOR:
         terms = {layout.escape(term): weight for term, weight in vector.items()}
-        return _filtered({"sparse_vector": {"field": layout.SPARSE, "query_vector": terms, "prune": False}}, filter)
+        return filtered({"sparse_vector": {"field": layout.SPARSE, "query_vector": terms, "prune": False}}, filter)
     clauses = [
         {"rank_feature": {"field": layout.feature_path(term), "linear": {}, "boost": weight}}
         for term, weight in vector.items()
@@ -86,7 +86,8 @@ def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RAN
     return {"query": {"bool": scored if filter is None else {**scored, "filter": [filter]}}}
 
 
-def _filtered(query: Body, filter: Filter) -> Body:
+def filtered(query: Body, filter: Filter) -> Body:
+    """A query whose hits pass the filter too, which does not score."""
     return {"query": query if filter is None else {"bool": {"must": [query], "filter": [filter]}}}
 
 

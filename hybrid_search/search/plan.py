@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,8 +15,11 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
+from hybrid_search.search.boosts import Boosts, plan_boosts
 from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
+from hybrid_search.search.expert import engine_query
+from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
@@ -45,7 +48,7 @@ class Plan:
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
-    encoded. ``carried`` are the fields whose values all hits bring along.
+    encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -61,6 +64,8 @@ class Plan:
     dfs: bool = False
     overlap: bool = False
     carried: tuple[str, ...] = ()
+    boosts: Boosts = field(default_factory=Boosts)
+    facets: tuple[Facet, ...] = ()
     text: ScoredText | None = None
 
     @property
@@ -72,7 +77,7 @@ class Plan:
     def reach(self) -> int:
         """How many hits of the fused ranking are fetched: the page and all before it, or the rerank window."""
         page = self.offset + self.k
-        return page if self.reranking is None else max(page, self.reranking.window)
+        return page if self.reranking is None else max(page, len(self.boosts.pinned) + self.reranking.window)
 
 
 def plan_search(
@@ -113,7 +118,9 @@ def plan_search(
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,
-        carried=carried_fields(request, schema),
+        carried=carried_fields(request, schema, settings),
+        boosts=plan_boosts(request, settings, schema),
+        facets=checked_facets(request.facets, schema, request.facet_counts),
         text=text,
     )
     _check_ranges(plan)
@@ -178,8 +185,10 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     _check_characters(query)
     if query.filter is not None:
         _check_json(clause(query.filter, schema, now=query.now), query)
+    check_words(query, plan.facets)
     vectorless = lacking(query, plan.legs)
-    needs_text = [leg for leg in plan.legs if leg.part == "text" or leg.part in vectorless]
+    is_given = engine_query(query) is not None
+    needs_text = [leg for leg in plan.legs if (leg.part == "text" and not is_given) or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():
         raise QueryError("the query is empty", where=_where(query), remedy="Give at least one word.")
     for leg in needs_text:

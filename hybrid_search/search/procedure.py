@@ -1,6 +1,6 @@
 """The search, from queries to explained hits, as one generator without input or output of its own.
 
-    encode -> three legs in one _msearch -> collapse -> fuse -> fetch -> rerank -> page
+    encode -> three legs in one _msearch -> collapse -> fuse -> boost -> fetch -> rerank -> page
 
 It yields steps (:mod:`hybrid_search.search.steps`) and is driven by the synchronous and the asynchronous client
 alike. A batch of queries takes the same number of round trips as one. Every arrow is a stage (:data:`STAGES`): a small
@@ -17,7 +17,9 @@ from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
 from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, WarningCode
 from hybrid_search.search.asking import Budget, Target, check_alias
+from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
+from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
@@ -61,17 +63,21 @@ def search(
 def retrieve_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
     """What came of every leg, or of the server that fuses them."""
     asked, plan, target, budget = [one.retrieved.query for one in queries], course.plan, course.target, course.budget
+    others = reopened(asked, plan)
+    every = [*asked, *(one.query for one in others)]
     with course.clock("encode"):
         begun = yield from encode_and_begin(asked, plan, target, budget)
+        begun = begun.also_for(one.place for one in others)
     with course.clock("retrieve"):
         if plan.fusion.by_server:
-            found = yield from retrieve_fused(asked, plan, target, budget, begun.encodings)
+            found = yield from retrieve_fused(every, plan, target, budget, begun.encodings)
         else:
-            found = yield from retrieve(asked, plan, target, budget, begun)
+            found = yield from retrieve(every, plan, target, budget, begun)
         errors = [error for one in found for error in (one.error, *one.errors.values())]
         if any(isinstance(error, _OF_ANOTHER) for error in errors):
             yield from check_alias(target, budget)
-    return [Progress(one, error=one.error) for one in found]
+    own, again = found[: len(asked)], found[len(asked) :]
+    return [Progress(one, error=one.error, reopened=by_place(others, again, n)) for n, one in enumerate(own)]
 
 
 def fuse_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -106,7 +112,15 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
         return None
 
 
-STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, fetch_hits, say_why_nothing, rerank_hits)
+STAGES: tuple[Stage, ...] = (
+    retrieve_runs,
+    fuse_runs,
+    count_candidates,
+    boost_hits,
+    fetch_hits,
+    say_why_nothing,
+    rerank_hits,
+)
 
 
 def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult:
@@ -120,6 +134,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
         reranker=None if plan.reranking is None or unranked else reranker,
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
+        facets={facet.called: one.facets[facet.called] for facet in plan.facets if facet.called in one.facets},
         retrieved=found,
     )
 
@@ -136,7 +151,7 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         rank=rank,
         id=document_id(best.passage_id),
         score=hit.score,
-        fused=hit.hit.score,
+        fused=hit.hit.fused,
         text=passage[layout.TEXT],
         passage_id=best.passage_id,
         start=passage[layout.START],
@@ -144,4 +159,6 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         fields=layout.user_fields(passage),
         legs={name: hit.hit.legs[name] for name in one.retrieved.legs if name in hit.hit.legs},
         rerank=hit.rerank,
+        boosts=hit.hit.boosts,
+        placed=hit.hit.placed,
     )

@@ -7,12 +7,17 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self, TypedDict
 
+from hybrid_search.boosts import Boost
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
+from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import TextScoring
+
+LISTS = ("legs", "boosts", "pin", "bury", "facets")
+"""Options of several values; a text is one."""
 
 
 class SearchOptions(TypedDict, total=False):
@@ -28,10 +33,15 @@ class SearchOptions(TypedDict, total=False):
     collapse: bool
     exact: bool
     syntax: str
+    facets: Iterable[Facet | str]
+    facet_counts: str
     text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
+    boosts: str | Iterable[str | Boost] | None
+    pin: str | Iterable[str] | None
+    bury: str | Iterable[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class SearchRequest:
         exact: compare with every vector instead of searching the graph.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
+        facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
+        facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
         text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
@@ -60,6 +72,9 @@ class SearchRequest:
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
             logs and tasks show.
         traceparent: the caller's trace context, sent on as it is (W3C Trace Context).
+        boosts: rules that raise fused scores (:mod:`hybrid_search.boosts`), as objects or in their short form.
+        pin: ids of documents that stand first, in this order, found or not, if they pass the filter.
+        bury: ids of documents that stand behind all others.
     """
 
     k: int | None = None
@@ -73,10 +88,15 @@ class SearchRequest:
     collapse: bool = True
     exact: bool = False
     syntax: str = "text"
+    facets: tuple[Facet | str, ...] = ()
+    facet_counts: str = CANDIDATES
     text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
+    boosts: tuple[str | Boost, ...] | None = None
+    pin: tuple[str, ...] | None = None
+    bury: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, k: int | None = None, **options: Any) -> Self:
@@ -90,5 +110,10 @@ class SearchRequest:
             nearest = get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
             remedy = f"Did you mean {nearest}? There are: {', '.join(known)}."
             raise QueryError(f"unknown option {unknown!r}", remedy=remedy)
-        legs = options.get("legs")
-        return cls(k=k, **{**options, "legs": None if legs is None else tuple(legs)})
+        lists = {name: _several(given) for name in LISTS if (given := options.get(name)) is not None}
+        return cls(k=k, **{**options, **lists})
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """One alone, or several in any iterable, as the request holds them."""
+    return (given,) if isinstance(given, str | Facet) else tuple(given)

@@ -52,7 +52,7 @@ class Reranked:
     rerank: RerankScore | None
 
 
-def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float) -> list[Reranked]:
+def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float, *, above: int = 0) -> list[Reranked]:
     """The fused ranking with its first ``len(scores)`` hits reranked, by descending combined score.
 
     Within the window ``combined = (1 - weight) * first + weight * reranker``, both min-max over the window. Hits
@@ -63,20 +63,21 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float) -> l
         fused: the first stage, in rank order.
         scores: the reranker's scores of ``fused[:len(scores)]``, higher is better.
         weight: the reranker's share, from 0 to 1.
+        above: hits that stand above these and are not reranked.
     """
     window = len(scores)
     first = _unit([hit.score for hit in fused], window)
     scores = [float(score) for score in scores]  # they may be numpy's, which JSON does not know
     second = _unit(scores, window)
     combined = [(1 - weight) * f + weight * s for f, s in zip(first, second, strict=False)]
-    above = [
+    within = [
         Reranked(hit, value, RerankScore(rank_before=rank, score=score, combined=value))
-        for rank, (hit, value, score) in enumerate(zip(fused, combined, scores, strict=False), start=1)
+        for rank, (hit, value, score) in enumerate(zip(fused, combined, scores, strict=False), start=above + 1)
     ]
     below = [
         Reranked(hit, (1 - weight) * value, None) for hit, value in zip(fused[window:], first[window:], strict=True)
     ]
-    return sorted(above, key=lambda hit: -hit.score) + below
+    return sorted(within, key=lambda hit: -hit.score) + below
 
 
 def checked_scores(scores: Any, count: int) -> list[float]:

@@ -6,7 +6,7 @@ the window has scored the upper part of it when the time is over, and the rest k
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -14,7 +14,9 @@ from typing import Any
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, ModelTimeoutError
 from hybrid_search.search.asking import Budget
+from hybrid_search.search.boosts import parted
 from hybrid_search.search.degradation import partly_ranked, unranked
+from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
 from hybrid_search.search.rerank import Reranked, Reranking, checked_scores, combine
 from hybrid_search.search.stages import Course, Progress
@@ -58,7 +60,11 @@ def _fetched(one: Progress, course: Course) -> Progress:
     if one.error is not None:
         return one
     hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id in one.stored)
-    return replace(one, ranked=[Reranked(hit, hit.score, None) for hit in islice(hits, course.plan.reach)])
+    return replace(one, ranked=_as_they_are(islice(hits, course.plan.reach)))
+
+
+def _as_they_are(hits: Iterable[Fused]) -> list[Reranked]:
+    return [Reranked(hit, hit.score, None) for hit in hits]
 
 
 def _scored(
@@ -68,7 +74,7 @@ def _scored(
 
     The outcome of a reranker that scored none of them is its error's.
     """
-    hits = [ranked.hit for ranked in one.ranked]
+    above, hits, below = parted(ranked.hit for ranked in one.ranked)
     texts = [one.stored[one.retrieved.best(hit).passage_id][layout.TEXT] for hit in hits[: reranking.window]]
     time, scores, size = Budget(patience), list[float](), FIRST_SLICE
     late: Late | None = None
@@ -84,7 +90,8 @@ def _scored(
         taken = time.seconds - time.left
         size = max(1, int(time.left * NEXT_SLICE * len(scores) / taken)) if taken > 0 else len(texts)
     notes = () if late is None else (partly_ranked(len(scores), len(texts)),)
-    return Found(combine(hits, scores, reranking.weight), notes), late
+    ranked = combine(hits, scores, reranking.weight, above=len(above))
+    return Found([*_as_they_are(above), *ranked, *_as_they_are(below)], notes), late
 
 
 def _slice(query: str, texts: Sequence[str], time: Budget) -> Generator[Step, Any, list[float]]:

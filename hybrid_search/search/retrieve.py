@@ -17,7 +17,7 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
-from hybrid_search.records import Query, SearchWarning, WarningCode
+from hybrid_search.records import IndexSchema, Query, SearchWarning, WarningCode
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
@@ -102,6 +102,10 @@ class Begun:
     pending: Pending = field(default_factory=list)
     settled: Settled = field(default_factory=dict)
 
+    def also_for(self, places: Iterable[int]) -> Begun:
+        """The same with further queries behind those of the batch, of the same texts as the queries at these places."""
+        return replace(self, encodings=[*self.encodings, *(self.encodings[place] for place in places)])
+
 
 def cut_note(name: str, cut: str) -> SearchWarning:
     """What is said of a leg that did not search for the whole query."""
@@ -132,10 +136,7 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        matching: legs.Filter = None if query.filter is None else clause(query.filter, target.schema, now=query.now)
-        if query.read is not None:
-            matching = legs.both(matching, query.read.filter)
-        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text)
+        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
@@ -143,6 +144,12 @@ def prepared(
             else:
                 settled[place, leg.name] = wanted
     return pending, settled
+
+
+def passing(query: Query, schema: IndexSchema) -> legs.Filter:
+    """The clause of the query's own filter and of what its text leaves out; None passes everything."""
+    matching: legs.Filter = None if query.filter is None else clause(query.filter, schema, now=query.now)
+    return matching if query.read is None else legs.both(matching, query.read.filter)
 
 
 def _wanted(leg: SearchLeg, query: Query, asking: Asking) -> LegQuery | Skipped | Failed | Late:
@@ -256,10 +263,11 @@ def _answers(
 
 
 def _apart(pending: Pending) -> list[Pending]:
-    """The searches of the package's legs, and those of each other leg."""
-    groups: dict[str | None, Pending] = {}
+    """The searches of the package's legs, those of each other leg, and each that somebody wrote for one query."""
+    groups: dict[tuple[str, int] | None, Pending] = {}
     for one in pending:
-        groups.setdefault(None if one.leg in STANDARD.values() else one.leg.name, []).append(one)
+        foreign = (one.leg.name, -1) if one.leg not in STANDARD.values() else None
+        groups.setdefault((one.leg.name, one.place) if one.query.own else foreign, []).append(one)
     return list(groups.values())
 
 

@@ -38,13 +38,15 @@ class Retrieved:
     """What came of every leg for one query, by name, in the order of the plan.
 
     Where the server fused, ``by_server`` is what came of it, in the server's order, and ``legs`` has those alone that
-    it was not asked for. ``cuts`` say for which encoders the query was too long.
+    it was not asked for. ``cuts`` say for which encoders the query was too long. ``added`` is what no leg found and
+    what stands in the list all the same (:mod:`hybrid_search.search.boosting`).
     """
 
     query: Query
     legs: Mapping[str, Outcome[LegRun]] = field(default_factory=dict)
     by_server: Outcome[LegRun] | None = None
     cuts: tuple[SearchWarning, ...] = ()
+    added: LegRun = field(default_factory=LegRun)
 
     @property
     def error(self) -> HybridSearchError | None:
@@ -82,7 +84,7 @@ class Retrieved:
     def values(self) -> dict[str, Values]:
         """What the hits of all legs brought along, by the ids of the runs: documents, or passages if not collapsed."""
         runs = [self.by_server.value] if isinstance(self.by_server, Found) else list(self._answered().values())
-        return {id_: values for run in runs for id_, values in run.values.items()}
+        return {id_: values for run in [*runs, self.added] for id_, values in run.values.items()}
 
     def scores(self) -> dict[str, list[tuple[str, float]]]:
         """The runs as fusion takes them."""
@@ -98,6 +100,8 @@ class Retrieved:
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
+        if (added := self.added.hits.get(hit.id)) is not None:
+            return added
         if isinstance(self.by_server, Found):
             return self.by_server.value.hits[hit.id]
         name = max((name for name in self.legs if name in hit.legs), key=lambda name: hit.legs[name].contribution)

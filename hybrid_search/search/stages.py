@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
+from hybrid_search.found import FacetCounts
 from hybrid_search.records import SearchWarning
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
@@ -30,6 +31,8 @@ class Progress:
         fused: their one ranking.
         stored: passages by their ids, those of other queries too.
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        facets: what was counted, by name.
+        reopened: what came of the legs without the conditions of the filter on one field, by field.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -38,6 +41,8 @@ class Progress:
     fused: Sequence[Fused] = ()
     stored: Mapping[str, Stored] = field(default_factory=dict)
     ranked: Sequence[Reranked] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
+    reopened: Mapping[str, Retrieved] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
 

@@ -14,6 +14,7 @@ from hybrid_search.errors import EngineError
 from hybrid_search.records import IndexSchema, Leg, Query, SearchWarning, SparseVector, WarningCode
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
+from hybrid_search.search.expert import engine_query
 from hybrid_search.search.leg import Asking, LegQuery, Part, SearchLeg
 from hybrid_search.search.outcomes import Skipped
 from hybrid_search.search.scored_text import PHRASED, ScoredText, usual_text
@@ -36,7 +37,10 @@ class Bm25Leg(SearchLeg):
     counts_terms: bool = True
 
     def ask(self, query: Query, asking: Asking) -> LegQuery:
-        """Any word may match; a text of more words than an engine takes is cut."""
+        """Any word may match; a text of more words than an engine takes is cut. Or by a query of an expert's own."""
+        if (clause := engine_query(query)) is not None:
+            body = legs.filtered(dict(clause), asking.filter)
+            return LegQuery(lambda _: body, own=True)
         words, also = (query.text, ()) if query.read is None else (query.read.words, query.read.scored)
         scored = usual_text(asking.target.schema) if asking.text is None else asking.text
         return self._first(words, also, asking, scored, max(1, legs.MAX_CLAUSES // len(scored.paths)))
@@ -58,6 +62,8 @@ class Bm25Leg(SearchLeg):
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
         """It needs a word, and the analyzers of the index say whether the query has one."""
+        if query.bm25 is not None:
+            return f"{_passages(query)} matches the query of the leg"
         url, found = f"/{quote(target.index, safe='')}/_analyze", False
         for one in layout.text_paths(target.schema):
             try:
@@ -69,8 +75,11 @@ class Bm25Leg(SearchLeg):
                 return None
             if found := bool(answer["tokens"]):
                 break
-        passages = "no passage that passes the filter" if query.is_filtered else "no passage"
-        return f"{passages} holds a word of the query" if found else NO_WORD
+        return f"{_passages(query)} holds a word of the query" if found else NO_WORD
+
+
+def _passages(query: Query) -> str:
+    return "no passage that passes the filter" if query.is_filtered else "no passage"
 
 
 @dataclass(frozen=True)

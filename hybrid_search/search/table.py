@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from hybrid_search.fields import value_at
 from hybrid_search.printed import one_line, visible
-from hybrid_search.records import Hit, Leg, LegScore, SearchResult
+from hybrid_search.records import Hit, Leg, LegScore, Placed, SearchResult
+from hybrid_search.search.facets_table import facets_view
 from hybrid_search.search.snippet import snippet
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ def result_table(result: SearchResult, *, width: int, title_field: str | None = 
             colour = COLOURS.get(leg, ANOTHER)
             table.add_column(leg, justify="right", no_wrap=True, style=colour, header_style=colour)
     table.add_column("fused", justify="right", no_wrap=True)
+    moved = any(hit.boosts or hit.placed for hit in result.hits)
+    if moved:
+        table.add_column("boosted", justify="right", no_wrap=True)
     if result.reranker is not None:
         table.add_column("reranked", justify="right", no_wrap=True)
     largest = max((hit.fused for hit in result.hits), default=0.0)
@@ -57,6 +62,7 @@ def result_table(result: SearchResult, *, width: int, title_field: str | None = 
         cells: list[RenderableType] = [str(hit.rank), _found(hit, result, title_field, wide=wide)]
         cells += [_leg_cell(hit.legs.get(leg)) for leg in result.legs] if wide else []
         cells.append(_fused(hit, largest))
+        cells += [_boosted(hit)] if moved else []
         cells += [_reranked(hit)] if result.reranker is not None else []
         table.add_row(*cells)
     return table
@@ -72,7 +78,8 @@ def result_view(result: SearchResult, *, width: int, title_field: str | None = N
     if not result.hits:
         table = Text("  nothing found", style="dim")
     warnings = [Text(visible(f"  warning: {warning}"), style="red") for warning in result.warnings]
-    return Group(head, table, Text(visible(f"  {_footer(result, width)}"), style="dim"), *warnings)
+    footer = Text(visible(f"  {_footer(result, width)}"), style="dim")
+    return Group(head, table, footer, *facets_view(result.facets), *warnings)
 
 
 def title_of(hit: Hit, title_field: str | None = None) -> str:
@@ -139,6 +146,16 @@ def _fused(hit: Hit, largest: float) -> Text:
         filled = max(filled, cells)
     cell.append("━" * (BAR - filled), style="grey23")
     return cell
+
+
+def _boosted(hit: Hit) -> Text:
+    """The fused score times its factors; or that the hit is placed."""
+    from rich.text import Text
+
+    if hit.placed is not None:
+        return Text("buried" if hit.placed is Placed.BURIED else "pinned", style="bold")
+    factor = prod(hit.boosts.values())
+    return Text.assemble(f"{hit.fused * factor:.4f}\n", (f"x {factor:.3f}", "dim"))
 
 
 def _reranked(hit: Hit) -> Text:

@@ -117,7 +117,7 @@ def _ranks(best: Mapping[SearchLeg, Scored], id_: str, about: About) -> Generato
 def _matching(about: About) -> legs.Filter:
     """What passes the filter of the query and its signs."""
     query = about.query
-    matching: legs.Filter = None if query.filter is None else clause(query.filter, about.target.schema)
+    matching: legs.Filter = None if query.filter is None else clause(query.filter, about.target.schema, now=query.now)
     return matching if query.read is None else legs.both(matching, query.read.filter)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hybrid_search.boosts import parse_boost
+from hybrid_search.errors import QueryError, SettingsError
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
 from hybrid_search.settings.text import MAX_WEIGHT
 
@@ -38,6 +40,8 @@ class SearchSettings(Section, frozen=True):
     twice as many) and the width of the graph search. A leg without a weight in ``weights`` weighs 1; but the starter's
     in min-max, z-score and theoretical-min :data:`~hybrid_search.search.plan.STARTER_WEIGHT`.
 
+    ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
+    ``pin`` stand first, those in ``bury`` last.
     ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
     beside that of the words; ``proximity`` the same for one that has them at most ``slop`` places apart. 0 is off.
 
@@ -59,6 +63,9 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    boosts: tuple[str, ...] = ()
+    pin: tuple[str, ...] = ()
+    bury: tuple[str, ...] = ()
     phrase: float = 0.0
     proximity: float = 0.0
     slop: int = 8
@@ -77,6 +84,7 @@ class SearchSettings(Section, frozen=True):
         require(1 <= self.slop <= MAX_SLOP, "search.slop", f"must be from 1 to {MAX_SLOP}, got {self.slop}")
         self._require_widths()
         self._require_weights()
+        self._require_boosts()
 
     def _require_widths(self) -> None:
         for name in ("k", "window"):
@@ -93,6 +101,13 @@ class SearchSettings(Section, frozen=True):
             "search.candidates",
             f"must be between search.window ({self.window}) and {MAX_WINDOW}, got {self.candidates}",
         )
+
+    def _require_boosts(self) -> None:
+        for boost in self.boosts:
+            try:
+                parse_boost(boost)
+            except QueryError as error:
+                raise SettingsError(str(error), where="search.boosts") from error
 
     def _require_weights(self) -> None:
         for leg, weight in self.weights.items():

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
 SHARED = {
+    "boosts",
     "errors",
     "addresses",
     "records",
@@ -30,14 +31,16 @@ SHARED = {
     "printed",
     "private_files",
 }
-SHARED |= {"encode.protocols", "engine.protocols"}
+SHARED |= {"encode.protocols", "engine.protocols", "found"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": set(),
+    "records": {"found"},
+    "found": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
-    "settings": {"errors", "addresses", "languages"},
+    "boosts": {"errors"},
+    "settings": {"errors", "addresses", "boosts", "languages"},
     "languages": set(),
     "model_languages": set(),
     "readings": set(),

@@ -25,7 +25,10 @@ class FoundOptions:
     filters: Annotated[
         list[str] | None,
         typer.Option(
-            "--filter", "-f", help="field=value, price<100, ...; repeatable, all must hold.", rich_help_panel=PANEL
+            "--filter",
+            "-f",
+            help="field=value, price<100, day>=now-7d, name^=So; repeatable, all hold.",
+            rich_help_panel=PANEL,
         ),
     ] = None
     syntax: Annotated[
