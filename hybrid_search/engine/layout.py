@@ -111,6 +111,11 @@ def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
     return tuple(path for one, key in texts for path in _paths(one, key, schema))
 
 
+def whole_text_paths(schema: IndexSchema) -> list[str]:
+    """Where the whole texts of passages are searched: one path, or one for each analyzer."""
+    return [path.path for path in text_paths(schema) if path.name == TEXT]
+
+
 def _paths(one: TextField, key: str, schema: IndexSchema) -> list[TextPath]:
     if not follows_language(one, schema):
         return [TextPath(one.name, key, one.analyzer, one.weight)]

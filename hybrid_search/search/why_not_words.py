@@ -14,6 +14,7 @@ from hybrid_search.errors import EngineError
 from hybrid_search.records import IndexSchema, SparseVector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
+from hybrid_search.search.scored_text import best_of
 from hybrid_search.search.steps import Step
 from hybrid_search.search.why_not_records import QueryWord, SharedTerm
 
@@ -27,15 +28,20 @@ Analyzed = list[tuple[str, tuple[str, ...]]]
 
 
 def analyzed(text: str, target: Target, budget: Budget) -> Generator[Step, Any, Analyzed]:
-    """The words of ``text`` with the terms that the index makes of them; none where its analyzer may not be asked."""
-    text = text[:LOOKED_AT]
-    path = f"/{quote(target.index, safe='')}/_analyze"
-    try:
-        answer = yield from send(Request.json("POST", path, {"field": layout.TEXT, "text": text}), target, budget)
-    except EngineError:
-        return []
-    tokens = answer.get("tokens") if isinstance(answer, Mapping) else None
-    return _words(text, tokens if isinstance(tokens, list) else [])
+    """The words of ``text`` with the terms that the index makes of them; none where its analyzers may not be asked.
+
+    In an index of several languages a word has the terms of all of them, each once.
+    """
+    text, tokens = text[:LOOKED_AT], []
+    url = f"/{quote(target.index, safe='')}/_analyze"
+    for path in layout.whole_text_paths(target.schema):
+        try:
+            answer = yield from send(Request.json("POST", url, {"field": path, "text": text}), target, budget)
+        except EngineError:
+            return []
+        found = answer.get("tokens") if isinstance(answer, Mapping) else None
+        tokens += found if isinstance(found, list) else []
+    return _words(text, tokens)
 
 
 def _words(text: str, tokens: Sequence[Mapping[str, Any]]) -> Analyzed:
@@ -62,8 +68,8 @@ def _places(text: str) -> list[int]:
 
 def term_clauses(words: Analyzed, schema: IndexSchema) -> dict[str, legs.Body]:
     """A clause for every word: a passage matches it that holds one of its terms."""
-    del schema
-    return {word: {"terms": {layout.TEXT: list(terms)}} for word, terms in words if terms}
+    paths = layout.whole_text_paths(schema)
+    return {word: best_of([{"terms": {path: list(terms)}} for path in paths]) for word, terms in words if terms}
 
 
 def query_words(words: Analyzed, holding: Mapping[str, int]) -> tuple[QueryWord, ...]:

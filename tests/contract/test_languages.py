@@ -16,7 +16,7 @@ from hybrid_search.ingest import index_documents
 from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.records import Document
 from hybrid_search.search import SearchClient
-from hybrid_search.settings import ChunkingSettings, DocumentSettings, EngineSettings, Settings
+from hybrid_search.settings import ChunkingSettings, DocumentSettings, EngineSettings, Settings, TextFieldSettings
 
 DOCUMENTS = {
     "de-1": ("de", "Die Häuser am Fluss sind alt."),
@@ -216,3 +216,45 @@ def test_fields_of_an_analyzer_that_are_gone_are_seen(connection, loaded) -> Non
     indices.update_meta(connection, loaded.name, {"schema": {**meta["schema"], "analyzers": dict(other.analyzers)}})
     with pytest.raises(IndexMismatchError, match="no text for the analyzer spanish"):
         indices.open_index(connection, loaded.name)
+
+
+def test_a_word_that_a_document_has_is_named_by_why_not(loaded) -> None:
+    """Whatever the language is: its own analyzer has made it."""
+    client, _ = loaded(given())
+    answer = client.why_not("Haus house", "de-2", k=1)
+    assert {word.text: word.passages for word in answer.words} == {"Haus": 1, "house": 0}
+
+
+def test_documents_like_one_are_of_its_language(loaded) -> None:
+    """By its words, as its analyzer has made them: ``alt`` of ``alten``, and no other language's."""
+    texts = {"de": "Die alten Häuser am Fluss", "en": "Die Häuser, an old river song"}
+    numbered = [(code, n, text) for code, text in texts.items() for n in range(3)]
+    documents = [Document(f"{code}-{n}", f"{text} {n}", {"lang": code}) for code, n, text in numbered]
+    client, _ = loaded(documents)
+    assert {hit.id for hit in client.more_like("de-0", legs=["bm25"]).hits} == {"de-1", "de-2"}
+
+
+def test_fields_on_their_own_follow_the_language(connection, loaded) -> None:
+    """A title is read as its document is, but for one that has an analyzer of its own; a word in both is one hit."""
+    text = {"title": TextFieldSettings(weight=2.0), "code": TextFieldSettings(analyzer="keyword")}
+    settings = changed(SETTINGS, text=text)
+    documents = [
+        Document("de", "Ein Dach aus Stroh.", {"lang": "de", "title": "Häuser", "code": "AB-1"}),
+        Document("en", "A roof of straw.", {"lang": "en", "title": "Houses", "code": "AB-2"}),
+        Document("xx", "Tak av halm.", {"title": "Hus", "code": "AB-3"}),
+    ]
+    client, _ = loaded(documents, settings)
+    asked = ("Haus", "house", "Dach", "AB-2", "hus")
+    assert {word: found(client, word) for word in asked} == {
+        "Haus": {"de"},
+        "house": {"en"},
+        "Dach": {"de"},
+        "AB-2": {"en"},
+        "hus": {"xx"},
+    }
+    assert found(client, "title:Haus", syntax="simple") == {"de"}
+    assert found(client, "title:Dach", syntax="simple") == set()
+    assert verify(documents, loaded.name, connection, settings.chunking).is_equal
+    mapping = connection.send(Request.json("GET", f"/{loaded.name}/_mapping"))[loaded.name]["mappings"]["properties"]
+    assert mapping["words"]["properties"].keys() == {"code"}
+    assert mapping["analyzed"]["properties"]["german"]["properties"]["words"]["properties"].keys() == {"title"}
