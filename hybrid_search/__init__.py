@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from hybrid_search.found import FacetCounts, FacetValue
     from hybrid_search.indexing import index_documents
     from hybrid_search.read.settings_file import load_settings
-    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult, SearchWarning, WarningCode
+    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
     from hybrid_search.search import AsyncSearchClient, SearchClient
     from hybrid_search.search.facets import Dates, MinMax, Ranges, Terms
+    from hybrid_search.search_warnings import SearchWarning, WarningCode
     from hybrid_search.settings import Settings
 
 _HOME = {

@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import SearchWarning, WarningCode
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, T
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 FETCH, FACETS, RERANK, SERVER = "fetch", "facets", "rerank", "server"
 """The parts of a search that are no legs, as warnings name them."""

@@ -15,7 +15,7 @@ from hybrid_search.errors import EngineError, HybridSearchError
 from hybrid_search.fields import filter_kinds
 from hybrid_search.filters import Filter, clause
 from hybrid_search.found import FacetCounts
-from hybrid_search.records import IndexSchema, Query, SearchWarning, WarningCode
+from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered
 from hybrid_search.search.carried import Values
@@ -31,6 +31,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.stages import Course, Progress
 from hybrid_search.search.standard_legs import BM25 as BM25_LEG
 from hybrid_search.search.steps import Step, boundary
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
-from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, WarningCode
+from hybrid_search.records import Hit, Query, SearchResult
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
@@ -30,6 +30,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
 from hybrid_search.search.stages import Course, Progress, Stage
 from hybrid_search.search.steps import Step, boundary
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 ResultOrError = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""

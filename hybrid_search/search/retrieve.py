@@ -17,7 +17,7 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
-from hybrid_search.records import IndexSchema, Query, SearchWarning, WarningCode
+from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
@@ -30,6 +30,7 @@ from hybrid_search.search.plan import Plan
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.standard_legs import STANDARD
 from hybrid_search.search.steps import Step, boundary, together
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""

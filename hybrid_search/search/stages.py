@@ -10,13 +10,13 @@ from typing import Any
 
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.found import FacetCounts
-from hybrid_search.records import SearchWarning
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning
 
 Stored = Mapping[str, Any]
 """A stored passage, as the engine returns it."""

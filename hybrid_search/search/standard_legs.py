@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
-from hybrid_search.records import IndexSchema, Leg, Query, SearchWarning, SparseVector, WarningCode
+from hybrid_search.records import IndexSchema, Leg, Query, SparseVector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
 from hybrid_search.search.expert import engine_query
@@ -20,6 +20,7 @@ from hybrid_search.search.outcomes import Skipped
 from hybrid_search.search.scored_text import PHRASED, ScoredText, usual_text
 from hybrid_search.search.steps import Step
 from hybrid_search.search.words import first_words
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 LOOKED_AT = 1000
 """Characters of the query whose words are looked at when BM25 found nothing."""

@@ -31,12 +31,13 @@ SHARED = {
     "printed",
     "private_files",
 }
-SHARED |= {"encode.protocols", "engine.protocols", "found"}
+SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": {"found"},
+    "records": {"found", "search_warnings"},
     "found": set(),
+    "search_warnings": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
