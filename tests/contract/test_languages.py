@@ -258,3 +258,19 @@ def test_fields_on_their_own_follow_the_language(connection, loaded) -> None:
     mapping = connection.send(Request.json("GET", f"/{loaded.name}/_mapping"))[loaded.name]["mappings"]["properties"]
     assert mapping["words"]["properties"].keys() == {"code"}
     assert mapping["analyzed"]["properties"]["german"]["properties"]["words"]["properties"].keys() == {"title"}
+
+
+def test_a_name_counts_the_same_in_a_small_language(loaded) -> None:
+    """Of 60 English passages and 3 German ones each says Berlin once, in as long a text as the others."""
+    texts = {"en": ("weather", 60), "de": ("Wetter", 3)}
+    documents = [
+        Document(f"{code}-{n}", f"{'Berlin' if n == 0 else 'Paris'} {word} x{n}", {"lang": code})
+        for code, (word, count) in texts.items()
+        for n in range(count)
+    ]
+    loaded(documents)
+    client, _ = loaded(documents)  # which is opened when they are there
+    scores = {hit.id: hit.legs["bm25"].score for hit in client.search("Berlin", legs=["bm25"]).hits}
+    assert scores.keys() == {"en-0", "de-0"}
+    assert scores["de-0"] == pytest.approx(scores["en-0"], rel=1e-3)
+    assert [hit.id for hit in client.search("Wetter Berlin", legs=["bm25"]).hits][:2] == ["de-0", "en-0"]
