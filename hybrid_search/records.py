@@ -329,6 +329,9 @@ class IndexSchema:
 
     ``text_fields`` are searched on their own, beside the whole text, which weighs ``text_weight``. ``passage_title`` is
     the field that models read before every passage; None where they read passages as they are.
+
+    ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
+    lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
     """
 
     dense: Fingerprint | None
@@ -352,3 +355,6 @@ class IndexSchema:
     text_fields: tuple[TextField, ...] = ()
     text_weight: float = 1.0
     passage_title: str | None = None
+    language: str | None = None
+    analyzers: Mapping[str, str] = field(default_factory=dict)
+    detects_language: bool = False
