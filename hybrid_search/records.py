@@ -240,6 +240,7 @@ class WarningCode(StrEnum):
     NO_KNOWN_TERM = "no-known-term"
     NOTHING_FOUND = "nothing-found"
     FEW_DOCUMENTS = "few-documents"
+    LIST_CUT = "list-cut"
     PINNED_NOT_FOUND = "pinned-not-found"
 
     @property
@@ -275,7 +276,8 @@ class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
     ``retrieved`` is what the hits were fused from, the whole window of each leg
-    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval.
+    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval. ``rest`` is what
+    comes behind the page, as something that writes a cursor (:mod:`hybrid_search.search.cursor_pages`).
     """
 
     query: Query
@@ -286,6 +288,13 @@ class SearchResult:
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
     retrieved: Any | None = field(default=None, repr=False, compare=False)
+    rest: Any | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cursor(self) -> str | None:
+        """What ``search(cursor=...)`` takes for the next page of the same list; None where the list ends here."""
+        text: str | None = None if self.rest is None else self.rest.cursor()
+        return text
 
     @property
     def degraded(self) -> dict[str, WarningCode]:

@@ -23,7 +23,7 @@ import tomli_w
 
 from hybrid_search.addresses import without_credentials
 from hybrid_search.errors import SettingsError
-from hybrid_search.settings import IN_HEADERS, SECRETS, Section, Settings
+from hybrid_search.settings import IN_HEADERS, MASKED, SECRETS, Section, Settings
 
 PREFIX = "HYBRID_SEARCH_"
 ALIASES = {f"{PREFIX}URL": "engine.url"}
@@ -51,7 +51,7 @@ TYPES: dict[str, Any] = {
     for field in msgspec.structs.fields(struct)
 }
 """The type of every key, by its dotted name."""
-SECRET_KEYS = frozenset(f"engine.{name}" for name in SECRETS)
+SECRET_KEYS = frozenset({"search.cursor_key", *(f"engine.{name}" for name in SECRETS)})
 HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS)})
 """Keys that hold credentials, and those that become headers."""
 
@@ -96,7 +96,7 @@ def to_toml(settings: Settings) -> str:
         tables["engine"]["url"] = without_credentials(settings.engine.url)
     return tomli_w.dumps(
         {
-            section: {key: value for key, value in table.items() if value is not None and key not in SECRETS}
+            section: {key: value for key, value in table.items() if value is not None and key not in MASKED}
             for section, table in tables.items()
         }
     )

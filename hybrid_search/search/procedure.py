@@ -19,6 +19,9 @@ from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, Warni
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
+from hybrid_search.search.cursor import Kind
+from hybrid_search.search.cursor_binding import Paging
+from hybrid_search.search.cursor_pages import RestOfList, frozen_hits
 from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
@@ -38,7 +41,12 @@ _OF_ANOTHER = (IndexMissingError, RequestRefusedError)
 
 
 def search(
-    queries: Sequence[Query], plan: Plan, target: Target, *, reranker: str | None = None
+    queries: Sequence[Query],
+    plan: Plan,
+    target: Target,
+    *,
+    reranker: str | None = None,
+    paging: Paging | None = None,
 ) -> Generator[Step, Any, list[ResultOrError]]:
     """Search for every query; results, or why there are none, in their order.
 
@@ -51,12 +59,13 @@ def search(
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
+        paging: what cursors are made with, and the list that a cursor goes on with; without, results have none.
     """
-    course = Course(plan, target, Budget(plan.timeout))
+    course = Course(plan, target, Budget(plan.timeout), paging=paging)
     progress = [Progress(Retrieved(query)) for query in queries]
-    for stage in STAGES:
+    for stage in STAGES if paging is None or paging.frozen is None else CONTINUING:
         progress = yield from stage(progress, course)
-    return [one.error or _result(one, course, reranker) for one in progress]
+    return [one.error or _result(one, asked, course, reranker) for one, asked in zip(progress, queries, strict=True)]
 
 
 def retrieve_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -109,23 +118,38 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
 
 STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, boost_hits, fetch_hits, say_why_nothing, rerank_hits)
 
+CONTINUING: tuple[Stage, ...] = (frozen_hits,)
+"""Those of a page that a cursor goes on with: it was ranked before."""
 
-def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult:
-    plan, found = course.plan, one.retrieved
-    unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
+
+def _result(one: Progress, asked: Query, course: Course, reranker: str | None) -> SearchResult:
+    plan, found, kind = course.plan, one.retrieved, _kind(one, course, reranker)
     return SearchResult(
         query=found.query,
         hits=_page(one, plan),
         legs=found.reports,
-        fusion=plan.fusion.among(set(plan.names) - found.errors.keys()).label,
-        reranker=None if plan.reranking is None or unranked else reranker,
+        fusion=kind.fusion,
+        reranker=kind.reranker,
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
+        rest=RestOfList(one, asked, course, kind),
         retrieved=found,
     )
 
 
+def _kind(one: Progress, course: Course, reranker: str | None) -> Kind:
+    """How the list was made: as the cursor says, where it goes on."""
+    plan = course.plan
+    if course.paging is not None and course.paging.frozen is not None:
+        return course.paging.frozen.kind
+    unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
+    label = plan.fusion.among(set(plan.names) - one.retrieved.errors.keys()).label
+    return Kind(label, None if plan.reranking is None or unranked else reranker)
+
+
 def _page(one: Progress, plan: Plan) -> list[Hit]:
+    if one.ranks is not None:
+        return [_hit(rank, hit, one) for rank, hit in zip(one.ranks, one.ranked, strict=True)]
     page = one.ranked[plan.offset : plan.offset + plan.k]
     return [_hit(rank, hit, one) for rank, hit in enumerate(page, start=plan.offset + 1)]
 

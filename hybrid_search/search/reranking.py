@@ -59,8 +59,10 @@ def _fetched(one: Progress, course: Course) -> Progress:
     """The query with its hits as they stand without reranking."""
     if one.error is not None:
         return one
-    hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id in one.stored)
-    return replace(one, ranked=_as_they_are(islice(hits, course.plan.reach)))
+    there = ((end, hit) for end, hit in enumerate(one.fused, 1) if one.retrieved.best(hit).passage_id in one.stored)
+    hits = list(islice(there, course.plan.reach))
+    end = hits[-1][0] if len(hits) == course.plan.reach else len(one.fused)
+    return replace(one, ranked=_as_they_are(hit for _, hit in hits), beyond=one.fused[end:])
 
 
 def _as_they_are(hits: Iterable[Fused]) -> list[Reranked]:

@@ -11,6 +11,8 @@ from typing import Any
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.records import SearchWarning
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.cursor import Kept
+from hybrid_search.search.cursor_binding import Paging
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -30,6 +32,9 @@ class Progress:
         fused: their one ranking.
         stored: passages by their ids, those of other queries too.
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        beyond: the hits of ``fused`` behind those that were fetched.
+        ranks: where a cursor kept the list, those of ``ranked``.
+        rest: where a cursor kept the list, what is behind ``ranked``.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -38,6 +43,9 @@ class Progress:
     fused: Sequence[Fused] = ()
     stored: Mapping[str, Stored] = field(default_factory=dict)
     ranked: Sequence[Reranked] = ()
+    beyond: Sequence[Fused] = ()
+    ranks: Sequence[int] | None = None
+    rest: Sequence[Kept] = ()
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
 
@@ -66,12 +74,13 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What every stage of a search knows: how it is searched, where, in what time, and the clock for its steps."""
+    """What every stage of a search knows: how, where, in what time, the clock for its steps, and what pages need."""
 
     plan: Plan
     target: Target
     budget: Budget
     clock: Stopwatch = field(default_factory=Stopwatch)
+    paging: Paging | None = None
 
 
 Stage = Callable[[Sequence[Progress], Course], Generator[Step, Any, list[Progress]]]

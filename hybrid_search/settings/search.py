@@ -8,6 +8,8 @@ from hybrid_search.settings.section import Section, require, require_at_least, r
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
+KEY = 16
+"""Characters that a key has at least."""
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
 
@@ -41,6 +43,9 @@ class SearchSettings(Section, frozen=True):
     ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
     ``pin`` stand first, those in ``bury`` last.
 
+    ``cursor_key`` signs cursors (:mod:`hybrid_search.search.cursor_seal`), which are good for ``cursor_lifetime``
+    seconds from the page on that gave them.
+
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
     min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
     .3317 / .7209). Min-max with a weight of .4 or .6 for BM25: .3294 / .7241 or .3304 / .7332; with a window of 50 or
@@ -59,6 +64,8 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    cursor_key: str | None = None
+    cursor_lifetime: float = 3600.0
     boosts: tuple[str, ...] = ()
     pin: tuple[str, ...] = ()
     bury: tuple[str, ...] = ()
@@ -71,6 +78,9 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        require_seconds("search.cursor_lifetime", self.cursor_lifetime)
+        is_long = self.cursor_key is None or len(self.cursor_key) >= KEY
+        require(is_long, "search.cursor_key", f"has fewer than {KEY} characters", "Give a long random text")
         self._require_widths()
         self._require_weights()
         self._require_boosts()
