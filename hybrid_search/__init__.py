@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
     from hybrid_search.errors import HybridSearchError
+    from hybrid_search.found import FacetCounts, FacetValue
     from hybrid_search.indexing import index_documents
     from hybrid_search.read.settings_file import load_settings
-    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult, SearchWarning, WarningCode
+    from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
     from hybrid_search.search import AsyncSearchClient, SearchClient
+    from hybrid_search.search.facets import Dates, MinMax, Ranges, Terms
+    from hybrid_search.search_warnings import SearchWarning, WarningCode
     from hybrid_search.settings import Settings
 
 _HOME = {
+    "Dates": "hybrid_search.search.facets",
+    "FacetCounts": "hybrid_search.found",
+    "FacetValue": "hybrid_search.found",
+    "MinMax": "hybrid_search.search.facets",
+    "Ranges": "hybrid_search.search.facets",
+    "Terms": "hybrid_search.search.facets",
     "Document": "hybrid_search.records",
     "Hit": "hybrid_search.records",
     "HybridSearchError": "hybrid_search.errors",
@@ -40,15 +49,21 @@ _HOME = {
 
 __all__ = [
     "AsyncSearchClient",
+    "Dates",
     "Document",
+    "FacetCounts",
+    "FacetValue",
     "Hit",
     "HybridSearchError",
     "Leg",
+    "MinMax",
     "Query",
+    "Ranges",
     "SearchClient",
     "SearchResult",
     "SearchWarning",
     "Settings",
+    "Terms",
     "WarningCode",
     "connect",
     "index_documents",

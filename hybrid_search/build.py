@@ -111,6 +111,7 @@ def build_identity(source: str | Path, encoder: TextEncoder, settings: Settings)
         "source": source_identity(Path(source)),
         "documents": settings.documents,
         "chunking": settings.chunking,
+        "text": settings.text,
         "schema": schema_of(encoder, settings),
     }
     return hashlib.blake2b(msgspec.json.encode(content, order="deterministic"), digest_size=16).hexdigest()

@@ -17,7 +17,7 @@ from typing import Any
 from hybrid_search.errors import RecordError
 from hybrid_search.geo import is_pair, place
 from hybrid_search.readings import amount_in, boolean_in, compact_date, is_missing, parts_of, written_date
-from hybrid_search.records import FieldReading, IndexSchema
+from hybrid_search.records import Document, FieldReading, IndexSchema
 
 MAX_KEYWORD_BYTES = 32_766
 """Lucene's limit for one term; both engines refuse the whole document for a longer one."""
@@ -89,6 +89,25 @@ def _flat(value: Any, is_one: Callable[[Any], bool] | None = None) -> list[Any]:
 def _is_none(value: Any) -> bool:
     """Whether a value is missing: null, or the NaN that stands for it in columns of numbers."""
     return value is None or (type(value) is float and value != value)  # noqa: PLR0124 only NaN differs from itself
+
+
+def own_text(document: Document, name: str) -> str:
+    """The text of a field that is searched on its own; empty where the document has none, or what is no text."""
+    given = document.texts.get(name)
+    return words_in(value_at(document.fields, name)) if given is None else given
+
+
+def own_texts(document: Document, schema: IndexSchema) -> dict[str, str]:
+    """The texts by name that the index searches on their own, and of the title before passages; those that are."""
+    names = [one.name for one in schema.text_fields]
+    heading = () if schema.passage_title is None or schema.passage_title in names else (schema.passage_title,)
+    return {name: text for name in (*names, *heading) if (text := own_text(document, name)).strip()}
+
+
+def words_in(value: Any) -> str:
+    """The text in a value: a string or number, or a list of such, a line each; anything else holds none."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    return "\n".join(str(part) for part in parts if isinstance(part, str | int | float) and str(part))
 
 
 def put(record: dict[str, Any], path: str, value: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from hybrid_search import filter_values as values_of
 from hybrid_search.errors import QueryError
-from hybrid_search.filter_syntax import Junction, Negation, Tree, tree
+from hybrid_search.filter_syntax import Junction, Negation, Tree, quoted, tree
 from hybrid_search.filter_values import MOST_VALUES, Against, shown
 from hybrid_search.records import IndexSchema
 
@@ -149,6 +149,11 @@ def parse(expression: str) -> Filter:
         QueryError: the text is no filter, with the position of what is wrong.
     """
     return _said(tree(expression))
+
+
+def comparison(field: str, operator: str, value: Value) -> str:
+    """A comparison as text that :func:`parse` reads, whatever characters the field and the value hold."""
+    return f"{quoted(field)}{operator}{quoted(str(value))}"
 
 
 def parse_all(expressions: Iterable[str]) -> Filter | None:

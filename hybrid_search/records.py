@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hybrid_search.found import FacetCounts
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MAX_DOCUMENT_ID_BYTES = 504
 """Both engines take ids of 512 bytes of UTF-8, of which a passage's id needs ``#`` and up to seven digits."""
@@ -58,7 +61,8 @@ class Document:
     ``text`` is what is searched; ``fields`` is what is stored beside it and can be filtered on. ``dense`` (shape
     ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
     ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
-    data).
+    data). ``texts`` are the text fields one by one, by name, and the title; one that is not there is looked up in
+    ``fields`` (:func:`hybrid_search.fields.own_text`).
     """
 
     id: str
@@ -68,6 +72,7 @@ class Document:
     sparse: SparseVector | None = None
     origin: str | None = None
     position: ResumePoint | None = field(default=None, compare=False, repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def carries_vectors(self) -> bool:
@@ -91,12 +96,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document within the encoder's token limit: ``document.text[start:end]``."""
+    """A piece of a document within the encoder's token limit: ``document.text[start:end]``.
+
+    ``head`` is what models read before it: the document's title, or nothing where the piece begins with it.
+    """
 
     document: Document
     number: int
     start: int
     end: int
+    head: str = ""
 
     @property
     def id(self) -> str:
@@ -106,6 +115,11 @@ class Passage:
     @property
     def text(self) -> str:
         return self.document.text[self.start : self.end]
+
+    @property
+    def for_models(self) -> str:
+        """The text as encoders read it, under its head."""
+        return f"{self.head}\n{self.text}" if self.head else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,64 +234,13 @@ class LegReport:
     timed_out: bool = False
 
 
-class WarningCode(StrEnum):
-    """What a warning of a search is about, for programs: the words may change, the codes do not.
-
-    Those up to ``RERANK_LATE`` say that a part of the search is missing from the answer or is not whole.
-    """
-
-    LEG_FAILED = "leg-failed"
-    LEG_LATE = "leg-late"
-    STOPPED = "stopped"
-    SHARDS_MISSING = "shards-missing"
-    WINDOW_NOT_FILLED = "window-not-filled"
-    PASSAGES_GONE = "passages-gone"
-    PASSAGES_NOT_REPLACED = "passages-not-replaced"
-    PINS_LEFT_OUT = "pins-left-out"
-    RERANK_FAILED = "rerank-failed"
-    RERANK_LATE = "rerank-late"
-    QUERY_CUT = "query-cut"
-    NO_KNOWN_TERM = "no-known-term"
-    NOTHING_FOUND = "nothing-found"
-    FEW_DOCUMENTS = "few-documents"
-    LIST_CUT = "list-cut"
-    PINNED_NOT_FOUND = "pinned-not-found"
-
-    @property
-    def degrades(self) -> bool:
-        """Whether the answer lacks something that was asked for."""
-        codes = list(WarningCode)
-        return codes.index(self) <= codes.index(WarningCode.RERANK_LATE)
-
-
-class SearchWarning(str):
-    """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
-
-    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins`` or ``rerank``; None where it is about the whole
-    search.
-    """
-
-    __slots__ = ("code", "part")
-    code: WarningCode
-    part: str | None
-
-    def __new__(cls, text: str, code: WarningCode, part: str | None = None) -> Self:
-        warning = super().__new__(cls, text)
-        warning.code, warning.part = code, part
-        return warning
-
-    def __getnewargs__(self) -> tuple[str, WarningCode, str | None]:  # type: ignore[override]
-        """What copies and pickles are made of."""
-        return str(self), self.code, self.part
-
-
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
-    ``retrieved`` is what the hits were fused from, the whole window of each leg
-    (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other retrieval. ``rest`` is what
-    comes behind the page, as something that writes a cursor (:mod:`hybrid_search.search.cursor_pages`).
+    ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
+    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
     """
 
     query: Query
@@ -287,6 +250,7 @@ class SearchResult:
     reranker: str | None
     took_ms: Mapping[str, float]
     warnings: Sequence[SearchWarning] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
     rest: Any | None = field(default=None, repr=False, compare=False)
 
@@ -363,6 +327,21 @@ class FieldReading:
 
 
 @dataclass(frozen=True, slots=True)
+class TextField:
+    """A field of the documents that BM25 also searches on its own.
+
+    Attributes:
+        name: the user's name.
+        analyzer: the engine's analyzer of it.
+        weight: how much one of its words counts, where the search does not say.
+    """
+
+    name: str
+    analyzer: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSchema:
     """What an index must hold, engine-neutral; each dialect turns it into its own mapping.
 
@@ -370,6 +349,9 @@ class IndexSchema:
     on, by the user's names; they live under ``filter.`` in the index so that no name can collide (``fields.`` in
     ``layout`` 1, that of release 0.1). ``readings`` says of those of them that are not plain how they are read.
     ``title`` is the field that names a document. ``replicas`` None is the engine's default.
+
+    ``text_fields`` are searched on their own, beside the whole text, which weighs ``text_weight``. ``passage_title`` is
+    the field that models read before every passage; None where they read passages as they are.
     """
 
     dense: Fingerprint | None
@@ -390,3 +372,6 @@ class IndexSchema:
     layout: int = LAYOUT
     readings: Mapping[str, FieldReading] = field(default_factory=dict)
     title: str | None = None
+    text_fields: tuple[TextField, ...] = ()
+    text_weight: float = 1.0
+    passage_title: str | None = None

@@ -16,10 +16,13 @@ from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.expert import ExpertOptions
+from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.page import PageOptions
+from hybrid_search.cli.searching.paging import PagingOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
+from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
@@ -46,9 +49,12 @@ def search(
     *,
     found: FoundOptions,
     expert: ExpertOptions,
+    texts: TextOptions,
     ranking: RankingOptions,
     rules: RuleOptions,
     page: PageOptions,
+    paging: PagingOptions,
+    facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -57,19 +63,15 @@ def search(
     """Search an index; every hit shows its rank and score in each leg."""
     many = query == [STDIN]
     form = form_of(page.format, as_json=page.as_json, usual="json" if many else TABLE, explain=page.explain)
-    settings = searched_with(
-        settings_file,
-        url,
-        overrides,
-        rerank=ranking.rerank,
-        weights=ranking.weights,
-        rank_constant=ranking.rank_constant,
-    )
+    settings = searched_with(settings_file, url, overrides, **ranking.settings())
     options: SearchOptions = {
         **found.options(),
         **ranking.options(),
         **rules.options(),
         **page.options(),
+        **paging.options(),
+        **facets.options(),
+        **texts.options(),
         "timeout": timeout,
     }
     check_options(settings, page.k, options)
@@ -80,7 +82,13 @@ def search(
         naming = naming_of(client, settings, passages=page.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)
+        _answer(
+            lambda text: client.search(expert.asked(text), page.k, **options),
+            asked,
+            paging.going_on(show, form),
+            form,
+            many=many,
+        )
 
 
 def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:

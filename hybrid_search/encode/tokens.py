@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WORD = re.compile(r"\S+")
+_LETTERS = re.compile(r"\w+")
 
 
 def load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
@@ -50,6 +51,14 @@ class TokenSpans:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [encoding.offsets for encoding in encodings]
 
+    def tokens(self, texts: Sequence[str]) -> list[list[tuple[str, int, int]]]:
+        """Vocabulary id in decimal, as sparse vectors name it, with the offsets of each of a text's tokens."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [
+            [(str(number), start, end) for number, (start, end) in zip(one.ids, one.offsets, strict=True)]
+            for one in encodings
+        ]
+
     def vocabulary(self) -> dict[str, int]:
         """Ids of all entries."""
         return dict(self._tokenizer.get_vocab())
@@ -65,6 +74,10 @@ class WordSpans:
     def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Character offsets ``(start, end)`` of each text's words."""
         return [[match.span() for match in _WORD.finditer(text)] for text in texts]
+
+    def tokens(self, texts: Sequence[str]) -> list[list[tuple[str, int, int]]]:
+        """Words in lower case, without punctuation around them, with their offsets."""
+        return [[(match.group().lower(), *match.span()) for match in _LETTERS.finditer(text)] for text in texts]
 
 
 class Cutter:

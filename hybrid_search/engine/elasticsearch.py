@@ -39,6 +39,7 @@ class ElasticsearchDialect:
             sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
             base64_vectors=self.version >= BASE64_SINCE,
             server_rrf=self.version >= (8, 16, 0),
+            combined_fields=True,
         )
 
     def index_body(self, schema: IndexSchema) -> dict[str, Any]:

@@ -7,6 +7,7 @@ refuses them in features, OpenSearch then silently matches nothing), so the name
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
@@ -26,6 +27,7 @@ LOAD = "load"
 PASSAGES = "passages"
 STATE = "state"
 EXACT = "exact"
+WORDS = "words"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
@@ -79,6 +81,42 @@ def exact_path(name: str, schema: IndexSchema) -> str | None:
 def feature_path(name: str) -> str:
     """The path of a sparse term, for a ``rank_feature`` query."""
     return f"{SPARSE}.{escape(name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TextPath:
+    """A text that BM25 searches.
+
+    Attributes:
+        name: the user's name of the field; ``text`` for the whole text of a passage.
+        path: where it is in the index.
+        analyzer: the engine's name of what makes words of it.
+        weight: how much one of its words counts; 0 leaves it out.
+    """
+
+    name: str
+    path: str
+    analyzer: str
+    weight: float = 1.0
+
+
+def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
+    """Every text of an index that is searched by words: the whole text of a passage first, then fields on their own.
+
+    A field may have several paths, one for each analyzer.
+    """
+    alone = (TextPath(one.name, word_path(one.name), one.analyzer, one.weight) for one in schema.text_fields)
+    return (TextPath(TEXT, TEXT, schema.analyzer, schema.text_weight), *alone)
+
+
+def word_path(name: str) -> str:
+    """The path of a field that is searched on its own, given by the user's name."""
+    return f"{WORDS}.{word_key(name)}"
+
+
+def word_key(name: str) -> str:
+    """Its name under ``words``: without the signs by which queries over several fields give weights and patterns."""
+    return escape(name).replace("^", "%5E").replace("*", "%2A")
 
 
 def user_fields(source: Mapping[str, Any]) -> dict[str, Any]:

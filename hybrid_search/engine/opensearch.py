@@ -32,6 +32,7 @@ class OpenSearchDialect:
             sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
             base64_vectors=self.version >= (3, 8, 0),
             server_rrf=self.version >= (3, 5, 0),
+            combined_fields=self.version >= (3, 2, 0),
         )
 
     def index_body(self, schema: IndexSchema) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class Capabilities:
     sparse_index_types: frozenset[str]
     base64_vectors: bool
     server_rrf: bool
+    combined_fields: bool
 
 
 class Dialect(Protocol):

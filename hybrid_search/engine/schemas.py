@@ -40,8 +40,27 @@ def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifferenc
     changed = {name: kind for name, kind in asked.items() if present.get(name, kind) != kind}
     if ours.layout == 1:  # its hashes do not say what is filtered on, so no document would be loaded again
         changed, additions = changed | additions, {}
+    conflicts += _text_conflicts(ours, wanted)
     conflicts += [f"field {name}: {present.get(name, 'none')} / {kind}" for name, kind in changed.items()]
     return SchemaDifference(additions, tuple(conflicts))
+
+
+def _text_conflicts(ours: IndexSchema, wanted: IndexSchema) -> list[str]:
+    """Text fields, and the title before passages, are in every passage of an index; what they weigh is the search's."""
+    mine, theirs = text_analyzers(ours), text_analyzers(wanted)
+    found = [
+        f"text field {name}: {mine.get(name, 'none')} / {theirs.get(name, 'none')}"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+    if ours.passage_title != wanted.passage_title:
+        found.append(f"title before passages: {ours.passage_title or 'none'} / {wanted.passage_title or 'none'}")
+    return found
+
+
+def text_analyzers(schema: IndexSchema) -> dict[str, str]:
+    """The analyzers of the fields that are searched on their own, by the user's names."""
+    return {one.name: one.analyzer for one in schema.text_fields}
 
 
 def with_fields(schema: IndexSchema, additions: Mapping[str, str], wanted: IndexSchema) -> IndexSchema:

@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from hybrid_search.engine.layout import RESULT_WINDOW, escape
+from hybrid_search.engine.layout import RESULT_WINDOW, WORDS, escape, word_key
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.fields import filter_kinds
-from hybrid_search.records import LAYOUT, IndexSchema
+from hybrid_search.records import LAYOUT, IndexSchema, TextField
 
 Version = tuple[int, int, int]
 
@@ -48,6 +48,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         "result_window": RESULT_WINDOW,
         "meta": {META: {"schema_version": SCHEMA_VERSION, "schema": msgspec.to_builtins(schema)}},
         "fields": _field_properties(template["field_types"], schema),
+        "words": {word_key(one.name): _text_property(template["field_types"], one) for one in schema.text_fields},
     }
     settings = dict(template["settings"])
     for since, more in template["settings_since"].items():
@@ -65,6 +66,8 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         del properties["sparse"]
     else:
         properties["sparse"] = properties["sparse"] | _variant(engine, version, "sparse_index", schema.sparse_index)
+    if not schema.text_fields:
+        del properties[WORDS]
     mappings = template["mappings"] | {"properties": properties}
     body: dict[str, Any] = fill({"settings": settings, "mappings": mappings}, values)
     return body
@@ -113,6 +116,11 @@ def _folder() -> Traversable:
 
 def _field_properties(types: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
     return {escape(name): types[kind] for name, kind in filter_kinds(schema).items()}
+
+
+def _text_property(types: Mapping[str, Any], one: TextField) -> dict[str, Any]:
+    """The whole text's own mapping, with another analyzer: BM25 over several fields asks for equal statistics."""
+    return {**types["text"], "analyzer": one.analyzer}
 
 
 def _variant(engine: str, version: Version, section: str, name: str) -> dict[str, Any]:

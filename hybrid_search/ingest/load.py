@@ -195,7 +195,7 @@ class Load:
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             read_back = VectorReadBack(connection, self.index.name)
             check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
-            chunk = self._chunk = Chunking(self.encoder, self.chunking)
+            chunk = self._chunk = Chunking(self.encoder, self.chunking, self.index.schema.passage_title)
             write = self._writing(lease, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.analyzers import check_analyzers
@@ -10,8 +12,10 @@ from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.read.fields import field_readings
-from hybrid_search.records import IndexSchema
-from hybrid_search.settings import Settings
+from hybrid_search.records import IndexSchema, TextField
+from hybrid_search.settings import Settings, TextFieldSettings
+from hybrid_search.settings.documents import WITH_TITLE
+from hybrid_search.settings.text import TEXT_WEIGHT, TITLE_WEIGHT, WHOLE
 
 
 def opened_or_created(
@@ -32,7 +36,20 @@ def opened_or_created(
             if not indices.exists(connection, index):
                 raise  # else somebody, or an attempt whose answer was lost, has made it
     opened = opened_as_it_is(connection, index, encoder, retry)
+    if settings.chunking.with_title is None:
+        wanted = headed_as(opened.schema, settings, wanted)
     return indices.add_fields(connection, opened, wanted)
+
+
+def headed_as(made: IndexSchema, settings: Settings, wanted: IndexSchema) -> IndexSchema:
+    """What is wanted, with the title before passages as in an index that is ``made``: the settings leave it open."""
+    if made.passage_title == wanted.passage_title:
+        return wanted
+    named = settings.text.keys()
+    fields = tuple(one for one in wanted.text_fields if one.name in named)
+    if made.passage_title is not None and made.passage_title not in named:
+        fields = (*fields, *(one for one in made.text_fields if one.name == made.passage_title))
+    return replace(wanted, passage_title=made.passage_title, text_fields=fields)
 
 
 def check_destination(
@@ -63,7 +80,8 @@ def check_layout(connection: Connection, index: str, settings: Settings) -> None
 
 def named_analyzers(settings: Settings) -> dict[str, str]:
     """Every analyzer that an index of these settings needs, by the key that names it."""
-    return {"engine.analyzer": settings.engine.analyzer}
+    alone = {f"text.{name}.analyzer": one.analyzer for name, one in settings.text.items() if one.analyzer is not None}
+    return {"engine.analyzer": settings.engine.analyzer, **alone}
 
 
 def opened_as_it_is(
@@ -80,6 +98,9 @@ def opened_as_it_is(
 def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
     """What an index for this encoder and these settings must hold."""
     documents, engine = settings.documents, settings.engine
+    with_title = settings.chunking.with_title
+    title = documents.heading if (WITH_TITLE if with_title is None else with_title) else None
+    whole = settings.text.get(WHOLE)
     return IndexSchema(
         dense=encoder.dense,
         sparse=encoder.sparse,
@@ -89,6 +110,9 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         geo_fields=documents.geo,
         readings=field_readings(documents),
         title=documents.title,
+        text_fields=_text_fields(settings, title),
+        text_weight=TEXT_WEIGHT if whole is None else whole.weight,
+        passage_title=title,
         analyzer=engine.analyzer,
         bm25_k1=engine.bm25_k1,
         bm25_b=engine.bm25_b,
@@ -99,3 +123,12 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         shards=engine.shards,
         replicas=engine.replicas,
     )
+
+
+def _text_fields(settings: Settings, title: str | None) -> tuple[TextField, ...]:
+    """Those of the settings in their order, then the title that heads passages."""
+    named = {name: field for name, field in settings.text.items() if name != WHOLE}
+    if title is not None:
+        named.setdefault(title, TextFieldSettings(weight=TITLE_WEIGHT))
+    usual = settings.engine.analyzer
+    return tuple(TextField(name, field.analyzer or usual, field.weight) for name, field in named.items())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hybrid_search.errors import EmptyTextError, RecordError, SourceError
-from hybrid_search.fields import PLAIN, check, value_at, values_at
+from hybrid_search.fields import PLAIN, check, value_at, values_at, words_in
 from hybrid_search.read.fields import field_readings, text_of, without
 from hybrid_search.read.html import html_text
 from hybrid_search.read.identity import IdHashes, content_id, document_id
@@ -24,6 +24,7 @@ class Composer:
     the record: without the id, the vectors and the text fields, which would be stored twice; but the first of several
     text fields stays, as the title that a list of hits shows, and so do the title, the source of what was HTML, and a
     text field that is also filtered on.
+    ``Document.texts`` are the texts of the text fields one by one, and of the title.
     It remembers ids, where they are to be unique (16 bytes for each), and the dimension of the first dense vector.
     """
 
@@ -55,13 +56,14 @@ class Composer:
     def _composed(self, record: RawRecord) -> Document:
         values, names = record.values, self._settings
         identifier = self._identifier(values)
-        text = self._text(values)
+        parts = self._texts(values)
+        text = self._text(values, parts)
         dense, sparse = self._dense(values), self._sparse(values)
         fields = self._fields(values)
         if self._ids is not None and not self._ids.add(identifier):
             remedy = "Give every document its own id, or set documents.repeated_ids: first, last or number"
             raise RecordError(f"the id {identifier!r} was given before (field {names.id!r})", remedy=remedy)
-        return Document(identifier, text, fields, dense, sparse, record.where, record.end)
+        return Document(identifier, text, fields, dense, sparse, record.where, record.end, self._headed(parts, values))
 
     def _identifier(self, values: dict[str, Any]) -> str:
         if self._settings.id_from == CONTENT:
@@ -72,18 +74,24 @@ class Composer:
             raise RecordError(what, remedy=f"Set documents.id; the record has: {', '.join(map(str, values))}")
         return document_id(value, self._settings.id)
 
-    def _text(self, values: dict[str, Any]) -> str:
-        html = self._settings.html
-        parts = [text_of(value_at(values, name), name) for name in self._settings.text]
-        if html:
-            named = zip(self._settings.text, parts, strict=True)
-            parts = [html_text(part) if name in html else part for name, part in named]
-        text = "\n".join([part for part in parts if part])
+    def _texts(self, values: dict[str, Any]) -> dict[str, str]:
+        return {name: self._plain(text_of(value_at(values, name), name), name) for name in self._settings.text}
+
+    def _text(self, values: dict[str, Any], parts: Mapping[str, str]) -> str:
+        text = "\n".join([part for part in parts.values() if part])
         if not text or text.isspace():
             names = ", ".join(self._settings.text)
             what = f"the text is empty (documents.text is {names})"
             raise EmptyTextError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
         return text
+
+    def _plain(self, text: str, name: str) -> str:
+        return html_text(text) if name in self._settings.html else text
+
+    def _headed(self, parts: dict[str, str], values: dict[str, Any]) -> dict[str, str]:
+        """The texts with that of the title, which need not be one of them."""
+        title = self._settings.heading
+        return parts if title is None or title in parts else {**parts, title: words_in(value_at(values, title))}
 
     def _dense(self, values: dict[str, Any]) -> Vector | None:
         name = self._settings.dense

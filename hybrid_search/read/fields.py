@@ -23,7 +23,7 @@ def without(record: Mapping[str, Any], path: str) -> dict[str, Any]:
     return rest
 
 
-def text_of(value: Any, field: str) -> str:
+def text_of(value: Any, field: str, key: str = "documents.text") -> str:
     """The text in a field: a string, or a list of strings, which are joined by a newline.
 
     Raises:
@@ -33,7 +33,7 @@ def text_of(value: Any, field: str) -> str:
         return value or ""
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return "\n".join(part for part in value if part)
-    remedy = "Leave the field out of documents.text, or write it as a string"
+    remedy = f"Leave the field out of {key}, or write it as a string"
     raise RecordError(f"the text field {field!r} must be a string, got {value!r:.60}", remedy=remedy)
 
 

@@ -4,7 +4,8 @@
 counts as not set; a line break that ends a secret is dropped; a variable that is neither a key nor known
 (:data:`NO_SETTINGS`) is an error, as a key of a file is. Strings of the environment and of overrides are read by the
 key's type: ``8``, ``0.5``, ``true`` or ``yes`` or ``on``, ``bm25,dense`` for a list, ``bm25=1,dense=0.5`` for a table;
-lists and tables also as TOML writes them, ``["a", "b"]``.
+lists and tables also as TOML writes them, ``["a", "b"]``. Sections ``[text.NAME]``, of which there may be any number,
+have keys of their own (:mod:`hybrid_search.read.text_keys`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import tomli_w
 
 from hybrid_search.addresses import without_credentials
 from hybrid_search.errors import SettingsError
-from hybrid_search.settings import IN_HEADERS, MASKED, SECRETS, Section, Settings
+from hybrid_search.read import text_keys
+from hybrid_search.settings import IN_HEADERS, MASKED, SECRETS, Section, Settings, TextFieldSettings
 
 PREFIX = "HYBRID_SEARCH_"
 ALIASES = {f"{PREFIX}URL": "engine.url"}
@@ -44,7 +46,9 @@ _FOREIGN = re.compile(
 
 WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
-SECTIONS: dict[str, type[Section]] = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+SECTIONS: dict[str, type[Section]] = {
+    field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != text_keys.SECTION
+}
 TYPES: dict[str, Any] = {
     f"{section}.{field.name}": field.type
     for section, struct in SECTIONS.items()
@@ -77,14 +81,17 @@ def load_settings(
     """
     given = _from_file(path) if path is not None else {}
     given |= _from_environment(environ)
-    given |= {key: _Given(_parsed(key, text, "override"), "override") for key, text in overrides.items()}
-    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for key, text in overrides.items():
+        given |= _given(key, text, "override")
+    sections: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, text_keys.SECTION)}
     for key, item in given.items():
         section, name = key.split(".", 1)
         sections[section][name] = item.value
     try:
+        fields = text_keys.nested(sections.pop(text_keys.SECTION))
+        texts = {name: TextFieldSettings(**values) for name, values in fields.items()}
         made = {name: SECTIONS[name](**values) for name, values in sections.items()}
-        return msgspec.structs.replace(Settings(), **made)
+        return msgspec.structs.replace(Settings(), text=texts, **made)
     except SettingsError as error:
         raise _placed(error, given) from None
 
@@ -94,17 +101,22 @@ def to_toml(settings: Settings) -> str:
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
     if settings.engine.url is not None:
         tables["engine"]["url"] = without_credentials(settings.engine.url)
-    return tomli_w.dumps(
-        {
-            section: {key: value for key, value in table.items() if value is not None and key not in MASKED}
-            for section, table in tables.items()
-        }
-    )
+    return tomli_w.dumps({section: _sayable(table) for section, table in tables.items()})
+
+
+def _sayable(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table without secrets and what has no value, which TOML cannot say."""
+    return {
+        key: _sayable(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None and key not in MASKED
+    }
 
 
 def _placed(error: SettingsError, given: Mapping[str, _Given]) -> SettingsError:
     """The same error with the place that gave the key: a file, a variable or an override."""
-    key = ".".join((error.where or "").split(".")[:2])
+    where = error.where or ""
+    key = where if where in given else ".".join(where.split(".")[:2])
     place = f"{given[key].place}: {error.where}" if key in given else error.where
     return SettingsError(error.what, where=place, remedy=error.remedy)
 
@@ -114,14 +126,20 @@ def _from_file(path: Path) -> dict[str, _Given]:
     tables = _toml(path)
     given = {}
     for section, table in tables.items():
-        if section not in SECTIONS:
+        if section not in {*SECTIONS, text_keys.SECTION}:
             raise _unknown(section, place)
         if not isinstance(table, dict):
             raise SettingsError(f"[{section}] must be a table, got {_kind(table)}", where=place)
-        for name, value in table.items():
-            key = f"{section}.{name}"
+        named = ((f"{section}.{name}", value) for name, value in table.items())
+        for key, value in named if section in SECTIONS else text_keys.in_table(table, place):
             given[key] = _Given(_converted(key, value, place, strict=True), place)
     return given
+
+
+def _given(key: str, text: str, place: str) -> dict[str, _Given]:
+    """What one string of the environment or a flag gives; ``text`` may be several keys."""
+    named = text_keys.in_text(key, text, place) if text_keys.is_text(key) else [(key, text)]
+    return {one: _Given(_parsed(one, value, place), place) for one, value in named}
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -144,7 +162,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
             continue
         if key in given and given[key].value != environ[variable]:
             raise SettingsError(f"{given[key].place} and {variable} differ", where=key, remedy="Set only one of them")
-        given[key] = _Given(_parsed(key, _without_line_break(key, environ[variable]), variable), variable)
+        given |= _given(key, _without_line_break(key, environ[variable]), variable)
     return given
 
 
@@ -168,6 +186,8 @@ def _key_of(variable: str) -> str | None:
     section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
     if section in SECTIONS:
         return f"{section}.{name}"
+    if (key := text_keys.of_variable(variable.removeprefix(PREFIX).lower())) is not None:
+        return key
     known = [name.removeprefix(PREFIX) for name in (*ALIASES, *NO_SETTINGS, *map(_variable, TYPES))]
     near = difflib.get_close_matches(variable.removeprefix(PREFIX), known, n=1)
     remedy = (
@@ -182,10 +202,18 @@ def _variable(key: str) -> str:
     return PREFIX + key.replace(".", "_").upper()
 
 
-def _parsed(key: str, text: str, place: str) -> Any:
+def _type_of(key: str) -> Any:
+    """The type of a key's value; None where there is no such key."""
+    name, _, kind = key.rpartition(".")
+    return text_keys.KINDS.get(kind) if text_keys.is_text(name) and name != text_keys.SECTION else TYPES.get(key)
+
+
+def _parsed(key: str, text: Any, place: str) -> Any:
     """A string of the environment or a flag as the key's type."""
-    kind = TYPES.get(key)
+    kind = _type_of(key)
     value: Any = text
+    if not isinstance(text, str):
+        return _converted(key, value, place, strict=True)
     if kind in (tuple[str, ...], dict[str, float], dict[str, str]) and text.strip()[:1] in {"[", "{"}:
         value = _toml_value(key, text, place)
     elif kind == tuple[str, ...]:
@@ -197,7 +225,7 @@ def _parsed(key: str, text: str, place: str) -> Any:
         value = {name.strip(): given.strip() for name, _, given in (p.partition("=") for p in text.split(",")) if name}
     elif kind is float:
         value = _number(text)
-    elif kind is bool:
+    elif kind in (bool, bool | None):
         value = WORDS.get(text.strip().lower(), text)
     return _converted(key, value, place, strict=False)
 
@@ -220,13 +248,14 @@ def _number(text: str) -> float | str:
 
 
 def _converted(key: str, value: Any, place: str, *, strict: bool) -> Any:
-    if key not in TYPES:
+    kind = _type_of(key)
+    if kind is None:
         raise _unknown(key, place)
     try:
-        return msgspec.convert(value, TYPES[key], strict=strict)
+        return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError:
         shown = "" if key in HEADER_KEYS else f" ({value!r})"
-        expected = _EXPECTED.get(str(TYPES[key]).removeprefix("typing."), "another type")
+        expected = _EXPECTED.get(str(kind).removeprefix("typing."), "another type")
         what = f"expected {expected}, got {_kind(value)}{shown}"
         raise SettingsError(what, where=f"{place}: {key}") from None
 
@@ -236,6 +265,7 @@ _EXPECTED = {
     "<class 'int'>": "a whole number",
     "<class 'float'>": "a number",
     "<class 'bool'>": "true or false (yes or no, on or off)",
+    "bool | None": "true or false (yes or no, on or off)",
     "str | None": "a string",
     "int | None": "a whole number",
     "tuple[str, ...]": "a list of strings",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hybrid_search.search.fusion import Fusion
     from hybrid_search.search.leg import LegQuery, SearchLeg
     from hybrid_search.search.rerank import Reranking
+    from hybrid_search.search.scored_text import TextScoring
 
 _HOME = {
     "AsyncSearchClient": "hybrid_search.search.async_client",
@@ -19,9 +20,10 @@ _HOME = {
     "Reranking": "hybrid_search.search.rerank",
     "SearchClient": "hybrid_search.search.client",
     "SearchLeg": "hybrid_search.search.leg",
+    "TextScoring": "hybrid_search.search.scored_text",
 }
 
-__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Reranking", "SearchClient", "SearchLeg"]
+__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Reranking", "SearchClient", "SearchLeg", "TextScoring"]
 
 
 def __getattr__(name: str) -> Any:

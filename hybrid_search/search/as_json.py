@@ -20,6 +20,7 @@ def result_json(result: SearchResult) -> dict[str, Any]:
         "fusion": result.fusion,
         "reranker": result.reranker,
         "hits": [msgspec.to_builtins(hit, str_keys=True) for hit in result.hits],
+        "facets": msgspec.to_builtins(dict(result.facets), str_keys=True),
         "legs": msgspec.to_builtins(dict(result.legs), str_keys=True),
         "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
         "warnings": [str(warning) for warning in result.warnings],

@@ -177,7 +177,7 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
             bool(response["timed_out"]),
             int(shards["total"]),
             int(shards["failed"]),
-            response.get("aggregations", {}),
+            response.get("aggregations") or {},
         )
     except (KeyError, TypeError, ValueError) as error:
         unreadable = _unreadable(response, target.where)

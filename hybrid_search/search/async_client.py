@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -16,6 +17,15 @@ from hybrid_search.engine import AsyncConnection, connect_async
 from hybrid_search.errors import AliasMovedError, HybridSearchError, ModelError
 from hybrid_search.records import Query, SearchResult, StoredPassage
 from hybrid_search.search.client import engine_settings
+from hybrid_search.search.duplicates import Mining
+from hybrid_search.search.duplicates_pairs import groups
+from hybrid_search.search.duplicates_records import (
+    THRESHOLD,
+    DuplicateGroup,
+    MiningOptions,
+    MiningRequest,
+    SimilarPair,
+)
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
@@ -122,6 +132,30 @@ class AsyncSearchClient:
     async def more_like(self, doc_id: str, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
         """The best hits for what is stored of a document; see :meth:`SearchClient.more_like`."""
         return await self._run(lambda searcher: more_like(searcher, doc_id, SearchRequest.of(k, **options)))
+
+    def similar_pairs(
+        self, threshold: float = THRESHOLD, **options: Unpack[MiningOptions]
+    ) -> AsyncIterator[SimilarPair]:
+        """Pairs of documents whose stored vectors are alike; see :meth:`SearchClient.similar_pairs`."""
+        return self._mined(MiningRequest.of(threshold, **options))
+
+    def duplicates(
+        self, threshold: float = THRESHOLD, **options: Unpack[MiningOptions]
+    ) -> AsyncIterator[DuplicateGroup]:
+        """Groups of documents that hang together by such pairs, that with the best pair first."""
+        return self._grouped(MiningRequest.of(threshold, **options))
+
+    async def _grouped(self, request: MiningRequest) -> AsyncIterator[DuplicateGroup]:
+        for group in groups([pair async for pair in self._mined(request)]):
+            yield group
+
+    async def _mined(self, request: MiningRequest) -> AsyncIterator[SimilarPair]:
+        with Mining(request) as mining:
+            while await self._run(mining.read):
+                pass
+            await asyncio.to_thread(deque, mining.compare(), 0)
+            for pair in mining.best():
+                yield pair
 
     async def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""

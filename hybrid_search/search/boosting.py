@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from hybrid_search.errors import EngineError
-from hybrid_search.records import Placed, Query, SearchWarning, WarningCode
+from hybrid_search.records import Placed, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, ask
 from hybrid_search.search.boosts import Boosts, boosted
@@ -23,6 +23,7 @@ from hybrid_search.search.retrieve import passing
 from hybrid_search.search.retrieved import LegRun
 from hybrid_search.search.stages import Course, Progress
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 PINS = "pins"
 """The part of a search that warnings about pinned documents name."""

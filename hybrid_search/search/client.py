@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -18,13 +18,22 @@ from hybrid_search.engine import Connection, connect
 from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult, StoredPassage
+from hybrid_search.search.duplicates import Mining, check_mined
+from hybrid_search.search.duplicates_pairs import groups
+from hybrid_search.search.duplicates_records import (
+    THRESHOLD,
+    DuplicateGroup,
+    MiningOptions,
+    MiningRequest,
+    SimilarPair,
+)
 from hybrid_search.search.opening import LOOK, PASSING, open_target
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
-from hybrid_search.search.steps import Encode, Score, Send, Single, Steps, T, boundary, run
+from hybrid_search.search.steps import ModelStep, Send, Single, Steps, T, boundary, run
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
@@ -175,6 +184,33 @@ class SearchClient:
         """
         return self._run(lambda searcher: more_like(searcher, doc_id, SearchRequest.of(k, **options)))
 
+    def similar_pairs(self, threshold: float = THRESHOLD, **options: Unpack[MiningOptions]) -> Iterator[SimilarPair]:
+        """Pairs of documents whose stored vectors are alike, the most alike first: paraphrase mining.
+
+        Args:
+            threshold: the least cosine, from 0 to 1.
+            options: see :class:`~hybrid_search.search.duplicates_records.MiningRequest`.
+
+        Raises:
+            QueryError: an option is wrong, or the index has no dense vectors; nothing was sent.
+            EngineError: while pairs are asked for: the engine refuses, or does not answer in time.
+        """
+        request = MiningRequest.of(threshold, **options)
+        check_mined(self._searcher.target.schema)
+        return self._mined(request)
+
+    def duplicates(self, threshold: float = THRESHOLD, **options: Unpack[MiningOptions]) -> Iterator[DuplicateGroup]:
+        """Groups of documents that hang together by such pairs, that with the best pair first."""
+        return _grouped(self.similar_pairs(threshold, **options))
+
+    def _mined(self, request: MiningRequest) -> Iterator[SimilarPair]:
+        with Mining(request) as mining:
+            while self._run(mining.read):
+                pass
+            for _ in mining.compare():
+                pass
+            yield from mining.best()
+
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
         return self._run(lambda searcher: searcher.passages(passage_ids))
@@ -237,10 +273,15 @@ class SearchClient:
             return self._connection.send(step.request)
         return self._begin(searcher, step)()
 
-    def _begin(self, searcher: Searcher | None, step: Encode | Score) -> Callable[[], Any]:
+    def _begin(self, searcher: Searcher | None, step: ModelStep) -> Callable[[], Any]:
         if searcher is None:
             raise ModelError("nothing is open that could answer")
         return self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).answer
+
+
+def _grouped(pairs: Iterator[SimilarPair]) -> Iterator[DuplicateGroup]:
+    """The groups, once all pairs are known: nothing is mined before the first is asked for."""
+    yield from groups(pairs)
 
 
 def engine_settings(settings: Settings | None, url: str | None) -> EngineSettings:

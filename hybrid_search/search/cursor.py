@@ -6,7 +6,7 @@
 The signature covers all before it and the whole name. Ids are kept as they are and compress to about what they tell:
 an id of 9 digits to some 5 bytes, a UUID to some 20. A hit has about 3 bytes more for its score, and again where
 reranking or boosts make another of the fused one. So a cursor holds some 740 hits with ids of 9 digits, 240 with UUIDs,
-and 20 with random ids of 504 letters, the longest that there are (tests/unit/test_search_cursor.py).
+and 20 with random ids of 504 letters, the longest that there are (tests/unit/test_cursor_text.py).
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from hybrid_search.search.cursor import Bound, FrozenList, Seal
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.request import SearchRequest
 
-FREE = frozenset(
-    {"k", "offset", "timeout", "opaque_id", "traceparent", "cursor", "filter", "facets", "highlight", "highlights"}
-)
+PAGE = frozenset({"k", "offset", "timeout", "opaque_id", "traceparent", "cursor"})
+SHOWN = frozenset({"facets", "facet_counts", "highlight", "highlights"})
+FREE = PAGE | SHOWN | {"filter"}
 """Options that change no ranking; the filter has a digest of its own."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")

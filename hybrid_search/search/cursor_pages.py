@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import Query, SearchWarning, WarningCode
+from hybrid_search.records import Query
 from hybrid_search.search.collapse import SEPARATOR, Best, document_id
 from hybrid_search.search.cursor import LONGEST, MOST, FrozenList, Kept, Kind, written
 from hybrid_search.search.cursor_binding import bound_to
@@ -26,6 +26,7 @@ from hybrid_search.search.rerank import Reranked, lines_below
 from hybrid_search.search.retrieved import LegRun
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 SHOWN = 5
 """Ids of deleted documents that a warning names."""
@@ -123,7 +124,7 @@ class RestOfList:
 
     def __init__(self, one: Progress, asked: Query, course: Course, kind: Kind) -> None:
         """``asked`` is the query without vectors that were encoded for it."""
-        self._progress = replace(one, stored={})
+        self._progress = replace(one, stored={}, reopened={})
         self._asked, self._kind = asked, kind
         self._paging, self._plan, self._schema = course.paging, course.plan, course.target.schema
 

@@ -7,6 +7,7 @@ an encoding           the legs that read it have failed, or are late
 a leg                 that of the other legs; without any, the error of the first
 fusion by the server  none: the error
 more of a leg         what the leg has found before
+facets                without those that could not be counted
 passages              the next hits in place of those that are gone; none at all at the first attempt: the error
 reranking             the fused order; of what was scored in time, the combined one above it
 ====================  ================================================================================================
@@ -18,10 +19,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import SearchWarning, WarningCode
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, T
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
-FETCH, RERANK, SERVER = "fetch", "rerank", "server"
+FETCH, FACETS, RERANK, SERVER = "fetch", "facets", "rerank", "server"
 """The parts of a search that are no legs, as warnings name them."""
 
 

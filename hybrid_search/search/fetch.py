@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -14,12 +14,16 @@ from hybrid_search.records import StoredPassage
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.degradation import gone, unreplaced
+from hybrid_search.search.facets_stage import over_all, with_counts
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
 
 ROUNDS = 5
 """How often hits whose passages are gone are replaced by the next ones, twice as many each time."""
+
+Body = Callable[[float], legs.Body]
+"""A whole search body, given the seconds that the engine may take."""
 
 READ = {layout.TEXT: str, layout.START: int, layout.END: int}
 """What a hit shows of its passage: one that lacks any, because somebody else wrote it, is as good as gone."""
@@ -29,10 +33,12 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
     """The passages of the first hits of each query that can be fetched: as many as the page or the reranker needs.
 
     A passage that was deleted meanwhile, or came too late, is replaced by that of the next hit, and the query is told.
-    A query whose passages are refused at the first attempt gets the error.
+    A query whose passages are refused at the first attempt gets the error. Facets over all matches go with the first
+    request (:mod:`hybrid_search.search.facets_stage`).
     """
     stored: dict[str, Stored] = {}
-    queries, lost = list(queries), [set[str]() for _ in queries]
+    queries, counting = over_all(queries, course)
+    lost = [set[str]() for _ in queries]
     with course.clock("fetch"):
         for attempt in range(ROUNDS):
             wanted = {
@@ -40,9 +46,12 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
                 for n, one in enumerate(queries)
                 if one.error is None and (ids := _wanted(one, course.plan.reach, stored, lost[n]))
             }
-            if not wanted:
+            if not wanted and not counting:
                 break
-            answers = yield from _fetch(list(wanted.values()), course.target, course.budget)
+            bodies: list[Body] = [*(partial(_body, ids) for ids in wanted.values()), *(one.body for one in counting)]
+            found = yield from _asked(bodies, course.target, course.budget)
+            queries = with_counts(queries, counting, found[len(wanted) :])
+            answers, counting = [_stored(one) for one in found[: len(wanted)]], []
             for (n, ids), answer in zip(wanted.items(), answers, strict=True):
                 if isinstance(answer, Found):
                     stored |= answer.value
@@ -73,21 +82,25 @@ def fetch(groups: Sequence[Sequence[str]], target: Target, budget: Budget) -> Ge
         EngineError: the engine refuses, or does not answer in time.
     """
     stored: dict[str, Stored] = {}
-    for answer in (yield from _fetch(groups, target, budget)):
+    for answer in map(_stored, (yield from _asked([partial(_body, ids) for ids in groups], target, budget))):
         if not isinstance(answer, Found):
             raise answer.error
         stored |= answer.value
     return stored
 
 
-def _fetch(
-    groups: Sequence[Sequence[str]], target: Target, budget: Budget
-) -> Generator[Step, Any, list[Found[dict[str, Stored]] | Failed | Late]]:
+def _asked(
+    bodies: Sequence[Body], target: Target, budget: Budget
+) -> Generator[Step, Any, list[Answered | EngineError]]:
+    """An answer, or why there is none, to each of the searches, which go together."""
     try:
-        answers = yield from ask([partial(_body, ids) for ids in groups], target, budget)
+        return (yield from ask(bodies, target, budget))
     except EngineError as error:
-        return [missed(error)] * len(groups)
-    return [missed(one) if isinstance(one, EngineError) else Found(_passages(one)) for one in answers]
+        return [error] * len(bodies)
+
+
+def _stored(answer: Answered | EngineError) -> Found[dict[str, Stored]] | Failed | Late:
+    return missed(answer) if isinstance(answer, EngineError) else Found(_passages(answer))
 
 
 def _body(ids: Sequence[str], within: float) -> legs.Body:

@@ -16,6 +16,7 @@ from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.legs import Body, Filter
 from hybrid_search.search.outcomes import Skipped
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.steps import Step
 
 Part = Literal["text", "dense", "sparse"]
@@ -34,12 +35,14 @@ class Asking:
         filter: a filter clause that every passage must pass; None passes all. The leg puts it into its query.
         candidates: the width of a graph search.
         exact: compare with every vector instead.
+        text: the texts that BM25 searches; None for all, as the index was made.
     """
 
     target: Target
     filter: Filter = None
     candidates: int = 200
     exact: bool = False
+    text: ScoredText | None = None
 
 
 @dataclass(frozen=True, slots=True)

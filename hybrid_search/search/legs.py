@@ -16,6 +16,7 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.records import SparseVector, Vector
+from hybrid_search.search.scored_text import WHOLE_TEXT, ScoredText, words_query, words_together
 
 Body = dict[str, Any]
 Filter = Mapping[str, Any] | None
@@ -30,12 +31,28 @@ MAX_CLAUSES = 1000
 """Both engines allow a query at least 1,024 clauses; some are left for the filter."""
 
 
-def bm25(text: str, *, filter: Filter = None, also: Sequence[Body] = ()) -> Body:
+def bm25(
+    text: str,
+    *,
+    filter: Filter = None,
+    also: Sequence[Body] = (),
+    scored: ScoredText = WHOLE_TEXT,
+    combined: bool = True,
+    near: bool = True,
+) -> Body:
     """Query of the BM25 leg: any word of ``text`` may match, the analyzer of the index decides what a word is.
 
-    ``also`` are further clauses of which any may match.
+    Args:
+        text: what is searched for.
+        filter: what passages must pass.
+        also: further clauses of which any may match.
+        scored: the texts that are searched, and their weights.
+        combined: whether the engine has ``combined_fields``, see :func:`hybrid_search.search.scored_text.words_query`.
+        near: whether words that stand together count as ``scored`` says.
     """
-    words: Body = {"match": {layout.TEXT: {"query": text, "operator": "or"}}}
+    words = words_query(text, scored, combined=combined)
+    if near and (closer := words_together(text, scored)):
+        words = {"bool": {"must": [words], "should": closer}}
     if also:
         words = {"bool": {"should": [*([words] if text else []), *also], "minimum_should_match": 1}}
     return filtered(words, filter)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from hybrid_search.errors import EngineTimeoutError, HybridSearchError, ModelBusyError, ModelTimeoutError
-from hybrid_search.records import SearchWarning
+from hybrid_search.search_warnings import SearchWarning
 
 T = TypeVar("T")
 

@@ -19,10 +19,12 @@ from hybrid_search.search.boosts import Boosts, plan_boosts
 from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.encoding import lacking
 from hybrid_search.search.expert import engine_query
+from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
 
@@ -46,7 +48,7 @@ class Plan:
     window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
-    encoded. ``carried`` are the fields whose values all hits bring along.
+    encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -63,6 +65,8 @@ class Plan:
     overlap: bool = False
     carried: tuple[str, ...] = ()
     boosts: Boosts = field(default_factory=Boosts)
+    facets: tuple[Facet, ...] = ()
+    text: ScoredText | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +87,7 @@ def plan_search(
     *,
     fusion: Fusion | None = None,
     reranking: Reranking | None = None,
+    text: ScoredText | None = None,
 ) -> Plan:
     """The plan for what was asked, with ``settings`` where nothing was; ``fusion`` in the place of what was asked.
 
@@ -115,6 +120,8 @@ def plan_search(
         overlap=settings.overlap,
         carried=carried_fields(request, schema, settings),
         boosts=plan_boosts(request, settings, schema),
+        facets=checked_facets(request.facets, schema, request.facet_counts),
+        text=text,
     )
     _check_ranges(plan)
     fusion.shares(plan.names)
@@ -178,6 +185,7 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     _check_characters(query)
     if query.filter is not None:
         _check_json(clause(query.filter, schema, now=query.now), query)
+    check_words(query, plan.facets)
     vectorless = lacking(query, plan.legs)
     is_given = engine_query(query) is not None
     needs_text = [leg for leg in plan.legs if (leg.part == "text" and not is_given) or leg.part in vectorless]

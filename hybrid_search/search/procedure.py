@@ -15,13 +15,14 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, IndexMissingError, RequestRefusedError
-from hybrid_search.records import Hit, Query, SearchResult, SearchWarning, WarningCode
+from hybrid_search.records import Hit, Query, SearchResult
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.cursor import Kind
 from hybrid_search.search.cursor_binding import Paging
 from hybrid_search.search.cursor_pages import RestOfList, frozen_hits
+from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
@@ -32,6 +33,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
 from hybrid_search.search.stages import Course, Progress, Stage
 from hybrid_search.search.steps import Step, boundary
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 ResultOrError = SearchResult | HybridSearchError
 """What comes of one query of a batch: its result, or why there is none."""
@@ -71,17 +73,21 @@ def search(
 def retrieve_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
     """What came of every leg, or of the server that fuses them."""
     asked, plan, target, budget = [one.retrieved.query for one in queries], course.plan, course.target, course.budget
+    others = reopened(asked, plan)
+    every = [*asked, *(one.query for one in others)]
     with course.clock("encode"):
         begun = yield from encode_and_begin(asked, plan, target, budget)
+        begun = begun.also_for(one.place for one in others)
     with course.clock("retrieve"):
         if plan.fusion.by_server:
-            found = yield from retrieve_fused(asked, plan, target, budget, begun.encodings)
+            found = yield from retrieve_fused(every, plan, target, budget, begun.encodings)
         else:
-            found = yield from retrieve(asked, plan, target, budget, begun)
+            found = yield from retrieve(every, plan, target, budget, begun)
         errors = [error for one in found for error in (one.error, *one.errors.values())]
         if any(isinstance(error, _OF_ANOTHER) for error in errors):
             yield from check_alias(target, budget)
-    return [Progress(one, error=one.error) for one in found]
+    own, again = found[: len(asked)], found[len(asked) :]
+    return [Progress(one, error=one.error, reopened=by_place(others, again, n)) for n, one in enumerate(own)]
 
 
 def fuse_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -116,7 +122,15 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
         return None
 
 
-STAGES: tuple[Stage, ...] = (retrieve_runs, fuse_runs, boost_hits, fetch_hits, say_why_nothing, rerank_hits)
+STAGES: tuple[Stage, ...] = (
+    retrieve_runs,
+    fuse_runs,
+    count_candidates,
+    boost_hits,
+    fetch_hits,
+    say_why_nothing,
+    rerank_hits,
+)
 
 CONTINUING: tuple[Stage, ...] = (frozen_hits,)
 """Those of a page that a cursor goes on with: it was ranked before."""
@@ -133,6 +147,7 @@ def _result(one: Progress, asked: Query, course: Course, reranker: str | None) -
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
         rest=RestOfList(one, asked, course, kind),
+        facets={facet.called: one.facets[facet.called] for facet in plan.facets if facet.called in one.facets},
         retrieved=found,
     )
 

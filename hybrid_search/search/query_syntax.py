@@ -3,6 +3,7 @@
     "two words"      in this order, in every hit
     -word, -"a b"    in no hit
     field:value      a filter on a keyword, number or date field of the index; -field:value for what it is not
+    title:word       in this text field, where the index searches it on its own; title:"two words"
     begin*           words that begin so
     word~            the word or one that is like it: one letter apart from three letters on, two from six on
 
@@ -21,6 +22,7 @@ from hybrid_search.engine import layout
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Eq, Filter, clause
 from hybrid_search.records import IndexSchema
+from hybrid_search.search.scored_text import InPath, best_of, in_any
 
 SYNTAXES = ("text", "simple")
 """As it is, or read for signs."""
@@ -106,18 +108,26 @@ def _sign(term: re.Match[str], schema: IndexSchema, now: int | None) -> Callable
     no, name, phrase, word = (term.group(part) for part in ("no", "field", "phrase", "word"))
     if phrase is None and word is None:
         return None
-    value = word if phrase is None else phrase
     if name is not None:
-        passing = _compared(name, value, schema, now)
-        return None if passing is None else lambda reading: _filtered(reading, passing, value, no=bool(no))
+        return _named(term, schema, now)
     if no:
         if phrase is None and not re.search(r"\w", word):
             return None
-        wanted = _phrase(phrase) if phrase is not None else _words(word)
+        wanted = in_any(schema, _phrase(phrase) if phrase is not None else _words(word))
         return lambda reading: reading.excluded.append(wanted)
     if phrase is not None:
-        return lambda reading: _quoted(reading, phrase)
-    return _beginning(word) or _like(word)
+        return lambda reading: _quoted(reading, phrase, schema)
+    return _beginning(word, schema) or _like(word, schema)
+
+
+def _named(term: re.Match[str], schema: IndexSchema, now: int | None) -> Callable[[_Reading], None] | None:
+    """What ``field:value`` adds: a filter where the index filters on the field, else words of that text."""
+    no, name, phrase = bool(term["no"]), term["field"], term["phrase"]
+    value = term["word"] if phrase is None else phrase
+    passing = _compared(name, value, schema, now)
+    if passing is not None:
+        return lambda reading: _filtered(reading, passing, value, no=no)
+    return _alone(name, value, schema, phrase=phrase is not None, no=no)
 
 
 def _compared(name: str, value: str, schema: IndexSchema, now: int | None) -> dict[str, Any] | None:
@@ -136,20 +146,37 @@ def _filtered(reading: _Reading, passing: dict[str, Any], value: str, *, no: boo
         reading.values.append(value)
 
 
-def _quoted(reading: _Reading, phrase: str) -> None:
+def _alone(name: str, value: str, schema: IndexSchema, *, phrase: bool, no: bool) -> Callable[[_Reading], None] | None:
+    """The words of one text field; None where the index has no such field, or the value no word."""
+    paths = [path.path for path in layout.text_paths(schema)[1:] if path.name == name]
+    if not paths or not re.search(r"\w", value):
+        return None
+    wanted = best_of([_phrase(value)(path) if phrase else _words(value)(path) for path in paths])
+    if no:
+        return lambda reading: reading.excluded.append(wanted)
+
+    def read(reading: _Reading) -> None:
+        reading.text.append(value)
+        reading.scored.append(wanted)
+        reading.required.append(wanted)
+
+    return read
+
+
+def _quoted(reading: _Reading, phrase: str, schema: IndexSchema) -> None:
     reading.text.append(phrase)
-    reading.scored.append(_phrase(phrase))
-    reading.required.append(_phrase(phrase, without_words="all"))
+    reading.scored.append(in_any(schema, _phrase(phrase)))
+    reading.required.append(in_any(schema, _phrase(phrase, without_words="all")))
 
 
-def _beginning(word: str) -> Callable[[_Reading], None] | None:
+def _beginning(word: str, schema: IndexSchema) -> Callable[[_Reading], None] | None:
     found = _BEGINNING.fullmatch(word)
-    return None if found is None else lambda reading: _scored(reading, found[1], _prefix(found[1]))
+    return None if found is None else lambda reading: _scored(reading, found[1], in_any(schema, _prefix(found[1])))
 
 
-def _like(word: str) -> Callable[[_Reading], None] | None:
+def _like(word: str, schema: IndexSchema) -> Callable[[_Reading], None] | None:
     found = _LIKE.fullmatch(word)
-    return None if found is None else lambda reading: _scored(reading, found[1], _fuzzy(found[1]))
+    return None if found is None else lambda reading: _scored(reading, found[1], in_any(schema, _fuzzy(found[1])))
 
 
 def _scored(reading: _Reading, word: str, wanted: dict[str, Any]) -> None:
@@ -157,18 +184,18 @@ def _scored(reading: _Reading, word: str, wanted: dict[str, Any]) -> None:
     reading.scored.append(wanted)
 
 
-def _words(text: str) -> dict[str, Any]:
-    return {"match": {layout.TEXT: {"query": text, "operator": "and"}}}
+def _words(text: str) -> InPath:
+    return lambda path: {"match": {path: {"query": text, "operator": "and"}}}
 
 
-def _phrase(text: str, *, without_words: str = "none") -> dict[str, Any]:
+def _phrase(text: str, *, without_words: str = "none") -> InPath:
     """``without_words`` is what passes a phrase of stop words alone, of which the analyzer leaves none."""
-    return {"match_phrase": {layout.TEXT: {"query": text, "zero_terms_query": without_words}}}
+    return lambda path: {"match_phrase": {path: {"query": text, "zero_terms_query": without_words}}}
 
 
-def _prefix(begin: str) -> dict[str, Any]:
-    return {"prefix": {layout.TEXT: {"value": begin.lower()}}}
+def _prefix(begin: str) -> InPath:
+    return lambda path: {"prefix": {path: {"value": begin.lower()}}}
 
 
-def _fuzzy(word: str) -> dict[str, Any]:
-    return {"match": {layout.TEXT: {"query": word, "fuzziness": "AUTO", "prefix_length": 1}}}
+def _fuzzy(word: str) -> InPath:
+    return lambda path: {"match": {path: {"query": word, "fuzziness": "AUTO", "prefix_length": 1}}}

@@ -10,11 +10,13 @@ from typing import Any, Self, TypedDict
 from hybrid_search.boosts import Boost
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
+from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
+from hybrid_search.search.scored_text import TextScoring
 
-LISTS = ("legs", "boosts", "pin", "bury")
+LISTS = ("legs", "boosts", "pin", "bury", "facets")
 """Options of several values; a text is one."""
 
 
@@ -31,6 +33,9 @@ class SearchOptions(TypedDict, total=False):
     collapse: bool
     exact: bool
     syntax: str
+    facets: Iterable[Facet | str]
+    facet_counts: str
+    text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
@@ -59,6 +64,9 @@ class SearchRequest:
         exact: compare with every vector instead of searching the graph.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
+        facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
+        facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
+        text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
             until the reranker is late: the queries after that keep the fused order.
@@ -82,6 +90,9 @@ class SearchRequest:
     collapse: bool = True
     exact: bool = False
     syntax: str = "text"
+    facets: tuple[Facet | str, ...] = ()
+    facet_counts: str = CANDIDATES
+    text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
@@ -107,4 +118,5 @@ class SearchRequest:
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+    """One alone, or several in any iterable, as the request holds them."""
+    return (given,) if isinstance(given, str | Facet) else tuple(given)

@@ -17,7 +17,7 @@ import orjson
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import clause
-from hybrid_search.records import IndexSchema, Query, SearchWarning, WarningCode
+from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
@@ -30,6 +30,7 @@ from hybrid_search.search.plan import Plan
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.standard_legs import STANDARD
 from hybrid_search.search.steps import Step, boundary, together
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 WIDER = 4
 """How many times more passages are asked for when the first ones were of too few documents."""
@@ -102,6 +103,10 @@ class Begun:
     pending: Pending = field(default_factory=list)
     settled: Settled = field(default_factory=dict)
 
+    def also_for(self, places: Iterable[int]) -> Begun:
+        """The same with further queries behind those of the batch, of the same texts as the queries at these places."""
+        return replace(self, encodings=[*self.encodings, *(self.encodings[place] for place in places)])
+
 
 def cut_note(name: str, cut: str) -> SearchWarning:
     """What is said of a leg that did not search for the whole query."""
@@ -132,7 +137,7 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact)
+        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):

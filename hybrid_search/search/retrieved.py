@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import LegReport, Query, SearchWarning
+from hybrid_search.records import LegReport, Query
 from hybrid_search.search.carried import Values
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.degradation import leg_warnings, unanswered
 from hybrid_search.search.fusion import Fused, Fusion, fuse
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped
+from hybrid_search.search_warnings import SearchWarning
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from hybrid_search.search.cursor import Seal
 from hybrid_search.search.cursor_seal import paging_of, seal_of
 from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight_model import read_passages
 from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
@@ -35,7 +36,8 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.steps import Encode, Encoded, Score, Steps, boundary
+from hybrid_search.search.scored_text import check_text_fields, scored_text
+from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
 
@@ -158,7 +160,11 @@ class Searcher:
             QueryError: what :func:`plan_search` refuses, or the filter cannot be read.
         """
         with boundary():
-            return self._plan(request), self._target(request), _query("", request.filter).filter
+            return (
+                self._plan(request),
+                self._target(request),
+                _query("", request.filter, time.time_ns() // 1_000_000).filter,
+            )
 
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
         """The procedure that reads passages by their ids; those that are gone are left out."""
@@ -175,7 +181,7 @@ class Searcher:
         stored = yield from self.stored(passage_ids)
         return {id_: passage.text for id_, passage in stored.items()}
 
-    def ask_model(self, step: Encode | Score) -> Any:
+    def ask_model(self, step: ModelStep) -> Any:
         """The answer of the encoder or of the reranker.
 
         Raises:
@@ -184,6 +190,8 @@ class Searcher:
         with boundary(step):
             if isinstance(step, Encode) and self.encoder is not None:
                 return _encoded(self.encoder, step.texts)
+            if isinstance(step, EncodePassages) and self.encoder is not None:
+                return read_passages(self.encoder, step)
             if isinstance(step, Score) and self.reranker is not None:
                 return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
@@ -194,18 +202,20 @@ class Searcher:
         return replaced(self.target, headers={**self.target.headers, **given}) if given else self.target
 
     def _plan(self, request: SearchRequest) -> Plan:
+        schema, settings = self.target.schema, self.settings
         return plan_search(
-            self.target.schema,
-            self.settings.search,
+            schema,
+            settings.search,
             request,
             reranking=self._reranking(request.rerank, request.window),
+            text=scored_text(schema, settings.text, settings.search, request.text),
         )
 
     def _all_checked(
         self, queries: Sequence[str | Query], plan: Plan, request: SearchRequest
     ) -> list[Query | HybridSearchError]:
         """The queries as they are searched, or why they are not; ``now`` is one moment for all of them."""
-        now = time.time_ns() // 1_000_000
+        now = _now()
         return [self._checked(query, plan, request, now) for query in queries]
 
     def _checked(self, query: str | Query, plan: Plan, request: SearchRequest, now: int) -> Query | HybridSearchError:
@@ -257,10 +267,12 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
     by BM25 alone. Models of the searcher ``before`` are used again where the settings still lead to them.
 
     Raises:
-        IndexMismatchError: the index was made with other models than those here.
+        IndexMismatchError: the index was made with other models than those here, or without a text field of the
+            settings.
         ModelError: a model cannot be found, loaded or trusted.
     """
     settings = with_models_of(opened, wanted.settings)
+    check_text_fields(opened.schema, settings, opened.where)
     same = before is not None and before.settings == settings
     encoder = before.encoder if before is not None and same else wanted.encoder
     reranker = before.reranker if before is not None and same else wanted.reranker
@@ -343,6 +355,11 @@ def _query(query: str | Query, matching: Filter | str | None, now: int) -> Query
 def _filter(given: Any) -> Any:
     """A filter as it is, or one as text, composed."""
     return parse(unicodedata.normalize("NFC", given)) if isinstance(given, str) else given
+
+
+def _now() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def _raise_first(outcomes: Iterable[object]) -> None:

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any
 
 from hybrid_search.errors import EngineError, HybridSearchError
-from hybrid_search.records import Query, SearchWarning, WarningCode
+from hybrid_search.records import Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
@@ -42,6 +42,7 @@ from hybrid_search.search.retrieve import (
 )
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 Fusions = dict[int, list[LegSearch]]
 """The legs of each query, by its place in the batch, that still go to the server."""

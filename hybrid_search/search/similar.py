@@ -16,7 +16,7 @@ import numpy as np
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, QueryError
 from hybrid_search.filters import clause
-from hybrid_search.records import Query, SearchResult, SearchWarning, SparseVector, Vector, WarningCode
+from hybrid_search.records import Query, SearchResult, SparseVector, Vector
 from hybrid_search.search import legs, procedure
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.plan import check_query
@@ -25,6 +25,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.similar_held import HeldPassage, check_document_id, held_passages, nearest_ids
 from hybrid_search.search.steps import Steps
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 WORDS = 25
 """Words of a document that BM25 searches for: ``max_query_terms`` of both engines by default."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import SearchWarning
+from hybrid_search.found import FacetCounts
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.cursor import Kept
 from hybrid_search.search.cursor_binding import Paging
@@ -18,6 +18,7 @@ from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.steps import Step
+from hybrid_search.search_warnings import SearchWarning
 
 Stored = Mapping[str, Any]
 """A stored passage, as the engine returns it."""
@@ -35,6 +36,8 @@ class Progress:
         beyond: the hits of ``fused`` behind those that were fetched.
         ranks: where a cursor kept the list, those of ``ranked``.
         rest: where a cursor kept the list, what is behind ``ranked``.
+        facets: what was counted, by name.
+        reopened: what came of the legs without the conditions of the filter on one field, by field.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -46,6 +49,8 @@ class Progress:
     beyond: Sequence[Fused] = ()
     ranks: Sequence[int] | None = None
     rest: Sequence[Kept] = ()
+    facets: Mapping[str, FacetCounts] = field(default_factory=dict)
+    reopened: Mapping[str, Retrieved] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
 

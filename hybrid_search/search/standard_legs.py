@@ -11,14 +11,16 @@ from urllib.parse import quote
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
-from hybrid_search.records import IndexSchema, Leg, Query, SearchWarning, SparseVector, WarningCode
+from hybrid_search.records import IndexSchema, Leg, Query, SparseVector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
 from hybrid_search.search.expert import engine_query
 from hybrid_search.search.leg import Asking, LegQuery, Part, SearchLeg
 from hybrid_search.search.outcomes import Skipped
+from hybrid_search.search.scored_text import PHRASED, ScoredText, usual_text
 from hybrid_search.search.steps import Step
 from hybrid_search.search.words import first_words
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 LOOKED_AT = 1000
 """Characters of the query whose words are looked at when BM25 found nothing."""
@@ -28,7 +30,7 @@ NO_WORD = "the query holds no word to search for: punctuation and stop words alo
 
 @dataclass(frozen=True)
 class Bm25Leg(SearchLeg):
-    """Words, as the analyzer of the index makes them; a passage without any of them scores 0."""
+    """Words, as the analyzers of the index make them of its texts; a passage without any of them scores 0."""
 
     name: str = Leg.BM25
     part: Part | None = "text"
@@ -41,13 +43,22 @@ class Bm25Leg(SearchLeg):
             body = legs.filtered(dict(clause), asking.filter)
             return LegQuery(lambda _: body, own=True)
         words, also = (query.text, ()) if query.read is None else (query.read.words, query.read.scored)
-        return self._first(words, also, asking.filter, legs.MAX_CLAUSES)
+        scored = usual_text(asking.target.schema) if asking.text is None else asking.text
+        return self._first(words, also, asking, scored, max(1, legs.MAX_CLAUSES // len(scored.paths)))
 
-    def _first(self, text: str, also: Sequence[legs.Body], matching: legs.Filter, limit: int) -> LegQuery:
+    def _first(self, text: str, also: Sequence[legs.Body], asking: Asking, scored: ScoredText, limit: int) -> LegQuery:
+        """Every word is a clause for each text."""
         words = first_words(text, limit)
         cut = f"searched for the first {limit:,} words of the query" if len(words) < len(text.rstrip()) else None
-        body = legs.bm25(words, filter=matching, also=also)
-        shorter = partial(self._first, text, also, matching, limit // 2) if limit > 1 else None
+        body = legs.bm25(
+            words,
+            filter=asking.filter,
+            also=also,
+            scored=scored,
+            combined=asking.target.dialect.capabilities.combined_fields,
+            near=first_words(words, 1) != words.rstrip() and first_words(words, PHRASED) == words,
+        )
+        shorter = partial(self._first, text, also, asking, scored, limit // 2) if limit > 1 else None
         return LegQuery(lambda _: body, cut, shorter)
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:

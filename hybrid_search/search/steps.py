@@ -32,11 +32,31 @@ class Encode:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodePassages:
+    """Vectors of texts as passages have them, please; answered with :class:`Encoded`, which has ``tokens`` too.
+
+    ``tokens_only`` asks for no vectors: which terms of the sparse model a text holds is known without its network.
+    """
+
+    texts: Sequence[str]
+    patience: float
+    tokens_only: bool = False
+
+
+Token = tuple[str, int, int]
+"""A term of the sparse model that stands in a text, and from which character to which."""
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """Vectors of n texts; for the texts that a leg's model cuts, the tokens that it reads and those that there are."""
+    """Vectors of n texts; for the texts that a leg's model cuts, the tokens that it reads and those that there are.
+
+    ``tokens`` are those of each text, of passages alone.
+    """
 
     vectors: EncodedTexts
     cut: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
+    tokens: Sequence[Sequence[Token]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +75,8 @@ class Score:
     patience: float
 
 
-Single = Encode | Send | Score
+ModelStep = Encode | EncodePassages | Score
+Single = ModelStep | Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ Steps = Generator[Step, Any, T]
 def run(
     steps: Steps[T],
     carry_out: Callable[[Single], Any],
-    begin: Callable[[Encode | Score], Callable[[], Any]] | None = None,
+    begin: Callable[[ModelStep], Callable[[], Any]] | None = None,
 ) -> T:
     """Carry out every step and return what the procedure returns.
 
@@ -157,7 +178,7 @@ def _single(step: Step) -> Single:
 def _together(
     steps: Sequence[Single],
     carry_out: Callable[[Single], Any],
-    begin: Callable[[Encode | Score], Callable[[], Any]] | None,
+    begin: Callable[[ModelStep], Callable[[], Any]] | None,
 ) -> list[Any]:
     """The results, or errors, of steps that go together: models begin, requests are made, models are waited for."""
     begun: dict[int, Any] = {}
@@ -201,6 +222,7 @@ def boundary(step: Single | None = None, *, what: str = "the search") -> Iterato
 
 _PARTS: Mapping[type, tuple[type[HybridSearchError], str]] = {
     Encode: (ModelError, "the encoder"),
+    EncodePassages: (ModelError, "the encoder"),
     Score: (ModelError, "the reranker"),
     Send: (EngineError, "the request"),
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hybrid_search.fields import value_at
 from hybrid_search.printed import one_line, visible
 from hybrid_search.records import Hit, Leg, LegScore, Placed, SearchResult
+from hybrid_search.search.facets_table import facets_view
 from hybrid_search.search.snippet import snippet
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def result_view(result: SearchResult, *, width: int, title_field: str | None = N
     if not result.hits:
         table = Text("  nothing found", style="dim")
     warnings = [Text(visible(f"  warning: {warning}"), style="red") for warning in result.warnings]
-    return Group(head, table, Text(visible(f"  {_footer(result, width)}"), style="dim"), *warnings)
+    footer = Text(visible(f"  {_footer(result, width)}"), style="dim")
+    return Group(head, table, footer, *facets_view(result.facets), *warnings)
 
 
 def title_of(hit: Hit, title_field: str | None = None) -> str:

@@ -21,9 +21,9 @@ from threading import Lock, Thread
 from typing import Any
 
 from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError
-from hybrid_search.search.steps import Encode, Score
+from hybrid_search.search.steps import ModelStep, Score
 
-Ask = Callable[[Encode | Score], Any]
+Ask = Callable[[ModelStep], Any]
 
 
 class ModelWorkers:
@@ -33,7 +33,7 @@ class ModelWorkers:
         self._encoding = _Worker("hybrid-search-encoder")
         self._reranking = _Worker("hybrid-search-reranker")
 
-    def begin(self, ask: Ask, step: Encode | Score, *, together: bool) -> Asked:
+    def begin(self, ask: Ask, step: ModelStep, *, together: bool) -> Asked:
         """Ask a model, and go on.
 
         Args:
@@ -45,7 +45,7 @@ class ModelWorkers:
             ModelBusyError: it has not answered an earlier search, and takes twice the time that it was given.
             ModelError: the client is closed.
         """
-        worker = self._encoding if together or isinstance(step, Encode) else self._reranking
+        worker = self._reranking if isinstance(step, Score) and not together else self._encoding
         return Asked(step, worker.submit(ask, step), time.monotonic() + step.patience, worker.given_up)
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class ModelWorkers:
 class Asked:
     """What a model was asked, and until when (monotonic clock) its answer is waited for."""
 
-    step: Encode | Score
+    step: ModelStep
     future: Future[Any]
     until: float
     give_up: Callable[[Future[Any], float], None]
@@ -115,7 +115,7 @@ class _Worker:
         future, until = self._given_up
         return not future.done() and time.monotonic() > until
 
-    def submit(self, ask: Ask, step: Encode | Score) -> Future[Any]:
+    def submit(self, ask: Ask, step: ModelStep) -> Future[Any]:
         future: Future[Any] = Future()
         context = copy_context()
         with self._lock:
@@ -155,29 +155,29 @@ def _closed() -> ModelError:
     return ModelError("the client is closed", remedy="Search before it is closed, or open another")
 
 
-def _busy(step: Encode | Score) -> ModelBusyError:
+def _busy(step: ModelStep) -> ModelBusyError:
     return ModelBusyError(
         f"the {_model(step)} was busy with other searches for {_seconds(step.patience)} s",
         remedy="Search less at a time, or raise search.timeout",
     )
 
 
-def _stalled(step: Encode | Score) -> ModelBusyError:
+def _stalled(step: ModelStep) -> ModelBusyError:
     return ModelBusyError(
         f"the {_model(step)} was busy: it has not answered an earlier search in twice its time",
         remedy="Raise search.timeout, or give it less to do",
     )
 
 
-def _late(step: Encode | Score) -> ModelTimeoutError:
+def _late(step: ModelStep) -> ModelTimeoutError:
     return ModelTimeoutError(
         f"the {_model(step)} did not answer in {_seconds(step.patience)} s",
         remedy="Raise search.timeout, or give it less to do",
     )
 
 
-def _model(step: Encode | Score) -> str:
-    return "encoder" if isinstance(step, Encode) else "reranker"
+def _model(step: ModelStep) -> str:
+    return "reranker" if isinstance(step, Score) else "encoder"
 
 
 def _seconds(patience: float) -> str:

@@ -19,6 +19,7 @@ from hybrid_search.settings.models import (
 )
 from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
 from hybrid_search.settings.section import IN_HEADERS, MASKED, SECRETS, Section, require
+from hybrid_search.settings.text import TextFieldSettings, require_text_fields
 
 __all__ = [
     "DENSE_MODEL",
@@ -40,13 +41,15 @@ __all__ = [
     "Section",
     "Settings",
     "SparseSettings",
+    "TextFieldSettings",
 ]
 
 
 class Settings(Section, frozen=True):
-    """All sections."""
+    """All sections; ``text`` has one for each field that BM25 also searches on its own."""
 
     documents: DocumentSettings = DocumentSettings()
+    text: dict[str, TextFieldSettings] = {}  # noqa: RUF012  # a struct copies its default
     chunking: ChunkingSettings = ChunkingSettings()
     dense: DenseSettings = DenseSettings()
     sparse: SparseSettings = SparseSettings()
@@ -55,7 +58,10 @@ class Settings(Section, frozen=True):
     engine: EngineSettings = EngineSettings()
 
     def __post_init__(self) -> None:
-        """At least one leg that is searched must also be indexed."""
+        """At least one leg that is searched must also be indexed, and what is searched as text must be text."""
+        documents = self.documents
+        vectors = {"documents.dense": documents.dense, "documents.sparse": documents.sparse}
+        require_text_fields(self.text, {name: key for key, name in vectors.items() if name is not None})
         off = {leg for leg in ("dense", "sparse") if getattr(self, leg).model == NO_MODEL}
         require(
             bool(set(self.search.legs) - off),

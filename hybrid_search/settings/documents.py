@@ -9,6 +9,9 @@ from hybrid_search.settings.section import Section, require, require_at_least, r
 REFUSE, FIRST, LAST, NUMBER = "refuse", "first", "last", "number"
 FIELD, CONTENT = "field", "content"
 DAY, MONTH = "day", "month"
+TITLE = "title"
+WITH_TITLE = False
+"""Whether models read the title before every passage of a new index."""
 FILTERED = ("keyword", "number", "date", "boolean", "geo")
 """The roles of fields that are filtered on."""
 
@@ -17,8 +20,8 @@ class DocumentSettings(Section, frozen=True):
     """Which fields of a source make a document; a dot reaches into an object (``metadata.brand``).
 
     ``text`` fields are joined by a newline, in order; those that are in ``html`` too are turned into text before, and
-    their source is stored. ``title`` names the field that heads a result. ``dense`` and ``sparse`` name fields that
-    carry vectors.
+    their source is stored. ``title`` names the field that heads a result, and every passage for the models
+    (``chunking.with_title``). ``dense`` and ``sparse`` name fields that carry vectors.
 
     ``id_from`` is ``field``, the one that ``id`` names, or ``content``, a hash of the record. ``repeated_ids`` is what
     becomes of a document whose id came before: it is an error (``refuse``), left out (``first``), kept instead of the
@@ -51,6 +54,11 @@ class DocumentSettings(Section, frozen=True):
     dense: str | None = None
     sparse: str | None = None
     follow_links: bool = False
+
+    @property
+    def heading(self) -> str | None:
+        """The field that holds a document's title: ``title``, else the first text field where it is called so."""
+        return self.title or (TITLE if self.text[0] == TITLE and len(self.text) > 1 else None)
 
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")
@@ -101,10 +109,14 @@ class ChunkingSettings(Section, frozen=True):
     """Passages: at most ``max_tokens`` tokens, of which neighbours share ``overlap``.
 
     ``max_tokens`` None is the models' own limit; where they have none (``sparse.model = "idf"`` alone), 8,192.
+
+    ``with_title``: models read the document's title before every passage, and BM25 searches the title on its own; it is
+    not in the passages that are shown. None is as the index was made, and :data:`WITH_TITLE` for a new one.
     """
 
     max_tokens: int | None = None
     overlap: int = 32
+    with_title: bool | None = None
 
     def __post_init__(self) -> None:
         require_at_least(1, "chunking.max_tokens", self.max_tokens)

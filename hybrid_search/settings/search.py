@@ -5,11 +5,13 @@ from __future__ import annotations
 from hybrid_search.boosts import parse_boost
 from hybrid_search.errors import QueryError, SettingsError
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
+from hybrid_search.settings.text import MAX_WEIGHT
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
 KEY = 16
 """Characters that a key has at least."""
+MAX_SLOP = 1_000
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
 
@@ -42,6 +44,8 @@ class SearchSettings(Section, frozen=True):
 
     ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
     ``pin`` stand first, those in ``bury`` last.
+    ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
+    beside that of the words; ``proximity`` the same for one that has them at most ``slop`` places apart. 0 is off.
 
     ``cursor_key`` signs cursors (:mod:`hybrid_search.search.cursor_seal`), which are good for ``cursor_lifetime``
     seconds from the page on that gave them.
@@ -69,6 +73,9 @@ class SearchSettings(Section, frozen=True):
     boosts: tuple[str, ...] = ()
     pin: tuple[str, ...] = ()
     bury: tuple[str, ...] = ()
+    phrase: float = 0.0
+    proximity: float = 0.0
+    slop: int = 8
 
     def __post_init__(self) -> None:
         require(bool(self.legs), "search.legs", "names no leg", f"Name at least one of {', '.join(LEGS)}")
@@ -81,6 +88,10 @@ class SearchSettings(Section, frozen=True):
         require_seconds("search.cursor_lifetime", self.cursor_lifetime)
         is_long = self.cursor_key is None or len(self.cursor_key) >= KEY
         require(is_long, "search.cursor_key", f"has fewer than {KEY} characters", "Give a long random text")
+        for name in ("phrase", "proximity"):
+            value = getattr(self, name)
+            require(0 <= value <= MAX_WEIGHT, f"search.{name}", f"must be from 0 to {MAX_WEIGHT}, got {value}")
+        require(1 <= self.slop <= MAX_SLOP, "search.slop", f"must be from 1 to {MAX_SLOP}, got {self.slop}")
         self._require_widths()
         self._require_weights()
         self._require_boosts()

@@ -11,9 +11,10 @@ from loading import GeneratedEncoder
 from hybrid_search.boosts import Fresh, Log1p, Saturation
 from hybrid_search.engine.protocols import Request
 from hybrid_search.ingest.pipeline import index_documents
-from hybrid_search.records import Document, Placed, WarningCode
+from hybrid_search.records import Document, Placed
 from hybrid_search.search import AsyncSearchClient, Reranking, SearchClient
 from hybrid_search.search.explain import explain_text
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import ChunkingSettings, DocumentSettings, Settings
 
 SETTINGS = Settings(

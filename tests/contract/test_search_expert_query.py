@@ -10,8 +10,9 @@ from test_search_alias import VectorsOfText
 
 from hybrid_search.engine.indices import delete_index
 from hybrid_search.errors import EngineError, QueryError
-from hybrid_search.records import Query, WarningCode
+from hybrid_search.records import Query
 from hybrid_search.search import AsyncSearchClient, SearchClient
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import Settings
 
 BATCH = passages(60)

@@ -10,9 +10,10 @@ from test_search_alias import VectorsOfText
 
 from hybrid_search.errors import QueryError
 from hybrid_search.evaluate.experiment import run_experiment
-from hybrid_search.records import Leg, Query, WarningCode
+from hybrid_search.records import Leg, Query
 from hybrid_search.search import AsyncSearchClient, Fusion, LegQuery, SearchClient, SearchLeg
 from hybrid_search.search.explain import explain_text
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import Settings
 
 

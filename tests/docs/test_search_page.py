@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from hybrid_search.engine.opensearch import OpenSearchDialect
-from hybrid_search.records import IndexSchema, Query, WarningCode
+from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.asking import Target
 from hybrid_search.search.leg import Asking
+from hybrid_search.search_warnings import WarningCode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
 

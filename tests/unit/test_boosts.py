@@ -137,9 +137,10 @@ def test_any_text_is_a_boost_or_is_refused(text) -> None:
     """Nothing else is raised."""
     for given_ in (text, f"fresh:{text}", f"log1p:x,{text}"):
         try:
-            parse_boost(given_)
+            boost = parse_boost(given_)
         except QueryError:
             continue
+        assert boost.field
 
 
 @pytest.mark.parametrize(

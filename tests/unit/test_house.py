@@ -30,11 +30,13 @@ SHARED = {
     "printed",
     "private_files",
 }
-SHARED |= {"encode.protocols", "engine.protocols"}
+SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": set(),
+    "records": {"found", "search_warnings"},
+    "found": set(),
+    "search_warnings": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},

@@ -14,10 +14,11 @@ from search_fakes import PlaneEncoder, async_connection, connection, engine
 from test_search_client import respond
 
 from hybrid_search.errors import ModelBusyError, ModelTimeoutError, QueryError
-from hybrid_search.records import Leg, WarningCode
+from hybrid_search.records import Leg
 from hybrid_search.search import AsyncSearchClient, Reranking, SearchClient
 from hybrid_search.search.steps import Encode, Score
 from hybrid_search.search.workers import ModelWorkers
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import SearchSettings, Settings
 
 SHORT = Settings(search=SearchSettings(timeout=0.8))

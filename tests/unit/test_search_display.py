@@ -12,21 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_search.printed.console import Console
-from hybrid_search.records import (
-    Hit,
-    Leg,
-    LegReport,
-    LegScore,
-    Query,
-    RerankScore,
-    SearchResult,
-    SearchWarning,
-    WarningCode,
-)
+from hybrid_search.records import Hit, Leg, LegReport, LegScore, Query, RerankScore, SearchResult
 from hybrid_search.search.as_json import result_json
 from hybrid_search.search.explain import explain_panel, explain_text
 from hybrid_search.search.snippet import snippet
 from hybrid_search.search.table import result_view, title_of
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 HIT = Hit(
     rank=1,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hybrid_search.cli import results
 from hybrid_search.cli.results import FORMS, Naming, form_of
-from hybrid_search.cli.search import _show
+from hybrid_search.cli.search import show_result
 from hybrid_search.errors import QueryError, RecordError
 from hybrid_search.evaluate import read_run
 from hybrid_search.records import Hit, Leg, LegReport, LegScore, Query, SearchResult
@@ -134,7 +134,7 @@ def test_neither_table_nor_explanation_lets_a_control_through(text) -> None:
     with pytest.MonkeyPatch.context() as patch:
         raw = BytesIO()
         patch.setattr(sys, "stdout", TextIOWrapper(raw, encoding="utf-8"))
-        _show(result, "1", form="table", naming=Naming(), explain=True)
+        show_result(result, "1", form="table", naming=Naming(), explain=True)
         sys.stdout.flush()
         assert not CONTROLS.search(raw.getvalue().decode())
 
@@ -143,7 +143,7 @@ def test_markup_in_an_id_is_part_of_its_name(capsys) -> None:
     """An id of square brackets is shown whole, and closes nothing."""
     for id_ in ("[/]", "[draft]/plan.md", ":tada:", "[bold]x"):
         hit = replace(HIT, id=id_, passage_id=f"{id_}#0", fields={})
-        _show(replace(RESULT, hits=[hit]), "1", form="table", naming=Naming(), explain=True)
+        show_result(replace(RESULT, hits=[hit]), "1", form="table", naming=Naming(), explain=True)
         shown = capsys.readouterr().out
         assert f"1. {id_}  0.7500" in shown
         assert f"passage {id_}#0" in shown

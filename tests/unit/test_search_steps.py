@@ -11,8 +11,8 @@ import pytest
 
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError, HybridSearchError, ModelError
-from hybrid_search.records import SearchWarning, WarningCode
 from hybrid_search.search.steps import All, Encode, Send, run, run_async, together
+from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 ENCODE, SEND = Encode(["q"], 1.0), Send(Request("GET", "/"))
 
@@ -122,4 +122,4 @@ def test_a_warning_is_its_text_and_keeps_its_code() -> None:
 def test_codes_say_whether_something_is_missing() -> None:
     """A query that was cut is answered in full; a leg that was late is not."""
     whole = {code for code in WarningCode if not code.degrades}
-    assert whole == {"query-cut", "no-known-term", "nothing-found", "few-documents"}
+    assert whole == {"query-cut", "no-known-term", "nothing-found", "few-documents", "pinned-not-found"}

@@ -133,7 +133,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_right_one(overrides, messag
 def test_a_key_like_no_other_is_answered_with_the_keys_of_its_section():
     """Where nothing is near, the remedy lists what there is."""
     message = refusal(None, {"chunking.qqq": "1"}, {})
-    assert message == "override: unknown key 'chunking.qqq'. Known keys: chunking.max_tokens, chunking.overlap"
+    known = "chunking.max_tokens, chunking.overlap, chunking.with_title"
+    assert message == f"override: unknown key 'chunking.qqq'. Known keys: {known}"
 
 
 def test_an_unknown_section_and_an_unknown_variable_are_errors(tmp_path):

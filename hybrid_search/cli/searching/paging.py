@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,8 +35,15 @@ class PagingOptions:
         """As the client takes them."""
         return {"cursor": None if self.cursor == FIRST else self.cursor}
 
-    def say_next(self, result: SearchResult) -> None:
-        """How the next page is asked for, on standard error: the page itself may go into a file."""
-        if self.cursor is not None:
-            following = result.cursor
-            typer.echo("The list ends here." if following is None else f"Next page: --cursor {following}", err=True)
+    def going_on(self, show: Callable[[SearchResult, str], None], form: str) -> Callable[[SearchResult, str], None]:
+        """Shows a page and how the next is asked for, on standard error: the page itself may go into a file.
+
+        JSON has the cursor, always.
+        """
+        return show if self.cursor is None or form == "json" else partial(_show_page, show)
+
+
+def _show_page(show: Callable[[SearchResult, str], None], result: SearchResult, query_id: str) -> None:
+    show(result, query_id)
+    cursor = result.cursor
+    typer.echo("The list ends here." if cursor is None else f"Next page: --cursor {cursor}", err=True)

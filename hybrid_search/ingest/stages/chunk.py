@@ -2,7 +2,11 @@
 
 A passage ends where a sentence ends, wherever a sentence fits; neighbours share up to ``overlap`` tokens, whole
 sentences where such fit. A sentence longer than the limit is cut between words, and a word longer than the limit
-between tokens. The cuts are a function of the text, the tokenizer and the two numbers, so passage ids are stable.
+between tokens. The cuts are a function of the text, the title, the tokenizer and the two numbers, so passage ids are
+stable.
+
+A title that models read before every passage (:func:`passages_of`) leaves the passage so much less room. It is no part
+of the passage: offsets count the document's text alone. The passage that begins with the title has it already.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from dataclasses import dataclass
 
 from hybrid_search.encode.protocols import Tokenizer
 from hybrid_search.errors import SettingsError
+from hybrid_search.ingest.stages.heads import NO_HEAD, Head, heads_of
 from hybrid_search.ingest.stages.sentences import sentence_starts
 from hybrid_search.records import Document, Passage
 
@@ -36,36 +41,46 @@ def passages(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overl
 
 
 def passages_of(
-    documents: Sequence[Document], tokenizer: Tokenizer, *, max_tokens: int, overlap: int
+    documents: Sequence[Document],
+    tokenizer: Tokenizer,
+    *,
+    max_tokens: int,
+    overlap: int,
+    titles: Sequence[str] | None = None,
 ) -> list[list[Passage]]:
     """The passages of several documents, which are tokenized in one call.
 
     A document that carries vectors is one passage whatever its length: its vectors are those of the whole text.
+    ``titles``, one for each document or empty, stand before every passage for the models, at most
+    ``max_tokens // TITLE_SHARE`` tokens of them.
     """
     _check_limits(max_tokens, overlap)
     short = [document for document in documents if not _is_long(document)]
     spans = iter(tokenizer.spans([document.text for document in short]))
-    return [
-        _passages_of_long(document, tokenizer, max_tokens, overlap)
-        if _is_long(document)
-        else _passages(document, _ranges_of(document, next(spans), tokenizer, max_tokens, overlap))
-        for document in documents
-    ]
+    heads = heads_of(titles, tokenizer, max_tokens) if titles else [NO_HEAD] * len(documents)
+    found = []
+    for document, head in zip(documents, heads, strict=True):
+        cutting = Cutting(tokenizer, max_tokens, overlap, head)
+        if _is_long(document):
+            found.append(_passages_of_long(document, cutting))
+        else:
+            found.append(_passages(document, _ranges_of(document, next(spans), cutting), head))
+    return found
 
 
 def _is_long(document: Document) -> bool:
     return len(document.text) > SEGMENT and not document.carries_vectors
 
 
-def _passages_of_long(document: Document, tokenizer: Tokenizer, max_tokens: int, overlap: int) -> list[Passage]:
+def _passages_of_long(document: Document, cutting: Cutting) -> list[Passage]:
     """The passages of a long text, which is tokenized a segment at a time."""
     ranges: list[Span] = []
     for begin, end in segments(document.text):
         piece = Document(document.id, document.text[begin:end])
         if not piece.text.isspace():
-            found = _ranges_of(piece, tokenizer.spans([piece.text])[0], tokenizer, max_tokens, overlap)
+            found = _ranges_of(piece, cutting.tokenizer.spans([piece.text])[0], cutting)
             ranges += [(begin + start, begin + stop) for start, stop in found]
-    return _passages(document, ranges or [_trimmed(document.text, 0, len(document.text))])
+    return _passages(document, ranges or [_trimmed(document.text, 0, len(document.text))], cutting.head)
 
 
 def segments(text: str) -> list[Span]:
@@ -81,8 +96,11 @@ def segments(text: str) -> list[Span]:
     return [*found, (begin, len(text))]
 
 
-def _passages(document: Document, ranges: Sequence[Span]) -> list[Passage]:
-    return [Passage(document, number, start, end) for number, (start, end) in enumerate(ranges)]
+def _passages(document: Document, ranges: Sequence[Span], head: Head) -> list[Passage]:
+    return [
+        Passage(document, number, start, end, head.before(document.text, start))
+        for number, (start, end) in enumerate(ranges)
+    ]
 
 
 def _check_limits(max_tokens: int, overlap: int) -> None:
@@ -95,28 +113,27 @@ def _check_limits(max_tokens: int, overlap: int) -> None:
         )
 
 
-def _ranges_of(
-    document: Document, tokens: Sequence[Span], tokenizer: Tokenizer, max_tokens: int, overlap: int
-) -> list[Span]:
-    text = document.text
-    if document.carries_vectors or len(tokens) <= max_tokens or text.isspace():
-        return [_trimmed(text, 0, len(text))]
-    return _fitting_ranges(text, tokens, tokenizer, max_tokens, overlap)
+def _ranges_of(document: Document, tokens: Sequence[Span], cutting: Cutting) -> list[Span]:
+    text, room = document.text, cutting.room
+    whole = _trimmed(text, 0, len(text))
+    first = room if cutting.head.before(text, whole[0]) else cutting.max_tokens
+    if document.carries_vectors or len(tokens) <= first or text.isspace():
+        return [whole]
+    return _fitting_ranges(text, tokens, cutting)
 
 
-def _fitting_ranges(
-    text: str, tokens: Sequence[Span], tokenizer: Tokenizer, max_tokens: int, overlap: int
-) -> list[Span]:
-    """Character ranges whose own tokens fit.
+def _fitting_ranges(text: str, tokens: Sequence[Span], cutting: Cutting) -> list[Span]:
+    """Character ranges whose own tokens fit, with those of the head.
 
     A piece tokenized by itself can have more tokens than it had inside the text (a word piece becomes a word, a word
     loses the space before it), so the pieces are counted again, and cut smaller where one grew.
     """
-    limit = max_tokens
+    limit = cutting.room
     while True:
-        cuts = _Cuts.of(text, tokens, limit, min(overlap, limit - 1))
+        cuts = _Cuts.of(text, tokens, limit, min(cutting.overlap, limit - 1))
         ranges = _advancing(_range(text, tokens, begin, end) for begin, end in cuts.passages())
-        excess = max(map(len, tokenizer.spans([text[start:end] for start, end in ranges]))) - max_tokens
+        pieces = [cutting.head.over(text[start:end]) for start, end in ranges]
+        excess = max(map(len, cutting.tokenizer.spans(pieces))) - cutting.max_tokens
         if excess <= 0 or limit == 1:
             return ranges
         limit = max(1, limit - excess)
@@ -143,6 +160,21 @@ def _trimmed(text: str, start: int, end: int) -> Span:
     piece = text[start:end]
     left = len(piece) - len(piece.lstrip())
     return start + left, start + max(left, len(piece.rstrip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How one document is cut: into passages of ``max_tokens``, the head's among them."""
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    overlap: int
+    head: Head
+
+    @property
+    def room(self) -> int:
+        """Tokens of a passage's own, at least one."""
+        return max(1, self.max_tokens - self.head.tokens)
 
 
 @dataclass(frozen=True, slots=True)

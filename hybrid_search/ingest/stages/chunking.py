@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from hybrid_search.encode import PRECOMPUTED
 from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.fields import own_text
 from hybrid_search.ingest.stages.chunk import passages_of
 from hybrid_search.ingest.work import Batch, ChunkedDocument, NumberedDocument
 from hybrid_search.records import Document, Passage
@@ -32,9 +33,11 @@ and one document cannot fill the memory."""
 class Chunking:
     """The stage that cuts documents into passages; of a long document it makes parts of :data:`PART` passages."""
 
-    def __init__(self, encoder: TextEncoder, chunking: ChunkingSettings) -> None:
+    def __init__(self, encoder: TextEncoder, chunking: ChunkingSettings, title: str | None = None) -> None:
+        """Cut for ``encoder``; ``title`` is the field that models read before every passage."""
         self._encoder = encoder
         self._chunking = chunking
+        self._title = title
         self._cut_short = self._made = self._longest = 0
         if self._is_too_wide:
             log.warning("%s; longer passages are cut there when they are encoded", self._widths())
@@ -67,9 +70,10 @@ class Chunking:
             min(self._encoder.max_tokens, LONGEST) if self._chunking.max_tokens is None else self._chunking.max_tokens
         )
         overlap = min(self._chunking.overlap, limit - 1)
-        cut = passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap)
+        titles = None if self._title is None else [own_text(document, self._title) for document in documents]
+        cut = passages_of(documents, self._encoder.tokenizer, max_tokens=limit, overlap=overlap, titles=titles)
         if self._is_too_wide:
-            self._measure([passage.text for passages in cut for passage in passages])
+            self._measure([passage.for_models for passages in cut for passage in passages])
         return cut
 
     @property

@@ -24,7 +24,7 @@ class Encoding:
 
     def __call__(self, batch: Batch[ChunkedDocument]) -> Batch[EncodedDocument]:
         """The batch with vectors; one call of the encoder for all of its passages."""
-        texts = [p.text for item in batch.items if self._needs(item.document) for p in item.passages]
+        texts = [p.for_models for item in batch.items if self._needs(item.document) for p in item.passages]
         vectors = iter(self._vectors(texts))
         items = [self._with_vectors(item, vectors) for item in batch.items]
         return batch.turned_into(items)

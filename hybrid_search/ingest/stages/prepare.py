@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from hybrid_search.errors import RecordError
-from hybrid_search.fields import described_kinds, with_taken_values
+from hybrid_search.fields import described_kinds, own_texts, with_taken_values
 from hybrid_search.ingest.stages.checks import Strays, check_document, id_came_before
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
 from hybrid_search.records import Document, IndexSchema, ResumePoint
@@ -68,10 +68,14 @@ def composed(document: Document, schema: IndexSchema) -> Document:
 
     File names and some keyboards write "é" as "e" and an accent; an index that holds both forms finds half.
     """
-    text = document.text
-    if schema.layout == 1 or text.isascii() or is_normalized("NFC", text):
+    if schema.layout == 1 or all(map(_is_composed, (document.text, *document.texts.values()))):
         return document
-    return replace(document, text=normalize("NFC", text))
+    texts = {name: normalize("NFC", text) for name, text in document.texts.items()}
+    return replace(document, text=normalize("NFC", document.text), texts=texts)
+
+
+def _is_composed(text: str) -> bool:
+    return text.isascii() or is_normalized("NFC", text)
 
 
 class Checking:
@@ -118,9 +122,10 @@ class Checking:
 def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSchema) -> str:
     """32 hexadecimal digits that change with everything that changes what is indexed for ``document``.
 
-    Covers the text, the fields, carried vectors, the settings of the chunking and, but for layout 1, which fields the
-    index filters on, and as what; the models are compared by the fingerprints in the index. For layout 1 it is what
-    release 0.1 computed. Raises RecordError for text or fields that JSON cannot hold.
+    Covers the text, the fields, carried vectors, the settings of the chunking, the texts that stand alone or head
+    passages and, but for layout 1, which fields the index filters on, and as what; the models are compared by the
+    fingerprints in the index. For layout 1 it is what release 0.1 computed. Raises RecordError for text or fields that
+    JSON cannot hold.
     """
     try:
         content = _content(document, schema)
@@ -137,6 +142,8 @@ def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSc
             remedy="Split it into documents of a chapter or a page, or leave large fields out",
         ) from None
     settings = f"{chunking.max_tokens} {chunking.overlap}"
+    if texts := own_texts(document, schema):
+        content += f" {schema.passage_title!r} {sorted(texts.items())}"
     if schema.layout > 1:
         settings += f" {sorted(described_kinds(schema).items())}"
     return hashlib.blake2b(f"{content} {settings}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

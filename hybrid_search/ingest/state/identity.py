@@ -35,7 +35,9 @@ def load_identity(
     """
     return {
         "source": printable(str(source.resolve())),
-        "settings": msgspec.to_builtins({"documents": settings.documents, "chunking": settings.chunking}),
+        "settings": msgspec.to_builtins(
+            {"documents": settings.documents, "text": settings.text, "chunking": settings.chunking}
+        ),
         "models": msgspec.to_builtins({"dense": encoder.dense, "sparse": encoder.sparse}),
         "index": {"name": index.name, "uuid": read_settings(connection, index.name)["index.uuid"]},
     }

@@ -132,6 +132,7 @@ def document_as_json(document: Document) -> dict[str, Any]:
         "dense": None if document.dense is None else document.dense.tolist(),
         "sparse": None if document.sparse is None else dict(document.sparse),
         "origin": document.origin,
+        "texts": dict(document.texts),
     }
 
 
@@ -145,6 +146,7 @@ def document_from_json(value: Mapping[str, Any]) -> Document:
         dense=None if dense is None else np.asarray(dense, dtype=np.float32),
         sparse=value["sparse"],
         origin=value["origin"],
+        texts=value.get("texts", {}),
     )
 
 

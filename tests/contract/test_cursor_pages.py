@@ -18,8 +18,9 @@ from hybrid_search.engine.indices import delete_index, refresh
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import CursorError
 from hybrid_search.ingest.maintain.remove import delete_documents
-from hybrid_search.records import EncodedPassage, Passage, WarningCode
+from hybrid_search.records import EncodedPassage, Passage
 from hybrid_search.search import AsyncSearchClient, Reranking, SearchClient
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import SearchSettings, Settings
 
 COUNT = 40
