@@ -12,7 +12,9 @@ HybridSearchError                 exit status 1: something failed
 ├── MissingExtraError             a library of an optional extra is not installed
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
-│   └── ModelTimeoutError         it did not answer in the time that the caller gave
+│   ├── ModelTimeoutError         it did not answer in the time that the caller gave
+│   └── ModelUnavailableError     it kept failing, and is not asked for a while
+├── BusyError                     a client has as many searches in progress as it may: try again later
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
 ├── OutputError                   standard output is closed, full, or has no reader any more
@@ -121,6 +123,14 @@ class ModelBusyError(ModelError):
 
 class ModelTimeoutError(ModelError):
     """A model did not answer in the time that the caller gave; its answer is dropped when it comes."""
+
+
+class ModelUnavailableError(ModelError):
+    """A model kept failing and is not asked for a while, so that searches go on without it at once."""
+
+
+class BusyError(HybridSearchError):
+    """A client has as many searches in progress as it may; the same call may be answered a little later."""
 
 
 class IngestError(HybridSearchError):

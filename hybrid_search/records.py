@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.found import FacetCounts
+from hybrid_search.found import FacetCounts, Highlighted
 from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MAX_DOCUMENT_ID_BYTES = 504
@@ -195,7 +195,7 @@ class Hit:
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
     the fusion, ``score`` the final one (equal unless boosted or reranked). A leg that did not find the hit is not in
     ``legs``, which go by name. ``boosts`` are factors on the fused score, by name; ``placed`` is None for a hit that
-    stands where its score puts it.
+    stands where its score puts it. ``highlights`` are pieces that show why it was found, where they were asked for.
     """
 
     rank: int
@@ -211,6 +211,7 @@ class Hit:
     rerank: RerankScore | None = None
     boosts: Mapping[str, float] = field(default_factory=dict)
     placed: Placed | None = None
+    highlights: Sequence[Highlighted] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
-    whole window of each leg (:class:`~hybrid_search.search.retrieve.Retrieved`): another fusion of it needs no other
+    whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
     retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
     """
 

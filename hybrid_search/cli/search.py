@@ -18,6 +18,7 @@ from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.expert import ExpertOptions
 from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
+from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.paging import PagingOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
@@ -54,6 +55,7 @@ def search(
     rules: RuleOptions,
     page: PageOptions,
     paging: PagingOptions,
+    highlights: HighlightOptions,
     facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -70,6 +72,7 @@ def search(
         **rules.options(),
         **page.options(),
         **paging.options(),
+        **highlights.options(),
         **facets.options(),
         **texts.options(),
         "timeout": timeout,

@@ -57,7 +57,9 @@ class BoundedPool:
         pool.ConnectionCls = _timed(pool.ConnectionCls)
 
     def urlopen(self, method: str, url: str, body: bytes | None = None, **options: Any) -> ReadAnswer:
-        """The answer, read whole."""
+        """The answer, read whole; a timeout in seconds is for connecting and answering together."""
+        if isinstance(timeout := options.get("timeout"), int | float):
+            options["timeout"] = urllib3.Timeout(total=timeout)  # a number alone would be given to each
         begun = cast(
             urllib3.HTTPResponse,
             self._pool.urlopen(method, url, body, redirect=False, preload_content=False, **options),

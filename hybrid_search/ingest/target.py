@@ -95,11 +95,16 @@ def opened_as_it_is(
     return opened
 
 
+def passage_title(settings: Settings) -> str | None:
+    """The field that models read before every passage of a new index; None where they read passages as they are."""
+    wanted = settings.chunking.with_title
+    return settings.documents.heading if (WITH_TITLE if wanted is None else wanted) else None
+
+
 def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
     """What an index for this encoder and these settings must hold."""
     documents, engine = settings.documents, settings.engine
-    with_title = settings.chunking.with_title
-    title = documents.heading if (WITH_TITLE if with_title is None else with_title) else None
+    title = passage_title(settings)
     whole = settings.text.get(WHOLE)
     return IndexSchema(
         dense=encoder.dense,

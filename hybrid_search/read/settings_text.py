@@ -62,6 +62,9 @@ _REST = """
 # Long texts are cut into passages at the ends of sentences. The default of max_tokens is the model's own limit.
 # max_tokens = 256
 # overlap = {chunking[overlap]}
+# with_title (true or false): whether models read the title before every passage; without it as the index was made.
+
+# BM25 also searches fields on their own: a section [text.FIELD] for each, with "weight" and "analyzer".
 
 [dense]
 # The bi-encoder: a name, a folder, or "none" to leave this leg out.

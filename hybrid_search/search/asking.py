@@ -25,6 +25,13 @@ GRACE = 0.5
 ENCODING = 0.75
 """What share of the time that is left an encoder may take: words can be searched without it, but not without time."""
 
+FETCHING = 0.1
+"""What share of the time that is left is kept for the passages of what legs have found, when others are asked."""
+
+LOOK, LOOKING = 2.0, 0.25
+"""Seconds, and the share of a search's time, that each request may take by which a client looks what an alias stands
+for; a cluster that does not answer in them is searched as it was."""
+
 SHOWN = 80
 """Characters of an unreadable answer that go into the message."""
 
@@ -51,21 +58,39 @@ class Target:
         return f"index {self.index}"
 
 
+def _now() -> float:
+    return time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The seconds that a search may take in all, from its making on: every step gets what is left of them."""
+    """The seconds that a search may take in all, from its making on: every step gets what is left of them.
+
+    ``spared`` seconds of them are for later steps.
+    """
 
     seconds: float
-    begun: float = field(default_factory=time.monotonic)
+    begun: float = field(default_factory=_now)
+    spared: float = 0.0
 
     @property
     def left(self) -> float:
-        return max(0.0, self.begun + self.seconds - time.monotonic())
+        return max(0.0, self.begun + self.seconds - self.spared - time.monotonic())
+
+    @property
+    def for_the_legs(self) -> Budget:
+        """What further legs may take where some have answered: if they are late, what those found is still fetched."""
+        return replace(self, spared=self.spared + self.left * FETCHING)
+
+    @property
+    def for_a_look(self) -> float:
+        """What each of the two requests may take by which a client looks again what its alias stands for."""
+        return min(LOOK, self.left * LOOKING)
 
     @property
     def for_the_encoder(self) -> float:
         """What an encoder is waited for: the rest is for an engine that can answer without it."""
-        return self.left * ENCODING
+        return replace(self, spared=0.0).left * ENCODING
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import AsyncConnection, connect_async
 from hybrid_search.errors import AliasMovedError, HybridSearchError, ModelError
 from hybrid_search.records import Query, SearchResult, StoredPassage
-from hybrid_search.search.client import engine_settings
+from hybrid_search.search.admission import Admission
+from hybrid_search.search.asking import Budget
+from hybrid_search.search.client import begun_by, engine_settings, observed_search
 from hybrid_search.search.duplicates import Mining
 from hybrid_search.search.duplicates_pairs import groups
 from hybrid_search.search.duplicates_records import (
@@ -26,18 +28,20 @@ from hybrid_search.search.duplicates_records import (
     MiningRequest,
     SimilarPair,
 )
-from hybrid_search.search.opening import LOOK, PASSING, open_target
+from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
+from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import Send, Single, Steps, T, boundary, run_async
+from hybrid_search.search.telemetry import observing
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
 from hybrid_search.search.workers import ModelWorkers
 from hybrid_search.settings import Settings
+from hybrid_search.settings.section import MAX_SECONDS
 
 
 class AsyncSearchClient:
@@ -45,7 +49,8 @@ class AsyncSearchClient:
 
     Takes what :class:`~hybrid_search.search.client.SearchClient` takes and raises what it raises, but opens when it
     is entered or first searches. Encoding and reranking have a thread of the client's own each, so that the event loop
-    is never held up. A search that is cancelled leaves nothing behind.
+    is never held up; searches that come together are encoded together. A search that is cancelled leaves nothing
+    behind: its place in the encoder's queue is given up, and its connection closed, by which the engine stops it too.
     """
 
     def __init__(
@@ -68,7 +73,9 @@ class AsyncSearchClient:
         self._connection = connection
         self._searcher: Searcher | None = None
         self._opening = asyncio.Lock()
-        self._workers = ModelWorkers()
+        search = self._wanted.settings.search
+        self._admission = Admission(search.concurrency)
+        self._workers = ModelWorkers(search.cached_queries, lambda: self._admission.entered)
 
     @property
     def searcher(self) -> Searcher:
@@ -115,9 +122,21 @@ class AsyncSearchClient:
         **options: Unpack[SearchOptions],
     ) -> Sequence[ResultOrError]:
         """The same for many queries, 32 at a time; see :meth:`SearchClient.search_many`."""
-        return await self._run(
-            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
-        )
+        searcher, connection = await self._opened()
+        with boundary():
+            request = SearchRequest.of(k, **options)
+            budget = searcher.budget(request) if len(queries) <= BATCH else None
+            observed = observed_search(searcher, connection.where, queries, request)
+        with observing(observed) as seen:
+            asked = seen.joined(request)
+            found = await self._run(
+                lambda searcher: searcher.search(
+                    queries, asked, return_errors=return_errors, budget=budget, watch=seen.stopwatch
+                ),
+                budget,
+            )
+            seen.found(found)
+        return found
 
     async def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion."""
@@ -184,21 +203,36 @@ class AsyncSearchClient:
     ) -> None:
         await self.close()
 
-    async def _opened(
-        self, stale: Searcher | None = None, *, within: float | None = None
-    ) -> tuple[Searcher, AsyncConnection]:
-        """The searcher and its connection, opened by whoever comes first; again where the searcher is ``stale``."""
-        async with self._opening:
-            if self._connection is None:
-                self._connection = await connect_async(self._engine)
-            if self._searcher is None:
-                self._searcher = await self._open(self._connection)
-            elif self._searcher is stale:
+    async def _opened(self) -> tuple[Searcher, AsyncConnection]:
+        """The searcher and its connection, opened by whoever comes first."""
+        if self._searcher is None or self._connection is None:
+            async with self._opening:
+                if self._connection is None:
+                    self._connection = await connect_async(self._engine)
+                if self._searcher is None:
+                    self._searcher = await self._open(self._connection)
+        return self._searcher, self._connection
+
+    async def _opened_again(
+        self, connection: AsyncConnection, stale: Searcher, budget: Budget, *, only_look: bool = False
+    ) -> Searcher:
+        """The searcher of what the name stands for now; see :meth:`SearchClient._opened_again`."""
+        if only_look and self._opening.locked():
+            return self._searcher or stale
+        try:
+            await asyncio.wait_for(self._opening.acquire(), budget.left)
+        except TimeoutError:
+            raise opened_too_late(budget, self._index) from None
+        try:
+            if self._searcher is stale:
                 try:
-                    self._searcher = await self._open(self._connection, stale, within)
+                    within = budget.for_a_look if only_look else budget.left / 2
+                    self._searcher = await self._open(connection, stale, within)
                 except PASSING:
                     self._searcher = replace(stale, opened_at=time.monotonic())
-        return self._searcher, self._connection
+            return self._searcher or stale
+        finally:
+            self._opening.release()
 
     async def _open(
         self, connection: AsyncConnection, before: Searcher | None = None, within: float | None = None
@@ -215,16 +249,17 @@ class AsyncSearchClient:
         with boundary():
             return await asyncio.to_thread(open_searcher, opened, target, self._wanted, before=before)
 
-    async def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
-        """Carry out a procedure; once more where the alias turns out to have moved."""
-        searcher, connection = await self._opened()
-        if searcher.is_due:
-            searcher, connection = await self._opened(searcher, within=LOOK)
-        with boundary():
+    async def _run(self, steps: Callable[[Searcher], Steps[T]], budget: Budget | None = None) -> T:
+        """Carry out a procedure that has this budget, if any; once more where the alias turns out to have moved."""
+        with self._admission, boundary():
+            searcher, connection = await self._opened()
+            budget = budget or Budget(MAX_SECONDS)
+            if searcher.is_due:
+                searcher = await self._opened_again(connection, searcher, budget, only_look=True)
             try:
                 return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
             except AliasMovedError:
-                searcher, connection = await self._opened(searcher)
+                searcher = await self._opened_again(connection, searcher, budget)
             return await run_async(steps(searcher), partial(self._carry_out, connection, searcher))
 
     async def _carry_out(self, connection: AsyncConnection, searcher: Searcher | None, step: Single) -> Any:
@@ -232,4 +267,4 @@ class AsyncSearchClient:
             return await connection.send(step.request)
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return await self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).awaited()
+        return await begun_by(self._workers, searcher, step).awaited()

@@ -18,6 +18,8 @@ from hybrid_search.engine import Connection, connect
 from hybrid_search.errors import AliasMovedError, ModelError
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.records import Query, SearchResult, StoredPassage
+from hybrid_search.search.admission import Admission
+from hybrid_search.search.asking import Budget
 from hybrid_search.search.duplicates import Mining, check_mined
 from hybrid_search.search.duplicates_pairs import groups
 from hybrid_search.search.duplicates_records import (
@@ -27,18 +29,20 @@ from hybrid_search.search.duplicates_records import (
     MiningRequest,
     SimilarPair,
 )
-from hybrid_search.search.opening import LOOK, PASSING, open_target
+from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.searcher import Searcher, Wanted, open_searcher
+from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import ModelStep, Send, Single, Steps, T, boundary, run
+from hybrid_search.search.telemetry import Observed, observing
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.search.why_not import why_not
 from hybrid_search.search.why_not_records import WhyNot
-from hybrid_search.search.workers import ModelWorkers
+from hybrid_search.search.workers import Asked, ModelWorkers
 from hybrid_search.settings import EngineSettings, Settings
+from hybrid_search.settings.section import MAX_SECONDS
 
 
 class SearchClient:
@@ -82,7 +86,9 @@ class SearchClient:
         self._connection = connect(engine_settings(settings, url)) if connection is None else connection
         self._index = index
         self._wanted = Wanted(settings or Settings(), encoder, reranker)
-        self._workers = ModelWorkers()
+        search = self._wanted.settings.search
+        self._admission = Admission(search.concurrency)
+        self._workers = ModelWorkers(search.cached_queries, lambda: self._admission.entered)
         self._opening = threading.Lock()
         try:
             self._searcher = self._open()
@@ -106,6 +112,7 @@ class SearchClient:
         Raises:
             QueryError: the query or an option is wrong; nothing was sent.
             EngineError: no leg could be searched. A leg that fails alone is named in the result's ``warnings``.
+            BusyError: the client has ``search.concurrency`` searches in progress.
         """
         return self.search_many([query], k, **options)[0]
 
@@ -142,9 +149,20 @@ class SearchClient:
         With ``return_errors`` a query that is wrong or cannot be searched has its error in the place of its result,
         and the others are answered; without, the first error is raised.
         """
-        return self._run(
-            lambda searcher: searcher.search(queries, SearchRequest.of(k, **options), return_errors=return_errors)
-        )
+        with boundary():
+            request = SearchRequest.of(k, **options)
+            budget = self._searcher.budget(request) if len(queries) <= BATCH else None
+            observed = observed_search(self._searcher, self._connection.where, queries, request)
+        with observing(observed) as seen:
+            asked = seen.joined(request)
+            found = self._run(
+                lambda searcher: searcher.search(
+                    queries, asked, return_errors=return_errors, budget=budget, watch=seen.stopwatch
+                ),
+                budget,
+            )
+            seen.found(found)
+        return found
 
     def retrieve(self, queries: Sequence[str | Query], **options: Unpack[SearchOptions]) -> list[Retrieved]:
         """What each leg found for each query, before fusion: for evaluation and for fusions of one's own."""
@@ -246,27 +264,37 @@ class SearchClient:
         with boundary():
             return open_searcher(opened, target, self._wanted, before=before)
 
-    def _run(self, steps: Callable[[Searcher], Steps[T]]) -> T:
-        """Carry out a procedure; once more where the alias turns out to have moved."""
-        searcher = self._searcher
-        if searcher.is_due:
-            searcher = self._opened_again(searcher, timeout=LOOK)
-        with boundary():
+    def _run(self, steps: Callable[[Searcher], Steps[T]], budget: Budget | None = None) -> T:
+        """Carry out a procedure that has this budget, if any; once more where the alias turns out to have moved."""
+        with self._admission, boundary():
+            searcher = self._searcher
+            budget = budget or Budget(MAX_SECONDS)
+            if searcher.is_due:
+                searcher = self._opened_again(searcher, budget, only_look=True)
             try:
                 return run(steps(searcher), partial(self._carry_out, searcher), partial(self._begin, searcher))
             except AliasMovedError:
-                searcher = self._opened_again(searcher)
+                searcher = self._opened_again(searcher, budget)
             return run(steps(searcher), partial(self._carry_out, searcher), partial(self._begin, searcher))
 
-    def _opened_again(self, stale: Searcher, *, timeout: float | None = None) -> Searcher:
-        """The searcher of what the name stands for now; opened by whoever comes first."""
-        with self._opening:
+    def _opened_again(self, stale: Searcher, budget: Budget, *, only_look: bool = False) -> Searcher:
+        """The searcher of what the name stands for now; opened by whoever comes first.
+
+        Others do not wait for one who only looks: until he has seen something, what was opened is searched.
+        """
+        if not self._opening.acquire(timeout=0 if only_look else budget.left):
+            if only_look:
+                return self._searcher
+            raise opened_too_late(budget, self._index)
+        try:
             if self._searcher is stale:
                 try:
-                    self._searcher = self._open(stale, timeout)
+                    self._searcher = self._open(stale, budget.for_a_look if only_look else budget.left / 2)
                 except PASSING:
                     self._searcher = replace(stale, opened_at=time.monotonic())
             return self._searcher
+        finally:
+            self._opening.release()
 
     def _carry_out(self, searcher: Searcher | None, step: Single) -> Any:
         if isinstance(step, Send):
@@ -276,7 +304,21 @@ class SearchClient:
     def _begin(self, searcher: Searcher | None, step: ModelStep) -> Callable[[], Any]:
         if searcher is None:
             raise ModelError("nothing is open that could answer")
-        return self._workers.begin(searcher.ask_model, step, together=searcher.is_one_model).answer
+        return begun_by(self._workers, searcher, step).answer
+
+
+def begun_by(workers: ModelWorkers, searcher: Searcher, step: ModelStep) -> Asked:
+    """What a model of the searcher was asked."""
+    return workers.begin(searcher.ask_model, step, together=searcher.is_one_model, fingerprint=searcher.fingerprint)
+
+
+def observed_search(searcher: Searcher, where: str, queries: Sequence[str | Query], request: SearchRequest) -> Observed:
+    """What is known of a search before it begins; its texts only where the settings ask for it."""
+    target, search = searcher.target, searcher.settings.search
+    texts = [one.text if isinstance(one, Query) else str(one) for one in queries] if search.trace_queries else []
+    return Observed(
+        target.dialect.engine, target.index, where, len(queries), request.traceparent, texts, search.overlap
+    )
 
 
 def _grouped(pairs: Iterator[SimilarPair]) -> Iterator[DuplicateGroup]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hybrid_search.errors import HybridSearchError, ModelError
+from hybrid_search.errors import HybridSearchError, ModelError, ModelUnavailableError
 from hybrid_search.records import Query
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.leg import VECTORS, Part, SearchLeg
@@ -62,7 +62,7 @@ def encode(
         except HybridSearchError as error:
             failures += 1
             lost = missed(error)
-            if isinstance(lost, Late) or failures == HOPELESS:
+            if isinstance(lost, Late) or isinstance(error, ModelUnavailableError) or failures == HOPELESS:
                 _give_up(found, wanted, [n for rest in (batch, *batches) for n in rest], lost)
                 break
             if len(batch) > 1:

@@ -15,6 +15,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.degradation import gone, unreplaced
 from hybrid_search.search.facets_stage import over_all, with_counts
+from hybrid_search.search.highlight_stage import with_marks, with_the_fetch
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
@@ -33,11 +34,12 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
     """The passages of the first hits of each query that can be fetched: as many as the page or the reranker needs.
 
     A passage that was deleted meanwhile, or came too late, is replaced by that of the next hit, and the query is told.
-    A query whose passages are refused at the first attempt gets the error. Facets over all matches go with the first
-    request (:mod:`hybrid_search.search.facets_stage`).
+    A query whose passages are refused at the first attempt gets the error. Facets over all matches, and marks for
+    highlights, go with the first request.
     """
     stored: dict[str, Stored] = {}
     queries, counting = over_all(queries, course)
+    marking = with_the_fetch(queries, course)
     lost = [set[str]() for _ in queries]
     with course.clock("fetch"):
         for attempt in range(ROUNDS):
@@ -48,10 +50,13 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
             }
             if not wanted and not counting:
                 break
-            bodies: list[Body] = [*(partial(_body, ids) for ids in wanted.values()), *(one.body for one in counting)]
+            beside: list[Body] = [*(one.body for one in counting), *(one.body for one in marking)]
+            bodies: list[Body] = [*(partial(_body, ids) for ids in wanted.values()), *beside]
             found = yield from _asked(bodies, course.target, course.budget)
-            queries = with_counts(queries, counting, found[len(wanted) :])
-            answers, counting = [_stored(one) for one in found[: len(wanted)]], []
+            own, others = found[: len(wanted)], found[len(wanted) :]
+            queries = with_counts(queries, counting, others[: len(counting)])
+            queries = with_marks(queries, marking, others[len(counting) :])
+            answers, counting, marking = [_stored(one) for one in own], [], []
             for (n, ids), answer in zip(wanted.items(), answers, strict=True):
                 if isinstance(answer, Found):
                     stored |= answer.value

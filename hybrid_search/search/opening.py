@@ -22,17 +22,23 @@ from hybrid_search.errors import (
     OverloadedError,
     RequestRefusedError,
 )
-from hybrid_search.search.asking import Target
+from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.steps import Send, Step
 
 FRESH = 60.0
 """Seconds after which a client asks again what an alias stands for and shows: its filter may have changed."""
 
-LOOK = 2.0
-"""Seconds that such a look may take; a cluster that does not answer in them is searched as it was."""
-
 PASSING = (EngineUnreachableError, EngineTimeoutError, OverloadedError)
 """Errors that say nothing about the alias."""
+
+
+def opened_too_late(budget: Budget, name: str) -> EngineTimeoutError:
+    """The error of a search whose time was over before what its alias stands for now was open."""
+    return EngineTimeoutError(
+        f"the search took its {budget.seconds:g} s while the alias was opened again",
+        where=f"index {name}",
+        remedy="Search again in a moment",
+    )
 
 
 def open_target(

@@ -21,6 +21,7 @@ from hybrid_search.search.encoding import lacking
 from hybrid_search.search.expert import engine_query
 from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight, checked_highlight
 from hybrid_search.search.leg import Part, SearchLeg
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
@@ -45,7 +46,8 @@ class Plan:
 
     Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
-    window is another ranking, not more of the same. ``exact`` compares with every vector instead. The page is ``k``
+    window is another ranking, not more of the same. ``exact`` compares with every vector instead; ``two_phase``
+    searches for the strongest sparse terms first. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
     encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too.
@@ -60,12 +62,14 @@ class Plan:
     reranking: Reranking | None = None
     collapse: bool = True
     exact: bool = False
+    two_phase: float = 0.0
     timeout: float = 10.0
     dfs: bool = False
     overlap: bool = False
     carried: tuple[str, ...] = ()
     boosts: Boosts = field(default_factory=Boosts)
     facets: tuple[Facet, ...] = ()
+    highlight: Highlight | None = None
     text: ScoredText | None = None
 
     @property
@@ -115,12 +119,14 @@ def plan_search(
         reranking=reranking,
         collapse=request.collapse,
         exact=request.exact,
+        two_phase=_two_phase(settings, request, fusion),
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,
         carried=carried_fields(request, schema, settings),
         boosts=plan_boosts(request, settings, schema),
         facets=checked_facets(request.facets, schema, request.facet_counts),
+        highlight=checked_highlight(request.highlight),
         text=text,
     )
     _check_ranges(plan)
@@ -294,6 +300,14 @@ def leg_of(name: str) -> SearchLeg:
         f"unknown leg {name!r}",
         remedy=f"Did you mean {nearest[0] if nearest else BM25}? The legs are: {', '.join(STANDARD)}.",
     )
+
+
+def _two_phase(settings: SearchSettings, request: SearchRequest, fusion: Fusion) -> float:
+    """A server fuses queries, of which none can be rescored before."""
+    share = settings.two_phase if request.two_phase is None else request.two_phase
+    if not 0 <= share < 1:
+        raise QueryError(f"two_phase is {share}", remedy="Give a share of the heaviest term, from 0 to below 1.")
+    return 0.0 if fusion.by_server else share
 
 
 def _check_ranges(plan: Plan) -> None:

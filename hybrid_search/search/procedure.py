@@ -24,6 +24,7 @@ from hybrid_search.search.cursor_binding import Paging
 from hybrid_search.search.cursor_pages import RestOfList, frozen_hits
 from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
+from hybrid_search.search.highlight_stage import highlight_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -31,7 +32,7 @@ from hybrid_search.search.reranking import rerank_hits
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.server_fusion import retrieve_fused
-from hybrid_search.search.stages import Course, Progress, Stage
+from hybrid_search.search.stages import Course, Progress, Stage, Stopwatch
 from hybrid_search.search.steps import Step, boundary
 from hybrid_search.search_warnings import SearchWarning, WarningCode
 
@@ -49,6 +50,8 @@ def search(
     *,
     reranker: str | None = None,
     paging: Paging | None = None,
+    budget: Budget | None = None,
+    clock: Stopwatch | None = None,
 ) -> Generator[Step, Any, list[ResultOrError]]:
     """Search for every query; results, or why there are none, in their order.
 
@@ -62,8 +65,10 @@ def search(
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
         paging: what cursors are made with, and the list that a cursor goes on with; without, results have none.
+        budget: the time of the search, where it began before; None begins that of the plan.
+        clock: of its steps; None for one of its own.
     """
-    course = Course(plan, target, Budget(plan.timeout), paging=paging)
+    course = Course(plan, target, budget or Budget(plan.timeout), clock or Stopwatch(), paging)
     progress = [Progress(Retrieved(query)) for query in queries]
     for stage in STAGES if paging is None or paging.frozen is None else CONTINUING:
         progress = yield from stage(progress, course)
@@ -125,14 +130,15 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
 STAGES: tuple[Stage, ...] = (
     retrieve_runs,
     fuse_runs,
-    count_candidates,
     boost_hits,
+    count_candidates,
     fetch_hits,
     say_why_nothing,
     rerank_hits,
+    highlight_hits,
 )
 
-CONTINUING: tuple[Stage, ...] = (frozen_hits,)
+CONTINUING: tuple[Stage, ...] = (frozen_hits, highlight_hits)
 """Those of a page that a cursor goes on with: it was ranked before."""
 
 
@@ -163,10 +169,8 @@ def _kind(one: Progress, course: Course, reranker: str | None) -> Kind:
 
 
 def _page(one: Progress, plan: Plan) -> list[Hit]:
-    if one.ranks is not None:
-        return [_hit(rank, hit, one) for rank, hit in zip(one.ranks, one.ranked, strict=True)]
-    page = one.ranked[plan.offset : plan.offset + plan.k]
-    return [_hit(rank, hit, one) for rank, hit in enumerate(page, start=plan.offset + 1)]
+    ranks = one.ranks or range(plan.offset + 1, plan.offset + plan.k + 1)
+    return [_hit(rank, hit, one) for rank, hit in zip(ranks, one.page(plan), strict=False)]
 
 
 def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
@@ -186,4 +190,5 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         rerank=hit.rerank,
         boosts=hit.hit.boosts,
         placed=hit.hit.placed,
+        highlights=one.highlights.get(best.passage_id, ()),
     )

@@ -12,6 +12,7 @@ from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import TextScoring
@@ -32,9 +33,11 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
     collapse: bool
     exact: bool
+    two_phase: float | None
     syntax: str
     facets: Iterable[Facet | str]
     facet_counts: str
+    highlight: bool | Highlight
     text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
@@ -61,11 +64,14 @@ class SearchRequest:
             the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
         collapse: False ranks passages rather than documents.
-        exact: compare with every vector instead of searching the graph.
+        exact: compare with every vector instead of searching the graph; sparse in one phase.
+        two_phase: sparse terms that weigh less than this share of the heaviest score what the others found, and find
+            nothing themselves; 0 for one phase. By default that of the settings.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
         facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
+        highlight: True, or how, the hits on the page are to show why they were found.
         text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
@@ -89,9 +95,11 @@ class SearchRequest:
     candidates: int | None = None
     collapse: bool = True
     exact: bool = False
+    two_phase: float | None = None
     syntax: str = "text"
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
+    highlight: bool | Highlight = False
     text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None

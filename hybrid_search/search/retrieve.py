@@ -137,7 +137,7 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text)
+        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text, plan.two_phase)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
@@ -190,7 +190,9 @@ def retrieve(
     settled |= skipped
     pending = sorted([*pending, *more], key=lambda one: (one.place, plan.names.index(one.leg.name)))
     while pending:
-        found, pending = yield from one_round(pending, plan, target, budget)
+        has_found = any(isinstance(one, Found) for one in settled.values())
+        within = budget.for_the_legs if has_found else budget
+        found, pending = yield from one_round(pending, plan, target, within)
         settled |= found
     return [
         Retrieved(query, {name: settled[n, name] for name in plan.names}, cuts=encoding_cuts(encodings[n], plan))

@@ -31,12 +31,14 @@ from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
 from hybrid_search.search.procedure import ResultOrError
+from hybrid_search.search.query_cache import fingerprint_of
 from hybrid_search.search.query_syntax import SYNTAXES, read_query
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.scored_text import check_text_fields, scored_text
+from hybrid_search.search.stages import Stopwatch
 from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
@@ -53,7 +55,10 @@ FETCHED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Searcher:
-    """An index that was opened, the settings, and the models that were loaded for it."""
+    """An index that was opened, the settings, and the models that were loaded for it.
+
+    Vectors of queries are kept under ``fingerprint``, where there is one.
+    """
 
     target: Target
     settings: Settings
@@ -61,6 +66,7 @@ class Searcher:
     reranker: Reranker | None
     seal: Seal | None = field(default=None, compare=False)
     opened_at: float = field(default_factory=time.monotonic, compare=False)
+    fingerprint: str | None = None
 
     @property
     def is_due(self) -> bool:
@@ -78,6 +84,11 @@ class Searcher:
         """What results call the reranker; None where there is none."""
         return None if self.reranker is None else self.reranker.name
 
+    def budget(self, request: SearchRequest | None = None) -> Budget:
+        """The time of a search that begins now."""
+        given = None if request is None else request.timeout
+        return Budget(self.settings.search.timeout if given is None else given)
+
     def fusion(self, fusion: str | Fusion | None = None) -> Fusion:
         """A whole fusion as it is; a method's name (None: that of the settings) with the usual weights of the index."""
         return fusion_of(self.target.schema, self.settings.search, fusion)
@@ -88,6 +99,8 @@ class Searcher:
         request: SearchRequest | None = None,
         *,
         return_errors: bool = False,
+        budget: Budget | None = None,
+        watch: Callable[[], Stopwatch] = Stopwatch,
     ) -> Steps[list[ResultOrError]]:
         """The procedure that answers ``queries``, in batches of :data:`BATCH`.
 
@@ -95,6 +108,8 @@ class Searcher:
             queries: texts or queries.
             request: how; None as in the settings.
             return_errors: put the error of a query in the place of its result, and answer the others.
+            budget: the time of the first batch, where it began before.
+            watch: the clock of each batch.
 
         Raises:
             QueryError: what :func:`plan_search` refuses, before anything is sent; what :func:`check_query` refuses,
@@ -113,7 +128,10 @@ class Searcher:
             except CursorError as error:
                 found += [error]
             else:
-                found += yield from procedure.search(batch, plan, target, reranker=self.reranker_name, paging=paging)
+                found += yield from procedure.search(
+                    batch, plan, target, reranker=self.reranker_name, paging=paging, budget=budget, clock=watch()
+                )
+            budget = None
             if not return_errors:
                 _raise_first(found)
         answers = iter(found)
@@ -282,7 +300,8 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
         check_models(opened, encoder, [Leg(part) for part in encoded_parts(encoder) if part in opened.models])
     if reranker is None:
         reranker = load_reranker(settings, encoder)
-    return Searcher(target, settings, encoder, reranker, seal_of(opened, settings.search))
+    seal = seal_of(opened, settings.search)
+    return Searcher(target, settings, encoder, reranker, seal, fingerprint=fingerprint_of(encoder))
 
 
 def encoded_parts(encoder: TextEncoder | None) -> frozenset[Part]:

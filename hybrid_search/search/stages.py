@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.found import FacetCounts
+from hybrid_search.found import FacetCounts, Highlighted
+from hybrid_search.records import SparseVector
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.cursor import Kept
 from hybrid_search.search.cursor_binding import Paging
@@ -22,6 +23,19 @@ from hybrid_search.search_warnings import SearchWarning
 
 Stored = Mapping[str, Any]
 """A stored passage, as the engine returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What an engine says of a passage for its highlights.
+
+    Attributes:
+        words: by text field, its text and where words of the query are in it.
+        weights: of the passage's terms; None where they are not known.
+    """
+
+    words: Mapping[str, tuple[str, Sequence[tuple[int, int]]]] = field(default_factory=dict)
+    weights: SparseVector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,8 @@ class Progress:
         rest: where a cursor kept the list, what is behind ``ranked``.
         facets: what was counted, by name.
         reopened: what came of the legs without the conditions of the filter on one field, by field.
+        marked: what engines marked in passages, by their ids.
+        highlights: of the hits on the page, by their passages.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -51,8 +67,14 @@ class Progress:
     rest: Sequence[Kept] = ()
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     reopened: Mapping[str, Retrieved] = field(default_factory=dict)
+    marked: Mapping[str, Marked] = field(default_factory=dict)
+    highlights: Mapping[str, Sequence[Highlighted]] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
+
+    def page(self, plan: Plan) -> Sequence[Reranked]:
+        """The hits that are shown."""
+        return self.ranked[plan.offset : plan.offset + plan.k]
 
     def noting(self, *notes: SearchWarning) -> Progress:
         """The same with more to say."""

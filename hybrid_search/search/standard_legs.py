@@ -135,8 +135,15 @@ class SparseLeg(SearchLeg):
         terms = legs.heaviest(vector, limit)
         count = f"{len(terms):,} heaviest of {len(vector):,} terms"
         cut = f"searched for the {count}" if len(terms) < len(vector) else None
-        body = legs.sparse(terms, filter=asking.filter, field_type=asking.target.schema.sparse_index)
-        return LegQuery(lambda _: body, cut, partial(self._heaviest, vector, asking, limit // 2) if limit > 1 else None)
+        shorter = partial(self._heaviest, vector, asking, limit // 2) if limit > 1 else None
+        return LegQuery(partial(_sparse_body, terms, asking), cut, shorter)
+
+
+def _sparse_body(terms: SparseVector, asking: Asking, size: int) -> legs.Body:
+    matching, field_type = asking.filter, asking.target.schema.sparse_index
+    if asking.exact or not asking.two_phase:
+        return legs.sparse(terms, filter=matching, field_type=field_type)
+    return legs.sparse_in_two_phases(terms, share=asking.two_phase, size=size, filter=matching, field_type=field_type)
 
 
 BM25, DENSE, SPARSE = Bm25Leg(), DenseLeg(), SparseLeg()

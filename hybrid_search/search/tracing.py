@@ -13,7 +13,7 @@ from hybrid_search.errors import QueryError
 OPAQUE_ID, TRACEPARENT = "x-opaque-id", "traceparent"
 
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TRACE_CONTEXT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def headers_of(opaque_id: str | None = None, traceparent: str | None = None) -> dict[str, str]:
@@ -31,7 +31,7 @@ def headers_of(opaque_id: str | None = None, traceparent: str | None = None) -> 
             )
         headers[OPAQUE_ID] = opaque_id
     if traceparent is not None:
-        if not _TRACEPARENT.fullmatch(traceparent):
+        if not TRACE_CONTEXT.fullmatch(traceparent):
             raise QueryError(
                 f"{traceparent[:80]!r} is no trace context",
                 remedy="Give the traceparent of W3C Trace Context: 00-<32 hexadecimal digits>-<16>-01.",

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from hybrid_search.engine import layout
 from hybrid_search.fields import value_at
 from hybrid_search.filters import And, Eq, Exists, Filter, In, Not, Or, Range, clause
 from hybrid_search.records import IndexSchema, Query
@@ -118,7 +117,9 @@ def _named(filter: object) -> Iterator[str]:
 def _sign(wanted: Mapping[str, Any]) -> str:
     """What stands in the query for a clause that was read out of it."""
     (kind, inner), *_ = wanted.items()
-    if kind in {"match", "match_phrase"} and layout.TEXT in inner:
-        text = inner[layout.TEXT]["query"]
+    if kind == "dis_max":  # the same in every text, the whole one first
+        return _sign(inner["queries"][0])
+    if kind in {"match", "match_phrase"}:
+        text = next(iter(inner.values()))["query"]
         return f'"{text}"' if kind == "match_phrase" else str(text)
     return str(dict(wanted))

@@ -14,6 +14,7 @@ from hybrid_search.errors import EngineError
 from hybrid_search.records import IndexSchema, SparseVector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
+from hybrid_search.search.scored_text import best_of
 from hybrid_search.search.steps import Step
 from hybrid_search.search.why_not_records import QueryWord, SharedTerm
 
@@ -61,9 +62,9 @@ def _places(text: str) -> list[int]:
 
 
 def term_clauses(words: Analyzed, schema: IndexSchema) -> dict[str, legs.Body]:
-    """A clause for every word: a passage matches it that holds one of its terms."""
-    del schema
-    return {word: {"terms": {layout.TEXT: list(terms)}} for word, terms in words if terms}
+    """A clause for every word: a passage matches it that holds one of its terms in a text that reads words so."""
+    paths = [path.path for path in layout.text_paths(schema) if path.analyzer == schema.analyzer]
+    return {word: best_of([{"terms": {path: list(terms)}} for path in paths]) for word, terms in words if terms}
 
 
 def query_words(words: Analyzed, holding: Mapping[str, int]) -> tuple[QueryWord, ...]:

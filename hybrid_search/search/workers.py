@@ -3,7 +3,8 @@
 A model takes one caller at a time, for cores are busy anyway and not every tokenizer can be shared. A search that
 reranks holds up nobody who only needs the encoder. Nobody waits longer than he allows, neither for a model that is busy
 with others nor for one that has begun and does not answer: what it says later is dropped. One that has taken twice
-its time is stalled: until it has answered, nobody else waits for it at all.
+its time is stalled: until it has answered, nobody else waits for it at all; nor for one that keeps failing
+(:mod:`hybrid_search.search.breaker`). What was encoded before is not encoded again.
 
 The threads are daemons: a model that never answers does not keep a program from ending.
 """
@@ -14,54 +15,81 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextvars import copy_context
 from dataclasses import dataclass
-from queue import SimpleQueue
-from threading import Lock, Thread
 from typing import Any
 
-from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError
-from hybrid_search.search.steps import ModelStep, Score
-
-Ask = Callable[[ModelStep], Any]
+from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError, ModelUnavailableError
+from hybrid_search.search.model_queue import Ask, Call, ModelQueue
+from hybrid_search.search.query_cache import QueryCache, joined
+from hybrid_search.search.steps import Encode, ModelStep, Score
+from hybrid_search.search.telemetry import count_lookups
 
 
 class ModelWorkers:
-    """The two threads; both clients use them."""
+    """The two threads; both clients use them.
 
-    def __init__(self) -> None:
-        self._encoding = _Worker("hybrid-search-encoder")
-        self._reranking = _Worker("hybrid-search-reranker")
+    Args:
+        cached: how many queries' vectors are kept.
+        crowd: how many searches are in progress: where there are several, they are encoded together.
+    """
 
-    def begin(self, ask: Ask, step: ModelStep, *, together: bool) -> Asked:
+    def __init__(self, cached: int = 0, crowd: Callable[[], int] = lambda: 1) -> None:
+        self.cache = QueryCache(cached)
+        self._encoding = ModelQueue("hybrid-search-encoder", self.cache, crowd)
+        self._reranking = ModelQueue("hybrid-search-reranker", self.cache, crowd)
+
+    def begin(self, ask: Ask, step: ModelStep, *, together: bool, fingerprint: str | None = None) -> Asked:
         """Ask a model, and go on.
 
         Args:
             ask: answers the step; called in the model's thread.
             step: what is asked.
             together: encoder and reranker are one object, which takes one caller at a time.
+            fingerprint: of the models that encode; None where vectors are not kept.
 
         Raises:
             ModelBusyError: it has not answered an earlier search, and takes twice the time that it was given.
+            ModelUnavailableError: it kept failing, and is not asked for a while.
             ModelError: the client is closed.
         """
-        worker = self._reranking if isinstance(step, Score) and not together else self._encoding
-        return Asked(step, worker.submit(ask, step), time.monotonic() + step.patience, worker.given_up)
+        call = Call(ask, step, fingerprint)
+        asked = Asked(call, time.monotonic() + step.patience, self._encoding)
+        if isinstance(step, Encode) and self._is_known(call, step):
+            return asked
+        if not together and isinstance(step, Score):
+            asked = Asked(call, asked.until, self._reranking)
+        _submit(asked.queue, call)
+        return asked
 
     def close(self) -> None:
         """End both threads once they are idle; what still waits is given up."""
-        for worker in (self._encoding, self._reranking):
-            worker.close()
+        for queue in (self._encoding, self._reranking):
+            queue.close()
+
+    def _is_known(self, call: Call, step: Encode) -> bool:
+        """Whether all of it was encoded before: it is answered at once then."""
+        rows = self.cache.found(call.fingerprint, step.texts)
+        self.cache.count(rows)
+        count_lookups(rows)
+        known = [row for row in rows if row is not None]
+        if not step.texts or len(known) < len(rows):
+            return False
+        call.future.set_result(joined(known))
+        return True
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a model was asked, and until when (monotonic clock) its answer is waited for."""
 
-    step: ModelStep
-    future: Future[Any]
+    call: Call
     until: float
-    give_up: Callable[[Future[Any], float], None]
+    queue: ModelQueue
+
+    @property
+    def future(self) -> Future[Any]:
+        """What the model's answer comes in."""
+        return self.call.future
 
     def answer(self) -> Any:
         """What the model answers.
@@ -70,11 +98,14 @@ class Asked:
             ModelBusyError: it was busy with others for as long as the step may wait.
             ModelTimeoutError: it has begun and did not answer in that time.
         """
-        wait([self.future], timeout=max(0.0, self.until - time.monotonic()))
+        if not self.future.done():
+            wait([self.future], timeout=max(0.0, self.until - time.monotonic()))
         return self._result()
 
     async def awaited(self) -> Any:
-        """The same, while the event loop goes on."""
+        """The same, while the event loop goes on; one that is cancelled gives up its place."""
+        if self.future.done():
+            return self._result()
         awaited = asyncio.wrap_future(self.future)
         awaited.add_done_callback(lambda future: future.cancelled() or future.exception())  # read below, or by nobody
         try:
@@ -84,71 +115,27 @@ class Asked:
             awaited.cancel()  # where nobody waits any more the thread has nobody to tell
 
     def _result(self) -> Any:
-        if self.future.cancelled():
+        future, step = self.future, self.call.step
+        if future.cancelled():
             raise _closed()
-        if self.future.cancel():
-            raise _busy(self.step)
-        if not self.future.done():
-            self.give_up(self.future, self.step.patience)
-            raise _late(self.step)
-        return self.future.result()
+        if future.cancel():
+            raise _busy(step)
+        if not future.done():
+            self.queue.give_up(self.call)
+            raise _late(step)
+        return future.result()
 
 
-class _Worker:
-    """A daemon thread that calls what it is given, in order; it begins with the first call."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._lock = Lock()
-        self._thread: Thread | None = None
-        self._closed = False
-        self._given_up: tuple[Future[Any], float] | None = None
-
-    def given_up(self, future: Future[Any], patience: float) -> None:
-        """Nobody waits for this call any more; if it takes as long again, it is stalled."""
-        self._given_up = future, time.monotonic() + patience
-
-    def _is_stalled(self) -> bool:
-        if self._given_up is None:
-            return False
-        future, until = self._given_up
-        return not future.done() and time.monotonic() > until
-
-    def submit(self, ask: Ask, step: ModelStep) -> Future[Any]:
-        future: Future[Any] = Future()
-        context = copy_context()
-        with self._lock:
-            if self._closed:
-                raise _closed()
-            if self._is_stalled():
-                raise _stalled(step)
-            self._calls.put((future, lambda: context.run(ask, step)))
-            if self._thread is None:
-                self._thread = Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
-        return future
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            waiting = []
-            while not self._calls.empty():
-                waiting.append(self._calls.get())
-            self._calls.put(None)
-        for call in waiting:
-            if call is not None:
-                call[0].cancel()
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            future, answer = call
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(answer())
-                except BaseException as error:  # noqa: BLE001 - it is raised where the answer is read
-                    future.set_exception(error)
-            del future, answer, call
+def _submit(queue: ModelQueue, call: Call) -> None:
+    """Put a call into the queue, unless nobody waits for this model now."""
+    if queue.is_stalled:
+        raise _stalled(call.step)
+    if refusal := queue.breaker.admit():
+        raise ModelUnavailableError(
+            f"the {_model(call.step)} is not asked: {refusal}", remedy="Look at the model, or at what it runs on"
+        )
+    if not queue.submit(call):
+        raise _closed()
 
 
 def _closed() -> ModelError:

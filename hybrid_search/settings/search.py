@@ -33,6 +33,14 @@ class SearchSettings(Section, frozen=True):
     cores it did not: 2,000 documents, MiniLM, OpenSearch 3.6.0, interleaved; the medians of 180, 360 and 180 pairs are
     .96, 1.00 (95 %: .97 to 1.04) and 1.00 (.91 to 1.05) times as long.
 
+    ``two_phase`` lets the strongest sparse terms find passages, those that weigh at least this share of the heaviest,
+    and the others only score what was found (``benchmarks/search/sparse.py`` prints time and recall). 0 is off.
+
+    ``concurrency`` is how many searches (a batch is one) a client has in progress at a time: one more is refused at
+    once, with :class:`~hybrid_search.errors.BusyError`. ``cached_queries`` is how many queries' vectors a client keeps,
+    those used last (some 12 KB each); 0 encodes every query anew, as is right where encoding is timed.
+    ``trace_queries`` puts the texts of queries into spans (:mod:`hybrid_search.search.telemetry`).
+
     ``fusion`` is ``rrf``, ``min-max``, ``z-score``, ``theoretical-min``, or ``server``: the engine's own RRF, over
     passages (OpenSearch 3.5+, Elasticsearch 8.16+ with a licence for it).
 
@@ -70,6 +78,10 @@ class SearchSettings(Section, frozen=True):
     overlap: bool = False
     cursor_key: str | None = None
     cursor_lifetime: float = 3600.0
+    two_phase: float = 0.0
+    concurrency: int = 1000
+    cached_queries: int = 1000
+    trace_queries: bool = False
     boosts: tuple[str, ...] = ()
     pin: tuple[str, ...] = ()
     bury: tuple[str, ...] = ()
@@ -88,6 +100,9 @@ class SearchSettings(Section, frozen=True):
         require_seconds("search.cursor_lifetime", self.cursor_lifetime)
         is_long = self.cursor_key is None or len(self.cursor_key) >= KEY
         require(is_long, "search.cursor_key", f"has fewer than {KEY} characters", "Give a long random text")
+        require(0 <= self.two_phase < 1, "search.two_phase", f"must be from 0 to below 1, got {self.two_phase}")
+        require_at_least(1, "search.concurrency", self.concurrency)
+        require_at_least(0, "search.cached_queries", self.cached_queries)
         for name in ("phrase", "proximity"):
             value = getattr(self, name)
             require(0 <= value <= MAX_WEIGHT, f"search.{name}", f"must be from 0 to {MAX_WEIGHT}, got {value}")

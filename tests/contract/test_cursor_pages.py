@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 from dataclasses import replace
 from uuid import uuid4
@@ -110,6 +112,23 @@ def test_what_a_reranker_scored_is_named_on_every_page(client) -> None:
     pages = paged(client, [10], rerank=Reranking(10, 0.5))
     assert {page.reranker for page in pages} == {"letters"}
     assert all(hit.rerank is None for page in pages[1:] for hit in page)
+
+
+def test_highlights_go_on_and_facets_are_those_of_the_first_page(client) -> None:
+    """What is shown changes no ranking: the cursor takes it with any page."""
+    first = client.search(QUERY, 5, rerank=False, facets=["brand"])
+    second = client.search(QUERY, 30, rerank=False, highlight=True, facets=["brand"], cursor=first.cursor)
+    assert (list(first.facets), list(second.facets)) == (["brand"], [])
+    marked = [hit for hit in second if hit.highlights]
+    assert any("river" in str(hit.highlights) for hit in marked)
+
+
+def test_a_copy_of_a_result_has_the_cursor_and_not_the_key(client) -> None:
+    """Whatever is pickled may leave the process."""
+    first = client.search(QUERY, 5, rerank=False)
+    assert client.searcher.seal.key not in pickle.dumps(first.rest)
+    assert pickle.loads(pickle.dumps(first.rest)).cursor() == first.cursor  # noqa: S301  of this test
+    assert copy.copy(first).cursor == first.cursor
 
 
 async def test_the_other_client_goes_on(client, engine_url) -> None:
