@@ -25,8 +25,10 @@ from hybrid_search.engine.layout import (
     SOURCE,
     SPARSE,
     STATE,
+    WORDS,
     escape,
     filter_root,
+    word_key,
 )
 from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
@@ -371,6 +373,9 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
     mapped = properties.get(filter_root(schema), {}).get("properties", {})
     if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:
         yield f"no field {', '.join(absent)}"
+    words = properties.get(WORDS, {}).get("properties", {})
+    if absent := [one.name for one in schema.text_fields if word_key(one.name) not in words]:
+        yield f"no text field {', '.join(absent)}"
 
 
 def _difference(ours: Fingerprint | None, theirs: Fingerprint | None) -> list[str]:

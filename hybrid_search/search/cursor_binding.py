@@ -21,7 +21,7 @@ from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.request import SearchRequest
 
 PAGE = frozenset({"k", "offset", "timeout", "opaque_id", "traceparent", "cursor"})
-SHOWN = frozenset({"facets", "facet_counts", "highlight", "highlights"})
+SHOWN = frozenset({"facets", "facet_counts", "highlight", "passages"})
 FREE = PAGE | SHOWN | {"filter"}
 """Options that change no ranking; the filter has a digest of its own."""
 

@@ -141,14 +141,17 @@ def words_query(text: str, scored: ScoredText, *, combined: bool) -> Body:
     often one and the same term is in all fields. Where the engine lacks it ``multi_match`` of the type ``cross_fields``
     takes the field that scores a word best, after frequencies that are made equal among the fields.
 
-    Texts of different analyzers make different words of the query: the best group of equal ones counts (``dis_max``,
-    which is what ``cross_fields`` does with them too), so that their scores do not add up to two hits either.
+    Texts of different analyzers make different terms of a word: of each word between blanks the best group of equal
+    ones counts (``dis_max``), so that one word is one hit, and two words in texts of two analyzers are two. (One
+    ``cross_fields`` over all of them takes the best group for the query as a whole: a brand and a word of the title are
+    then worth no more than the brand.) A script without blanks is one word here, whose best group counts.
     """
     least = min(path.weight for path in scored.paths)
     paths = sorted(scored.paths, key=lambda path: path.analyzer)
     groups = [list(group) for _, group in groupby(paths, key=lambda path: path.analyzer)]
-    bodies = [_group_query(text, group, least, combined=combined) for group in groups]
-    return best_of(bodies)
+    words = [text] if len(groups) == 1 else text.split() or [text]
+    found = [best_of([_group_query(one, group, least, combined=combined) for group in groups]) for one in words]
+    return found[0] if len(found) == 1 else {"bool": {"should": found, "minimum_should_match": 1}}
 
 
 def _group_query(text: str, paths: list[TextPath], least: float, *, combined: bool) -> Body:

@@ -171,8 +171,8 @@ class Searcher:
             raise asked
         return asked, plan, self._target(request)
 
-    def planned(self, request: SearchRequest) -> tuple[Plan, Target, Filter | None]:
-        """How and where what is no text is searched for, checked, and the filter of the request.
+    def planned(self, request: SearchRequest) -> tuple[Plan, Target, Query]:
+        """How and where what is no text is searched for, checked, and a query of the filter of the request alone.
 
         Raises:
             QueryError: what :func:`plan_search` refuses, or the filter cannot be read.
@@ -181,7 +181,7 @@ class Searcher:
             return (
                 self._plan(request),
                 self._target(request),
-                _query("", request.filter, time.time_ns() // 1_000_000).filter,
+                _query("", request.filter, time.time_ns() // 1_000_000),
             )
 
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:

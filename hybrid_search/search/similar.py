@@ -15,13 +15,13 @@ import numpy as np
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, QueryError
-from hybrid_search.filters import clause
 from hybrid_search.records import Query, SearchResult, SparseVector, Vector
 from hybrid_search.search import legs, procedure
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.plan import check_query
 from hybrid_search.search.query_syntax import ReadQuery
 from hybrid_search.search.request import SearchRequest
+from hybrid_search.search.retrieve import passing
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.similar_held import HeldPassage, check_document_id, held_passages, nearest_ids
 from hybrid_search.search.steps import Steps
@@ -44,15 +44,14 @@ def more_like(searcher: Searcher, id_: str, request: SearchRequest) -> Steps[Sea
     """
     check_document_id(id_)
     request = replace(request, rerank=False if request.rerank is None else request.rerank, syntax="text")
-    plan, target, matching = searcher.planned(request)
-    if matching is not None:
-        clause(matching, target.schema)
+    plan, target, given = searcher.planned(request)
+    passing(given, target.schema)  # what it refuses is refused before anything is sent
     passages = yield from held_passages(id_, target, Budget(plan.timeout))
     if not passages:
         near = yield from nearest_ids(id_, target, Budget(plan.timeout))
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         raise QueryError(f"no document has the id {id_!r}", where=target.where, remedy=remedy)
-    query = replace(likeness(id_, passages), filter=matching)
+    query = replace(likeness(id_, passages), filter=given.filter, now=given.now)
     able = tuple(leg for leg in plan.legs if leg.part is None or getattr(query, leg.part) is not None)
     plan = replace(plan, legs=able)
     check_query(query, plan, target.schema, ())

@@ -75,6 +75,12 @@ HOW = {
     "passages": {"rerank": False, "collapse": False},
     "signs": {"rerank": False, "syntax": "simple"},
     "bm25": {"rerank": False, "legs": ["bm25"]},
+    "boosted": {"rerank": False, "boosts": "log1p:price,100", "pin": "doc-9", "bury": ["doc-1", "doc-2"]},
+    "boosted and reranked": {"rerank": Reranking(10, 0.5), "pin": "doc-9", "bury": ["doc-1", "doc-2"]},
+    "spread": {"rerank": False, "diversity": 0.5},
+    "spread and reranked": {"rerank": Reranking(20, 0.5), "diversity": 0.3, "max_per": {"size.eu": 3}},
+    "limited": {"rerank": False, "max_per": {"brand": 5}},
+    "summed": {"rerank": False, "collapse": "sum:2"},
 }
 
 

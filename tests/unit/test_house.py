@@ -29,12 +29,14 @@ SHARED = {
     "languages",
     "printed",
     "private_files",
+    "provenance",
 }
 SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": {"found", "search_warnings"},
+    "provenance": set(),
+    "records": {"found", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
