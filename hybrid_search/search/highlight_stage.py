@@ -101,9 +101,9 @@ def _weights(hit: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def with_the_fetch(queries: Sequence[Progress], course: Course) -> list[Marking]:
-    """What is to be marked with the first fetch: the hits that will be on the page, unless they are still reranked."""
+    """What is to be marked with the first fetch: the hits that will be on the page, unless the order still changes."""
     plan = course.plan
-    if plan.highlight is None or plan.reranking is not None:
+    if plan.highlight is None or plan.reordered or plan.max_per:
         return []
     pages = {n: islice(one.fused, plan.offset, plan.offset + plan.k) for n, one in enumerate(queries) if not one.error}
     return [made for n, page in pages.items() if (made := _marking(n, queries[n], list(page), course)) is not None]
