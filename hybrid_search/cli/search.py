@@ -22,6 +22,7 @@ from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
+from hybrid_search.cli.searching.spread import SpreadOptions
 from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
@@ -52,6 +53,7 @@ def search(
     texts: TextOptions,
     ranking: RankingOptions,
     rules: RuleOptions,
+    spread: SpreadOptions,
     page: PageOptions,
     highlights: HighlightOptions,
     facets: FacetOptions,
@@ -68,6 +70,7 @@ def search(
         **found.options(),
         **ranking.options(),
         **rules.options(),
+        **spread.options(),
         **page.options(),
         **highlights.options(),
         **facets.options(),
@@ -79,7 +82,7 @@ def search(
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        naming = naming_of(client, settings, passages=page.passages)
+        naming = naming_of(client, settings, passages=spread.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
         _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)

@@ -22,6 +22,7 @@ from hybrid_search.filters import Filter, parse
 from hybrid_search.records import TRUNCATED_FROM, Leg, Query, StoredPassage
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.balance import balance_of
 from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight_model import read_passages
@@ -218,7 +219,7 @@ class Searcher:
             settings.search,
             request,
             reranking=self._reranking(request.rerank, request.window),
-            text=scored_text(schema, settings.text, settings.search, request.text),
+            text=scored_text(schema, settings.text, settings.search, request.text, balance_of(self.target.passages)),
         )
 
     def _all_checked(

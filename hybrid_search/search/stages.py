@@ -10,7 +10,7 @@ from typing import Any
 
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.found import FacetCounts, Highlighted
-from hybrid_search.records import SparseVector
+from hybrid_search.records import DiversityScore, FoundPassage, SparseVector
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
@@ -44,7 +44,10 @@ class Progress:
         retrieved: what came of its legs.
         fused: their one ranking.
         stored: passages by their ids, those of other queries too.
+        lost: passages that could not be fetched.
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        diversity: what spread the hits, by their ids (:mod:`hybrid_search.search.diversity`).
+        further: other passages of the hits on the page, by their ids.
         facets: what was counted, by name.
         reopened: what came of the legs without the conditions of the filter on one field, by field.
         marked: what engines marked in passages, by their ids.
@@ -56,7 +59,10 @@ class Progress:
     retrieved: Retrieved
     fused: Sequence[Fused] = ()
     stored: Mapping[str, Stored] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
     ranked: Sequence[Reranked] = ()
+    diversity: Mapping[str, DiversityScore] = field(default_factory=dict)
+    further: Mapping[str, Sequence[FoundPassage]] = field(default_factory=dict)
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     reopened: Mapping[str, Retrieved] = field(default_factory=dict)
     marked: Mapping[str, Marked] = field(default_factory=dict)

@@ -152,6 +152,8 @@ def _sign(wanted: Mapping[str, Any]) -> str:
     (kind, inner), *_ = wanted.items()
     if kind == "dis_max":  # the same in every text, the whole one first
         return _sign(inner["queries"][0])
+    if kind == "bool" and isinstance(inner.get("filter"), list):
+        return _sign(inner["filter"][0])
     if kind in {"match", "match_phrase"}:
         text = next(iter(inner.values()))["query"]
         return f'"{text}"' if kind == "match_phrase" else str(text)

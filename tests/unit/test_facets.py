@@ -78,6 +78,7 @@ def test_short_forms(short, facet) -> None:
 
 def test_edges_may_be_lists_and_dates() -> None:
     """1970-01-01 is 0, a day later 86,400,000 ms; what was given is hashable."""
+    assert Ranges("price", range(3)).edges == (0, 1, 2)
     facet = Ranges("published", [date(1970, 1, 1), "1970-01-02"])
     assert hash(facet)
     assert checked_facets([facet], SCHEMA)[0].edges == (0, 86_400_000)
