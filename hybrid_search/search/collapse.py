@@ -11,13 +11,15 @@ nothing, the engines' option is still 5 % slower (benchmarks/search/round_trips.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 SEPARATOR = "#"
 
+_SCORE = itemgetter(1)
 
-@dataclass(frozen=True, slots=True)
-class Best:
+
+class Best(NamedTuple):
     """What one leg found under an id: the best passage and its score."""
 
     id: str
@@ -36,15 +38,32 @@ def by_document(passage_id: str) -> tuple[str, int]:
     return document, int(number) if number.isascii() and number.isdigit() else 0
 
 
-def best_passages(passages: Iterable[tuple[str, float]], *, collapse: bool = True) -> list[Best]:
+def by_score(passages: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """``(passage id, score)`` pairs by descending score, ties by document and number.
+
+    Equal scores are few: the parts of ids are compared only where there are some.
+    """
+    ordered = sorted(passages, key=_SCORE, reverse=True)
+    if len({score for _, score in ordered}) < len(ordered):
+        ordered.sort(key=lambda hit: (-hit[1], by_document(hit[0])))
+    return ordered
+
+
+def best_passages(
+    passages: Iterable[tuple[str, float]], *, collapse: bool = True, limit: int | None = None
+) -> list[Best]:
     """Documents by descending score of their best passage, ties by document and number.
 
     Args:
         passages: ``(passage id, score)`` pairs of one leg, in any order.
         collapse: False keeps every passage, under its own id.
+        limit: so many of the first; None for all.
     """
     best: dict[str, Best] = {}
-    for passage_id, score in sorted(passages, key=lambda hit: (-hit[1], by_document(hit[0]))):
-        id_ = document_id(passage_id) if collapse else passage_id
-        best.setdefault(id_, Best(id_, passage_id, score))
+    for passage_id, score in by_score(passages):
+        if len(best) == limit:
+            break
+        id_ = passage_id.rpartition(SEPARATOR)[0] if collapse else passage_id
+        if id_ not in best:
+            best[id_] = Best(id_, passage_id, score)
     return list(best.values())

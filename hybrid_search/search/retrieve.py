@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -284,11 +284,11 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     name = one.leg.name
     try:
         with boundary(what="what the leg reads"):
-            scored = [_scored(one.leg.read(hit)) for hit in answer.hits]
+            scored = _scores(one.leg, answer.hits)
             brought = brought_along(answer.hits, plan.carried, target.schema)
     except HybridSearchError as error:
         return missed(error)
-    run = best_passages(scored, collapse=plan.collapse)[: plan.window]
+    run = best_passages(scored, collapse=plan.collapse, limit=plan.window)
     whole = not (answer.timed_out or answer.failed_shards)
     complete = len(answer.hits) < one.size and len(run) < plan.window and whole
     notes = one.cut
@@ -297,6 +297,15 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     hits = {best.id: best for best in run}
     missing = one.leg.missing if complete else None
     return Found(LegRun(hits, answer.took, missing, answer.timed_out, values_by_id(hits, brought)), notes)
+
+
+def _scores(leg: SearchLeg, hits: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+    """Id and score of every hit, as the leg reads them; those of most legs are read together."""
+    if getattr(leg.read, "__func__", None) is SearchLeg.read:
+        scores = [float(hit["_score"]) for hit in hits]
+        if all(map(math.isfinite, scores)):
+            return list(zip([hit["_id"] for hit in hits], scores, strict=True))
+    return [_scored(leg.read(hit)) for hit in hits]
 
 
 def _scored(found: tuple[str, float]) -> tuple[str, float]:
