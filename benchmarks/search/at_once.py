@@ -291,9 +291,8 @@ async def throughput(bench: Bench) -> None:
     for way, samples_of in took.items():
         print(f"{way:<8} {len(texts) / median(samples_of):8.1f} searches/s, {options.concurrent} at a time")
     ratios = [replay / ours for ours, replay in zip(took["client"], took["replay"], strict=True)]
-    print(
-        f"ratio    {median(took['replay']) / median(took['client']):8.2f}   rounds {min(ratios):.2f} to {max(ratios):.2f}"
-    )
+    ratio = median(took["replay"]) / median(took["client"])
+    print(f"ratio    {ratio:8.2f}   rounds {min(ratios):.2f} to {max(ratios):.2f}")
 
 
 def raw(session: aiohttp.ClientSession, engine: EngineSettings) -> Callable[[Request], Any]:
