@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
-.PHONY: help demo test unit contract docker-test lint docs wheel lock audit starter clean
+.PHONY: help demo test unit contract page docker-test lint docs wheel lock audit starter clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
@@ -33,11 +33,20 @@ $(VENV)/.dev: $(VENV)/.package
 	@test -z "$$PYTHONDONTWRITEBYTECODE" || $(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
+# The page is tested in a real browser: Debian's, since Playwright's own cannot be had everywhere. Without one those
+# tests are skipped, and say so.
+$(VENV)/.browser: | $(VENV)/.dev
+	@command -v chromium chromium-browser google-chrome >/dev/null || test -n "$$HYBRID_SEARCH_TEST_CHROMIUM" || { \
+	  command -v apt-get >/dev/null && test "$$(id -u)" = 0 && echo "Installing Chromium for the tests of the page" && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "No Chromium: the tests of the page in a browser will be skipped (install the package chromium)"
+	@touch $@
+
 demo: $(VENV)/.package ## Start a real OpenSearch, index Python's documentation, answer five questions
 	@$(VENV)/bin/hybrid-search demo
 
 # A test file is one worker's, so that what a module starts is started once; the workers share the engines.
-test: $(VENV)/.dev ## Every test: unit, contract on real engines, faults, examples, README
+test: $(VENV)/.dev $(VENV)/.browser ## Every test: unit, contract on real engines, faults, examples, README
 	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.dev ## Tests that need no server
@@ -45,6 +54,9 @@ unit: $(VENV)/.dev ## Tests that need no server
 
 contract: $(VENV)/.dev ## Tests on the real engines
 	@$(VENV)/bin/python -m pytest tests/contract
+
+page: $(VENV)/.dev $(VENV)/.browser ## Tests of the workbench, in a real browser
+	@$(VENV)/bin/python -m pytest tests/serve
 
 docker-test: $(VENV)/.dev ## Tests in containers, on the Docker engine that is there
 	@$(VENV)/bin/python -m pytest tests/docker

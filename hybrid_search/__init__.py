@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
     from hybrid_search.errors import HybridSearchError
-    from hybrid_search.found import FacetCounts, FacetValue
+    from hybrid_search.found import FacetCounts, FacetValue, Highlighted
     from hybrid_search.indexing import index_documents
     from hybrid_search.read.settings_file import load_settings
     from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
     from hybrid_search.search import AsyncSearchClient, SearchClient
     from hybrid_search.search.facets import Dates, MinMax, Ranges, Terms
+    from hybrid_search.search.highlight import Highlight
     from hybrid_search.search_warnings import SearchWarning, WarningCode
     from hybrid_search.settings import Settings
 
@@ -26,6 +27,8 @@ _HOME = {
     "Dates": "hybrid_search.search.facets",
     "FacetCounts": "hybrid_search.found",
     "FacetValue": "hybrid_search.found",
+    "Highlight": "hybrid_search.search.highlight",
+    "Highlighted": "hybrid_search.found",
     "MinMax": "hybrid_search.search.facets",
     "Ranges": "hybrid_search.search.facets",
     "Terms": "hybrid_search.search.facets",
@@ -53,6 +56,8 @@ __all__ = [
     "Document",
     "FacetCounts",
     "FacetValue",
+    "Highlight",
+    "Highlighted",
     "Hit",
     "HybridSearchError",
     "Leg",

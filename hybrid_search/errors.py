@@ -17,6 +17,7 @@ HybridSearchError                 exit status 1: something failed
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
 ├── OutputError                   standard output is closed, full, or has no reader any more
+├── RefusedError                  a request that this package's own server does not let in
 ├── AliasMovedError               another index answered than the one that was opened under this name
 └── EngineError                   the cluster
     ├── EngineUnreachableError    nothing answers at the address
@@ -135,6 +136,14 @@ class LocalNodeError(HybridSearchError):
 
 class OutputError(HybridSearchError):
     """Standard output is closed, full, or has no reader any more."""
+
+
+class RefusedError(HybridSearchError):
+    """A request that this package's own server does not let in, with its HTTP ``status``."""
+
+    def __init__(self, status: int, what: str, remedy: str) -> None:
+        super().__init__(what, remedy=remedy)
+        self.status = status
 
 
 class AliasMovedError(HybridSearchError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as option
 
 Value = str | int | float
 
@@ -59,3 +61,31 @@ class FacetCounts:
     maximum: Value | None = None
     exact: bool = True
     without_own_filter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Highlighted:
+    """A piece of a hit that shows why it was found.
+
+    Attributes:
+        kind: ``words``, of the query, as the engine's analyzer matches them; ``terms``, of the sparse model, that the
+            query's vector and the passage have in common; ``meaning``, the sentence nearest to the query.
+        field: ``text``, or the text field that it is from.
+        text: the piece as it is.
+        start: where it begins, in characters: of the document's text, or of the field's value.
+        end: where it ends.
+        marks: where what is marked begins and ends, counted as ``start`` is.
+        html: the piece, escaped, with what is marked between markers.
+        terms: of ``terms``, those that met and what each adds to the score of the sparse leg, the largest first.
+        score: of ``meaning``, the cosine of the sentence and the query; None where it is the only sentence.
+    """
+
+    kind: str
+    field: str
+    text: str
+    start: int
+    end: int
+    marks: tuple[tuple[int, int], ...]
+    html: str
+    terms: Mapping[str, float] = option(default_factory=dict)
+    score: float | None = None

@@ -21,6 +21,7 @@ class WarningCode(StrEnum):
     PASSAGES_NOT_REPLACED = "passages-not-replaced"
     PINS_LEFT_OUT = "pins-left-out"
     FACETS_FAILED = "facets-failed"
+    HIGHLIGHTS_FAILED = "highlights-failed"
     RERANK_FAILED = "rerank-failed"
     RERANK_LATE = "rerank-late"
     QUERY_CUT = "query-cut"
@@ -39,8 +40,8 @@ class WarningCode(StrEnum):
 class SearchWarning(str):
     """A warning as text for people, with its ``code`` and the ``part`` that it is about for programs.
 
-    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins``, ``facets`` or ``rerank``; None where it is about the
-    whole search.
+    ``part`` is the name of a leg, ``server``, ``fetch``, ``pins``, ``facets``, ``highlights`` or ``rerank``; None where
+    it is about the whole search.
     """
 
     __slots__ = ("code", "part")

@@ -141,14 +141,15 @@ def _first(source: str, settings: Settings, what: SourceOptions) -> list[Documen
 def _passages(first: Sequence[Document], settings: Settings, encoder: TextEncoder) -> list[str]:
     """The texts of the passages that would be encoded."""
     from hybrid_search.ingest.stages.chunking import Chunking
+    from hybrid_search.ingest.target import passage_title
     from hybrid_search.ingest.work import Batch, NumberedDocument
 
     texts = [document for document in first if not document.carries_vectors]
     if not texts:
         return []
     numbered = [NumberedDocument(number, document, "") for number, document in enumerate(texts)]
-    cut = Chunking(encoder, settings.chunking)(Batch(0, len(numbered), numbered))
-    return [passage.text for part in cut.items for passage in part.passages]
+    cut = Chunking(encoder, settings.chunking, passage_title(settings))(Batch(0, len(numbered), numbered))
+    return [passage.for_models for part in cut.items for passage in part.passages]
 
 
 def _speed(passages: Sequence[str], encode: Callable[[Sequence[str]], object], clock: Callable[[], float]) -> float:

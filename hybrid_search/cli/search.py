@@ -18,9 +18,11 @@ from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
 from hybrid_search.cli.searching.expert import ExpertOptions
 from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
+from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
+from hybrid_search.cli.searching.spread import SpreadOptions
 from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
@@ -51,7 +53,9 @@ def search(
     texts: TextOptions,
     ranking: RankingOptions,
     rules: RuleOptions,
+    spread: SpreadOptions,
     page: PageOptions,
+    highlights: HighlightOptions,
     facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -66,7 +70,9 @@ def search(
         **found.options(),
         **ranking.options(),
         **rules.options(),
+        **spread.options(),
         **page.options(),
+        **highlights.options(),
         **facets.options(),
         **texts.options(),
         "timeout": timeout,
@@ -76,7 +82,7 @@ def search(
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        naming = naming_of(client, settings, passages=page.passages)
+        naming = naming_of(client, settings, passages=spread.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
         _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)

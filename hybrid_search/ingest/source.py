@@ -45,7 +45,7 @@ from hybrid_search.ingest.state.journal import Journal, Part
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.state.sharing import SharedSplits
-from hybrid_search.ingest.target import check_destination, opened_or_created
+from hybrid_search.ingest.target import check_destination, opened_or_created, passage_title
 from hybrid_search.ingest.together import Together, joined, number_of
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.read import documents
@@ -377,7 +377,7 @@ def _pass_over(_error: RecordError, _data: bytes) -> None:
 def try_out(first: Sequence[Document], encoder: TextEncoder, settings: Settings) -> None:
     """Cut and encode the first passage of some documents, to see that the models work; nothing is kept."""
     numbered = [NumberedDocument(number, document, "") for number, document in enumerate(first)]
-    cut = Chunking(encoder, settings.chunking)(Batch(0, len(numbered), numbered))
+    cut = Chunking(encoder, settings.chunking, passage_title(settings))(Batch(0, len(numbered), numbered))
     short = [replace(item, passages=item.passages[:1]) for item in cut.items]
     Encoding(encoder)(replace(cut, items=short))
 

@@ -42,7 +42,8 @@ class Target:
 
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
     models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
-    ``preference`` go to the same copies of the shards. ``headers`` go with every request.
+    ``preference`` go to the same copies of the shards. ``headers`` go with every request. ``passages`` counts those of
+    each analyzer, where there are several languages.
     """
 
     index: str
@@ -52,6 +53,7 @@ class Target:
     within: Mapping[str, Any] | None = None
     preference: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    passages: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def where(self) -> str:

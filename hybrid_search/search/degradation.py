@@ -8,6 +8,7 @@ a leg                 that of the other legs; without any, the error of the firs
 fusion by the server  none: the error
 more of a leg         what the leg has found before
 facets                without those that could not be counted
+highlights            the hits without what could not be marked in time
 passages              the next hits in place of those that are gone; none at all at the first attempt: the error
 reranking             the fused order; of what was scored in time, the combined one above it
 ====================  ================================================================================================
@@ -22,7 +23,7 @@ from hybrid_search.errors import HybridSearchError
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, T
 from hybrid_search.search_warnings import SearchWarning, WarningCode
 
-FETCH, FACETS, RERANK, SERVER = "fetch", "facets", "rerank", "server"
+FETCH, FACETS, HIGHLIGHTS, RERANK, SERVER = "fetch", "facets", "highlights", "rerank", "server"
 """The parts of a search that are no legs, as warnings name them."""
 
 

@@ -86,7 +86,7 @@ class Ranges(Facet):
     edges: tuple[Edge, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.edges, list):
+        if isinstance(self.edges, Iterable) and not isinstance(self.edges, str):
             object.__setattr__(self, "edges", tuple(self.edges))
 
     def checked(self, kind: str) -> Facet:
@@ -191,7 +191,7 @@ def kind_of(name: str, schema: IndexSchema) -> str:
     kinds = filter_kinds(schema)
     if isinstance(name, str) and name in kinds:
         return kinds[name]
-    if name in {"text", schema.title}:
+    if name in {"text", schema.title, schema.passage_title, *(one.name for one in schema.text_fields)}:
         remedy = "Name it in documents.keyword as well, and index again: a facet counts whole values."
         raise QueryError(f"the field {name!r} is text, whose words are searched", where="facets", remedy=remedy)
     near = get_close_matches(str(name), kinds, n=1)

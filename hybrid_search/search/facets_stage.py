@@ -73,7 +73,7 @@ def _with_candidates(one: Progress, facets: Sequence[Facet], course: Course) -> 
     schema = course.target.schema
     found: dict[str, FacetCounts] = {}
     lost: list[SearchWarning] = []
-    own = _documents(one.retrieved.values, [hit.id for hit in one.fused], collapsed=course.plan.collapse)
+    own = _documents(one.retrieved.values, [hit.id for hit in one.fused], collapsed=course.plan.collapse.documents)
     for facet in facets:
         again = one.reopened.get(facet.field)
         over = Counted(own)
@@ -83,7 +83,9 @@ def _with_candidates(one: Progress, facets: Sequence[Facet], course: Course) -> 
         if again is not None:
             ids = [hit.id for hit in again.fused(course.plan.fusion)]
             _, left_out = without_field(one.retrieved.query.filter, facet.field)
-            documents = _documents(again.values, ids, collapsed=course.plan.collapse)
+            values = {**one.retrieved.values, **again.values}
+            ids += one.retrieved.added.hits
+            documents = _documents(values, ids, collapsed=course.plan.collapse.documents)
             over = Counted(documents, selected(left_out, facet.field, schema), without_own_filter=True)
         found[facet.called] = count(facet, filter_kinds(schema)[facet.field], over)
     return replace(one, facets={**one.facets, **found}).noting(*lost)
@@ -144,7 +146,7 @@ def _grouped(one: Progress, group: _Group, course: Course) -> Grouped:
     typed = None if query.read is None else query.read.filter
     matching = legs.both(None if query.filter is None else clause(query.filter, target.schema, now=query.now), typed)
     words = group.facets[0].counts == BM25
-    counted = _words(query, Asking(target, matching), one, course.plan) if words else matching
+    counted = _words(query, Asking(target, matching, text=course.plan.text), one, course.plan) if words else matching
     values = selected(list(group.left_out), group.facets[0].field, target.schema) if group.left_out else ()
     return Grouped(
         counted or {"match_all": {}},

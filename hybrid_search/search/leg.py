@@ -35,6 +35,7 @@ class Asking:
         filter: a filter clause that every passage must pass; None passes all. The leg puts it into its query.
         candidates: the width of a graph search.
         exact: compare with every vector instead.
+        two_phase: the share of the heaviest sparse term from which on a term finds passages; 0 for all terms.
         text: the texts that BM25 searches; None for all, as the index was made.
     """
 
@@ -43,6 +44,7 @@ class Asking:
     candidates: int = 200
     exact: bool = False
     text: ScoredText | None = None
+    two_phase: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The search, from queries to explained hits, as one generator without input or output of its own.
 
-    encode -> three legs in one _msearch -> collapse -> fuse -> boost -> fetch -> rerank -> page
+    encode -> three legs in one _msearch -> collapse -> fuse -> boost -> fetch -> rerank -> spread -> page
 
 It yields steps (:mod:`hybrid_search.search.steps`) and is driven by the synchronous and the asynchronous client
 alike. A batch of queries takes the same number of round trips as one. Every arrow is a stage (:data:`STAGES`): a small
@@ -19,8 +19,11 @@ from hybrid_search.records import Hit, Query, SearchResult
 from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
+from hybrid_search.search.completing import complete_pages
+from hybrid_search.search.diversity import spread_hits
 from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
+from hybrid_search.search.highlight_stage import highlight_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -124,11 +127,14 @@ def _why_nothing(leg: SearchLeg, query: Query, course: Course) -> Generator[Step
 STAGES: tuple[Stage, ...] = (
     retrieve_runs,
     fuse_runs,
-    count_candidates,
     boost_hits,
+    count_candidates,
     fetch_hits,
     say_why_nothing,
     rerank_hits,
+    spread_hits,
+    complete_pages,
+    highlight_hits,
 )
 
 
@@ -149,8 +155,7 @@ def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult
 
 
 def _page(one: Progress, plan: Plan) -> list[Hit]:
-    page = one.ranked[plan.offset : plan.offset + plan.k]
-    return [_hit(rank, hit, one) for rank, hit in enumerate(page, start=plan.offset + 1)]
+    return [_hit(rank, hit, one) for rank, hit in enumerate(one.page(plan), start=plan.offset + 1)]
 
 
 def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
@@ -170,4 +175,7 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         rerank=hit.rerank,
         boosts=hit.hit.boosts,
         placed=hit.hit.placed,
+        diversity=one.diversity.get(hit.hit.id),
+        passages=one.further.get(hit.hit.id, ()),
+        highlights=one.highlights.get(best.passage_id, ()),
     )

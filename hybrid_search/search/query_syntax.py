@@ -148,7 +148,7 @@ def _filtered(reading: _Reading, passing: dict[str, Any], value: str, *, no: boo
 
 def _alone(name: str, value: str, schema: IndexSchema, *, phrase: bool, no: bool) -> Callable[[_Reading], None] | None:
     """The words of one text field; None where the index has no such field, or the value no word."""
-    paths = [path.path for path in layout.text_paths(schema)[1:] if path.name == name]
+    paths = [path.path for path in layout.text_paths(schema) if path.name == name != layout.TEXT]
     if not paths or not re.search(r"\w", value):
         return None
     wanted = best_of([_phrase(value)(path) if phrase else _words(value)(path) for path in paths])
@@ -166,7 +166,7 @@ def _alone(name: str, value: str, schema: IndexSchema, *, phrase: bool, no: bool
 def _quoted(reading: _Reading, phrase: str, schema: IndexSchema) -> None:
     reading.text.append(phrase)
     reading.scored.append(in_any(schema, _phrase(phrase)))
-    reading.required.append(in_any(schema, _phrase(phrase, without_words="all")))
+    reading.required.append(in_any(schema, _required(phrase)))
 
 
 def _beginning(word: str, schema: IndexSchema) -> Callable[[_Reading], None] | None:
@@ -188,9 +188,18 @@ def _words(text: str) -> InPath:
     return lambda path: {"match": {path: {"query": text, "operator": "and"}}}
 
 
-def _phrase(text: str, *, without_words: str = "none") -> InPath:
-    """``without_words`` is what passes a phrase of stop words alone, of which the analyzer leaves none."""
-    return lambda path: {"match_phrase": {path: {"query": text, "zero_terms_query": without_words}}}
+def _phrase(text: str) -> InPath:
+    return lambda path: {"match_phrase": {path: {"query": text, "zero_terms_query": "none"}}}
+
+
+def _required(text: str) -> InPath:
+    """A phrase of stop words alone, of which the analyzer leaves none, passes what that analyzer has read."""
+
+    def clause_in(path: str) -> dict[str, Any]:
+        phrase = {"match_phrase": {path: {"query": text, "zero_terms_query": "all"}}}
+        return phrase if path == layout.TEXT else {"bool": {"filter": [phrase, {"exists": {"field": path}}]}}
+
+    return clause_in
 
 
 def _prefix(begin: str) -> InPath:

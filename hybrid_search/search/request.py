@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self, TypedDict
@@ -12,11 +12,13 @@ from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
+from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.leg import SearchLeg
+from hybrid_search.search.mmr import Mmr
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import TextScoring
 
-LISTS = ("legs", "boosts", "pin", "bury", "facets")
+LISTS = ("legs", "boosts", "pin", "bury", "max_per", "facets")
 """Options of several values; a text is one."""
 
 
@@ -30,11 +32,13 @@ class SearchOptions(TypedDict, total=False):
     rerank: bool | Reranking | None
     window: int | None
     candidates: int | None
-    collapse: bool
+    collapse: bool | str
     exact: bool
+    two_phase: float | None
     syntax: str
     facets: Iterable[Facet | str]
     facet_counts: str
+    highlight: bool | Highlight
     text: TextScoring | None
     timeout: float | None
     opaque_id: str | None
@@ -42,6 +46,9 @@ class SearchOptions(TypedDict, total=False):
     boosts: str | Iterable[str | Boost] | None
     pin: str | Iterable[str] | None
     bury: str | Iterable[str] | None
+    diversity: float | Mmr | None
+    max_per: str | Mapping[str, int] | Iterable[str | tuple[str, int]] | None
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,16 @@ class SearchRequest:
         window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
             the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
-        collapse: False ranks passages rather than documents.
-        exact: compare with every vector instead of searching the graph.
+        collapse: ``best``, ``sum:3`` or ``first`` (:mod:`hybrid_search.search.collapse`): what of its passages a
+            document is ranked by. True is ``best``; False ranks passages rather than documents.
+        exact: compare with every vector instead of searching the graph; sparse in one phase.
+        two_phase: sparse terms that weigh less than this share of the heaviest score what the others found, and find
+            nothing themselves; 0 for one phase. By default that of the settings.
         syntax: ``text`` searches for the text as it is; ``simple`` reads the signs that people type
             (:mod:`hybrid_search.search.query_syntax`).
         facets: what is counted beside the hits (:mod:`hybrid_search.search.facets`), or its short form.
         facet_counts: what facets in short form count: ``candidates``, ``filter`` or ``bm25``.
+        highlight: True, or how, the hits on the page are to show why they were found.
         text: what the text fields of the index weigh in BM25, and words that stand together.
         timeout: seconds that the search may take, or a batch of 32: encoding, legs, passages and reranking together.
             What is late is left out and named; a batch may take as much again for each further query that it reranks,
@@ -75,6 +86,10 @@ class SearchRequest:
         boosts: rules that raise fused scores (:mod:`hybrid_search.boosts`), as objects or in their short form.
         pin: ids of documents that stand first, in this order, found or not, if they pass the filter.
         bury: ids of documents that stand behind all others.
+        diversity: the weight of being unlike the hits above, from 0 to 1, or a whole
+            :class:`~hybrid_search.search.mmr.Mmr`.
+        max_per: at most so many hits of one value of a field, ``{"brand": 2}``; a name alone is one.
+        passages: up to so many further passages of each hit are shown, of those that the legs found.
     """
 
     k: int | None = None
@@ -85,11 +100,13 @@ class SearchRequest:
     rerank: bool | Reranking | None = None
     window: int | None = None
     candidates: int | None = None
-    collapse: bool = True
+    collapse: bool | str = True
     exact: bool = False
+    two_phase: float | None = None
     syntax: str = "text"
     facets: tuple[Facet | str, ...] = ()
     facet_counts: str = CANDIDATES
+    highlight: bool | Highlight = False
     text: TextScoring | None = None
     timeout: float | None = None
     opaque_id: str | None = None
@@ -97,6 +114,9 @@ class SearchRequest:
     boosts: tuple[str | Boost, ...] | None = None
     pin: tuple[str, ...] | None = None
     bury: tuple[str, ...] | None = None
+    diversity: float | Mmr | None = None
+    max_per: str | tuple[str | tuple[str, int], ...] | None = None
+    passages: int = 0
 
     @classmethod
     def of(cls, k: int | None = None, **options: Any) -> Self:
@@ -115,5 +135,7 @@ class SearchRequest:
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    """One alone, or several in any iterable, as the request holds them."""
-    return (given,) if isinstance(given, str | Facet) else tuple(given)
+    """One alone, or several in any iterable, as the request holds them; what is by name, as pairs."""
+    if isinstance(given, Mapping):
+        return tuple(given.items())
+    return (given,) if isinstance(given, str | Facet) or not isinstance(given, Iterable) else tuple(given)

@@ -22,6 +22,7 @@ from hybrid_search.filters import Filter, parse
 from hybrid_search.records import TRUNCATED_FROM, Leg, Query, StoredPassage
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.balance import balance_of
 from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight_model import read_passages
@@ -163,8 +164,8 @@ class Searcher:
             raise asked
         return asked, plan, self._target(request)
 
-    def planned(self, request: SearchRequest) -> tuple[Plan, Target, Filter | None]:
-        """How and where what is no text is searched for, checked, and the filter of the request.
+    def planned(self, request: SearchRequest) -> tuple[Plan, Target, Query]:
+        """How and where what is no text is searched for, checked, and a query of the filter of the request alone.
 
         Raises:
             QueryError: what :func:`plan_search` refuses, or the filter cannot be read.
@@ -173,7 +174,7 @@ class Searcher:
             return (
                 self._plan(request),
                 self._target(request),
-                _query("", request.filter, time.time_ns() // 1_000_000).filter,
+                _query("", request.filter, time.time_ns() // 1_000_000),
             )
 
     def stored(self, passage_ids: Sequence[str]) -> Steps[dict[str, StoredPassage]]:
@@ -218,7 +219,7 @@ class Searcher:
             settings.search,
             request,
             reranking=self._reranking(request.rerank, request.window),
-            text=scored_text(schema, settings.text, settings.search, request.text),
+            text=scored_text(schema, settings.text, settings.search, request.text, balance_of(self.target.passages)),
         )
 
     def _all_checked(

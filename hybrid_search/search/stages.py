@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.found import FacetCounts
+from hybrid_search.found import FacetCounts, Highlighted
+from hybrid_search.records import DiversityScore, FoundPassage, SparseVector
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
@@ -23,6 +24,19 @@ Stored = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """What an engine says of a passage for its highlights.
+
+    Attributes:
+        words: by text field, its text and where words of the query are in it.
+        weights: of the passage's terms; None where they are not known.
+    """
+
+    words: Mapping[str, tuple[str, Sequence[tuple[int, int]]]] = field(default_factory=dict)
+    weights: SparseVector | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far one query has come.
 
@@ -30,9 +44,14 @@ class Progress:
         retrieved: what came of its legs.
         fused: their one ranking.
         stored: passages by their ids, those of other queries too.
+        lost: passages that could not be fetched.
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        diversity: what spread the hits, by their ids (:mod:`hybrid_search.search.diversity`).
+        further: other passages of the hits on the page, by their ids.
         facets: what was counted, by name.
         reopened: what came of the legs without the conditions of the filter on one field, by field.
+        marked: what engines marked in passages, by their ids.
+        highlights: of the hits on the page, by their passages.
         notes: what later stages say, behind what the legs say.
         error: why there is no answer; later stages pass the query over.
     """
@@ -40,11 +59,20 @@ class Progress:
     retrieved: Retrieved
     fused: Sequence[Fused] = ()
     stored: Mapping[str, Stored] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
     ranked: Sequence[Reranked] = ()
+    diversity: Mapping[str, DiversityScore] = field(default_factory=dict)
+    further: Mapping[str, Sequence[FoundPassage]] = field(default_factory=dict)
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     reopened: Mapping[str, Retrieved] = field(default_factory=dict)
+    marked: Mapping[str, Marked] = field(default_factory=dict)
+    highlights: Mapping[str, Sequence[Highlighted]] = field(default_factory=dict)
     notes: tuple[SearchWarning, ...] = ()
     error: HybridSearchError | None = None
+
+    def page(self, plan: Plan) -> Sequence[Reranked]:
+        """The hits that are shown."""
+        return self.ranked[plan.offset : plan.offset + plan.k]
 
     def noting(self, *notes: SearchWarning) -> Progress:
         """The same with more to say."""

@@ -15,6 +15,7 @@ from hybrid_search.fields import value_at
 from hybrid_search.printed import one_line, visible
 from hybrid_search.records import Hit, Leg, LegScore, Placed, SearchResult
 from hybrid_search.search.facets_table import facets_view
+from hybrid_search.search.highlight_view import highlights_view
 from hybrid_search.search.snippet import snippet
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 WIDE = 100
 BAR = 10
 SNIPPET = 170
+FURTHER = 80
+"""Characters of a further passage of a hit."""
 TITLE_FIELDS = ("title", "name")
 TITLE_WORDS = frozenset({"title", "headline", "heading", "subject"})
 """A field whose name has one of these words names a document too: ``Product Title``, ``page_title``."""
@@ -106,6 +109,22 @@ def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: boo
     from rich.text import Text
 
     title = title_of(hit, title_field)
+    identifier = "" if title == hit.id else f"  {one_line(hit.id)}"
+    head = Text.assemble((one_line(title), "bold"), (identifier, "dim"), "\n")
+    found = head + (highlights_view(hit, title) if hit.highlights else _snippet(hit, result, title))
+    if not wide:
+        for leg, score in hit.legs.items():
+            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
+    for further in hit.passages:
+        shown = snippet(visible(further.text), result.query.text, width=FURTHER)
+        found.append(f"\n+ {one_line(further.id)}  {one_line(' '.join(shown.text.split()))}", style="dim")
+    return found
+
+
+def _snippet(hit: Hit, result: SearchResult, title: str) -> Text:
+    """The sentences that have the words of the query."""
+    from rich.text import Text
+
     passage = passage_under(hit, title)
     shown = snippet(passage, result.query.text, width=SNIPPET)
     body = Text(shown.text, style="dim")
@@ -113,12 +132,7 @@ def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: boo
         body.stylize("not dim bold green", start, end)
     flat = Text(" ").join(body.split("\n")) if "\n" in shown.text else body
     ellipsis = ("… " if shown.start > 0 else "", " …" if shown.end < len(passage.rstrip()) else "")
-    identifier = "" if title == hit.id else f"  {one_line(hit.id)}"
-    found = Text.assemble((one_line(title), "bold"), (identifier, "dim"), "\n", ellipsis[0], flat, ellipsis[1])
-    if not wide:
-        for leg, score in hit.legs.items():
-            found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
-    return found
+    return Text.assemble(ellipsis[0], flat, ellipsis[1])
 
 
 def passage_under(hit: Hit, title: str) -> str:

@@ -7,9 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from hybrid_search.engine import layout
 from hybrid_search.fields import value_at
-from hybrid_search.filters import And, Eq, Exists, Filter, In, Not, Or, Range, clause
+from hybrid_search.filters import (
+    And,
+    Contains,
+    Eq,
+    Exists,
+    Filter,
+    GeoBox,
+    GeoDistance,
+    In,
+    Not,
+    Or,
+    Prefix,
+    Range,
+    clause,
+)
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.similar_held import HeldPassage
 from hybrid_search.search.why_not_records import Condition
@@ -35,7 +48,9 @@ def conditions_of(query: Query, schema: IndexSchema) -> list[Tested]:
     parts = [] if query.filter is None else list(_parts(query.filter))
     if len(parts) > MOST:
         parts = [*parts[: MOST - 1], And(tuple(parts[MOST - 1 :]))]
-    tested = [Tested(said(part), clause(part, schema), tuple(dict.fromkeys(_named(part)))) for part in parts]
+    tested = [
+        Tested(said(part), clause(part, schema, now=query.now), tuple(dict.fromkeys(_named(part)))) for part in parts
+    ]
     if query.read is not None:
         tested += [Tested(_sign(one), one) for one in query.read.required]
         tested += [Tested(f"-{_sign(one)}", {"bool": {"must_not": [one]}}) for one in query.read.excluded]
@@ -79,6 +94,20 @@ def _compared(filter: Filter) -> str:
         case Exists(name):
             return f"{_bare(name)}=*"
         case _:
+            return _placed(filter)
+
+
+def _placed(filter: Filter) -> str:
+    match filter:
+        case Prefix(name, value):
+            return f"{_bare(name)}^={_bare(value)}"
+        case Contains(name, value):
+            return f"{_bare(name)}*={_bare(value)}"
+        case GeoDistance(name, latitude, longitude, distance):
+            return f"{_bare(name)} within {distance} of {latitude:g},{longitude:g}"
+        case GeoBox(name, south, west, north, east):
+            return f"{_bare(name)} within {south:g},{west:g} to {north:g},{east:g}"
+        case _:
             return str(filter)
 
 
@@ -118,7 +147,11 @@ def _named(filter: object) -> Iterator[str]:
 def _sign(wanted: Mapping[str, Any]) -> str:
     """What stands in the query for a clause that was read out of it."""
     (kind, inner), *_ = wanted.items()
-    if kind in {"match", "match_phrase"} and layout.TEXT in inner:
-        text = inner[layout.TEXT]["query"]
+    if kind == "dis_max":  # the same in every text, the whole one first
+        return _sign(inner["queries"][0])
+    if kind == "bool" and isinstance(inner.get("filter"), list):
+        return _sign(inner["filter"][0])
+    if kind in {"match", "match_phrase"}:
+        text = next(iter(inner.values()))["query"]
         return f'"{text}"' if kind == "match_phrase" else str(text)
     return str(dict(wanted))

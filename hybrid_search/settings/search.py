@@ -31,6 +31,9 @@ class SearchSettings(Section, frozen=True):
     cores it did not: 2,000 documents, MiniLM, OpenSearch 3.6.0, interleaved; the medians of 180, 360 and 180 pairs are
     .96, 1.00 (95 %: .97 to 1.04) and 1.00 (.91 to 1.05) times as long.
 
+    ``two_phase`` lets the strongest sparse terms find passages, those that weigh at least this share of the heaviest,
+    and the others only score what was found (``benchmarks/search/sparse.py`` prints time and recall). 0 is off.
+
     ``concurrency`` is how many searches (a batch is one) a client has in progress at a time: one more is refused at
     once, with :class:`~hybrid_search.errors.BusyError`. ``cached_queries`` is how many queries' vectors a client keeps,
     those used last (some 12 KB each); 0 encodes every query anew, as is right where encoding is timed.
@@ -68,6 +71,7 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    two_phase: float = 0.0
     concurrency: int = 1000
     cached_queries: int = 1000
     trace_queries: bool = False
@@ -86,6 +90,7 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        require(0 <= self.two_phase < 1, "search.two_phase", f"must be from 0 to below 1, got {self.two_phase}")
         require_at_least(1, "search.concurrency", self.concurrency)
         require_at_least(0, "search.cached_queries", self.cached_queries)
         for name in ("phrase", "proximity"):

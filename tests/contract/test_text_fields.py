@@ -8,7 +8,9 @@ from uuid import uuid4
 import msgspec
 import pytest
 from loading import GeneratedEncoder
+from typer.testing import CliRunner
 
+from hybrid_search.cli.app import app
 from hybrid_search.engine.indices import delete_index, open_index
 from hybrid_search.engine.layout import text_paths
 from hybrid_search.errors import IndexMismatchError, QueryError
@@ -135,6 +137,20 @@ def test_each_field_has_its_own_analyzer(corpus) -> None:
     assert made.search("lamp")["double"] == pytest.approx(max(one, other))
 
 
+def test_two_words_in_texts_of_two_analyzers_are_two_hits(corpus) -> None:
+    """A brand and a word of the text, against the brand alone and the word alone."""
+    made = corpus(
+        settings_of(brand=TextFieldSettings(analyzer="simple")),
+        both={"brand": "Sol", "body": "a lamp"},
+        brand={"brand": "Sol", "body": "a stone"},
+        word={"brand": "Nord", "body": "a lamp"},
+        neither={"brand": "Nord", "body": "a stone"},
+    )
+    found = made.search("sol lamp")
+    assert found.keys() == {"both", "brand", "word"}
+    assert found["both"] == pytest.approx(found["brand"] + found["word"])
+
+
 def test_words_in_a_row_and_near_each_other_count(corpus) -> None:
     """Off by default; the same words in the same numbers, in three orders."""
     made = corpus(
@@ -232,3 +248,21 @@ def test_a_text_field_that_changed_is_loaded_again(corpus) -> None:
     report = made.load(settings_of(**TITLED), changed)
     assert (report.unchanged, report.indexed) == (2, 1)
     assert list(made.search("quince")) == ["once"]
+
+
+def test_the_command_weighs_texts(corpus, engine_url) -> None:
+    """``--text-weights`` and ``--phrase``; a number that is none names the option."""
+    made = corpus(
+        settings_of(**TITLED), title={"title": "apple", "body": "plum"}, body={"title": "plum", "body": "apple"}
+    )
+
+    def ids(*options: str) -> list[str]:
+        arguments = ["search", made.index, "apple", "--legs", "bm25", "--format", "ids", *options]
+        result = CliRunner().invoke(app, arguments, env={"HYBRID_SEARCH_URL": engine_url})
+        return result.output.split() if result.exit_code == 0 else [result.output]
+
+    assert ids() == ["title", "body"]
+    assert ids("--text-weights", "title=.5") == ["body", "title"]
+    assert ids("--set", "text.title.weight=.5", "--phrase", ".5") == ["body", "title"]
+    assert "--text-weights: 'title' is no weight. Example: title=2,text=1" in ids("--text-weights", "title")[0]
+    assert "no text field 'titel'" in ids("--text-weights", "titel=2")[0]

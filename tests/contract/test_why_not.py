@@ -7,16 +7,26 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from loading import GeneratedEncoder
 
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine import Connection, connect_async
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.indices import create_index, refresh
 from hybrid_search.filters import parse
+from hybrid_search.ingest import index_documents
 from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage
-from hybrid_search.search import AsyncSearchClient, Fusion, Reranking, SearchClient
+from hybrid_search.search import AsyncSearchClient, Fusion, Reranking, SearchClient, TextScoring
 from hybrid_search.search.why_not_records import Reason
-from hybrid_search.settings import EngineSettings, Settings
+from hybrid_search.settings import (
+    ChunkingSettings,
+    DenseSettings,
+    EngineSettings,
+    SearchSettings,
+    Settings,
+    SparseSettings,
+    TextFieldSettings,
+)
 
 SCHEMA = IndexSchema(
     dense=Fingerprint(kind="dense", name="circle", weights="0", dimension=2),
@@ -212,3 +222,27 @@ def test_both_clients_say_the_same(client, index, engine_url) -> None:
             return await other.why_not("date", "d20", k=3, window=5)
 
     assert asyncio.run(asked()).as_json() == client.why_not("date", "d20", k=3, window=5).as_json()
+
+
+def test_words_are_looked_for_in_every_text_that_is_searched(connection, index_name) -> None:
+    """A word is "date" to the whole text and "dates" to the title: one document has it there, another here."""
+    name, texts = (
+        index_name(),
+        {"hour": ("Hours", "a date"), "clock": ("Dates", "the clock"), "lamp": ("Lamp", "light")},
+    )
+    settings = Settings(
+        text={"title": TextFieldSettings(weight=2.0, analyzer="standard")},
+        chunking=ChunkingSettings(with_title=False),
+        dense=DenseSettings(model="none"),
+        sparse=SparseSettings(model="none"),
+        search=SearchSettings(legs=("bm25",)),
+    )
+    documents = [Document(id_, body, {"title": title}) for id_, (title, body) in texts.items()]
+    index_documents(documents, name, connection, GeneratedEncoder(None, None, 512), settings)
+    client = SearchClient(name, settings=settings, connection=connection)
+    held = {id_: client.why_not("Dates", id_, 1).words[0] for id_ in texts}
+    assert {id_: word.passages for id_, word in held.items()} == {"hour": 1, "clock": 1, "lamp": 0}
+    assert set(held["hour"].terms) == {"date", "dates"}
+    bare = client.why_not("Dates", "clock", 1, text=TextScoring(weights={"title": 0}))
+    assert bare.words[0].passages == 0
+    assert (bare.reason, bare.verdict) == (Reason.NOT_FOUND, "no leg matches it")

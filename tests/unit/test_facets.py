@@ -19,7 +19,7 @@ from hybrid_search.engine.protocols import Answer, Request
 from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Eq, parse
-from hybrid_search.records import IndexSchema, Leg, Query
+from hybrid_search.records import IndexSchema, Leg, Query, TextField
 from hybrid_search.search import SearchClient
 from hybrid_search.search.facets import Dates, MinMax, Ranges, Terms, checked_facets
 from hybrid_search.search.facets_calendar import end_of, label, milliseconds, start_of, written
@@ -33,6 +33,7 @@ SCHEMA = IndexSchema(
     number_fields=("price",),
     date_fields=("published",),
     title="headline",
+    text_fields=(TextField("body", "english"),),
 )
 AT_0 = np.array([1, 0], np.float32)
 COUNTED = {
@@ -77,6 +78,7 @@ def test_short_forms(short, facet) -> None:
 
 def test_edges_may_be_lists_and_dates() -> None:
     """1970-01-01 is 0, a day later 86,400,000 ms; what was given is hashable."""
+    assert Ranges("price", range(3)).edges == (0, 1, 2)
     facet = Ranges("published", [date(1970, 1, 1), "1970-01-02"])
     assert hash(facet)
     assert checked_facets([facet], SCHEMA)[0].edges == (0, 86_400_000)
@@ -88,6 +90,7 @@ def test_edges_may_be_lists_and_dates() -> None:
         ("brnad", "Did you mean 'brand'"),
         ("colour", "It can count: a:b, brand, price, published, x=y"),
         ("text", "is text, whose words are searched. Name it in documents.keyword as well"),
+        ("body", "is text, whose words are searched"),
         ("headline", "is text, whose words are searched. Name it in documents.keyword as well"),
         (Terms("brand", 0), "a size of 0. Give a number from 1 to 1,000"),
         ("brand:0", "a size of 0"),

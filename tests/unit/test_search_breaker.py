@@ -6,9 +6,10 @@ from search_fakes import PlaneEncoder, async_connection, connection
 from test_search_client import respond
 
 from hybrid_search.errors import ModelError, QueryError
-from hybrid_search.records import Leg, WarningCode
+from hybrid_search.records import Leg
 from hybrid_search.search import AsyncSearchClient, SearchClient
 from hybrid_search.search.breaker import FAILURES, PAUSE, CircuitBreaker
+from hybrid_search.search_warnings import WarningCode
 
 
 class Hands:

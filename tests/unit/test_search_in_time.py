@@ -23,12 +23,13 @@ from hybrid_search.engine.bounds import BoundedPool
 from hybrid_search.engine.protocols import Answer
 from hybrid_search.engine.secrets import NO_SECRETS
 from hybrid_search.errors import EngineTimeoutError, ModelTimeoutError
-from hybrid_search.records import Leg, Query, WarningCode
+from hybrid_search.records import Leg, Query
 from hybrid_search.search import AsyncSearchClient, Reranking, SearchClient, asking, model_queue, procedure, workers
 from hybrid_search.search.asking import Target
 from hybrid_search.search.plan import plan_search
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.steps import Encode, Encoded, Score, Send, run, run_async
+from hybrid_search.search_warnings import WarningCode
 from hybrid_search.settings import SearchSettings, Settings
 
 TIME = 8.0

@@ -34,13 +34,17 @@ class RankingOptions:
     ] = None
     rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.", rich_help_panel=PANEL)] = None
     window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.", rich_help_panel=PANEL)] = None
+    two_phase: Annotated[
+        float | None,
+        typer.Option(help="Sparse terms below this share of the heaviest only score.", rich_help_panel=PANEL),
+    ] = None
     rerank: Annotated[
         str | None, typer.Option(help="late, the name of a cross-encoder, or none.", rich_help_panel=PANEL)
     ] = None
 
     def options(self) -> SearchOptions:
         """As the client takes them."""
-        return {"fusion": self.fusion, "window": self.window}
+        return {"fusion": self.fusion, "window": self.window, "two_phase": self.two_phase}
 
     def settings(self) -> RankingSettings:
         """As :func:`~hybrid_search.cli.checks.searched_with` takes it."""

@@ -1,0 +1,119 @@
+"""``hybrid-search serve``: the workbench in the browser, and the same as an HTTP API."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hybrid_search.cli.checks import check_search, named_legs, searched_with
+from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.options import Set, SettingsFile, Url
+from hybrid_search.cli.search import SearchedIndex, searching
+from hybrid_search.errors import MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from hybrid_search.read import Qrels
+    from hybrid_search.records import Query
+
+TOKEN_VARIABLE = "HYBRID_SEARCH_SERVE_TOKEN"  # noqa: S105  # the name of it
+WHERE, JUDGED = "Where it is served", "Judged queries"
+
+
+@dataclass(frozen=True)
+class PlaceOptions:
+    """Where it listens."""
+
+    host: Annotated[
+        str,
+        typer.Option(help="The address; any but loopback needs the token that is printed.", rich_help_panel=WHERE),
+    ] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.", rich_help_panel=WHERE)] = 8765
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name under which it is reached, as behind a proxy. Repeatable.", rich_help_panel=WHERE),
+    ] = None
+
+
+@dataclass(frozen=True)
+class JudgedOptions:
+    """The judged queries, and where judgements by click go."""
+
+    queries: Annotated[Path | None, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=JUDGED)] = (
+        None
+    )
+    qrels: Annotated[
+        Path | None, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=JUDGED)
+    ] = None
+    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=JUDGED)] = "test"
+    judge: Annotated[
+        Path | None,
+        typer.Option(help="The folder for judgements by click (default: judgements-INDEX).", rich_help_panel=JUDGED),
+    ] = None
+
+    def read(self) -> tuple[list[Query], Qrels]:
+        """The queries that are judged, and their judgements."""
+        from hybrid_search import read
+
+        if (self.queries is None) != (self.qrels is None):
+            raise SettingsError("--queries and --qrels go together", remedy="Give both, or neither")
+        if self.queries is None or self.qrels is None:
+            return [], {}
+        return read.queries(self.queries, empty=True), read.qrels(self.qrels, split=self.split)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(cls=CommandInPanels)(serve)
+
+
+@grouped
+def serve(
+    index: SearchedIndex,
+    *,
+    place: PlaceOptions,
+    judged: JudgedOptions,
+    legs: Annotated[str | None, typer.Option(help="The legs that search: bm25,dense,sparse.")] = None,
+    rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    overrides: Set = None,
+) -> None:
+    """Open the workbench: search in the browser, move weights, compare, judge; and the same as an HTTP API.
+
+    It listens on this machine alone unless --host says otherwise. HYBRID_SEARCH_SERVE_TOKEN gives a token of your own.
+    """
+    try:
+        from hybrid_search.serve.access import Access
+        from hybrid_search.serve.app import opened
+        from hybrid_search.serve.server import address, listen, token_for
+        from hybrid_search.serve.server import serve as run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The workbench", "serve") from error
+    from hybrid_search.serve.judgements import checked_folder
+
+    settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=None, rank_constant=None)
+    check_search(settings, legs=named_legs(legs))
+    queries, qrels = judged.read()
+    folder = checked_folder(Path(f"judgements-{index}") if judged.judge is None else judged.judge)
+    token = token_for(place.host, os.environ.get(TOKEN_VARIABLE))
+    access = Access.at(place.host, token, tuple(place.allow_host or ()))
+    listening = listen(place.host, place.port)
+    ignoring = judged.qrels is not None and judged.qrels.is_dir()
+    opening = opened(
+        index,
+        searching(settings, named_legs(legs)),
+        queries=queries,
+        qrels=qrels,
+        judge=folder,
+        ignore_identical=ignoring,
+    )
+
+    def started() -> None:
+        typer.echo(f"The workbench of {index} is at {address(listening, place.host, token)}")
+        typer.echo("Its API is described at /docs. Ctrl-C ends it.")
+
+    run(opening, access, listening, started=started)

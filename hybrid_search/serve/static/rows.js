@@ -1,0 +1,142 @@
+// One document in a list: its rank and how that changed, what it says, and what each leg gave to it.
+
+import { byId, el, fill, shown } from "./dom.js";
+
+const MOST_FIELDS = 4;
+
+/** The rows of one list: made once for each document, and changed when its rank is. */
+export class HitRows {
+  constructor(bench) {
+    this.bench = bench;
+    this.made = new Map();
+  }
+
+  /** A hit of a fused ranking; change says how its rank differs from another. */
+  hit(hit, rank, { most, change }) {
+    if (!this.made.has(hit.id)) this.made.set(hit.id, this.make(hit.id));
+    const row = this.made.get(hit.id);
+    write(row.rank, String(rank));
+    this.showText(row, hit.passage);
+    showChange(row.change, change);
+    this.showLegs(row, hit, most);
+    write(row.score, shown(hit.final));
+    row.score.title = explained(hit);
+    row.element.dataset.placed = hit.placed ?? "";
+    this.bench.grades.mark(row.element, hit.id);
+    return row.element;
+  }
+
+  make(id) {
+    const document_ = this.bench.found.documents[id] ?? { title: null, fields: {} };
+    const rank = el("span", { className: "rank" });
+    const change = el("span", { className: "change" });
+    const text = el("p", { className: "text" });
+    const score = el("span", { className: "score" });
+    const legs = Object.fromEntries(this.bench.about.legs.map((leg) => [leg, this.leg(leg)]));
+    const bar = el("div", { className: "bar", "aria-hidden": "true" }, Object.values(legs).map((leg) => leg.part));
+    const places = el("p", { className: "places" }, Object.values(legs).map((leg) => leg.place), score);
+    const title = el("h3", {}, document_.title || id);
+    const aside = el("p", { className: "fields" }, document_.title ? el("span", { className: "id" }, id) : null, fieldsOf(document_.fields));
+    const body = el("div", { className: "body" }, title, text, bar, places, aside, this.bench.grades.buttons(id));
+    const element = el("li", { className: "hit", tabindex: "0", data: { id } }, el("div", { className: "ranks" }, rank, change), body);
+    this.listen(element, id);
+    return { element, rank, change, text, score, legs, passage: null };
+  }
+
+  leg(leg) {
+    return { part: el("i", { data: { leg } }), place: el("span", { className: "place", data: { leg } }) };
+  }
+
+  showText(row, passage) {
+    if (row.passage === passage) return;
+    row.passage = passage;
+    const { parts, is_begun: isBegun, goes_on: goesOn } = this.bench.found.passages[passage];
+    fill(row.text, isBegun ? "… " : null, parts.map(([text, marked]) => (marked ? el("mark", {}, text) : text)), goesOn ? " …" : null);
+  }
+
+  /** The bar of contributions, and the rank of the hit in every leg. */
+  showLegs(row, hit, most) {
+    for (const [leg, { part, place }] of Object.entries(row.legs)) {
+      const found = hit.legs[leg];
+      const share = found ? Math.round((10000 * found.contribution) / most) / 100 : 0;
+      const width = `${share}%`;
+      if (part.style.inlineSize !== width) part.style.inlineSize = width;
+      write(place, `${leg} ${found ? found.rank : "–"}`);
+      place.title = found ? `score ${shown(found.score)}, gives ${shown(found.contribution)}` : "not found";
+      place.classList.toggle("is-missing", !found);
+    }
+  }
+
+  /** A hit of one leg, with its rank in the fused list. */
+  ofLeg([id, passage, score], rank, { leg, best, fused }) {
+    if (!this.made.has(id)) this.made.set(id, this.makeOfLeg(id, passage, score, rank, { leg, best }));
+    const row = this.made.get(id);
+    write(row.fused, fused === undefined ? "–" : String(fused));
+    row.fused.title = fused === undefined ? "not in the fused list" : `${fused} in the fused list`;
+    this.bench.grades.mark(row.element, id);
+    return row.element;
+  }
+
+  makeOfLeg(id, passage, score, rank, { leg, best }) {
+    const document_ = this.bench.found.documents[id] ?? {};
+    const bar = el("i", { data: { leg }, "aria-hidden": "true" });
+    bar.style.inlineSize = `${Math.max(0, Math.min(100, (100 * score) / best))}%`;
+    const fused = el("span", { className: "fused" });
+    const title = el("h3", {}, document_.title || id);
+    const body = el("div", { className: "body" }, title, el("div", { className: "bar" }, bar), el("p", { className: "places" }, el("span", {}, shown(score)), fused));
+    const ranks = el("div", { className: "ranks" }, el("span", { className: "rank" }, String(rank)));
+    const element = el("li", { className: "hit small", tabindex: "0", data: { id, passage } }, ranks, body);
+    this.listen(element, id);
+    return { element, fused };
+  }
+
+  listen(element, id) {
+    const point = (isOn) => () => highlight(id, isOn, "is-linked");
+    element.addEventListener("pointerenter", point(true));
+    element.addEventListener("pointerleave", point(false));
+    element.addEventListener("focus", point(true));
+    element.addEventListener("blur", point(false));
+    const select = () => {
+      this.bench.select(this.bench.state.selected === id ? null : id);
+      linkRows(this.bench);
+    };
+    element.addEventListener("click", (event) => event.target.closest("button, a") || getSelection().toString() || select());
+    element.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target === element) select();
+    });
+  }
+}
+
+function highlight(id, isOn, name) {
+  for (const row of byId("lists").querySelectorAll(`.hit[data-id="${CSS.escape(id)}"]`)) row.classList.toggle(name, isOn);
+}
+
+/** Mark the selected document wherever it stands. */
+export function linkRows(bench) {
+  for (const row of byId("lists").querySelectorAll(".hit.is-selected")) row.classList.remove("is-selected");
+  if (bench.state.selected) highlight(bench.state.selected, true, "is-selected");
+}
+
+/** How the score came about. */
+function explained(hit) {
+  const boost = hit.factor && hit.factor !== 1 ? `, boosted by ${shown(hit.factor)}` : "";
+  const placed = hit.placed ? `, ${hit.placed} by the settings` : "";
+  return `${hit.rerank ? `fused ${shown(hit.score)}, reranker ${shown(hit.rerank.score)}` : "fused score"}${boost}${placed}`;
+}
+
+function fieldsOf(fields) {
+  const short = Object.entries(fields).filter(([, value]) => value !== null && String(value).length <= 40);
+  return short.slice(0, MOST_FIELDS).map(([name, value]) => el("span", {}, `${name} ${Array.isArray(value) ? value.join(", ") : value}`));
+}
+
+function showChange(element, change) {
+  write(element, change?.text ?? "");
+  element.title = change?.title ?? "";
+  element.dataset.kind = change?.kind ?? "";
+  element.classList.toggle("is-strong", Boolean(change?.strong));
+}
+
+/** Text where it differs: what does not change costs no layout. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
