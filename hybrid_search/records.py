@@ -224,7 +224,7 @@ class SearchResult:
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
     whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
-    retrieval.
+    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
     """
 
     query: Query
@@ -236,6 +236,13 @@ class SearchResult:
     warnings: Sequence[SearchWarning] = ()
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
+    rest: Any | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cursor(self) -> str | None:
+        """What ``search(cursor=...)`` takes for the next page of the same list; None where the list ends here."""
+        text: str | None = None if self.rest is None else self.rest.cursor()
+        return text
 
     @property
     def degraded(self) -> dict[str, WarningCode]:
@@ -329,6 +336,9 @@ class IndexSchema:
 
     ``text_fields`` are searched on their own, beside the whole text, which weighs ``text_weight``. ``passage_title`` is
     the field that models read before every passage; None where they read passages as they are.
+
+    ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
+    lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
     """
 
     dense: Fingerprint | None
@@ -352,3 +362,6 @@ class IndexSchema:
     text_fields: tuple[TextField, ...] = ()
     text_weight: float = 1.0
     passage_title: str | None = None
+    language: str | None = None
+    analyzers: Mapping[str, str] = field(default_factory=dict)
+    detects_language: bool = False
