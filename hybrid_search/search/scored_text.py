@@ -81,8 +81,11 @@ def scored_text(
     fields: Mapping[str, TextFieldSettings],
     settings: SearchSettings,
     asked: TextScoring | None = None,
+    balance: Mapping[str, float] | None = None,
 ) -> ScoredText:
     """What a search asks, else what the settings say, else as the index was made.
+
+    ``balance`` multiplies the weights of texts by their analyzer, in an index of several languages.
 
     Raises:
         QueryError: a field that the index does not search on its own (the nearest is named), or all weigh 0.
@@ -98,7 +101,10 @@ def scored_text(
                 f"{', '.join(names)}. Others need settings, [text.{name}], and a new index: hybrid-search reindex.",
             )
     given = {**{name: one.weight for name, one in fields.items()}, **asked.weights}
-    weighed = [replace(path, weight=given.get(path.name, path.weight)) for path in paths]
+    balance = balance or {}
+    weighed = [
+        replace(path, weight=given.get(path.name, path.weight) * balance.get(path.analyzer, 1.0)) for path in paths
+    ]
     if not any(path.weight for path in weighed):
         raise QueryError("every text field has the weight 0", remedy=f"Leave one a weight: {', '.join(names)}.")
     return ScoredText(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from hybrid_search.records import SearchResult, StoredPassage
 from hybrid_search.search.as_json import result_json
+from hybrid_search.search.boosts import Boosts
 from hybrid_search.search.explain import explanation
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.snippet import Snippet, snippet
-
-SNIPPET = 260
-"""Characters of a passage that a list shows."""
-MAX_VALUE = 200
-"""Characters of a field's value that a list shows."""
-MAX_FIELDS = 24
-MAX_VALUES = 20
+from hybrid_search.serve.shown import TEXT, documents_json, passage_json
 
 
 def explained_json(result: SearchResult) -> dict[str, Any]:
@@ -27,14 +22,15 @@ def explained_json(result: SearchResult) -> dict[str, Any]:
     return answer
 
 
-def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: str) -> dict[str, Any]:
+def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: str, boosts: Boosts) -> dict[str, Any]:
     """Every leg's whole window, and what a list shows of each passage: enough to fuse and to show, in any order.
 
     ``runs[leg].hits`` are ``[document, passage, score]`` in rank order, and ``missing`` what other documents scored,
     where that is known. Passages that are gone are left out of ``passages``.
     """
     retrieved: Retrieved = result.retrieved  # type: ignore[assignment]  # a search always says it
-    query = result.query.plain
+    query, answer = result.query.plain, result_json(result)
+    pieces = {hit.passage_id: piece for hit in result.hits for piece in reversed(hit.highlights) if piece.field == TEXT}
     return {
         "query": result.query.text,
         "runs": {
@@ -44,8 +40,10 @@ def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: 
             }
             for leg, run in retrieved.runs.items()
         },
-        "legs": result_json(result)["legs"],
-        "passages": {id_: _passage(passage, query, title) for id_, passage in stored.items()},
+        "legs": answer["legs"],
+        "facets": answer["facets"],
+        "boosts": _boosts_json(retrieved, boosts),
+        "passages": {id_: passage_json(one, query, title, pieces.get(id_)) for id_, one in stored.items()},
         "documents": documents_json(retrieved, stored, title),
         "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
         "warnings": [str(warning) for warning in result.warnings],
@@ -55,47 +53,17 @@ def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: 
 def passages_found(result: SearchResult) -> list[str]:
     """The ids of all passages that any leg found."""
     retrieved: Retrieved = result.retrieved  # type: ignore[assignment]  # a search always says it
-    return list(dict.fromkeys(best.passage_id for run in retrieved.runs.values() for best in run.values()))
+    runs = [*retrieved.runs.values(), retrieved.added.hits]
+    return list(dict.fromkeys(best.passage_id for run in runs for best in run.values()))
 
 
-def documents_json(retrieved: Retrieved, stored: Mapping[str, StoredPassage], title: str) -> dict[str, dict[str, Any]]:
-    """The title and the fields of each document of which a passage is there."""
-    shown: dict[str, dict[str, Any]] = {}
-    for run in retrieved.runs.values():
-        for best in run.values():
-            if best.id not in shown and (passage := stored.get(best.passage_id)) is not None:
-                fields = {name: _short(value) for name, value in passage.fields.items() if name != title}
-                shown[best.id] = {
-                    "title": _short(passage.fields.get(title)),
-                    "fields": dict(list(fields.items())[:MAX_FIELDS]),
-                }
-    return shown
-
-
-def _passage(passage: StoredPassage, query: str, title: str) -> dict[str, Any]:
-    """What a list shows of a passage; a text that begins with the title of its document goes on behind it."""
-    text, heading = passage.text, passage.fields.get(title)
-    if isinstance(heading, str) and heading and text.startswith(heading) and len(text) > len(heading):
-        text = text[len(heading) :].lstrip(" .:\n\t")
-    best = snippet(text, query, width=SNIPPET)
-    return {"parts": _parts(best), "is_begun": best.start > 0, "goes_on": best.end < len(text)}
-
-
-def _parts(shown: Snippet) -> list[tuple[str, bool]]:
-    """A snippet in pieces, those marked that are words of the query: characters count differently in a browser."""
-    parts: list[tuple[str, bool]] = []
-    end = 0
-    for begin, stop in shown.marks:
-        parts += [(shown.text[end:begin], False), (shown.text[begin:stop], True)]
-        end = stop
-    return [(text, marked) for text, marked in [*parts, (shown.text[end:], False)] if text]
-
-
-def _short(value: Any) -> Any:
-    """A value as a list shows it: nothing longer than a line."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, list):
-        return [_short(one) for one in value[:MAX_VALUES]]
-    text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…"
+def _boosts_json(retrieved: Retrieved, boosts: Boosts) -> dict[str, Any]:
+    """The factor of each document that has one other than 1, and what stands first and last whatever its score."""
+    values = retrieved.values if boosts.rules else {}
+    factors = {id_: math.prod(boosts.factors(brought).values()) for id_, brought in values.items()}
+    return {
+        "factors": {id_: factor for id_, factor in factors.items() if factor != 1},
+        "pinned": list(boosts.pinned),
+        "buried": sorted(boosts.buried),
+        "added": {id_: best.passage_id for id_, best in retrieved.added.hits.items()},
+    }

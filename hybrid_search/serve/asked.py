@@ -19,6 +19,7 @@ MAX_HITS = 1_000
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Name = Annotated[str, Field(max_length=200)]
+Id = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class Ranking(BaseModel):
@@ -60,6 +61,13 @@ class Asked(Ranking):
     exact: bool = Field(default=False, description="Compare with every vector instead of searching the graph.")
     passages: bool = Field(default=False, description="Rank passages rather than documents.")
     timeout: float | None = Field(None, gt=0, le=60, description="Seconds that the search may take.")
+    two_phase: float | None = Field(None, ge=0, le=1, description="Search sparse in two phases: the share of a term.")
+    highlight: bool = Field(default=False, description="Show by what each hit was found.")
+    facets: list[Name] = Field([], max_length=20, description="What is counted: brand, price:10,50, published:month.")
+    facet_counts: Name = Field("candidates", description="What facets count: candidates, filter or bm25.")
+    boosts: list[Name] | None = Field(None, max_length=20, description="Rules that raise scores: fresh:published,30d.")
+    pin: list[Id] | None = Field(None, max_length=100, description="Documents that stand first.")
+    bury: list[Id] | None = Field(None, max_length=1_000, description="Documents that stand last.")
 
     def options(self, searcher: Searcher) -> SearchOptions:
         """As the client takes them; ``k`` it takes beside them."""
@@ -73,6 +81,13 @@ class Asked(Ranking):
             "exact": self.exact,
             "collapse": not self.passages,
             "timeout": self.timeout,
+            "two_phase": self.two_phase,
+            "highlight": self.highlight,
+            "facets": self.facets,
+            "facet_counts": self.facet_counts,
+            "boosts": self.boosts,
+            "pin": self.pin,
+            "bury": self.bury,
         }
         if self.fusion is not None or self.weights is not None or self.rank_constant is not None:
             options["fusion"] = self.fused_by(searcher)
@@ -90,8 +105,20 @@ class AskedByAddress(Asked):
         Raises:
             QueryError: a weight is no number.
         """
-        given = self.model_dump(exclude={"weights"})
+        given = self.model_dump(exclude={"weights", "id"})
         return Asked(**given, weights=None if self.weights is None else dict(map(_weight, self.weights.split(","))))
+
+
+class AskedWhyNot(Asked):
+    """A search, and a document that is looked for in it."""
+
+    id: Id = Field(description="The document.")
+
+
+class AskedWhyNotByAddress(AskedByAddress):
+    """The same as parameters of an address."""
+
+    id: Id = Field(description="The document.")
 
 
 def _weight(part: str) -> tuple[str, float]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hybrid_search.search.as_json import result_json
 from hybrid_search.serve.answers import explained_json
-from hybrid_search.serve.asked import Asked, AskedByAddress, Name, Ranking, Text
+from hybrid_search.serve.asked import Asked, AskedByAddress, AskedWhyNot, AskedWhyNotByAddress, Id, Ranking, Text
 from hybrid_search.serve.workbench import Workbench, is_healthy
 
 api = APIRouter()
@@ -36,7 +36,7 @@ class Judgement(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     query: Text = Field(description="The query, as text.")
-    id: Name = Field(min_length=1, max_length=512, description="The document.")
+    id: Id = Field(description="The document.")
     grade: int | None = Field(None, ge=0, le=3, description="0 to 3; null takes the judgement back.")
 
 
@@ -93,6 +93,27 @@ async def _explain(workbench: Workbench, asked: Asked) -> Answer:
 async def _runs(workbench: Workbench, asked: Asked) -> Answer:
     """The whole window of every leg, with scores, and the passages and documents in them. Weights do not matter."""
     return await workbench.runs(asked)
+
+
+@_twice("/facets", "Count what there is of each value")
+async def _facets(workbench: Workbench, asked: Asked) -> Answer:
+    """The facets alone, without hits. Where none are named, those of the keyword fields of the index."""
+    return await workbench.facets(asked)
+
+
+WHY_NOT: dict[str, Any] = {"tags": SEARCHING, "summary": "Why a document is not among the hits", "responses": ERRORS}
+
+
+@api.post("/why-not", operation_id="why_not", **WHY_NOT)
+async def why_not(request: Request, asked: AskedWhyNot) -> Response:
+    """Its place in every leg, the filter, the words that meet, and the smallest changes that would bring it in."""
+    return _json(await _of(request).why_not(asked, asked.id))
+
+
+@api.get("/why-not", operation_id="why_not_by_address", **WHY_NOT)
+async def why_not_by_address(request: Request, asked: Annotated[AskedWhyNotByAddress, Query()]) -> Response:
+    """Its place in every leg, the filter, the words that meet, and the smallest changes that would bring it in."""
+    return _json(await _of(request).why_not(asked.as_body(), asked.id))
 
 
 @api.post("/judged", tags=JUDGING, summary="The judged queries, the worst answered first", responses=ERRORS)

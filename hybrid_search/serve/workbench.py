@@ -11,10 +11,14 @@ from urllib.parse import quote
 from hybrid_search.engine import AsyncConnection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import HybridSearchError
-from hybrid_search.records import IndexSchema, SearchResult
+from hybrid_search.records import IndexSchema, SearchResult, StoredPassage
 from hybrid_search.search import AsyncSearchClient
+from hybrid_search.search.as_json import result_json
+from hybrid_search.search.boosts import plan_boosts
 from hybrid_search.search.fusion import METHODS, Fusion
+from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.plan import indexed_legs
+from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.serve.answers import passages_found, runs_json
@@ -22,8 +26,15 @@ from hybrid_search.serve.asked import Asked
 from hybrid_search.serve.judged import JudgedQueries
 from hybrid_search.serve.judgements import GRADES, Judgements
 from hybrid_search.serve.measures import Measures
+from hybrid_search.serve.shown import SNIPPET
 
 NAMES = {"opensearch": "OpenSearch", "elasticsearch": "Elasticsearch"}
+
+MAX_FACETS = 6
+"""Facets that are counted where none are named."""
+
+HIGHLIGHTED = 50
+"""Hits of equal weights whose words the engine marks; of the others the page has the sentence that looks best."""
 
 HEALTH_TIMEOUT = 2.0
 """Seconds in which the index must answer to be healthy."""
@@ -70,10 +81,53 @@ class Workbench:
         searched = asked.model_copy(update={"weights": None, "fusion": None, "rank_constant": None, "rerank": False})
         options = searched.options(self.searcher)
         options["fusion"] = Fusion()
+        options["facets"] = self.usual_facets() if not asked.facets else asked.facets
+        options["highlight"] = Highlight(fragments=1, length=SNIPPET, meaning=False)
+        width = self.searcher.settings.search.window if asked.window is None else asked.window
+        result = await self.client.search(asked.query, min(HIGHLIGHTED, width), **options)
+        self.measures.searched(result)
+        stored = await self._stored(result)
+        settings, schema = self.searcher.settings.search, self.searcher.target.schema
+        boosts = plan_boosts(SearchRequest.of(**options), settings, schema)
+        return await asyncio.to_thread(runs_json, result, stored, self.title_field, boosts)
+
+    async def _stored(self, result: SearchResult) -> dict[str, StoredPassage]:
+        """The passages of all runs: those of the hits are there already."""
+        stored = {
+            hit.passage_id: StoredPassage(hit.passage_id, hit.text, hit.start, hit.end, hit.fields)
+            for hit in result.hits
+        }
+        others = [id_ for id_ in passages_found(result) if id_ not in stored]
+        return stored | (await self.client.stored(others) if others else {})
+
+    async def facets(self, asked: Asked) -> dict[str, Any]:
+        """What is counted beside the hits, without them.
+
+        Raises:
+            HybridSearchError: what the client raises.
+        """
+        options = asked.options(self.searcher)
+        options["rerank"] = False
+        if not asked.facets:
+            options["facets"] = self.usual_facets()
         result = await self.client.search(asked.query, 1, **options)
         self.measures.searched(result)
-        stored = await self.client.stored(passages_found(result))
-        return await asyncio.to_thread(runs_json, result, stored, self.title_field)
+        answer = result_json(result)
+        return {name: answer[name] for name in ("query", "facets", "took_ms", "warnings", "codes", "degraded")}
+
+    def usual_facets(self) -> list[str]:
+        """The keyword fields, as facets."""
+        return list(self.searcher.target.schema.keyword_fields[:MAX_FACETS])
+
+    async def why_not(self, asked: Asked, document_id: str) -> dict[str, Any]:
+        """Why a document is not among the hits.
+
+        Raises:
+            HybridSearchError: what the client raises.
+        """
+        options = asked.options(self.searcher)
+        answer = await self.client.why_not(asked.query, document_id, asked.k, **options)
+        return answer.as_json()
 
     async def passages(self) -> int:
         """How many passages the index holds; raises where it does not answer."""

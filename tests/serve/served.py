@@ -175,6 +175,7 @@ def serving(
     token: str | None = None,
     queries: Sequence[Query] = (),
     qrels: Mapping[str, Mapping[str, int]] | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[Served]:
     """The workbench of an index, in a thread of its own."""
     ready, loop = threading.Event(), asyncio.new_event_loop()
@@ -187,7 +188,7 @@ def serving(
         judged = {id_: dict(grades) for id_, grades in (qrels or {}).items()}
         options = {"encoder": HashedEncoder(), "reranker": LongestFirst(), "queries": list(queries), "qrels": judged}
         connection = AsyncConnection(engine, real.dialect)
-        async with opened(index, Settings(), judge=folder, connection=connection, **options) as workbench:
+        async with opened(index, settings or Settings(), judge=folder, connection=connection, **options) as workbench:
             app = make_app(workbench, Access.at("127.0.0.1", token))
             config = server_config(app)
             server = uvicorn.Server(config)

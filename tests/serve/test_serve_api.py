@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -20,6 +21,11 @@ def client(served, opensearch):
         yield opened
 
 
+def plain(answer):
+    """As it comes out of JSON."""
+    return json.loads(json.dumps(answer))
+
+
 def without_times(answer):
     return {name: value for name, value in answer.items() if name not in {"took_ms", "legs", "explanation"}}
 
@@ -31,9 +37,10 @@ def without_times(answer):
         {"rerank": False, "k": 3, "offset": 2},
         {"rerank": False, "legs": ["bm25"], "filter": "colour=green and minutes<3"},
         {"rerank": False, "fusion": "rrf", "rank_constant": 10, "weights": {"bm25": 2, "dense": 1, "sparse": 0}},
+        {"rerank": False, "highlight": True, "k": 4},
         {"rerank": False, "syntax": "simple", "window": 20, "exact": True, "timeout": 30},
     ],
-    ids=["as-is", "page", "filter", "fusion", "more"],
+    ids=["as-is", "page", "filter", "fusion", "highlight", "more"],
 )
 def test_a_search_is_the_clients(served, client, options) -> None:
     """The same hits with the same reasons, by every option."""
@@ -44,7 +51,7 @@ def test_a_search_is_the_clients(served, client, options) -> None:
 
         given["fusion"] = Fusion(options["fusion"], options["weights"], options["rank_constant"])
     expected = result_json(client.search(QUERY, options.get("k"), **given))
-    assert without_times(answer) == without_times(expected)
+    assert without_times(answer) == without_times(plain(expected))
 
 
 def test_an_address_asks_the_same(served) -> None:
@@ -181,3 +188,36 @@ def test_judgements_come_back(served) -> None:
     assert served.post("/judgements", query="burnt rice", id="doc-9", grade=None) == {"before": 2, "grade": None}
     assert served.post("/judgements/of", query="burnt rice")["grades"] == {}
     assert served.post("/judgements/of", query="morning tea")["grades"] == {"doc-1": 2}
+
+
+def test_facets_are_the_clients(served, client) -> None:
+    """Those that are asked for, with what narrows to each value; without any, those of the keyword fields."""
+    asked = ["colour", "minutes:2,5"]
+    answer = served.post("/facets", query=QUERY, facets=asked, filter="colour=green")
+    expected = result_json(client.search(QUERY, 1, facets=asked, filter="colour=green", rerank=False))
+    assert answer["facets"] == plain(expected["facets"])
+    assert answer["facets"]["colour"]["without_own_filter"]
+    assert "hits" not in answer
+    assert served.post("/facets", query=QUERY)["facets"].keys() == {"kind", "colour"}
+    assert (
+        served.ask("GET", "/facets?query=tea&facets=kind&facet_counts=filter")[1]["facets"]["kind"]["documents"] == 340
+    )
+
+
+def test_why_not_is_the_clients(served, client) -> None:
+    """By body and by address, for a document that is far below, filtered out, or not there."""
+    last = client.search("bitter", 100, rerank=False).hits[-1].id
+    answer = served.post("/why-not", query="bitter", id=last, k=5, rerank=False)
+    assert answer == plain(client.why_not("bitter", last, 5, rerank=False).as_json())
+    assert answer["reason"] == "below-page"
+    status, found, _ = served.ask("GET", f"/why-not?query=bitter&id={last}&filter=minutes%3E90")
+    assert (status, found["reason"]) == (200, "filtered")
+    assert served.post("/why-not", query="bitter", id="doc-33x")["reason"] == "not-in-index"
+
+
+def test_rules_may_be_asked_for(served, client) -> None:
+    """Boosts, and documents that stand first and last."""
+    rules = {"boosts": ["saturation:minutes,3"], "pin": ["doc-7"], "bury": ["doc-8"], "rerank": False}
+    answer = served.post("/search", query=QUERY, k=5, **rules)
+    assert answer["hits"][0]["id"] == "doc-7"
+    assert without_times(answer) == without_times(plain(result_json(client.search(QUERY, 5, **rules))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pages import ids, move, open_page, until
 from served import ASTRAL, PRIVATE
 
 from hybrid_search.engine.protocols import Request
@@ -20,30 +21,6 @@ WEIGHTS = (
 )
 
 FUSE = "async ([runs, fusion]) => (await import('/static/fusion.js')).fuse(runs, fusion)"
-
-
-def open_page(page, served, state: str = "", *, rerank: bool = False) -> None:
-    page.goto(f"{served.url}/#{state}" + ("" if rerank else "&rerank=0"))
-    page.wait_for_selector("html[data-ready]")
-
-
-def until(page, condition: str) -> None:
-    """Wait for a condition, asked from outside: the page's policy forbids what Playwright would do inside."""
-    for _ in range(600):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"in vain: {condition}")
-
-
-def ids(page, name: str = "fused") -> list[str]:
-    return page.eval_on_selector_all(f'[data-list="{name}"] .hit', "hits => hits.map(hit => hit.dataset.id)")
-
-
-def move(page, leg: str, weight: float) -> None:
-    page.locator(f"#weight-{leg}").evaluate(
-        "(s, v) => { s.value = v; s.dispatchEvent(new Event('input')) }", str(weight)
-    )
 
 
 def runs_of(served, query: str):
@@ -152,7 +129,7 @@ def test_the_address_holds_the_whole_state(page, served) -> None:
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert (ids(page, "a"), ids(page, "b"), page.evaluate("location.hash")) == before
-    assert page.input_value("#filter") == "colour=brown"
+    assert page.input_value("#filter") == '"colour"="brown"'
     assert not [address for address in addresses if "bread" in address.partition("#")[0]]
 
 
@@ -238,7 +215,7 @@ def test_the_engine_is_asked_for_a_filter(page, served) -> None:
     open_page(page, served, "q=tea+coffee")
     page.click("button.chip:has-text('rice & beans')")
     until(page, "document.querySelector('#filter').value !== '' && !document.body.classList.contains('is-busy')")
-    assert page.input_value("#filter") == 'kind="rice & beans"'
+    assert page.input_value("#filter") == '"kind"="rice & beans"'
     answer = served.post("/search", query="tea coffee", filter='kind="rice & beans"', k=10, rerank=False)
     assert ids(page) == [hit["id"] for hit in answer["hits"]]
     page.click("button.chip:has-text('rice & beans')")

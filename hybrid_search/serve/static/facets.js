@@ -1,46 +1,44 @@
-// Values of the fields to filter on among all that the legs found; a click filters by one, another takes it back.
+// What the server counted of the fields to filter on; a click filters by a value, another takes it back.
 
 import { byId, el, fill } from "./dom.js";
 
 const MOST_FIELDS = 4;
 const MOST_VALUES = 8;
+const AND = " and ";
 
-const quoted = (value) => (/^[\w.-]+$/u.test(value) && !/^(and|or|not|in)$/i.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
-export const clause = (field, value) => `${quoted(field)}=${quoted(String(value))}`;
+/** A filter that also asks for this. */
+export function joined(filter, one) {
+  if (!filter) return one;
+  return `${/\sor\s/i.test(filter) ? `(${filter})` : filter}${AND}${one}`;
+}
 
-/** The parts of a filter that clicks have made, joined by "and". */
-const parts = (filter) => filter.split(" and ").filter(Boolean);
+/** A filter without one of its conditions; null where it is no part of it that could be taken out. */
+export function without(filter, one) {
+  if (filter === one) return "";
+  if (filter.startsWith(one + AND)) return filter.slice((one + AND).length);
+  if (filter.endsWith(AND + one)) return filter.slice(0, -(AND + one).length);
+  const place = filter.indexOf(AND + one + AND);
+  return place < 0 ? null : filter.slice(0, place) + filter.slice(place + (AND + one).length);
+}
 
-export function toggled(filter, one) {
-  const there = parts(filter);
-  return (there.includes(one) ? there.filter((part) => part !== one) : [...there, one]).join(" and ");
+/** By a value, or no longer; what somebody has written otherwise they must change themselves. */
+function toggle(bench, filter, isSelected) {
+  const next = isSelected ? without(bench.state.filter, filter) : joined(bench.state.filter, filter);
+  if (next === null) byId("filter").focus();
+  else bench.filterBy(next);
 }
 
 export function showFacets(bench) {
   const place = byId("facets");
-  const active = new Set(parts(bench.state.filter));
-  const groups = bench.about.fields.keyword
-    .map((field) => [field, counts(bench, field)])
-    .filter(([field, values]) => values.length > 1 || values.some(([value]) => active.has(clause(field, value))))
-    .slice(0, MOST_FIELDS);
-  place.hidden = groups.length === 0;
-  fill(place, groups.map(([field, values]) => group(bench, field, values, active)));
+  const facets = Object.entries(bench.found.facets).filter(([, facet]) => facet.values.length > 1 || facet.values.some((one) => one.selected));
+  place.hidden = facets.length === 0;
+  fill(place, facets.slice(0, MOST_FIELDS).map(([name, facet]) => group(bench, name, facet)));
 }
 
-function counts(bench, field) {
-  const counted = new Map();
-  for (const { fields } of Object.values(bench.found.documents)) {
-    const values = [fields[field] ?? []].flat();
-    for (const value of new Set(values.map(String))) counted.set(value, (counted.get(value) ?? 0) + 1);
-  }
-  return [...counted].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, MOST_VALUES);
-}
-
-function group(bench, field, values, active) {
-  const chips = values.map(([value, count]) => {
-    const one = clause(field, value);
-    const properties = { type: "button", className: "chip", "aria-pressed": String(active.has(one)) };
-    return el("button", { ...properties, onclick: () => bench.filterBy(toggled(bench.state.filter, one)) }, value, el("small", {}, String(count)));
+function group(bench, name, facet) {
+  const chips = facet.values.slice(0, MOST_VALUES).map(({ value, count, filter, selected }) => {
+    const properties = { type: "button", className: "chip", "aria-pressed": String(selected) };
+    return el("button", { ...properties, onclick: () => toggle(bench, filter, selected) }, String(value), el("small", {}, String(count)));
   });
-  return el("div", { className: "facet", role: "group", "aria-label": `Filter by ${field}` }, el("b", {}, field), chips);
+  return el("div", { className: "facet", role: "group", "aria-label": `Filter by ${name}` }, el("b", {}, name), chips);
 }

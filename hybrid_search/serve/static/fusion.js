@@ -118,19 +118,48 @@ export function fuse(runs, fusion) {
 }
 
 /**
+ * A fused ranking boosted, and what is pinned and buried in its place.
+ * boosts: {factors: {document: number}, pinned: [document, ...], buried: [...], added: {document: passage}}
+ */
+export function boosted(fused, boosts, runs) {
+  const { factors, pinned, buried, added } = boosts;
+  if (!pinned.length && !buried.length && !Object.keys(factors).length) return fused;
+  const place = (id) => (pinned.includes(id) ? "pinned" : buried.includes(id) ? "buried" : null);
+  const found = new Set(fused.map((hit) => hit.id));
+  const unfound = pinned.filter((id) => !found.has(id)).map((id) => [id, added[id] ?? passageOf(id, runs)]);
+  const hits = [...fused, ...unfound.filter(([, passage]) => passage).map(([id, passage]) => ({ id, score: 0, passage, legs: {} }))].map((hit) => {
+    const factor = factors[hit.id] ?? 1;
+    return { ...hit, factor, score: hit.score >= 0 ? hit.score * factor : hit.score / factor, placed: place(hit.id) };
+  });
+  hits.sort((a, b) => b.score - a.score || b.factor - a.factor || compareIds(a.id, b.id));
+  const of = (placed) => hits.filter((hit) => hit.placed === placed);
+  return [...of("pinned").sort((a, b) => pinned.indexOf(a.id) - pinned.indexOf(b.id)), ...of(null), ...of("buried")];
+}
+
+/** A passage of a document that only legs without a say have found. */
+function passageOf(id, runs) {
+  for (const run of Object.values(runs)) for (const [found, passage] of run.hits) if (found === id) return passage;
+  return null;
+}
+
+/**
  * The fused ranking with its first hits reranked: scores of the reranker min-max combined with those of the fusion.
- * scores: as many as hits are reranked; weight: the reranker's share.
+ * scores: as many as hits are reranked; weight: the reranker's share. What is pinned or buried stays where it is.
  */
 export function combine(fused, scores, weight) {
+  const as = (hit) => ({ ...hit, final: hit.score, rerank: null });
+  const pinned = fused.filter((hit) => hit.placed === "pinned").map(as);
+  const buried = fused.filter((hit) => hit.placed === "buried").map(as);
+  const free = fused.filter((hit) => !hit.placed);
   const window = scores.length;
-  const first = unit(fused.map((hit) => hit.score), window);
+  const first = unit(free.map((hit) => hit.score), window);
   const second = unit(scores, window);
-  const above = fused.slice(0, window).map((hit, n) => {
+  const above = free.slice(0, window).map((hit, n) => {
     const combined = (1 - weight) * first[n] + weight * second[n];
-    return { ...hit, final: combined, rerank: { rank_before: n + 1, score: scores[n], combined } };
+    return { ...hit, final: combined, rerank: { rank_before: pinned.length + n + 1, score: scores[n], combined } };
   });
-  const below = fused.slice(window).map((hit, n) => ({ ...hit, final: (1 - weight) * first[window + n], rerank: null }));
-  return [...above.sort((a, b) => b.final - a.final), ...below];
+  const below = free.slice(window).map((hit, n) => ({ ...hit, final: (1 - weight) * first[window + n], rerank: null }));
+  return [...pinned, ...above.sort((a, b) => b.final - a.final), ...below, ...buried];
 }
 
 function unit(values, window) {

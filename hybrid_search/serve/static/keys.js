@@ -27,6 +27,7 @@ function actions(bench) {
     j: () => move(1),
     k: () => move(-1),
     c: () => byId("compare").click(),
+    w: () => bench.whyNot.open(document.activeElement?.closest(".hit")?.dataset.id ?? ""),
     q: () => bench.queryList.toggle(),
     u: () => bench.grades.undo(),
     0: grade(0),

@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { announce, byId, fill } from "./dom.js";
 import { showExport } from "./export.js";
 import { showFacets } from "./facets.js";
-import { combine, fuse } from "./fusion.js";
+import { boosted, combine, fuse } from "./fusion.js";
 import { Grades } from "./grades.js";
 import { listenToKeys } from "./keys.js";
 import { showLists } from "./lists.js";
@@ -13,6 +13,7 @@ import { QueryList } from "./queries.js";
 import * as states from "./state.js";
 import { showTiming } from "./timing.js";
 import { Tuning } from "./tuning.js";
+import { WhyNot } from "./whynot.js";
 
 const about = JSON.parse(byId("about").textContent);
 
@@ -71,6 +72,9 @@ const bench = {
     bench.keep({ replace: true });
   },
 
+  /** What is searched for, as the API takes it. */
+  asked: () => ({ query: bench.state.query, filter: bench.state.filter || null, syntax: bench.state.syntax }),
+
   search: () => search(),
 };
 
@@ -78,6 +82,7 @@ const tuning = new Tuning(bench);
 bench.grades = new Grades(bench);
 const queryList = new QueryList(bench);
 bench.queryList = queryList;
+bench.whyNot = new WhyNot(bench);
 
 /** What is shown: the settings of the sliders, those that are pinned, and the order before reranking. */
 function rankings() {
@@ -87,26 +92,27 @@ function rankings() {
   return shown;
 }
 
+/** The fused hits whose passages are there, boosted and placed as the settings say. */
+function fused(fusion) {
+  const hits = boosted(fuse(bench.found.runs, fusion), bench.found.boosts, bench.found.runs);
+  return hits.filter((hit) => bench.found.passages[hit.passage]);
+}
+
+/** Those of them that the reranker scores. */
+const reranked = (hits) => hits.filter((hit) => !hit.placed).slice(0, about.rerank.window);
+
 function ranking(fusion, rerank) {
-  const fused = fuse(bench.found.runs, fusion).filter((hit) => bench.found.passages[hit.passage]);
+  const hits = fused(fusion);
+  const asIs = () => hits.map((hit) => ({ ...hit, final: hit.score, rerank: null }));
   const scores = [];
-  for (const hit of rerank ? fused.slice(0, about.rerank.window) : []) {
+  for (const hit of rerank ? reranked(hits) : []) {
     const score = bench.scores.get(hit.passage);
-    if (score === undefined) return fused.map((one) => ({ ...one, final: one.score, rerank: null })); // not asked yet
+    if (score === undefined) return asIs(); // not asked yet
     if (score === null) break; // the reranker had no time for it, nor for what is below
     scores.push(score);
   }
-  return combine(fused, scores, scores.length ? about.rerank.weight : 0).map((hit) => ({
-    ...hit,
-    final: scores.length ? hit.final : hit.score,
-  }));
+  return scores.length ? combine(hits, scores, about.rerank.weight) : asIs();
 }
-
-const body = () => ({
-  query: bench.state.query,
-  filter: bench.state.filter || null,
-  syntax: bench.state.syntax,
-});
 
 let asking = new AbortController();
 
@@ -126,7 +132,7 @@ async function search() {
   }
   document.body.classList.add("is-busy");
   try {
-    const [found] = await Promise.all([post("/runs", body(), asking.signal), bench.grades.load()]);
+    const [found] = await Promise.all([post("/runs", bench.asked(), asking.signal), bench.grades.load()]);
     bench.found = found;
     bench.scores = new Map();
     bench.show();
@@ -149,12 +155,13 @@ async function rerank() {
   const { fusion, pinned, rerank: on } = bench.state;
   const wanted = [on && fusion, pinned?.rerank && pinned].filter(Boolean);
   for (const one of bench.found ? wanted : []) {
-    const window = fuse(bench.found.runs, one).slice(0, about.rerank.window);
+    const window = reranked(fused(one));
     if (window.every((hit) => bench.scores.has(hit.passage))) continue;
+    const k = about.rerank.window + bench.found.boosts.pinned.length;
     const ranking = { fusion: one.method, weights: one.weights, rank_constant: one.rank_constant };
     document.body.classList.add("is-reranking");
     try {
-      const found = await post("/search", { ...body(), ...ranking, rerank: true, k: about.rerank.window }, asking.signal);
+      const found = await post("/search", { ...bench.asked(), ...ranking, rerank: true, k }, asking.signal);
       for (const hit of found.hits) if (hit.rerank) bench.scores.set(hit.passage_id, hit.rerank.score);
       bench.found.took_ms.rerank = found.took_ms.rerank;
       for (const hit of window) if (!bench.scores.has(hit.passage)) bench.scores.set(hit.passage, null);
@@ -180,6 +187,7 @@ function readState() {
   byId("syntax").checked = bench.state.syntax === "simple";
   if (byId("rerank")) byId("rerank").checked = bench.state.rerank;
   queryList.open(bench.state.panel === "queries");
+  if (bench.state.why) bench.whyNot.open(bench.state.why);
   return search();
 }
 

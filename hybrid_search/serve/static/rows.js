@@ -20,7 +20,8 @@ export class HitRows {
     showChange(row.change, change);
     this.showLegs(row, hit, most);
     write(row.score, shown(hit.final));
-    row.score.title = hit.rerank ? `fused ${shown(hit.score)}, reranker ${shown(hit.rerank.score)}` : "fused score";
+    row.score.title = explained(hit);
+    row.element.dataset.placed = hit.placed ?? "";
     this.bench.grades.mark(row.element, hit.id);
     return row.element;
   }
@@ -114,6 +115,13 @@ function highlight(id, isOn, name) {
 export function linkRows(bench) {
   for (const row of byId("lists").querySelectorAll(".hit.is-selected")) row.classList.remove("is-selected");
   if (bench.state.selected) highlight(bench.state.selected, true, "is-selected");
+}
+
+/** How the score came about. */
+function explained(hit) {
+  const boost = hit.factor && hit.factor !== 1 ? `, boosted by ${shown(hit.factor)}` : "";
+  const placed = hit.placed ? `, ${hit.placed} by the settings` : "";
+  return `${hit.rerank ? `fused ${shown(hit.score)}, reranker ${shown(hit.rerank.score)}` : "fused score"}${boost}${placed}`;
 }
 
 function fieldsOf(fields) {

@@ -14,6 +14,7 @@ export function usual(about) {
     selected: null,
     shown: 10,
     panel: "",
+    why: null, // the document that is asked about
   };
 }
 
@@ -31,7 +32,8 @@ export function read(hash, about) {
   state.selected = given.get("doc");
   const count = Number(given.get("n"));
   if (Number.isInteger(count) && count >= 10 && count <= 1000) state.shown = count;
-  if (["queries", "why"].includes(given.get("panel"))) state.panel = given.get("panel");
+  if (given.get("panel") === "queries") state.panel = "queries";
+  state.why = given.get("why") || null;
   return state;
 }
 
@@ -63,6 +65,7 @@ export function written(state, about) {
   if (state.selected) given.set("doc", state.selected);
   if (state.shown !== 10) given.set("n", String(state.shown));
   if (state.panel) given.set("panel", state.panel);
+  if (state.why) given.set("why", state.why);
   const text = given.toString();
   return text ? `#${text}` : "";
 }
