@@ -274,3 +274,19 @@ def test_a_name_counts_the_same_in_a_small_language(loaded) -> None:
     assert scores.keys() == {"en-0", "de-0"}
     assert scores["de-0"] == pytest.approx(scores["en-0"], rel=1e-3)
     assert [hit.id for hit in client.search("Wetter Berlin", legs=["bm25"]).hits][:2] == ["de-0", "en-0"]
+
+
+def test_the_words_that_matched_are_marked_in_every_language(loaded) -> None:
+    """As the document's own analyzer has made them, with offsets into the document."""
+    client, _ = loaded(given())
+    hits = client.search("Haus house cheval", legs=["bm25"], highlight=True).hits
+    marked = {hit.id: {hit.text[start:end] for piece in hit.highlights for start, end in piece.marks} for hit in hits}
+    assert marked == {
+        "de-1": {"Häuser"},
+        "de-2": {"Haus"},
+        "en-1": {"houses"},
+        "en-2": {"house"},
+        "fr-1": {"chevaux"},
+        "fr-2": {"cheval"},
+        "none": {"Haus"},
+    }
