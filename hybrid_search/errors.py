@@ -8,6 +8,7 @@ HybridSearchError                 exit status 1: something failed
 │   │   ├── RepeatedIdError       one with the id of another
 │   │   └── EmptyTextError        one without text, which a load leaves out and counts
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
+│       └── CursorError           a cursor that was changed, has expired, or is of another search
 ├── MissingExtraError             a library of an optional extra is not installed
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
@@ -17,6 +18,7 @@ HybridSearchError                 exit status 1: something failed
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
 ├── OutputError                   standard output is closed, full, or has no reader any more
+├── RefusedError                  a request that this package's own server does not let in
 ├── AliasMovedError               another index answered than the one that was opened under this name
 └── EngineError                   the cluster
     ├── EngineUnreachableError    nothing answers at the address
@@ -98,6 +100,13 @@ class QueryError(InputError):
     """A query that no engine should be asked: empty, k out of range, an unknown leg or field."""
 
 
+class CursorError(QueryError):
+    """A cursor that no page can be made of: no cursor, changed, expired, of another index or of another search."""
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where=where or "the cursor", remedy=remedy)
+
+
 class MissingExtraError(HybridSearchError):
     """A library of an optional extra is not installed; the remedy is the pip command."""
 
@@ -135,6 +144,14 @@ class LocalNodeError(HybridSearchError):
 
 class OutputError(HybridSearchError):
     """Standard output is closed, full, or has no reader any more."""
+
+
+class RefusedError(HybridSearchError):
+    """A request that this package's own server does not let in, with its HTTP ``status``."""
+
+    def __init__(self, status: int, what: str, remedy: str) -> None:
+        super().__init__(what, remedy=remedy)
+        self.status = status
 
 
 class AliasMovedError(HybridSearchError):

@@ -15,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.found import FacetCounts, Highlighted
+from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
+from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
+from hybrid_search.provenance import LegScore as LegScore  # noqa: PLC0414 records are imported from here
+from hybrid_search.provenance import Placed as Placed  # noqa: PLC0414 records are imported from here
+from hybrid_search.provenance import RerankScore as RerankScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MAX_DOCUMENT_ID_BYTES = 504
@@ -163,39 +168,15 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class LegScore:
-    """Where one leg found a hit: rank from 1, the engine's score, and its share of the fused score."""
-
-    rank: int
-    score: float
-    contribution: float
-
-
-@dataclass(frozen=True, slots=True)
-class RerankScore:
-    """What reranking did to a hit: its rank before (from 1), the reranker's raw score, and the combined score."""
-
-    rank_before: int
-    score: float
-    combined: float
-
-
-class Placed(StrEnum):
-    """Where a document stands whatever its score: first, first though no leg found it, or behind all others."""
-
-    PINNED = "pinned"
-    ADDED = "pinned-unfound"
-    BURIED = "buried"
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
     """One document of the answer, with the reasons for its rank.
 
     ``passage_id``, ``start`` and ``end`` name its best passage; ``text`` is that passage. ``fused`` is the score of
     the fusion, ``score`` the final one (equal unless boosted or reranked). A leg that did not find the hit is not in
     ``legs``, which go by name. ``boosts`` are factors on the fused score, by name; ``placed`` is None for a hit that
-    stands where its score puts it. ``highlights`` are pieces that show why it was found, where they were asked for.
+    stands where its score puts it. ``diversity`` is None for a hit that was not weighed against those above it.
+    ``passages`` are further ones of the document, and ``highlights`` pieces that show why it was found, where they were
+    asked for.
     """
 
     rank: int
@@ -211,6 +192,8 @@ class Hit:
     rerank: RerankScore | None = None
     boosts: Mapping[str, float] = field(default_factory=dict)
     placed: Placed | None = None
+    diversity: DiversityScore | None = None
+    passages: Sequence[FoundPassage] = ()
     highlights: Sequence[Highlighted] = ()
 
 
@@ -241,7 +224,7 @@ class SearchResult:
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
     whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
-    retrieval.
+    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
     """
 
     query: Query
@@ -253,6 +236,13 @@ class SearchResult:
     warnings: Sequence[SearchWarning] = ()
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
+    rest: Any | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cursor(self) -> str | None:
+        """What ``search(cursor=...)`` takes for the next page of the same list; None where the list ends here."""
+        text: str | None = None if self.rest is None else self.rest.cursor()
+        return text
 
     @property
     def degraded(self) -> dict[str, WarningCode]:
@@ -346,6 +336,9 @@ class IndexSchema:
 
     ``text_fields`` are searched on their own, beside the whole text, which weighs ``text_weight``. ``passage_title`` is
     the field that models read before every passage; None where they read passages as they are.
+
+    ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
+    lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
     """
 
     dense: Fingerprint | None
@@ -369,3 +362,6 @@ class IndexSchema:
     text_fields: tuple[TextField, ...] = ()
     text_weight: float = 1.0
     passage_title: str | None = None
+    language: str | None = None
+    analyzers: Mapping[str, str] = field(default_factory=dict)
+    detects_language: bool = False

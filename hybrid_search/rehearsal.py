@@ -18,7 +18,7 @@ from hybrid_search.read.fields import field_readings
 from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.repeated import Repetitions, settled
 from hybrid_search.records import Document, IndexSchema
-from hybrid_search.settings import Settings
+from hybrid_search.settings import EngineSettings, Settings
 from hybrid_search.settings.documents import REFUSE, DocumentSettings
 
 TOKENS = 256
@@ -51,7 +51,12 @@ def rehearsed(records: Sequence[RawRecord], text: str, source: str) -> Rehearsal
         SourceError: none of them makes a document.
         SettingsError: the settings contradict each other.
     """
-    settings = Settings(documents=msgspec.convert(tomllib.loads(text).get("documents", {}), DocumentSettings))
+    tables = tomllib.loads(text)
+    analyzers = tables.get("engine", {}).get("analyzers", {})
+    settings = Settings(
+        documents=msgspec.convert(tables.get("documents", {}), DocumentSettings),
+        engine=EngineSettings(analyzers=msgspec.convert(analyzers, dict[str, str])),
+    )
     refused: list[RecordError] = []
     repetitions, strays = Repetitions(), Strays()
     schema = schema_for(settings.documents)

@@ -2,6 +2,7 @@
 
     python benchmarks/quality/beir.py ../shared/data/nfcorpus --url http://127.0.0.1:9200
     python benchmarks/quality/beir.py ../shared/data/nfcorpus --rerank late
+    python benchmarks/quality/beir.py ../shared/data/nfcorpus --max-tokens 128 --title no
     python benchmarks/quality/beir.py ../shared/data/nfcorpus --sparse-vectors ../shared/data/nfcorpus-splade-v3
 
 Indexes the folder (whole documents, as published figures do; ``--passages`` cuts them), measures with the judgements
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -54,7 +56,7 @@ def main() -> None:
     """Index, measure, print, delete."""
     options = arguments()
     settings = Settings(
-        chunking=ChunkingSettings() if options.passages else WHOLE,
+        chunking=chunking(options),
         dense=DenseSettings(model=options.dense),
         sparse=SparseSettings(model=PRECOMPUTED if options.sparse_vectors else options.sparse),
         rerank=RerankSettings(model=options.rerank),
@@ -79,6 +81,14 @@ def main() -> None:
         finally:
             if not options.keep:
                 delete_index(connection, index)
+
+
+def chunking(options: argparse.Namespace) -> ChunkingSettings:
+    """Whole documents, or passages, under their titles or without."""
+    title = None if options.title is None else options.title == "yes"
+    if options.max_tokens is not None:
+        return ChunkingSettings(max_tokens=options.max_tokens, with_title=title)
+    return msgspec.structs.replace(ChunkingSettings() if options.passages else WHOLE, with_title=title)
 
 
 class RememberingReranker:
@@ -119,6 +129,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sparse-vectors", type=Path, help="recorded vectors instead of a sparse model")
     parser.add_argument("--rerank", default=RerankSettings().model)
     parser.add_argument("--passages", action="store_true", help="cut documents to the encoder's limit")
+    parser.add_argument("--max-tokens", type=int, help="cut documents to passages of so many tokens")
+    parser.add_argument("--title", choices=("yes", "no"), help="read titles before passages (default: as settings say)")
     parser.add_argument("--keep", action="store_true", help="do not delete the index")
     return parser.parse_args()
 

@@ -11,45 +11,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
+from hybrid_search.cli.gate import GateOptions, changes_of
+from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.measured import MeasuredOptions
 from hybrid_search.cli.options import Json, Judgements, Queries, Set, SettingsFile, Split, Url
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate import Experiment, Timing
+    from hybrid_search.evaluate.gate import Change
     from hybrid_search.evaluate.retrieval import OnProgress
-
-
-IgnoreIdentical = Annotated[
-    bool | None,
-    typer.Option(
-        "--ignore-identical/--keep-identical",
-        help="Leave out the document with the query's own id (default: for a BEIR folder).",
-    ),
-]
+    from hybrid_search.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(evaluate)
+    app.command(cls=CommandInPanels)(evaluate)
 
 
+@grouped
 def evaluate(
     index: SearchedIndex,
     *,
     queries: Queries,
     qrels: Judgements,
     split: Split = "test",
-    legs: Annotated[str | None, typer.Option(help="The legs to measure: bm25,dense,sparse.")] = None,
-    fusions: Annotated[str | None, typer.Option(help="The fusions to measure: rrf,min-max (default: all).")] = None,
-    weights: Annotated[str | None, typer.Option(help="A weight for each leg: bm25=.3,dense=.3,sparse=.4.")] = None,
-    rank_constant: Annotated[int | None, typer.Option(help="Rank constant of rrf.")] = None,
-    window: Annotated[int | None, typer.Option(help="Documents that each leg ranks.")] = None,
-    rerank: Annotated[str | None, typer.Option(help="Also rerank all: late, or the name of a cross-encoder.")] = None,
-    exact_dense: Annotated[bool, typer.Option("--exact-dense", help="Say what the graph search costs.")] = False,
-    ignore_identical: IgnoreIdentical = None,
+    measured: MeasuredOptions,
     timing: Annotated[bool, typer.Option("--timing", help="Also time every leg and the whole search.")] = False,
     runs: Annotated[Path | None, typer.Option(help="A folder for TREC runs, one file per system.")] = None,
+    gate: GateOptions,
     as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -62,28 +53,46 @@ def evaluate(
     from hybrid_search.search import SearchClient
     from hybrid_search.search.fusion import METHODS
 
-    settings = searched_with(settings_file, url, overrides, rerank=rerank, weights=weights, rank_constant=rank_constant)
-    methods = list(METHODS) if fusions is None else fusions.replace(" ", "").split(",")
-    check_search(settings, window=window, legs=named_legs(legs), fusions=methods)
+    settings = _settings(measured, settings_file, url, overrides)
+    methods = list(METHODS) if measured.fusions is None else measured.fusions.replace(" ", "").split(",")
+    check_search(settings, window=measured.window, legs=named_legs(measured.legs), fusions=methods)
     _check_runs(runs)
+    baseline = gate.check()
     asked, judged = read.queries(queries, empty=True), read.qrels(qrels, split=split)
     with SearchClient(index, settings=settings) as client, progress_bars() as progress:
         experiment = run_experiment(
             client,
             asked,
             judged,
-            legs=named_legs(legs),
+            legs=named_legs(measured.legs),
             fusions=methods,
-            window=window,
+            window=measured.window,
             rerank=client.searcher.reranker is not None,
-            exact=exact_dense,
-            ignore_identical=qrels.is_dir() if ignore_identical is None else ignore_identical,
+            exact=measured.exact_dense,
+            ignore_identical=qrels.is_dir() if measured.ignore_identical is None else measured.ignore_identical,
             progress=progress,
         )
         timings = time_searches(client, [q for q in asked if q.id in judged]) if timing else []
-    _print(experiment, timings, as_json=as_json)
+    found = changes_of(experiment, baseline)
+    _print(experiment, timings, found, as_json=as_json)
     if runs is not None:
         save_runs(experiment, runs)
+    gate.kept(experiment)
+    if found:
+        gate.judge(found)
+
+
+def _settings(
+    measured: MeasuredOptions, settings_file: Path | None, url: str | None, overrides: list[str] | None
+) -> Settings:
+    return searched_with(
+        settings_file,
+        url,
+        overrides,
+        rerank=measured.rerank,
+        weights=measured.weights,
+        rank_constant=measured.rank_constant,
+    )
 
 
 def _check_runs(folder: Path | None) -> None:
@@ -112,13 +121,16 @@ def progress_bars() -> Iterator[OnProgress]:
         yield follow
 
 
-def _print(experiment: Experiment, timings: list[Timing], *, as_json: bool) -> None:
+def _print(experiment: Experiment, timings: list[Timing], found: list[Change], *, as_json: bool) -> None:
+    from hybrid_search.evaluate.gate import changes_json
+    from hybrid_search.evaluate.gate_table import changes_table
     from hybrid_search.evaluate.report import experiment_json, experiment_table, notes, timing_json, timing_table
 
     if as_json:
         import orjson
 
         report = {**experiment_json(experiment), **({"timings": timing_json(timings)} if timings else {})}
+        report |= {"changes": changes_json(found)} if found else {}
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
         return
     from hybrid_search.printed.console import Console
@@ -129,3 +141,5 @@ def _print(experiment: Experiment, timings: list[Timing], *, as_json: bool) -> N
         console.print(note, style="dim")
     if timings:
         console.print(timing_table(timings))
+    if found:
+        console.print(changes_table(found))

@@ -43,11 +43,12 @@ def init(
     records_path: RecordsPath = None,
     query: Query = None,
     sample: Annotated[int, typer.Option(min=1, help="How many records to look at.")] = 1000,
+    multilingual: Annotated[bool, typer.Option("--multilingual", help="Write models of many languages.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
     """Look at the data and write a commented settings file."""
-    from hybrid_search.read.settings_text import settings_text
+    from hybrid_search.read.settings_text import model_warning, settings_text
     from hybrid_search.read.survey import survey
     from hybrid_search.rehearsal import rehearsed
 
@@ -58,21 +59,31 @@ def init(
     seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
     _require_text(seen)
     given = {"--format": format, "--records": records_path, "--query": query}
-    text = settings_text(seen)
+    text = settings_text(seen, multilingual=multilingual)
+    warning = None if multilingual else model_warning(seen)
     tried = rehearsed(seen.records, text, seen.source)
     if output != STDOUT:
         write_settings(output, text)
     if as_json:
         fields = [asdict(view) for view in seen.fields]
         facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
-        typer.echo(json.dumps({**facts, "notes": seen.notes, **_tried_as_json(seen, tried)}, indent=2))
+        typer.echo(
+            json.dumps(
+                {
+                    **facts,
+                    "notes": [*seen.notes, *([] if warning is None else [warning])],
+                    **_tried_as_json(seen, tried),
+                },
+                indent=2,
+            )
+        )
     elif output == STDOUT:
         _show(seen, to_stderr=True)
-        _say(seen, tried, to_stderr=True)
+        _say(seen, tried, warning, to_stderr=True)
         typer.echo(text, nl=False)
     else:
         _show(seen, to_stderr=False)
-        _say(seen, tried, to_stderr=False)
+        _say(seen, tried, warning, to_stderr=False)
         typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, given, seen, tried)}")
 
 
@@ -89,6 +100,7 @@ def _tried_as_json(seen: Survey, tried: Rehearsal) -> dict[str, Any]:
         "id_from": seen.id_from,
         "repeated_ids": seen.repeated_ids,
         "title": seen.title,
+        "languages": asdict(seen.reading),
         "tried": {
             "documents": tried.documents,
             "passages": tried.passages,
@@ -99,19 +111,32 @@ def _tried_as_json(seen: Survey, tried: Rehearsal) -> dict[str, Any]:
     }
 
 
-def _say(seen: Survey, tried: Rehearsal, *, to_stderr: bool) -> None:
+def _say(seen: Survey, tried: Rehearsal, warning: str | None, *, to_stderr: bool) -> None:
     """What was decided that no row of the table says, and what came of trying it."""
     from hybrid_search.printed.console import Console
 
     passages = f"about {tried.passages:,} passage{'s' * (tried.passages != 1)}"
     lines = ["No field names each record: ids are made of what the records hold."] * (seen.id_from == CONTENT)
+    lines += _languages(seen)
     lines += [f"Note: {note}" for note in [*seen.notes, *tried.notes]]
     lines.append(f"Tried: {tried.documents:,} of {seen.seen:,} records make documents, {passages}.")
     if tried.empty:
         lines.append(f"{tried.empty:,} without a text would be left out.")
     if tried.refused:
         lines.append(f"{len(tried.refused):,} would be refused. The first: {tried.refused[0]}")
+    if warning is not None:
+        lines.append(f"Warning: {warning}. hybrid-search init --multilingual writes them.")
     Console(stderr=to_stderr).print("\n".join(lines), soft_wrap=True)
+
+
+def _languages(seen: Survey) -> list[str]:
+    """How documents of several languages will be read."""
+    reading = seen.reading
+    if not reading.analyzers:
+        return []
+    how = "detected and kept in" if reading.detects else "named by"
+    read = ", ".join(f"{code} {analyzer}" for code, analyzer in reading.analyzers.items())
+    return [f"Languages: {how} the field {reading.field}; BM25 reads {read}, and others {reading.analyzer}."]
 
 
 def _next(source: str, output: Path, given: Mapping[str, str | None], seen: Survey, tried: Rehearsal) -> str:

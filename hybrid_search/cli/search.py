@@ -20,8 +20,10 @@ from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
+from hybrid_search.cli.searching.paging import PagingOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
+from hybrid_search.cli.searching.spread import SpreadOptions
 from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
@@ -52,7 +54,9 @@ def search(
     texts: TextOptions,
     ranking: RankingOptions,
     rules: RuleOptions,
+    spread: SpreadOptions,
     page: PageOptions,
+    paging: PagingOptions,
     highlights: HighlightOptions,
     facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
@@ -68,7 +72,9 @@ def search(
         **found.options(),
         **ranking.options(),
         **rules.options(),
+        **spread.options(),
         **page.options(),
+        **paging.options(),
         **highlights.options(),
         **facets.options(),
         **texts.options(),
@@ -79,10 +85,16 @@ def search(
     settings = searching(settings, named_legs(found.legs))
     asked = query_lines() if many else [(1, check_text(" ".join(query)))]
     with client_on(index, settings) as client:
-        naming = naming_of(client, settings, passages=page.passages)
+        naming = naming_of(client, settings, passages=spread.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)
+        _answer(
+            lambda text: client.search(expert.asked(text), page.k, **options),
+            asked,
+            paging.going_on(show, form),
+            form,
+            many=many,
+        )
 
 
 def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:

@@ -14,6 +14,7 @@ from hybrid_search.cli.search import SearchedIndex, client_on, naming_of, search
 from hybrid_search.cli.searching.found import PANEL
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.spread import SpreadOptions
 from hybrid_search.printed import write_lines
 from hybrid_search.settings import NO_MODEL
 
@@ -44,6 +45,7 @@ def more_like(
     legs: Legs = None,
     filters: Filters = None,
     ranking: RankingOptions,
+    spread: SpreadOptions,
     page: PageOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that the search may take.")] = None,
     settings_file: SettingsFile = None,
@@ -62,6 +64,7 @@ def more_like(
     settings = searched_with(settings_file, url, overrides, **given)
     options: SearchOptions = {
         **ranking.options(),
+        **spread.options(),
         **page.options(),
         "legs": named_legs(legs),
         "filter": parse_all(filters or ()),
@@ -74,7 +77,7 @@ def more_like(
     with client_on(index, searching(settings, ["bm25"])) as client:
         options["legs"] = options["legs"] or _legs_of(settings, client.searcher.target.schema)
         found = client.more_like(wanted, page.k, **options)
-        naming = naming_of(client, settings, passages=page.passages)
+        naming = naming_of(client, settings, passages=spread.passages)
     write_lines(HEADERS.get(form, ()))
     show_result(found, wanted, form=form, naming=naming, explain=page.explain)
 

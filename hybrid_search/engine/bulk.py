@@ -14,10 +14,11 @@ import numpy as np
 import orjson
 
 from hybrid_search.engine import layout
+from hybrid_search.engine.analyzed import searched_texts
 from hybrid_search.engine.answers import Failure, Verdict, error_cause, verdict
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.errors import RecordError
-from hybrid_search.fields import filter_values, own_text, with_taken_values
+from hybrid_search.fields import filter_values, with_taken_values
 from hybrid_search.records import Document, EncodedPassage, IndexSchema, Provenance, SparseVector, Vector
 
 BULK_TIMEOUT = 120.0
@@ -93,10 +94,9 @@ def _source(
         layout.START: passage.start,
         layout.END: passage.end,
         layout.TEXT: passage.text,
+        **searched_texts(passage.document, passage.text, schema),
         **_fields(passage.document.fields, schema),
     }
-    if schema.text_fields:
-        source[layout.WORDS] = written_words(passage.document, schema)
     if provenance is not None:
         source[layout.CONTENT_HASH] = provenance.digest
         source[layout.SOURCE] = provenance.source
@@ -107,16 +107,6 @@ def _source(
     if encoded.sparse is not None:
         source[layout.SPARSE] = _sparse_json(encoded.sparse, passage.document)
     return source
-
-
-def written_words(document: Document, schema: IndexSchema) -> dict[str, str]:
-    """What every passage of a document holds of the fields that are searched on their own.
-
-    Each has all of it, not the first alone: a passage that has the rest of the query's words is then found by those of
-    the title too, and where the title is on one passage alone, that one wins whatever the others say.
-    """
-    named = ((one.name, own_text(document, one.name)) for one in schema.text_fields)
-    return {layout.word_key(name): text for name, text in named if text.strip()}
 
 
 def _fields(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:

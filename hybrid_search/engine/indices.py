@@ -6,6 +6,7 @@ Requests and readings of answers are plain functions; those that take a connecti
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,7 @@ import msgspec
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
 from hybrid_search.engine.layout import (
+    ANALYZED,
     DENSE,
     DOC_ID,
     FILTER,
@@ -24,8 +26,12 @@ from hybrid_search.engine.layout import (
     SOURCE,
     SPARSE,
     STATE,
+    WORDS,
+    analyzers_in,
     escape,
     filter_root,
+    follows_language,
+    word_key,
 )
 from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
@@ -43,6 +49,9 @@ ALIAS_PROPERTIES = frozenset({"filter", "index_routing", "search_routing", "is_w
 READABLE = (1, SCHEMA_VERSION)
 """Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
 
+CURSOR_KEY = "cursor_key"
+"""Where ``_meta`` has the key."""
+
 MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
 
@@ -50,13 +59,15 @@ MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 class OpenedIndex:
     """An index as it is: ``name`` is the index behind the alias that was opened, ``where`` is for messages.
 
-    ``added`` names the fields to filter on that it has been given just now.
+    ``added`` names the fields to filter on that it has been given just now. ``cursor_key`` signs the cursors of
+    searches that are given no other key; None in an index of before there were cursors.
     """
 
     name: str
     schema: IndexSchema
     where: str
     added: tuple[str, ...] = field(default=(), compare=False)
+    cursor_key: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def models(self) -> Mapping[Leg, Fingerprint]:
@@ -78,6 +89,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
     if schema.replicas is None and is_local(connection):
         schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
+    body["mappings"]["_meta"][META][CURSOR_KEY] = secrets.token_hex(16)
     connection.send(Request.json("PUT", _path(name), body, timeout=ADMIN_TIMEOUT))
 
 
@@ -127,7 +139,7 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
     faults = list(_faults(schema, mappings["properties"]))
     if faults:
         raise IndexMismatchError(f"the mapping is not what _meta says: {'; '.join(faults)}", where=place)
-    return OpenedIndex(index, schema, place)
+    return OpenedIndex(index, schema, place, cursor_key=meta.get(CURSOR_KEY))
 
 
 def migrate(connection: Connection, index: OpenedIndex) -> None:
@@ -361,9 +373,16 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
         yield f"{DENSE} has dimension {found}, not {schema.dense.dimension}"
     if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != schema.sparse_index:
         yield f"{SPARSE} is not {schema.sparse_index}"
+    texts = properties.get(ANALYZED, {}).get("properties", {})
+    if schema.analyzers and (unread := [name for name in analyzers_in(schema) if escape(name) not in texts]):
+        yield f"no text for the analyzer {', '.join(unread)}"
     mapped = properties.get(filter_root(schema), {}).get("properties", {})
     if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:
         yield f"no field {', '.join(absent)}"
+    words = properties.get(WORDS, {}).get("properties", {})
+    alone = [one.name for one in schema.text_fields if not follows_language(one, schema)]
+    if absent := [name for name in alone if word_key(name) not in words]:
+        yield f"no text field {', '.join(absent)}"
 
 
 def _difference(ours: Fingerprint | None, theirs: Fingerprint | None) -> list[str]:

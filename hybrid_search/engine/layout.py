@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema, TextField
 
 DOC_ID = "doc_id"
 PASSAGE = "passage"
@@ -27,6 +27,7 @@ LOAD = "load"
 PASSAGES = "passages"
 STATE = "state"
 EXACT = "exact"
+ANALYZED = "analyzed"
 WORDS = "words"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
@@ -103,15 +104,37 @@ class TextPath:
 def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
     """Every text of an index that is searched by words: the whole text of a passage first, then fields on their own.
 
-    A field may have several paths, one for each analyzer.
+    In an index of several languages a text has one path for each of their analyzers (:func:`of_language`).
     """
-    alone = (TextPath(one.name, word_path(one.name), one.analyzer, one.weight) for one in schema.text_fields)
-    return (TextPath(TEXT, TEXT, schema.analyzer, schema.text_weight), *alone)
+    alone = [(one, f"{WORDS}.{word_key(one.name)}") for one in schema.text_fields]
+    texts = [(TextField(TEXT, schema.analyzer, schema.text_weight), TEXT), *alone]
+    return tuple(path for one, key in texts for path in _paths(one, key, schema))
 
 
-def word_path(name: str) -> str:
-    """The path of a field that is searched on its own, given by the user's name."""
-    return f"{WORDS}.{word_key(name)}"
+def whole_text_paths(schema: IndexSchema) -> list[str]:
+    """Where the whole texts of passages are searched: one path, or one for each analyzer."""
+    return [path.path for path in text_paths(schema) if path.name == TEXT]
+
+
+def _paths(one: TextField, key: str, schema: IndexSchema) -> list[TextPath]:
+    if not follows_language(one, schema):
+        return [TextPath(one.name, key, one.analyzer, one.weight)]
+    return [TextPath(one.name, of_language(name, key), name, one.weight) for name in analyzers_in(schema)]
+
+
+def analyzers_in(schema: IndexSchema) -> tuple[str, ...]:
+    """Every analyzer of the whole text: that of languages without one of their own first."""
+    return tuple(dict.fromkeys((schema.analyzer, *schema.analyzers.values())))
+
+
+def follows_language(one: TextField, schema: IndexSchema) -> bool:
+    """Whether a field is read by the analyzer of its document's language: one of an analyzer of its own is not."""
+    return bool(schema.analyzers) and one.analyzer == schema.analyzer
+
+
+def of_language(analyzer: str, key: str) -> str:
+    """Where the texts are that an analyzer reads, in an index of several languages; ``key`` as without them."""
+    return f"{ANALYZED}.{escape(analyzer)}.{key}"
 
 
 def word_key(name: str) -> str:

@@ -40,9 +40,19 @@ def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifferenc
     changed = {name: kind for name, kind in asked.items() if present.get(name, kind) != kind}
     if ours.layout == 1:  # its hashes do not say what is filtered on, so no document would be loaded again
         changed, additions = changed | additions, {}
+    conflicts += _language_conflicts(ours, wanted)
     conflicts += _text_conflicts(ours, wanted)
     conflicts += [f"field {name}: {present.get(name, 'none')} / {kind}" for name, kind in changed.items()]
     return SchemaDifference(additions, tuple(conflicts))
+
+
+def _language_conflicts(ours: IndexSchema, wanted: IndexSchema) -> list[str]:
+    """Where the text of a document stands in an index depends on its language."""
+    names = ("language", "detects_language")
+    pairs = [(name, getattr(ours, name), getattr(wanted, name)) for name in names]
+    codes = sorted({*ours.analyzers, *wanted.analyzers})
+    pairs += [(f"analyzer of {code}", ours.analyzers.get(code), wanted.analyzers.get(code)) for code in codes]
+    return [f"{name}: {mine or 'none'} / {theirs or 'none'}" for name, mine, theirs in pairs if mine != theirs]
 
 
 def _text_conflicts(ours: IndexSchema, wanted: IndexSchema) -> list[str]:

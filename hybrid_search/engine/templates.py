@@ -18,10 +18,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from hybrid_search.engine.layout import RESULT_WINDOW, WORDS, escape, word_key
+from hybrid_search.engine.analyzed import with_analyzed, words_mapped
+from hybrid_search.engine.layout import RESULT_WINDOW, WORDS, escape
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.fields import filter_kinds
-from hybrid_search.records import LAYOUT, IndexSchema, TextField
+from hybrid_search.records import LAYOUT, IndexSchema
 
 Version = tuple[int, int, int]
 
@@ -37,6 +38,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         UnsupportedError: this version does not have the schema's ``dense_index`` or ``sparse_index``.
     """
     template, schema = load(engine, version[0]), replace(schema, layout=LAYOUT)
+    text = template["field_types"]["text"]
     values: dict[str, Any] = {
         "shards": schema.shards,
         "replicas": schema.replicas,
@@ -48,7 +50,7 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         "result_window": RESULT_WINDOW,
         "meta": {META: {"schema_version": SCHEMA_VERSION, "schema": msgspec.to_builtins(schema)}},
         "fields": _field_properties(template["field_types"], schema),
-        "words": {word_key(one.name): _text_property(template["field_types"], one) for one in schema.text_fields},
+        "words": words_mapped(text, schema),
     }
     settings = dict(template["settings"])
     for since, more in template["settings_since"].items():
@@ -66,9 +68,9 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         del properties["sparse"]
     else:
         properties["sparse"] = properties["sparse"] | _variant(engine, version, "sparse_index", schema.sparse_index)
-    if not schema.text_fields:
+    if not values["words"]:
         del properties[WORDS]
-    mappings = template["mappings"] | {"properties": properties}
+    mappings = template["mappings"] | {"properties": with_analyzed(properties, text, schema)}
     body: dict[str, Any] = fill({"settings": settings, "mappings": mappings}, values)
     return body
 
@@ -116,11 +118,6 @@ def _folder() -> Traversable:
 
 def _field_properties(types: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
     return {escape(name): types[kind] for name, kind in filter_kinds(schema).items()}
-
-
-def _text_property(types: Mapping[str, Any], one: TextField) -> dict[str, Any]:
-    """The whole text's own mapping, with another analyzer: BM25 over several fields asks for equal statistics."""
-    return {**types["text"], "analyzer": one.analyzer}
 
 
 def _variant(engine: str, version: Version, section: str, name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
+from hybrid_search.languages import tag_of
 from hybrid_search.read.fields import field_readings
 from hybrid_search.records import IndexSchema, TextField
 from hybrid_search.settings import Settings, TextFieldSettings
@@ -80,8 +81,9 @@ def check_layout(connection: Connection, index: str, settings: Settings) -> None
 
 def named_analyzers(settings: Settings) -> dict[str, str]:
     """Every analyzer that an index of these settings needs, by the key that names it."""
+    of_languages = {f"engine.analyzers.{code}": name for code, name in settings.engine.analyzers.items()}
     alone = {f"text.{name}.analyzer": one.analyzer for name, one in settings.text.items() if one.analyzer is not None}
-    return {"engine.analyzer": settings.engine.analyzer, **alone}
+    return {"engine.analyzer": settings.engine.analyzer, **of_languages, **alone}
 
 
 def opened_as_it_is(
@@ -118,6 +120,9 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
         text_fields=_text_fields(settings, title),
         text_weight=TEXT_WEIGHT if whole is None else whole.weight,
         passage_title=title,
+        language=documents.language,
+        analyzers={str(tag_of(code)): name for code, name in engine.analyzers.items()},
+        detects_language=documents.detect_language,
         analyzer=engine.analyzer,
         bm25_k1=engine.bm25_k1,
         bm25_b=engine.bm25_b,

@@ -111,6 +111,9 @@ _DATES = frozenset(
         "data",
     }
 )
+_LANGUAGES = frozenset(
+    {"lang", "language", "locale", "sprache", "langue", "idioma", "lingua", "língua", "taal", "språk", "język"}
+)
 _PLACES = frozenset(
     {
         "geo",
@@ -170,6 +173,11 @@ def is_name(name: str) -> bool:
 def is_body(name: str) -> bool:
     """Whether it names what a document says."""
     return _last(name) in _BODIES
+
+
+def is_language(name: str) -> bool:
+    """Whether it names the language of a document."""
+    return _last(name) in _LANGUAGES
 
 
 def is_dated(name: str) -> bool:

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from hybrid_search.model_languages import foreign, suggested, warning
 from hybrid_search.printed import visible
-from hybrid_search.read.languages import analyzer_for
+from hybrid_search.read.languages import Reading, listed
 from hybrid_search.read.names import longitude_beside
 from hybrid_search.read.survey import Role, Survey
-from hybrid_search.settings import Settings
+from hybrid_search.settings import NO_MODEL, Settings
 from hybrid_search.settings.documents import FIRST, NUMBER, REFUSE
 
 _DEFAULTS = Settings()
@@ -43,13 +44,14 @@ date = {date}
 boolean = {boolean}
 # Places: "48.1,11.5", {{lat, lon}}, [lon, lat], GeoJSON, WKT; "latitude,longitude" names two fields that say one.
 geo = {geo}
-{readings}{vectors}"""
+{language}{readings}{vectors}"""
 
 _REPEATED = {
     REFUSE: '# repeated_ids = "refuse"   # what becomes of an id that comes again: or "first", "last", "number"',
     FIRST: 'repeated_ids = "first"   # a record that comes again is left out; or "refuse", "last", "number"',
     NUMBER: 'repeated_ids = "number"   # the second of two gets the id a-2; or "refuse", "first", "last"',
 }
+_CARRIED = "# The documents carry vectors. Name the model that made them, and queries can be given as text.\n"
 _READINGS = {
     "split": "What stands between the values of one cell; [] is for printed lists.",
     "decimal": "The decimal mark, of fields where it is no point.",
@@ -72,11 +74,11 @@ _REST = """
 # batch_size = {dense[batch_size]}
 # query_prompt = "query: "        # only where the model's own files do not say it
 # document_prompt = "passage: "
-{carried_dense}
+{dense_of_data}
 [sparse]
 # "idf" needs no model; "starter" is small and trained; else the name or folder of a SPLADE model, or "none".
 # model = {sparse[model]}
-{carried_sparse}
+{sparse_of_data}
 [rerank]
 # "late" compares the tokens of the dense model; a cross-encoder, by name or folder, reads query and text together.
 # model = {rerank[model]}
@@ -95,24 +97,45 @@ _REST = """
 # HYBRID_SEARCH_ENGINE_PASSWORD, HYBRID_SEARCH_ENGINE_API_KEY, HYBRID_SEARCH_ENGINE_BEARER.
 # url = "https://search.example.com:9200"
 # user = "elastic"
-{analyzer}   # the language of the text, for BM25
+{analyzer}
 # shards = {engine[shards]}
 # replicas = 1         # copies on other nodes; without it as many as the engine makes, on the local node none
 """
 
 
-def settings_text(survey: Survey) -> str:
-    """TOML with comments; :func:`hybrid_search.read.settings_file.load_settings` reads it."""
+def settings_text(survey: Survey, *, multilingual: bool = False) -> str:
+    """TOML with comments; :func:`hybrid_search.read.settings_file.load_settings` reads it.
+
+    ``multilingual`` writes models of many languages where it would else suggest them, in comments.
+    """
     defaults = {
         section: {key: _toml(value) for key, value in table.items() if value is not None}
         for section, table in msgspec.to_builtins(_DEFAULTS).items()
     }
     introduction = _INTRODUCTION.format(seen=survey.seen, source=_one_line(survey.source))
-    carried = {f"carried_{role}": _carried(survey, role) for role in (Role.DENSE, Role.SPARSE)}
-    analyzer = analyzer_for(survey.languages)
-    is_default = analyzer in {None, _DEFAULTS.engine.analyzer}
-    line = f"# analyzer = {defaults['engine']['analyzer']}" if is_default else f"analyzer = {_toml(analyzer)}"
-    return introduction + _documents(survey) + _REST.format(analyzer=line, **carried, **defaults)
+    of_data = {
+        "dense_of_data": _dense(survey, chosen=multilingual),
+        "sparse_of_data": _sparse(survey, chosen=multilingual),
+    }
+    analyzer = _analyzer(survey.reading)
+    return introduction + _documents(survey) + _REST.format(analyzer=analyzer, **of_data, **defaults)
+
+
+def _analyzer(reading: Reading) -> str:
+    """The lines of ``[engine]`` that say how BM25 reads the texts."""
+    usual = _DEFAULTS.engine.analyzer
+    if reading.analyzers:
+        others = f"analyzer = {_toml(reading.analyzer or usual)}   # of texts in any other language, for BM25\n"
+        return f"{others}analyzers = {_toml(reading.analyzers)}"
+    comment = "   # the language of the text, for BM25"
+    return f"{'# ' if reading.analyzer in {None, usual} else ''}analyzer = {_toml(reading.analyzer or usual)}{comment}"
+
+
+def model_warning(survey: Survey) -> str | None:
+    """What to say of the default models where they do not read the languages of the data; None where they do."""
+    carried = {view.role for view in survey.fields}
+    models = {"dense.model": (Role.DENSE, _DEFAULTS.dense.model), "sparse.model": (Role.SPARSE, _DEFAULTS.sparse.model)}
+    return warning(survey.languages, {key: model for key, (role, model) in models.items() if role not in carried})
 
 
 def _documents(survey: Survey) -> str:
@@ -130,8 +153,25 @@ def _documents(survey: Survey) -> str:
         readings=_readings(survey),
         vectors=_vectors(survey),
         geo=_toml([*survey.names(Role.GEO), *pairs]),
-        **{role.value: _toml(survey.names(role)) for role in roles},
+        language=_language(survey.reading),
+        **{role.value: _toml(_filtered_on(survey, role)) for role in roles},
     ).replace(" \n", "\n")
+
+
+def _filtered_on(survey: Survey, role: Role) -> list[str]:
+    """The fields of a role, and with the keywords the language of a document."""
+    names, language = survey.names(role), survey.reading.field
+    return [*names, language] if role == Role.KEYWORD and language is not None and language not in names else names
+
+
+def _language(reading: Reading) -> str:
+    """The settings that say in which language a document is."""
+    if reading.field is None:
+        return ""
+    what = "The field that keeps a document's language" if reading.detects else "The field that names its language"
+    comment = f"\n# {what}; engine.analyzers says how each is read.\nlanguage = {_toml(reading.field)}\n"
+    detects = "detect_language = true\n" if reading.detects else "# detect_language = true   # where it says nothing\n"
+    return comment + detects
 
 
 def _is_usual(survey: Survey) -> bool:
@@ -170,14 +210,35 @@ def _vectors(survey: Survey) -> str:
     return comment + "\n".join(lines) + "\n" if lines else ""
 
 
-def _carried(survey: Survey, role: Role) -> str:
-    """The model's setting where the documents carry its vectors."""
-    views = [view for view in survey.fields if view.role == role]
-    if not views:
+def _dense(survey: Survey, *, chosen: bool) -> str:
+    """The bi-encoder's settings where the documents carry its vectors, or are not in English."""
+    views = [view for view in survey.fields if view.role == Role.DENSE]
+    if views:
+        return f'{_CARRIED}model = "precomputed"\ndimension = {views[0].reason.split()[0]}\n'
+    if not chosen and model_warning(survey) is None:
         return ""
-    comment = "# The documents carry vectors. Name the model that made them, and queries can be given as text.\n"
-    dimension = f"dimension = {views[0].reason.split()[0]}\n" if role == Role.DENSE else ""
-    return f'{comment}model = "precomputed"\n{dimension}'
+    advice, spoken = suggested(survey.languages), foreign(survey.languages)
+    comments = [f"The texts are {listed(spoken)}, and the default reads English alone."] if spoken else []
+    comments.append(f"A model of many languages, together with {'what' if chosen else 'the lines that'} [sparse] says:")
+    comments.append(advice.facts)
+    return "".join(f"# {comment}\n" for comment in comments) + _lines(advice.dense, chosen=chosen)
+
+
+def _sparse(survey: Survey, *, chosen: bool) -> str:
+    """The sparse model's settings where the documents carry its vectors, or the default would not go with [dense]."""
+    if survey.names(Role.SPARSE):
+        return f'{_CARRIED}model = "precomputed"\n'
+    if survey.names(Role.DENSE):
+        lexical = {"model": NO_MODEL if foreign(survey.languages) else "idf"}
+        return f"# The default goes with the default of [dense] alone.\n{_lines(lexical, chosen=True)}"
+    if not chosen and model_warning(survey) is None:
+        return ""
+    lines = _lines(suggested(survey.languages).sparse, chosen=chosen)
+    return f"# Beside that bi-encoder; the default goes with the default of [dense] alone.\n{lines}"
+
+
+def _lines(values: Mapping[str, str], *, chosen: bool) -> str:
+    return "".join(f"{'' if chosen else '# '}{key} = {_toml(value)}\n" for key, value in values.items())
 
 
 def _toml(value: Any) -> str:

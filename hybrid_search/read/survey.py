@@ -24,8 +24,8 @@ from hybrid_search.read.judge import (
     judged,
     texts_of,
 )
-from hybrid_search.read.languages import languages, listed
-from hybrid_search.read.names import id_rank, is_name, title_rank
+from hybrid_search.read.languages import Reading, languages, languages_said, listed, reading_of
+from hybrid_search.read.names import id_rank, is_language, is_name, title_rank
 from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.sources import records
 from hybrid_search.read.streams import shown
@@ -36,6 +36,7 @@ __all__ = ["SAMPLE", "FieldView", "Role", "Survey", "survey"]
 SAMPLE = 1000
 _FEW = 0.05
 """Records without a text are left out, if they are no more than that; else their labels are searched."""
+LANGUAGE = "language"
 _LABELS = frozenset({"text", "list of text"})
 _MOST = 0.9
 """A field by whose name an id is meant may repeat itself in a tenth of the records."""
@@ -94,6 +95,26 @@ class Survey:
         spoken = [view for view in self.fields if view.role == Role.TEXT and view.languages]
         bodies = [view for view in spoken if view.name != self.title]
         return next((view.languages for view in bodies or spoken), {})
+
+    @property
+    def reading(self) -> Reading:
+        """How BM25 should read the texts: by one analyzer, or each by that of its language."""
+        names = {view.name for view in self.fields}
+        new = next(name for name in (LANGUAGE, f"detected_{LANGUAGE}", f"{LANGUAGE}_of_text") if name not in names)
+        said = {name: shares for name in self._labels_of_languages if (shares := self._said(name))}
+        named = max(said, key=lambda name: len(said[name]), default=None)
+        return reading_of(self.languages if named is None else said[named], named, new)
+
+    @property
+    def _labels_of_languages(self) -> list[str]:
+        """Fields that are called so, and are no other thing."""
+        fitting = {Role.KEYWORD, Role.STORED}
+        return [view.name for view in self.fields if view.role in fitting and is_language(view.name)]
+
+    def _said(self, name: str) -> dict[str, float]:
+        """Languages that a field names in most of the records, with their shares."""
+        values = [value for record in self.records if (value := value_at(record.values, name))]
+        return languages_said(values) if len(values) * 2 > len(self.records) else {}
 
 
 @dataclass(frozen=True, slots=True)

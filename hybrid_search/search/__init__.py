@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hybrid_search.search.client import SearchClient
     from hybrid_search.search.fusion import Fusion
     from hybrid_search.search.leg import LegQuery, SearchLeg
+    from hybrid_search.search.mmr import Mmr
     from hybrid_search.search.rerank import Reranking
     from hybrid_search.search.scored_text import TextScoring
 
@@ -17,13 +18,14 @@ _HOME = {
     "AsyncSearchClient": "hybrid_search.search.async_client",
     "Fusion": "hybrid_search.search.fusion",
     "LegQuery": "hybrid_search.search.leg",
+    "Mmr": "hybrid_search.search.mmr",
     "Reranking": "hybrid_search.search.rerank",
     "SearchClient": "hybrid_search.search.client",
     "SearchLeg": "hybrid_search.search.leg",
     "TextScoring": "hybrid_search.search.scored_text",
 }
 
-__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Reranking", "SearchClient", "SearchLeg", "TextScoring"]
+__all__ = ["AsyncSearchClient", "Fusion", "LegQuery", "Mmr", "Reranking", "SearchClient", "SearchLeg", "TextScoring"]
 
 
 def __getattr__(name: str) -> Any:

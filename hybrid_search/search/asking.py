@@ -42,7 +42,8 @@ class Target:
 
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
     models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
-    ``preference`` go to the same copies of the shards. ``headers`` go with every request.
+    ``preference`` go to the same copies of the shards. ``headers`` go with every request. ``passages`` counts those of
+    each analyzer, where there are several languages.
     """
 
     index: str
@@ -52,6 +53,7 @@ class Target:
     within: Mapping[str, Any] | None = None
     preference: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    passages: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -193,9 +195,7 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
         if "error" in response:
             return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
-        for hit in hits:
-            hit["_id"] = legs.passage_id(hit)
-            _check_hit(hit, target)
+        _check_hits(hits, target)
         return Answered(
             hits,
             float(response["took"]),
@@ -210,11 +210,14 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
         return unreadable
 
 
-def _check_hit(hit: Any, target: Target) -> None:
-    """Raises what a hit without a score raises, and AliasMovedError for one of another index."""
-    float(hit["_score"])
-    if target.behind is not None and hit.get("_index", target.behind) != target.behind:
-        raise _moved(target, hit["_index"])
+def _check_hits(hits: Sequence[Any], target: Target) -> None:
+    """Gives every hit its id; raises what one without a score raises, and AliasMovedError for one of another index."""
+    behind, passage_id = target.behind, legs.passage_id
+    for hit in hits:
+        hit["_id"] = passage_id(hit)
+        float(hit["_score"])
+        if behind is not None and hit.get("_index", behind) != behind:
+            raise _moved(target, hit["_index"])
 
 
 def _unreadable(answer: Any, where: str) -> EngineError:

@@ -85,7 +85,7 @@ def _adding(one: Progress, ids: Sequence[str], answer: Answered | EngineError, c
         note = SearchWarning(f"pinned documents were not looked for: {answer}", WarningCode.PINS_LEFT_OUT, PINS)
         return one.noting(note)
     found = {str(hit["_id"]): document_id(str(hit["_id"])) for hit in answer.hits}
-    keys = {passage: id_ if course.plan.collapse else passage for passage, id_ in found.items()}
+    keys = {passage: id_ if course.plan.collapse.documents else passage for passage, id_ in found.items()}
     added = {key: Best(key, passage, 0.0) for passage, key in keys.items()}
     brought = brought_along(answer.hits, course.plan.carried, course.target.schema)
     retrieved = replace(one.retrieved, added=LegRun(added, values=values_by_id(added, brought)))

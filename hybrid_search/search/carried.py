@@ -14,6 +14,7 @@ from hybrid_search.records import IndexSchema
 from hybrid_search.search.boosts import boosted_fields
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.facets import candidate_fields, checked_facets
+from hybrid_search.search.limits import limited_fields
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.settings import SearchSettings
 
@@ -24,7 +25,7 @@ Values = Mapping[str, tuple[Any, ...]]
 def carried_fields(request: SearchRequest, schema: IndexSchema, settings: SearchSettings) -> tuple[str, ...]:
     """The fields whose values the search needs of all its candidates, by the user's names."""
     counted = candidate_fields(checked_facets(request.facets, schema, request.facet_counts))
-    return tuple(dict.fromkeys((*boosted_fields(request, settings), *counted)))
+    return tuple(dict.fromkeys((*boosted_fields(request, settings), *limited_fields(request), *counted)))
 
 
 def docvalue_fields(names: Iterable[str], schema: IndexSchema) -> list[dict[str, str]]:

@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import AliasMovedError, QueryError
-from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Vector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask, send
 from hybrid_search.search.duplicates_pairs import TOLERANCE, Pairs, alike
 from hybrid_search.search.duplicates_records import MiningReport, MiningRequest, SimilarPair
 from hybrid_search.search.request import SearchRequest
+from hybrid_search.search.retrieve import passing
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.similar_held import answered, dense_of, with_vectors
 from hybrid_search.search.steps import Steps
@@ -132,8 +132,8 @@ class Mining:
     def _begin(self, searcher: Searcher, timeout: float) -> Steps[None]:
         schema, target = searcher.target.schema, searcher.target
         self._dimension = check_mined(schema)
-        _, _, wanted = searcher.planned(SearchRequest(filter=self._request.filter, rerank=False))
-        self._matching = None if wanted is None else clause(wanted, schema)
+        _, _, given = searcher.planned(SearchRequest(filter=self._request.filter, rerank=False))
+        self._matching = passing(given, schema)
         query = {"query": {"bool": {"filter": _passing(self._matching)}}}
         path = f"/{quote(target.index, safe='')}/_count"
         answer = yield from send(Request.json("POST", path, query), target, Budget(timeout))

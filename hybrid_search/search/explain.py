@@ -20,7 +20,7 @@ def explanation(hit: Hit, result: SearchResult) -> list[str]:
     lines += _boost_lines(hit)
     if result.reranker is not None and hit.placed is None:
         lines.append(_rerank_line(hit, result.reranker))
-    return lines
+    return [*lines, *_spread_lines(hit), *_passage_lines(hit)]
 
 
 def explain_text(result: SearchResult) -> str:
@@ -74,6 +74,23 @@ def _sum(hit: Hit) -> str:
         return f"{hit.fused:.4f}, the engine does not say which leg found it"
     terms = " + ".join(f"{found.contribution:.4f}" for found in hit.legs.values())
     return f"{terms} = {hit.fused:.4f}"
+
+
+def _spread_lines(hit: Hit) -> list[str]:
+    found = hit.diversity
+    if found is None:
+        return []
+    said = f"relevance {found.relevance:.4f}, cosine to the nearest above {found.similarity:.4f}"
+    return [f"diversified: {said}, score {found.score:.4f}, rank {found.rank_before} -> {hit.rank}"]
+
+
+def _passage_lines(hit: Hit) -> list[str]:
+    lines = []
+    for passage in hit.passages:
+        ranks = ", ".join(f"{name} {found.rank} ({found.score:.4f})" for name, found in passage.legs.items())
+        place = f"also passage {passage.id}, characters {passage.start} to {passage.end}"
+        lines.append(f"{place}: {passage.score:.4f}" + (f", {ranks}" if ranks else ""))
+    return lines
 
 
 def _rerank_line(hit: Hit, reranker: str) -> str:

@@ -86,7 +86,7 @@ class Ranges(Facet):
     edges: tuple[Edge, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.edges, list):
+        if isinstance(self.edges, Iterable) and not isinstance(self.edges, str):
             object.__setattr__(self, "edges", tuple(self.edges))
 
     def checked(self, kind: str) -> Facet:

@@ -73,7 +73,7 @@ def _with_candidates(one: Progress, facets: Sequence[Facet], course: Course) -> 
     schema = course.target.schema
     found: dict[str, FacetCounts] = {}
     lost: list[SearchWarning] = []
-    own = _documents(one.retrieved.values, [hit.id for hit in one.fused], collapsed=course.plan.collapse)
+    own = _documents(one.retrieved.values, [hit.id for hit in one.fused], collapsed=course.plan.collapse.documents)
     for facet in facets:
         again = one.reopened.get(facet.field)
         over = Counted(own)
@@ -84,7 +84,8 @@ def _with_candidates(one: Progress, facets: Sequence[Facet], course: Course) -> 
             ids = [hit.id for hit in again.fused(course.plan.fusion)]
             _, left_out = without_field(one.retrieved.query.filter, facet.field)
             values = {**one.retrieved.values, **again.values}
-            documents = _documents(values, [*ids, *one.retrieved.added.hits], collapsed=course.plan.collapse)
+            ids += one.retrieved.added.hits
+            documents = _documents(values, ids, collapsed=course.plan.collapse.documents)
             over = Counted(documents, selected(left_out, facet.field, schema), without_own_filter=True)
         found[facet.called] = count(facet, filter_kinds(schema)[facet.field], over)
     return replace(one, facets={**one.facets, **found}).noting(*lost)

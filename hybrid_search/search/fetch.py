@@ -14,9 +14,12 @@ from hybrid_search.records import StoredPassage
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.degradation import gone, unreplaced
+from hybrid_search.search.diversity import first_hits
 from hybrid_search.search.facets_stage import over_all, with_counts
+from hybrid_search.search.fusion import Fused
 from hybrid_search.search.highlight_stage import with_marks, with_the_fetch
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
+from hybrid_search.search.similar_held import with_vectors
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
 
@@ -25,6 +28,9 @@ ROUNDS = 5
 
 Body = Callable[[float], legs.Body]
 """A whole search body, given the seconds that the engine may take."""
+
+First = tuple[Sequence[Fused], int]
+"""Hits that may be shown, by rank, and how many of the first are needed."""
 
 READ = {layout.TEXT: str, layout.START: int, layout.END: int}
 """What a hit shows of its passage: one that lacks any, because somebody else wrote it, is as good as gone."""
@@ -41,17 +47,19 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
     queries, counting = over_all(queries, course)
     marking = with_the_fetch(queries, course)
     lost = [set[str]() for _ in queries]
+    firsts = [first_hits(one, course.plan) for one in queries]
+    read = _with_vectors(course)
     with course.clock("fetch"):
         for attempt in range(ROUNDS):
             wanted = {
                 n: ids
                 for n, one in enumerate(queries)
-                if one.error is None and (ids := _wanted(one, course.plan.reach, stored, lost[n]))
+                if one.error is None and (ids := _wanted(one, firsts[n], stored, lost[n]))
             }
             if not wanted and not counting:
                 break
             beside: list[Body] = [*(one.body for one in counting), *(one.body for one in marking)]
-            bodies: list[Body] = [*(partial(_body, ids) for ids in wanted.values()), *beside]
+            bodies: list[Body] = [*(partial(read, ids) for ids in wanted.values()), *beside]
             found = yield from _asked(bodies, course.target, course.budget)
             own, others = found[: len(wanted)], found[len(wanted) :]
             queries = with_counts(queries, counting, others[: len(counting)])
@@ -66,14 +74,15 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
                     queries[n] = queries[n].noting(unreplaced(answer))
                 lost[n].update(id_ for id_ in ids if id_ not in stored)
     return [
-        replace(one.noting(gone(len(ids))) if ids and one.error is None else one, stored=stored)
+        replace(one.noting(gone(len(ids))) if ids and one.error is None else one, stored=stored, lost=frozenset(ids))
         for one, ids in zip(queries, lost, strict=True)
     ]
 
 
-def _wanted(one: Progress, reach: int, stored: Collection[str], lost: Collection[str]) -> list[str]:
-    """The passages still to be fetched: ``reach`` that are not lost, and as many more as are."""
-    found = (one.retrieved.best(hit).passage_id for hit in one.fused)
+def _wanted(one: Progress, first: First, stored: Collection[str], lost: Collection[str]) -> list[str]:
+    """The passages still to be fetched: as many of the first as are needed and not lost, and as many more as are."""
+    hits, reach = first
+    found = (one.retrieved.best(hit).passage_id for hit in hits)
     ids = list(islice((id_ for id_ in found if id_ not in lost), reach + len(lost)))
     if sum(id_ in stored for id_ in ids[:reach]) >= min(reach, len(ids)):
         return []
@@ -110,6 +119,14 @@ def _stored(answer: Answered | EngineError) -> Found[dict[str, Stored]] | Failed
 
 def _body(ids: Sequence[str], within: float) -> legs.Body:
     return legs.passage_fetch(ids, timeout=within)
+
+
+def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]:
+    """What fetches passages: with their vectors, where hits are to be compared."""
+    if course.plan.diversity is None:
+        return _body
+    stored = with_vectors(course.target.dialect, [*layout.STORED, layout.DENSE])
+    return lambda ids, within: {**_body(ids, within), "_source": stored}
 
 
 def _passages(found: Answered) -> dict[str, Stored]:

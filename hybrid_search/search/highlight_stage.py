@@ -15,7 +15,7 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Dialect
-from hybrid_search.errors import EngineError, HybridSearchError
+from hybrid_search.errors import EngineError, HybridSearchError, ModelTimeoutError
 from hybrid_search.found import Highlighted
 from hybrid_search.records import Query
 from hybrid_search.search import legs
@@ -43,6 +43,9 @@ from hybrid_search.search_warnings import SearchWarning, WarningCode
 
 MOST_CHARACTERS = 200_000
 """Of a passage, that an engine looks at for words to mark: both refuse more than a million."""
+
+ENCODED = 32
+"""Sentences that the encoder is asked for at a time, or those of one hit: others wait for it meanwhile."""
 
 _LIMIT = {"opensearch": "max_analyzer_offset", "elasticsearch": "max_analyzed_offset"}
 
@@ -98,9 +101,9 @@ def _weights(hit: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def with_the_fetch(queries: Sequence[Progress], course: Course) -> list[Marking]:
-    """What is to be marked with the first fetch: the hits that will be on the page, unless they are still reranked."""
+    """What is to be marked with the first fetch: the hits that will be on the page, unless the order still changes."""
     plan = course.plan
-    if plan.highlight is None or plan.reranking is not None:
+    if plan.highlight is None or plan.reordered or plan.max_per:
         return []
     pages = {n: islice(one.fused, plan.offset, plan.offset + plan.k) for n, one in enumerate(queries) if not one.error}
     return [made for n, page in pages.items() if (made := _marking(n, queries[n], list(page), course)) is not None]
@@ -108,18 +111,25 @@ def with_the_fetch(queries: Sequence[Progress], course: Course) -> list[Marking]
 
 def _marking(place: int, one: Progress, hits: Sequence[Fused], course: Course) -> Marking | None:
     query, ids = one.retrieved.query, [one.retrieved.best(hit).passage_id for hit in hits]
-    words = _words(query, course) if query.text.strip() else None
-    terms = bool(query.sparse) and any(_by(hit, "sparse", course.plan) for hit in hits)
+    words = _words(one, course) if query.text.strip() else None
+    terms = bool(query.sparse) and any(_needs_terms(hit, course.plan) for hit in hits)
     paths = layout.text_paths(course.target.schema) if course.plan.text is None else course.plan.text.paths
     return Marking(place, ids, words, terms, paths, course.target.dialect) if ids and (words or terms) else None
 
 
-def _words(query: Query, course: Course) -> Mapping[str, Any] | None:
-    """What the BM25 leg asks, be it one of somebody's own; None where it cannot say."""
+def _needs_terms(hit: Fused, plan: Plan) -> bool:
+    every = plan.highlight is not None and plan.highlight.every
+    return _by(hit, "sparse", plan) and (every or not _by(hit, "text", plan) or not hit.legs)
+
+
+def _words(one: Progress, course: Course) -> Mapping[str, Any] | None:
+    """What the BM25 leg asks, be it one of somebody's own; None where it cannot say, or has failed before."""
     leg = next((leg for leg in course.plan.legs if leg.name == BM25.name), BM25)
+    if leg.name in one.retrieved.errors:
+        return None
     try:
         with boundary():
-            asked = leg.ask(query, Asking(course.target, text=course.plan.text))
+            asked = leg.ask(one.retrieved.query, Asking(course.target, text=course.plan.text))
             return asked.body(1)["query"] if isinstance(asked, LegQuery) else None
     except HybridSearchError:
         return None  # that leg has failed, and said so
@@ -229,7 +239,7 @@ def _with_terms(every: Sequence[_Shown], form: Highlight, budget: Budget) -> Gen
             for one, tokens in zip(asked, found.tokens, strict=True):
                 made = list(by_terms(one.passage, one.query.sparse or {}, tokens, form))
                 one.highlights += made
-                one.meaning &= form.every or not made
+                one.meaning &= not made or (form.every and one.nearest == MEANING)
     except HybridSearchError as error:
         return _told(asked, "terms were not looked up", error)
     return []
@@ -239,23 +249,46 @@ def _with_sentences(every: Sequence[_Shown], form: Highlight, budget: Budget) ->
     """Find the sentence nearest to the query in the passages of hits that have no other reason."""
     asked = [(one, sentences_of(one.passage)) for one in every if one.meaning]
     several = [(one, spans) for one, spans in asked if len(spans) > 1]
-    texts = dict.fromkeys(one.passage.text[s:e] for one, spans in several for s, e in spans)
-    rows = {text: row for row, text in enumerate(texts)}
     for one, spans in asked:
         if len(spans) == 1:
             one.highlights += by_sentence(one.passage, spans, None, form, one.nearest)
-    if not several:
-        return []
+    done = 0
     try:
-        found: Encoded = yield EncodePassages(list(texts), budget.left)
-        with boundary(what="reading its sentences"):
-            for one, spans in several:
-                places = [rows[one.passage.text[s:e]] for s, e in spans]
-                scores = nearness(one.query, found, places, one.nearest)
-                one.highlights += by_sentence(one.passage, spans, scores, form, one.nearest)
+        while done < len(several):
+            group = _first(several[done:])
+            yield from _with_nearest(group, form, budget)
+            done += len(group)
     except HybridSearchError as error:
-        return _told([one for one, _ in several], "the nearest sentences were not looked for", error)
+        return _told([one for one, _ in several[done:]], "the nearest sentences were not looked for", error)
     return []
+
+
+_Spans = tuple[_Shown, Sequence[Span]]
+"""A hit, and where the sentences of its passage are."""
+
+
+def _first(several: Sequence[_Spans]) -> Sequence[_Spans]:
+    """The first hits whose sentences go to the encoder together."""
+    count = 0
+    for number, (_, spans) in enumerate(several, start=1):
+        count += len(spans)
+        if count >= ENCODED:
+            return several[:number]
+    return several
+
+
+def _with_nearest(group: Sequence[_Spans], form: Highlight, budget: Budget) -> Generator[Step, Any, None]:
+    """Find the nearest sentence of each of these hits; ModelError where the encoder fails or is late."""
+    texts = dict.fromkeys(one.passage.text[s:e] for one, spans in group for s, e in spans)
+    rows = {text: row for row, text in enumerate(texts)}
+    if (left := budget.left) <= 0:
+        raise ModelTimeoutError("no time is left for them", remedy="Give the search more: search.timeout")
+    found: Encoded = yield EncodePassages(list(texts), left)
+    with boundary(what="reading its sentences"):
+        for one, spans in group:
+            places = [rows[one.passage.text[s:e]] for s, e in spans]
+            scores = nearness(one.query, found, places, one.nearest)
+            one.highlights += by_sentence(one.passage, spans, scores, form, one.nearest)
 
 
 def _told(asked: Sequence[_Shown], what: str, error: HybridSearchError) -> Notes:

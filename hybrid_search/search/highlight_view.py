@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hybrid_search.found import Highlighted
-from hybrid_search.printed import one_line
+from hybrid_search.printed import one_line, visible
 from hybrid_search.records import Hit
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _line(one: Highlighted, title: str) -> Text:
     if one.kind != "words" or one.field != "text":
         line.append(f"{one.kind if one.kind != 'words' else one_line(one.field)}: ", style="italic")
     for part, is_marked in _parts(one, skipped):
-        line.append(" ".join(one_line(part).replace("\\u000a", " ").split("\n")), STYLES[one.kind] if is_marked else "")
+        line.append(visible(part).replace("\n", " "), STYLES[one.kind] if is_marked else "")
     if one.terms:
         named = ", ".join(f"{one_line(term)} {product:.2f}" for term, product in list(one.terms.items())[:4])
         line.append(f" ({named})", style="dim")

@@ -20,7 +20,7 @@ from hybrid_search.errors import InputError, ModelError
 from hybrid_search.search.breaker import CircuitBreaker
 from hybrid_search.search.encoding import HOPELESS
 from hybrid_search.search.query_cache import QueryCache, QueryVectors, joined, rows_of
-from hybrid_search.search.steps import Encode, Encoded, ModelStep
+from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep
 
 LINGER = 0.002
 """Seconds that the first of several searches waits for the texts of the others."""
@@ -44,6 +44,11 @@ class Call:
     future: Future[Any] = field(default_factory=Future)
     context: Context = field(default_factory=copy_context)
     stalled_at: float | None = None
+
+    @property
+    def must(self) -> bool:
+        """Whether a search finds less without: highlights that fail are no reason to encode no more queries."""
+        return not isinstance(self.step, EncodePassages)
 
     @property
     def texts(self) -> Sequence[str]:
@@ -99,7 +104,8 @@ class ModelQueue:
         running = self._running
         if call in running and not self._is_missed and all(one.stalled_at is not None for one in running):
             self._is_missed = True
-            self.breaker.failed("it did not answer in time")
+            if call.must:
+                self.breaker.failed("it did not answer in time")
 
     def close(self) -> None:
         """End the thread once it is idle; what still waits is cancelled."""
@@ -209,7 +215,8 @@ class ModelQueue:
         except InputError:
             raise
         except BaseException as error:
-            self.breaker.failed(f"{type(error).__name__}: {error}"[:200])
+            if call.must:
+                self.breaker.failed(f"{type(error).__name__}: {error}"[:200])
             raise
         if not self._is_missed:
             self.breaker.succeeded()

@@ -23,6 +23,7 @@ from hybrid_search.errors import (
     RequestRefusedError,
 )
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.balance import passages_by_analyzer
 from hybrid_search.search.steps import Send, Step
 
 FRESH = 60.0
@@ -75,7 +76,8 @@ def open_target(
         )
     index = opened(name, answer, where)
     within = None if index.name == name else (yield from _filter_of(name, index.name, made))
-    target = Target(name, dialect, index.schema, index.name, within, preference, headers or {})
+    passages = yield from passages_by_analyzer(index.name, index.schema, made)
+    target = Target(name, dialect, index.schema, index.name, within, preference, headers or {}, passages)
     return index, target
 
 

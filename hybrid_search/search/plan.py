@@ -17,12 +17,15 @@ from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.boosts import Boosts, plan_boosts
 from hybrid_search.search.carried import carried_fields
+from hybrid_search.search.collapse import BEST, Collapse, check_passages, collapse_of
 from hybrid_search.search.encoding import lacking
 from hybrid_search.search.expert import engine_query
 from hybrid_search.search.facets import Facet, check_words, checked_facets
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight import Highlight, checked_highlight
 from hybrid_search.search.leg import Part, SearchLeg
+from hybrid_search.search.limits import Limits, plan_limits
+from hybrid_search.search.mmr import Mmr, plan_diversity
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import ScoredText
@@ -50,7 +53,8 @@ class Plan:
     searches for the strongest sparse terms first. The page is ``k``
     hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
-    encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too.
+    encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too. ``passages`` further ones
+    are shown of each hit. ``diversity`` and ``max_per`` spread them.
     """
 
     legs: tuple[SearchLeg, ...]
@@ -60,7 +64,8 @@ class Plan:
     candidates: int
     fusion: Fusion
     reranking: Reranking | None = None
-    collapse: bool = True
+    collapse: Collapse = BEST
+    passages: int = 0
     exact: bool = False
     two_phase: float = 0.0
     timeout: float = 10.0
@@ -68,6 +73,8 @@ class Plan:
     overlap: bool = False
     carried: tuple[str, ...] = ()
     boosts: Boosts = field(default_factory=Boosts)
+    diversity: Mmr | None = None
+    max_per: Limits = ()
     facets: tuple[Facet, ...] = ()
     highlight: Highlight | None = None
     text: ScoredText | None = None
@@ -80,8 +87,13 @@ class Plan:
     @property
     def reach(self) -> int:
         """How many hits of the fused ranking are fetched: the page and all before it, or the rerank window."""
-        page = self.offset + self.k
-        return page if self.reranking is None else max(page, len(self.boosts.pinned) + self.reranking.window)
+        return max(self.offset + self.k, self.reordered)
+
+    @property
+    def reordered(self) -> int:
+        """How many of the first hits of the fused ranking may stand in another order in the end."""
+        windows = [one.window for one in (self.reranking, self.diversity) if one is not None]
+        return len(self.boosts.pinned) + max(windows) if windows else 0
 
 
 def plan_search(
@@ -102,12 +114,10 @@ def plan_search(
         QueryError: k, offset, window or candidates out of range, an unknown leg or fusion, a leg that the index
             lacks, weights that do not fit the legs.
     """
-    legs, offset, window = request.legs, request.offset, request.window
+    legs, offset, window = request.legs, request.offset, _window(settings, request)
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
     if fusion is None:
         fusion = fusion_of(schema, settings, request.fusion, legs=searched)
-    if window is None:
-        window = wide_enough(settings.window, offset + (settings.k if request.k is None else request.k))
     usual = _usual_candidates(settings, window)
     plan = Plan(
         legs=searched,
@@ -117,7 +127,8 @@ def plan_search(
         candidates=usual if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
-        collapse=request.collapse,
+        collapse=collapse_of(request.collapse),
+        passages=check_passages(request.passages, collapse_of(request.collapse)),
         exact=request.exact,
         two_phase=_two_phase(settings, request, fusion),
         timeout=settings.timeout if request.timeout is None else request.timeout,
@@ -125,6 +136,8 @@ def plan_search(
         overlap=settings.overlap,
         carried=carried_fields(request, schema, settings),
         boosts=plan_boosts(request, settings, schema),
+        diversity=plan_diversity(request.diversity, schema),
+        max_per=plan_limits(request, schema),
         facets=checked_facets(request.facets, schema, request.facet_counts),
         highlight=checked_highlight(request.highlight),
         text=text,
@@ -133,6 +146,12 @@ def plan_search(
     fusion.shares(plan.names)
     heard = fusion.having_a_say(plan.names)
     return replace(plan, legs=tuple(leg for leg in plan.legs if leg.name in heard))
+
+
+def _window(settings: SearchSettings, request: SearchRequest) -> int:
+    if request.window is not None:
+        return request.window
+    return wide_enough(settings.window, request.offset + (settings.k if request.k is None else request.k))
 
 
 def wide_enough(window: int, reach: int) -> int:

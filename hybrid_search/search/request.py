@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self, TypedDict
@@ -14,10 +14,11 @@ from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.leg import SearchLeg
+from hybrid_search.search.mmr import Mmr
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import TextScoring
 
-LISTS = ("legs", "boosts", "pin", "bury", "facets")
+LISTS = ("legs", "boosts", "pin", "bury", "max_per", "facets")
 """Options of several values; a text is one."""
 
 
@@ -31,7 +32,7 @@ class SearchOptions(TypedDict, total=False):
     rerank: bool | Reranking | None
     window: int | None
     candidates: int | None
-    collapse: bool
+    collapse: bool | str
     exact: bool
     two_phase: float | None
     syntax: str
@@ -42,9 +43,13 @@ class SearchOptions(TypedDict, total=False):
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
+    cursor: str | None
     boosts: str | Iterable[str | Boost] | None
     pin: str | Iterable[str] | None
     bury: str | Iterable[str] | None
+    diversity: float | Mmr | None
+    max_per: str | Mapping[str, int] | Iterable[str | tuple[str, int]] | None
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,8 @@ class SearchRequest:
         window: documents that each leg ranks, at most 10,000; by default that of the settings, doubled until it holds
             the page. Pages of one window are slices of one ranking; another window ranks anew.
         candidates: passages that each leg fetches at first; the graph search of the dense leg is at least as wide.
-        collapse: False ranks passages rather than documents.
+        collapse: ``best``, ``sum:3`` or ``first`` (:mod:`hybrid_search.search.collapse`): what of its passages a
+            document is ranked by. True is ``best``; False ranks passages rather than documents.
         exact: compare with every vector instead of searching the graph; sparse in one phase.
         two_phase: sparse terms that weigh less than this share of the heaviest score what the others found, and find
             nothing themselves; 0 for one phase. By default that of the settings.
@@ -78,9 +84,14 @@ class SearchRequest:
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
             logs and tasks show.
         traceparent: the caller's trace context, sent on as it is (W3C Trace Context).
+        cursor: the cursor of a result of the same search: the page behind it, of the same list.
         boosts: rules that raise fused scores (:mod:`hybrid_search.boosts`), as objects or in their short form.
         pin: ids of documents that stand first, in this order, found or not, if they pass the filter.
         bury: ids of documents that stand behind all others.
+        diversity: the weight of being unlike the hits above, from 0 to 1, or a whole
+            :class:`~hybrid_search.search.mmr.Mmr`.
+        max_per: at most so many hits of one value of a field, ``{"brand": 2}``; a name alone is one.
+        passages: up to so many further passages of each hit are shown, of those that the legs found.
     """
 
     k: int | None = None
@@ -91,7 +102,7 @@ class SearchRequest:
     rerank: bool | Reranking | None = None
     window: int | None = None
     candidates: int | None = None
-    collapse: bool = True
+    collapse: bool | str = True
     exact: bool = False
     two_phase: float | None = None
     syntax: str = "text"
@@ -102,9 +113,13 @@ class SearchRequest:
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
+    cursor: str | None = None
     boosts: tuple[str | Boost, ...] | None = None
     pin: tuple[str, ...] | None = None
     bury: tuple[str, ...] | None = None
+    diversity: float | Mmr | None = None
+    max_per: str | tuple[str | tuple[str, int], ...] | None = None
+    passages: int = 0
 
     @classmethod
     def of(cls, k: int | None = None, **options: Any) -> Self:
@@ -123,5 +138,7 @@ class SearchRequest:
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    """One alone, or several in any iterable, as the request holds them."""
-    return (given,) if isinstance(given, str | Facet) else tuple(given)
+    """One alone, or several in any iterable, as the request holds them; what is by name, as pairs."""
+    if isinstance(given, Mapping):
+        return tuple(given.items())
+    return (given,) if isinstance(given, str | Facet) or not isinstance(given, Iterable) else tuple(given)

@@ -66,9 +66,9 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float, *, a
         above: hits that stand above these and are not reranked.
     """
     window = len(scores)
-    first = _unit([hit.score for hit in fused], window)
+    first = unit_scaled([hit.score for hit in fused], window)
     scores = [float(score) for score in scores]  # they may be numpy's, which JSON does not know
-    second = _unit(scores, window)
+    second = unit_scaled(scores, window)
     combined = [(1 - weight) * f + weight * s for f, s in zip(first, second, strict=False)]
     within = [
         Reranked(hit, value, RerankScore(rank_before=rank, score=score, combined=value))
@@ -78,6 +78,16 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float, *, a
         Reranked(hit, (1 - weight) * value, None) for hit, value in zip(fused[window:], first[window:], strict=True)
     ]
     return sorted(within, key=lambda hit: -hit.score) + below
+
+
+def lines_below(ranked: Sequence[Reranked], hits: Sequence[Fused], weight: float) -> list[Reranked]:
+    """Further hits of the first stage, in its order: below reranked ones on the line that :func:`combine` draws on."""
+    window = [one.hit.score for one in ranked if one.rerank is not None]
+    if not window:
+        return [Reranked(hit, hit.score, None) for hit in hits]
+    low, span = min(window), max(window) - min(window)
+    factor = (1 - weight) / span if span > 0 else 0.0
+    return [Reranked(hit, hit.score if hit.placed else factor * (hit.score - low), None) for hit in hits]
 
 
 def checked_scores(scores: Any, count: int) -> list[float]:
@@ -97,7 +107,7 @@ def checked_scores(scores: Any, count: int) -> list[float]:
     return [float(score) for score in found]
 
 
-def _unit(values: Sequence[float], window: int) -> list[float]:
+def unit_scaled(values: Sequence[float], window: int) -> list[float]:
     """``values`` scaled so that the first ``window`` of them span 0 to 1 (all 0 where they are equal)."""
     low, high = min(values[:window], default=0.0), max(values[:window], default=0.0)
     return [(value - low) / (high - low) if high > low else 0.0 for value in values]

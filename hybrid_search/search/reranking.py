@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from hybrid_search.engine import layout
@@ -59,8 +59,13 @@ def _fetched(one: Progress, course: Course) -> Progress:
     """The query with its hits as they stand without reranking."""
     if one.error is not None:
         return one
-    hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id in one.stored)
-    return replace(one, ranked=_as_they_are(islice(hits, course.plan.reach)))
+    if course.plan.max_per:  # which of them stand on the page is known when all are in order
+        hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id not in one.lost)
+        return replace(one, ranked=_as_they_are(hits))
+    there = ((end, hit) for end, hit in enumerate(one.fused, 1) if one.retrieved.best(hit).passage_id in one.stored)
+    first = list(islice(there, course.plan.reach))
+    end = first[-1][0] if len(first) == course.plan.reach else len(one.fused)
+    return replace(one, ranked=_as_they_are(hit for _, hit in first), beyond=one.fused[end:])
 
 
 def _as_they_are(hits: Iterable[Fused]) -> list[Reranked]:
@@ -75,7 +80,8 @@ def _scored(
     The outcome of a reranker that scored none of them is its error's.
     """
     above, hits, below = parted(ranked.hit for ranked in one.ranked)
-    texts = [one.stored[one.retrieved.best(hit).passage_id][layout.TEXT] for hit in hits[: reranking.window]]
+    passages = [one.retrieved.best(hit).passage_id for hit in hits[: reranking.window]]
+    texts = [one.stored[passage][layout.TEXT] for passage in takewhile(one.stored.__contains__, passages)]
     time, scores, size = Budget(patience), list[float](), FIRST_SLICE
     late: Late | None = None
     while len(scores) < len(texts):

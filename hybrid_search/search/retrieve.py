@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
-from hybrid_search.search.collapse import best_passages
+from hybrid_search.search.collapse import collapsed
 from hybrid_search.search.degradation import stopped, unfilled, without_shards
 from hybrid_search.search.encoding import Encodings, encode, lacking, with_vectors
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
@@ -137,7 +137,8 @@ def prepared(
     settled: Settled = {}
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
-        asking = Asking(target, passing(query, target.schema), plan.candidates, plan.exact, plan.text, plan.two_phase)
+        matching = legs.both(passing(query, target.schema), plan.collapse.filter)
+        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text, plan.two_phase)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
@@ -284,19 +285,29 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     name = one.leg.name
     try:
         with boundary(what="what the leg reads"):
-            scored = [_scored(one.leg.read(hit)) for hit in answer.hits]
+            scored = _scores(one.leg, answer.hits)
             brought = brought_along(answer.hits, plan.carried, target.schema)
     except HybridSearchError as error:
         return missed(error)
-    run = best_passages(scored, collapse=plan.collapse)[: plan.window]
-    whole = not (answer.timed_out or answer.failed_shards)
-    complete = len(answer.hits) < one.size and len(run) < plan.window and whole
+    exhausted = len(answer.hits) < one.size and not (answer.timed_out or answer.failed_shards)
+    unfound = one.leg.missing if exhausted else None
+    run = collapsed(scored, plan.collapse, unfound=unfound, limit=plan.window)
     notes = one.cut
     notes += (stopped(name, plan.timeout),) if answer.timed_out else ()
     notes += (without_shards(name, answer.failed_shards, answer.shards),) if answer.failed_shards else ()
     hits = {best.id: best for best in run}
-    missing = one.leg.missing if complete else None
-    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values_by_id(hits, brought)), notes)
+    missing = unfound if len(run) < plan.window else None
+    values, passages = values_by_id(hits, brought), dict(scored) if plan.passages else {}
+    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values, passages), notes)
+
+
+def _scores(leg: SearchLeg, hits: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+    """Id and score of every hit, as the leg reads them; those of most legs are read together."""
+    if getattr(leg.read, "__func__", None) is SearchLeg.read:
+        scores = [float(hit["_score"]) for hit in hits]
+        if all(map(math.isfinite, scores)):
+            return list(zip([hit["_id"] for hit in hits], scores, strict=True))
+    return [_scored(leg.read(hit)) for hit in hits]
 
 
 def _scored(found: tuple[str, float]) -> tuple[str, float]:

@@ -10,7 +10,7 @@ from hybrid_search.records import LegReport, Query
 from hybrid_search.search.carried import Values
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.degradation import leg_warnings, unanswered
-from hybrid_search.search.fusion import Fused, Fusion, fuse
+from hybrid_search.search.fusion import Fused, Fusion, fuse, in_order
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped
 from hybrid_search.search_warnings import SearchWarning
 
@@ -25,6 +25,7 @@ class LegRun:
         missing: the score of what it did not find, where it found all that it can; None where that is not known.
         timed_out: the engine stopped it.
         values: what the passages of ``hits`` brought along (:mod:`hybrid_search.search.carried`), by the same ids.
+        passages: the scores of all passages that it found, by their ids, where hits are to show more than one.
     """
 
     hits: Mapping[str, Best] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class LegRun:
     missing: float | None = None
     timed_out: bool = False
     values: Mapping[str, Values] = field(default_factory=dict)
+    passages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,15 @@ class Retrieved:
         runs = {name: run for name, run in self.scores().items() if among is None or name in among}
         missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
         return fuse(runs, fusion, missing=missing)
+
+    def passages(self, fusion: Fusion) -> list[Fused]:
+        """All passages that the legs found as one ranking of their own; those of the server where it fused."""
+        if isinstance(self.by_server, Found):
+            ranked = in_order(self.by_server.value.passages.items())
+            return [Fused(id_, score, {}) for id_, score in ranked]
+        return fuse(
+            {name: list(run.passages.items()) for name, run in self._answered().items()}, fusion, missing=self.missing
+        )
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""

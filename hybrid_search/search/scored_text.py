@@ -81,8 +81,11 @@ def scored_text(
     fields: Mapping[str, TextFieldSettings],
     settings: SearchSettings,
     asked: TextScoring | None = None,
+    balance: Mapping[str, float] | None = None,
 ) -> ScoredText:
     """What a search asks, else what the settings say, else as the index was made.
+
+    ``balance`` multiplies the weights of texts by their analyzer, in an index of several languages.
 
     Raises:
         QueryError: a field that the index does not search on its own (the nearest is named), or all weigh 0.
@@ -98,7 +101,10 @@ def scored_text(
                 f"{', '.join(names)}. Others need settings, [text.{name}], and a new index: hybrid-search reindex.",
             )
     given = {**{name: one.weight for name, one in fields.items()}, **asked.weights}
-    weighed = [replace(path, weight=given.get(path.name, path.weight)) for path in paths]
+    balance = balance or {}
+    weighed = [
+        replace(path, weight=given.get(path.name, path.weight) * balance.get(path.analyzer, 1.0)) for path in paths
+    ]
     if not any(path.weight for path in weighed):
         raise QueryError("every text field has the weight 0", remedy=f"Leave one a weight: {', '.join(names)}.")
     return ScoredText(
@@ -141,14 +147,17 @@ def words_query(text: str, scored: ScoredText, *, combined: bool) -> Body:
     often one and the same term is in all fields. Where the engine lacks it ``multi_match`` of the type ``cross_fields``
     takes the field that scores a word best, after frequencies that are made equal among the fields.
 
-    Texts of different analyzers make different words of the query: the best group of equal ones counts (``dis_max``,
-    which is what ``cross_fields`` does with them too), so that their scores do not add up to two hits either.
+    Texts of different analyzers make different terms of a word: of each word between blanks the best group of equal
+    ones counts (``dis_max``), so that one word is one hit, and two words in texts of two analyzers are two. (One
+    ``cross_fields`` over all of them takes the best group for the query as a whole: a brand and a word of the title are
+    then worth no more than the brand.) A script without blanks is one word here, whose best group counts.
     """
     least = min(path.weight for path in scored.paths)
     paths = sorted(scored.paths, key=lambda path: path.analyzer)
     groups = [list(group) for _, group in groupby(paths, key=lambda path: path.analyzer)]
-    bodies = [_group_query(text, group, least, combined=combined) for group in groups]
-    return best_of(bodies)
+    words = [text] if len(groups) == 1 else text.split() or [text]
+    found = [best_of([_group_query(one, group, least, combined=combined) for group in groups]) for one in words]
+    return found[0] if len(found) == 1 else {"bool": {"should": found, "minimum_should_match": 1}}
 
 
 def _group_query(text: str, paths: list[TextPath], least: float, *, combined: bool) -> Body:

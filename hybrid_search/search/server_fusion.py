@@ -27,7 +27,7 @@ from hybrid_search.records import Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
-from hybrid_search.search.collapse import best_passages
+from hybrid_search.search.collapse import collapsed
 from hybrid_search.search.degradation import SERVER, stopped, without_shards
 from hybrid_search.search.encoding import Encodings, with_vectors
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, missed
@@ -139,8 +139,8 @@ def _body(asks: Sequence[LegSearch], plan: Plan, target: Target) -> legs.Body | 
 def _read(searches: Sequence[LegSearch], answer: Answered | EngineError, plan: Plan, target: Target) -> Outcome[LegRun]:
     if isinstance(answer, EngineError):
         return missed(answer)
-    scored = ((hit["_id"], float(hit["_score"])) for hit in answer.hits)
-    ranked = best_passages(scored, collapse=plan.collapse)
+    scored = [(hit["_id"], float(hit["_score"])) for hit in answer.hits]
+    ranked = collapsed(scored, plan.collapse, unfound=0.0)
     notes = [note for one in searches for note in one.cut]
     if answer.timed_out:
         notes.append(stopped(SERVER, plan.timeout))
@@ -150,5 +150,6 @@ def _read(searches: Sequence[LegSearch], answer: Answered | EngineError, plan: P
         few = f"the server's {len(answer.hits)} passages are of {len(ranked)} documents only: ask for a wider window"
         notes.append(SearchWarning(few, WarningCode.FEW_DOCUMENTS, SERVER))
     hits = {best.id: best for best in ranked[: plan.window]}
+    passages = dict(scored) if plan.passages else {}
     values = values_by_id(hits, brought_along(answer.hits, plan.carried, target.schema))
-    return Found(LegRun(hits, answer.took, values=values), tuple(notes))
+    return Found(LegRun(hits, answer.took, values=values, passages=passages), tuple(notes))

@@ -15,13 +15,13 @@ import numpy as np
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, QueryError
-from hybrid_search.filters import clause
-from hybrid_search.records import Query, SearchResult, SparseVector, Vector
+from hybrid_search.records import IndexSchema, Query, SearchResult, SparseVector, Vector
 from hybrid_search.search import legs, procedure
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.plan import check_query
 from hybrid_search.search.query_syntax import ReadQuery
 from hybrid_search.search.request import SearchRequest
+from hybrid_search.search.retrieve import passing
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.similar_held import HeldPassage, check_document_id, held_passages, nearest_ids
 from hybrid_search.search.steps import Steps
@@ -44,15 +44,14 @@ def more_like(searcher: Searcher, id_: str, request: SearchRequest) -> Steps[Sea
     """
     check_document_id(id_)
     request = replace(request, rerank=False if request.rerank is None else request.rerank, syntax="text")
-    plan, target, matching = searcher.planned(request)
-    if matching is not None:
-        clause(matching, target.schema)
+    plan, target, given = searcher.planned(request)
+    passing(given, target.schema)  # what it refuses is refused before anything is sent
     passages = yield from held_passages(id_, target, Budget(plan.timeout))
     if not passages:
         near = yield from nearest_ids(id_, target, Budget(plan.timeout))
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         raise QueryError(f"no document has the id {id_!r}", where=target.where, remedy=remedy)
-    query = replace(likeness(id_, passages), filter=matching)
+    query = replace(likeness(id_, passages, target.schema), filter=given.filter, now=given.now)
     able = tuple(leg for leg in plan.legs if leg.part is None or getattr(query, leg.part) is not None)
     plan = replace(plan, legs=able)
     check_query(query, plan, target.schema, ())
@@ -62,20 +61,20 @@ def more_like(searcher: Searcher, id_: str, request: SearchRequest) -> Steps[Sea
     return replace(found, warnings=(*_cut(passages), *found.warnings))
 
 
-def likeness(id_: str, passages: Sequence[HeldPassage]) -> Query:
+def likeness(id_: str, passages: Sequence[HeldPassage], schema: IndexSchema) -> Query:
     """What is searched for: a query with vectors, whose words BM25 takes from the stored passages."""
     dense = [passage.dense for passage in passages if passage.dense is not None]
     sparse = [passage.sparse for passage in passages if passage.sparse is not None]
     text = passages[0].text
-    read = ReadQuery(text, "", scored=(words_of(passages),), excluded=({"term": {layout.DOC_ID: id_}},))
+    read = ReadQuery(text, "", scored=(words_of(passages, schema),), excluded=({"term": {layout.DOC_ID: id_}},))
     return Query(text, mean(dense) if dense else None, largest(sparse) if sparse else None, id=id_, read=read)
 
 
-def words_of(passages: Sequence[HeldPassage]) -> legs.Body:
-    """The clause of BM25: any of the words that set the passages apart."""
+def words_of(passages: Sequence[HeldPassage], schema: IndexSchema) -> legs.Body:
+    """The clause of BM25: any of the words that set the passages apart, as their own analyzer makes them."""
     return {
         "more_like_this": {
-            "fields": [layout.TEXT],
+            "fields": layout.whole_text_paths(schema),
             "like": [{"_id": passage.id} for passage in passages],
             "max_query_terms": WORDS,
             "min_term_freq": 1,

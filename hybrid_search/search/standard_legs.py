@@ -62,18 +62,21 @@ class Bm25Leg(SearchLeg):
         return LegQuery(lambda _: body, cut, shorter)
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
-        """It needs a word, and the analyzer of the index says whether the query has one."""
+        """It needs a word, and the analyzers of the index say whether the query has one."""
         if query.bm25 is not None:
             return f"{_passages(query)} matches the query of the leg"
-        try:
-            body = {"field": layout.TEXT, "text": query.plain[:LOOKED_AT]}
-            path = f"/{quote(target.index, safe='')}/_analyze"
-            answer = yield from send(Request.json("POST", path, body), target, budget)
-        except EngineError:
-            return None
-        if not isinstance(answer, Mapping) or "tokens" not in answer:
-            return None
-        return f"{_passages(query)} holds a word of the query" if answer["tokens"] else NO_WORD
+        url, found = f"/{quote(target.index, safe='')}/_analyze", False
+        for one in layout.text_paths(target.schema):
+            try:
+                body = {"field": one.path, "text": query.plain[:LOOKED_AT]}
+                answer = yield from send(Request.json("POST", url, body), target, budget)
+            except EngineError:
+                return None
+            if not isinstance(answer, Mapping) or "tokens" not in answer:
+                return None
+            if found := bool(answer["tokens"]):
+                break
+        return f"{_passages(query)} holds a word of the query" if found else NO_WORD
 
 
 def _passages(query: Query) -> str:

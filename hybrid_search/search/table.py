@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 WIDE = 100
 BAR = 10
 SNIPPET = 170
+FURTHER = 80
+"""Characters of a further passage of a hit."""
 TITLE_FIELDS = ("title", "name")
 TITLE_WORDS = frozenset({"title", "headline", "heading", "subject"})
 """A field whose name has one of these words names a document too: ``Product Title``, ``page_title``."""
@@ -113,6 +115,9 @@ def _found(hit: Hit, result: SearchResult, title_field: str | None, *, wide: boo
     if not wide:
         for leg, score in hit.legs.items():
             found.append(f"\n{leg} {score.rank} ({score.score:.3g})", style=COLOURS.get(leg, ANOTHER))
+    for further in hit.passages:
+        shown = snippet(visible(further.text), result.query.text, width=FURTHER)
+        found.append(f"\n+ {one_line(further.id)}  {one_line(' '.join(shown.text.split()))}", style="dim")
     return found
 
 

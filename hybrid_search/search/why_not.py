@@ -23,6 +23,7 @@ from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranked, checked_scores
 from hybrid_search.search.retrieve import Begun, retrieve
 from hybrid_search.search.retrieved import Retrieved
+from hybrid_search.search.scored_text import usual_text
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.similar_held import HeldPassage, check_document_id, held_passages, nearest_ids
 from hybrid_search.search.stages import Course, Progress
@@ -93,13 +94,14 @@ def _looked_at(query: Query, id_: str, plan: Plan, target: Target) -> Steps[_Loo
     """Its passages, and what of the filter and of the query's words they match."""
     budget = Budget(plan.timeout)
     has_words = any(leg.part == "text" for leg in plan.legs)
-    words = (yield from analyzed(query.plain, target, budget)) if has_words else []
+    texts = (plan.text or usual_text(target.schema)).paths if has_words else ()
+    words = yield from analyzed(query.plain, texts, target, budget)
     tested = conditions_of(query, target.schema)
     names = [f"condition {n}" for n in range(len(tested))]
     clauses = {name: dict(one.clause) for name, one in zip(names, tested, strict=True)}
-    clauses |= {f"word {word}": wanted for word, wanted in term_clauses(words, target.schema).items()}
+    clauses |= {f"word {word}": wanted for word, wanted in term_clauses(words).items()}
     passages = yield from held_passages(id_, target, budget, clauses)
-    holding = {word: sum(f"word {word}" in passage.named for passage in passages) for word, _ in words}
+    holding = {word: sum(f"word {word}" in passage.named for passage in passages) for word in words}
     return _Looked(passages, judged(tested, names, passages), query_words(words, holding))
 
 
@@ -174,7 +176,7 @@ class _Case:
         asked = [leg for leg in plan.legs if leg.part is None or getattr(self.query, leg.part) is not None]
         try:
             scored = yield from scored_in(
-                asked, self.id, About(self.query, self.target, Budget(plan.timeout), plan.dfs)
+                asked, self.id, About(self.query, self.target, Budget(plan.timeout), plan.dfs, plan.text)
             )
         except HybridSearchError:  # the legs have no rank then, and all else is still said
             scored = {}
@@ -193,6 +195,7 @@ class _Case:
             contribution=0.0 if share is None else share.contribution,
             failure=str(outcome.error) if isinstance(outcome, Failed | Late) else None,
             filtered=not self.passes,
+            told=not self.plan.fusion.by_server,
         )
         known = scored or best
         if known is None:
@@ -215,13 +218,15 @@ class _Case:
         """How a hit stands; the document where it is none."""
         id_ = self.id if ranked is None else ranked.hit.id
         fused_rank = rank_in(self.one.fused, id_)
-        fused = None if fused_rank is None else self.one.fused[fused_rank - 1].score
+        hit = None if fused_rank is None else self.one.fused[fused_rank - 1]
+        fused = None if hit is None else hit.score
+        more: dict[str, Any] = {} if hit is None else {"boosts": hit.boosts, "placed": hit.placed}
         if ranked is None:
             is_below = fused_rank is not None and fused_rank > self.plan.reach  # where the order is that of the fusion
             final = (fused_rank, fused if self.plan.reranking is None else None) if is_below else (None, None)
-            return Standing(id_, *final, fused_rank=fused_rank, fused=fused)
+            return Standing(id_, *final, fused_rank=fused_rank, fused=fused, **more)
         rank = self.one.ranked.index(ranked) + 1
-        return Standing(id_, rank, ranked.score, fused_rank, fused, ranked.rerank)
+        return Standing(id_, rank, ranked.score, fused_rank, fused, ranked.rerank, **more)
 
     def _reranker_score(self, places: Sequence[LegPlace]) -> Steps[float | None]:
         """What the reranker says of its best passage, whether it was asked in the search or not."""
@@ -247,7 +252,7 @@ class _Case:
         fused_rank = None if found.document is None else found.document.fused_rank
         if plan.reranking is not None and fused_rank is not None and fused_rank <= top:
             return self._by_share(found.last)
-        runs = Runs(self.one.retrieved.scores(), self.one.retrieved.missing, plan.fusion)
+        runs = self._found(self.one.retrieved)
         changes = weight_changes(runs, self.id, top)
         window = yield from self._window(found, top)
         return (*changes, *([] if window is None else [window]))
@@ -286,7 +291,13 @@ class _Case:
         [one] = yield from retrieve([self.query], plan, self.target, Budget(plan.timeout), Begun([{}]))
         if one.error is not None:
             raise one.error
-        return Runs(one.scores(), one.missing, plan.fusion)
+        return self._found(one)
+
+    def _found(self, retrieved: Retrieved) -> Runs:
+        """Its runs, and what makes one ranking of them."""
+        added = tuple(self.one.retrieved.added.hits)
+        values = {**retrieved.values, **self.one.retrieved.added.values}
+        return Runs(retrieved.scores(), retrieved.missing, self.plan.fusion, self.plan.boosts, values, added)
 
 
 _MOVABLE = (Reason.BELOW_PAGE, Reason.NOT_FOUND)

@@ -4,7 +4,8 @@ Weights. With the weights ``w`` and worths ``v`` of the legs, a document scores 
 the weights changes no order. As a function of one weight ``x`` it is a line ``a + x * b``: another document stands
 above where its line does, and that changes where two lines cross. So the crossings, in order, say at which ``x`` how
 many stand above; the first with few enough is the smallest change of this weight. The number is then rounded to few
-digits, away from the weight that it was, and the runs are fused again with it.
+digits, away from the weight that it was, and the runs are fused again with it. A boost multiplies both ``a`` and ``b``;
+what is pinned stands above whatever its line, what is buried below.
 
 Window. The runs of a wider search are cut at a window and fused. What a longer run is worth is not monotone (min-max
 measures from the last of the window), so that windows are tried one after the other, in small steps.
@@ -16,11 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.records import Placed
+from hybrid_search.search.boosts import Boosts, Values, boosted, parted
 from hybrid_search.search.fusion import Fused, Fusion, Runs, fuse, in_order
 from hybrid_search.search.rerank import combine
 from hybrid_search.search.why_not_records import Change
@@ -28,7 +31,7 @@ from hybrid_search.search.why_not_records import Change
 STEP = 1.15
 """Each window that is tried is so much wider than the one before."""
 
-MOST_TIMES = 1000.0
+MOST_TIMES = 100.0
 """A weight that would have to be more times larger or smaller is no change that anybody wants."""
 
 _DIGITS = (2, 3, 4, 6)
@@ -42,15 +45,26 @@ class Found:
         runs: ``(id, score)`` pairs by leg.
         missing: what those scored that a leg did not find, where that is known.
         fusion: the method with its weights.
+        boosts: what is done to the fused ranking.
+        values: of the hits, by id, for the boosts.
+        added: pinned documents that no leg found.
     """
 
     runs: Runs
     missing: Mapping[str, float]
     fusion: Fusion
+    boosts: Boosts = field(default_factory=Boosts)
+    values: Mapping[str, Values] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
 
     def fused(self, fusion: Fusion | None = None) -> list[Fused]:
-        """One ranking."""
-        return fuse(self.runs, self.fusion if fusion is None else fusion, missing=self.missing)
+        """One ranking, boosted."""
+        hits = fuse(self.runs, self.fusion if fusion is None else fusion, missing=self.missing)
+        if not (self.boosts.rules or self.boosts.pinned or self.boosts.buried):
+            return hits
+        known = {hit.id for hit in hits}
+        hits += [Fused(id_, 0.0, {}, placed=Placed.ADDED) for id_ in self.added if id_ not in known]
+        return boosted(hits, self.boosts, self.values, {hit.id: hit.id for hit in hits})
 
 
 def rank_in(fused: Sequence[Fused], id_: str) -> int | None:
@@ -79,13 +93,14 @@ def weight_changes(found: Found, id_: str, top: int) -> list[Change]:
 def _wanted_weights(found: Found, leg: str, id_: str, top: int) -> Iterator[float]:
     """Weights of one leg that may do it: the nearest crossings on both sides, rounded away from what it weighs."""
     weight = found.fusion.weights.get(leg, 1.0)
-    fused = found.fused()
-    place = rank_in(fused, id_)
+    above, fused, _ = parted(found.fused())
+    place, top = rank_in(fused, id_), top - len(above)
     if place is None:
         return
-    share = found.fusion.shares(found.runs)[leg]
-    worth = np.array([hit.legs[leg].contribution / share * weight if leg in hit.legs else 0.0 for hit in fused])
-    rest = np.array([hit.score for hit in fused]) * (weight / share) - worth
+    unit = weight / found.fusion.shares(found.runs)[leg]
+    factors = np.array([math.prod(hit.boosts.values()) for hit in fused])
+    worth = factors * [hit.legs[leg].contribution * unit if leg in hit.legs else 0.0 for hit in fused]
+    rest = factors * [unit * math.fsum(one.contribution for one in hit.legs.values()) for hit in fused] - worth
     slope, level = np.delete(worth - worth[place - 1], place - 1) / weight, np.delete(rest - rest[place - 1], place - 1)
     nearest = [x for x in (_crossing(slope, level, weight, top, up=up) for up in (True, False)) if x is not None]
     for x in sorted(nearest, key=lambda x: abs(math.log(x / weight))):
@@ -143,7 +158,7 @@ def cut_at(found: Found, window: int) -> Found:
     """What the legs would have found with a narrower window."""
     runs = {leg: in_order(run)[:window] for leg, run in found.runs.items()}
     missing = {leg: score for leg, score in found.missing.items() if len(found.runs[leg]) < window}
-    return Found(runs, missing, found.fusion)
+    return replace(found, runs=runs, missing=missing)
 
 
 def wider_windows(found: Found, id_: str, top: int, window: int, widest: int) -> Iterator[int]:
@@ -164,9 +179,10 @@ def wider_windows(found: Found, id_: str, top: int, window: int, widest: int) ->
 
 def rerank_change(fused: Sequence[Fused], scores: Sequence[float], weight: float, id_: str, top: int) -> Change | None:
     """The reranker's share nearest to ``weight``, in hundredths, with which the document is among the first ``top``."""
+    above, hits, _ = parted(fused)
     shares = sorted((n / 100 for n in range(101)), key=lambda share: (abs(share - weight), share))
     for share in shares:
-        rank = rank_in([one.hit for one in combine(fused, scores, share)], id_)
+        rank = rank_in([*above, *(one.hit for one in combine(hits, scores, share))], id_)
         if rank is not None and rank <= top:
             return Change("rerank-weight", f"{share:g}", rank)
     return None

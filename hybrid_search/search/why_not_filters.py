@@ -7,8 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from hybrid_search.fields import value_at
-from hybrid_search.filters import And, Eq, Exists, Filter, In, Not, Or, Range, clause
+from hybrid_search.engine import layout
+from hybrid_search.fields import filter_kinds, value_at
+from hybrid_search.filters import (
+    And,
+    Contains,
+    Eq,
+    Exists,
+    Filter,
+    GeoBox,
+    GeoDistance,
+    In,
+    Not,
+    Or,
+    Prefix,
+    Range,
+    clause,
+)
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.similar_held import HeldPassage
 from hybrid_search.search.why_not_records import Condition
@@ -34,10 +49,14 @@ def conditions_of(query: Query, schema: IndexSchema) -> list[Tested]:
     parts = [] if query.filter is None else list(_parts(query.filter))
     if len(parts) > MOST:
         parts = [*parts[: MOST - 1], And(tuple(parts[MOST - 1 :]))]
-    tested = [Tested(said(part), clause(part, schema), tuple(dict.fromkeys(_named(part)))) for part in parts]
+    tested = [
+        Tested(said(part), clause(part, schema, now=query.now), tuple(dict.fromkeys(_named(part)))) for part in parts
+    ]
     if query.read is not None:
-        tested += [Tested(_sign(one), one) for one in query.read.required]
-        tested += [Tested(f"-{_sign(one)}", {"bool": {"must_not": [one]}}) for one in query.read.excluded]
+        tested += [Tested(_sign(one), one, _paths(one, schema)) for one in query.read.required]
+        tested += [
+            Tested(f"-{_sign(one)}", {"bool": {"must_not": [one]}}, _paths(one, schema)) for one in query.read.excluded
+        ]
     return tested
 
 
@@ -77,6 +96,20 @@ def _compared(filter: Filter) -> str:
             return " and ".join(f"{_bare(name)}{sign}{_bare(value)}" for sign, value in given if value is not None)
         case Exists(name):
             return f"{_bare(name)}=*"
+        case _:
+            return _placed(filter)
+
+
+def _placed(filter: Filter) -> str:
+    match filter:
+        case Prefix(name, value):
+            return f"{_bare(name)}^={_bare(value)}"
+        case Contains(name, value):
+            return f"{_bare(name)}*={_bare(value)}"
+        case GeoDistance(name, latitude, longitude, distance):
+            return f"{_bare(name)} within {distance} of {latitude:g},{longitude:g}"
+        case GeoBox(name, south, west, north, east):
+            return f"{_bare(name)} within {south:g},{west:g} to {north:g},{east:g}"
         case _:
             return str(filter)
 
@@ -119,7 +152,19 @@ def _sign(wanted: Mapping[str, Any]) -> str:
     (kind, inner), *_ = wanted.items()
     if kind == "dis_max":  # the same in every text, the whole one first
         return _sign(inner["queries"][0])
+    if kind == "bool" and isinstance(inner.get("filter"), list):
+        return _sign(inner["filter"][0])
     if kind in {"match", "match_phrase"}:
         text = next(iter(inner.values()))["query"]
         return f'"{text}"' if kind == "match_phrase" else str(text)
+    path, value = next(iter(inner.items()))
+    if kind in {"term", "range"} and isinstance(value, Mapping):
+        name = layout.unescape(path.partition(".")[2].removesuffix(f".{layout.EXACT}"))
+        return f"{_bare(name)}:{_bare(value.get('value', value.get('gte')))}"
     return str(dict(wanted))
+
+
+def _paths(wanted: object, schema: IndexSchema) -> tuple[str, ...]:
+    """The user's fields that a clause names."""
+    text = str(wanted)
+    return tuple(name for name in filter_kinds(schema) if f"'{layout.field_path(name, schema)}" in text)

@@ -16,11 +16,12 @@ import numpy as np
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError, HybridSearchError
-from hybrid_search.filters import clause
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
+from hybrid_search.search.retrieve import passing
+from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.similar_held import MOST
 from hybrid_search.search.steps import Step, boundary
 
@@ -32,12 +33,13 @@ _COUNT = "documents"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is asked: a query with its vectors, where, in what time, and whether terms are counted over all shards."""
+    """What is asked: a query with its vectors, where, and in what time; ``dfs`` and ``text`` as in the plan."""
 
     query: Query
     target: Target
     budget: Budget
     dfs: bool = False
+    text: ScoredText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,13 @@ def _read(leg: SearchLeg, one: Scored, rank: int | None) -> Scored:
     return Scored(one.passage_id, leg.read({"_id": one.passage_id, "_score": one.score})[1], rank)
 
 
-def _body(leg: SearchLeg, about: About, passing: legs.Filter) -> legs.Body | None:
-    """What the leg asks when only ``passing`` passages pass, compared with every vector; None where it cannot ask."""
+def _body(leg: SearchLeg, about: About, matching: legs.Filter) -> legs.Body | None:
+    """What the leg asks when only ``matching`` passages pass, compared with every vector; None where it cannot ask."""
     try:
         with boundary():
-            asked = leg.ask(about.query, Asking(about.target, passing, layout.RESULT_WINDOW, exact=True))
+            asked = leg.ask(
+                about.query, Asking(about.target, matching, layout.RESULT_WINDOW, exact=True, text=about.text)
+            )
             return asked.body(layout.RESULT_WINDOW) if isinstance(asked, LegQuery) else None
     except HybridSearchError:
         return None
@@ -101,8 +105,8 @@ def _ranks(best: Mapping[SearchLeg, Scored], id_: str, about: About) -> Generato
     """1 and the documents above, in each leg that scores by the engine's own score."""
     ranks = {leg: 1 for leg in best if type(leg).read is SearchLeg.read}
     for side in ("lt", "gt"):
-        passing = legs.both(_matching(about), {"range": {layout.DOC_ID: {side: id_}}})
-        bodies = {leg: body for leg in ranks if (body := _body(leg, about, passing)) is not None}
+        on_side = legs.both(passing(about.query, about.target.schema), {"range": {layout.DOC_ID: {side: id_}}})
+        bodies = {leg: body for leg in ranks if (body := _body(leg, about, on_side)) is not None}
         counts = {leg: _count(body, _least(best[leg].score, above=side == "gt")) for leg, body in bodies.items()}
         answers = yield from _asked(counts, _count_search, about)
         for leg in list(ranks):
@@ -112,13 +116,6 @@ def _ranks(best: Mapping[SearchLeg, Scored], id_: str, about: About) -> Generato
             else:
                 del ranks[leg]
     return ranks
-
-
-def _matching(about: About) -> legs.Filter:
-    """What passes the filter of the query and its signs."""
-    query = about.query
-    matching: legs.Filter = None if query.filter is None else clause(query.filter, about.target.schema, now=query.now)
-    return matching if query.read is None else legs.both(matching, query.read.filter)
 
 
 def _least(score: float, *, above: bool) -> float:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 from hybrid_search.encode.protocols import TextEncoder
-from hybrid_search.engine import layout
+from hybrid_search.engine.layout import TextPath
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError
-from hybrid_search.records import IndexSchema, SparseVector
+from hybrid_search.records import SparseVector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Budget, Target, send
-from hybrid_search.search.scored_text import best_of
 from hybrid_search.search.steps import Step
 from hybrid_search.search.why_not_records import QueryWord, SharedTerm
 
@@ -23,23 +23,33 @@ LOOKED_AT = 1000
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 
-Analyzed = list[tuple[str, tuple[str, ...]]]
-"""Words of a text with the terms that are made of each."""
+Analyzed = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""The words of a text, each with the terms that are made of it, by the path of the text that is searched for them."""
 
 
-def analyzed(text: str, target: Target, budget: Budget) -> Generator[Step, Any, Analyzed]:
-    """The words of ``text`` with the terms that the index makes of them; none where its analyzer may not be asked."""
+def analyzed(text: str, paths: Sequence[TextPath], target: Target, budget: Budget) -> Generator[Step, Any, Analyzed]:
+    """The words of ``text`` with the terms that the index makes of them for each of its texts that is searched.
+
+    Every analyzer is asked once; there are no words where it may not be asked.
+    """
     text = text[:LOOKED_AT]
-    path = f"/{quote(target.index, safe='')}/_analyze"
-    try:
-        answer = yield from send(Request.json("POST", path, {"field": layout.TEXT, "text": text}), target, budget)
-    except EngineError:
-        return []
-    tokens = answer.get("tokens") if isinstance(answer, Mapping) else None
-    return _words(text, tokens if isinstance(tokens, list) else [])
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for analyzer in dict.fromkeys(path.analyzer for path in paths):
+        its = [path.path for path in paths if path.analyzer == analyzer]
+        body = {"field": its[0], "text": text}
+        try:
+            answer = yield from send(
+                Request.json("POST", f"/{quote(target.index, safe='')}/_analyze", body), target, budget
+            )
+        except EngineError:
+            continue
+        tokens = answer.get("tokens") if isinstance(answer, Mapping) else None
+        for word, terms in _words(text, tokens if isinstance(tokens, list) else []):
+            found.setdefault(word, {}).update(dict.fromkeys(its, terms))
+    return found
 
 
-def _words(text: str, tokens: Sequence[Mapping[str, Any]]) -> Analyzed:
+def _words(text: str, tokens: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
     """Each word with the terms that touch it; terms that touch none stand for themselves (a script without blanks)."""
     places = _places(text)
     spans = [(places[token["start_offset"]], places[token["end_offset"]], str(token["token"])) for token in tokens]
@@ -61,15 +71,22 @@ def _places(text: str) -> list[int]:
     return [*places, len(text)]
 
 
-def term_clauses(words: Analyzed, schema: IndexSchema) -> dict[str, legs.Body]:
-    """A clause for every word: a passage matches it that holds one of its terms in a text that reads words so."""
-    paths = [path.path for path in layout.text_paths(schema) if path.analyzer == schema.analyzer]
-    return {word: best_of([{"terms": {path: list(terms)}} for path in paths]) for word, terms in words if terms}
+def term_clauses(words: Analyzed) -> dict[str, legs.Body]:
+    """A clause for every word: a passage matches it that holds one of its terms in one of the texts."""
+    clauses: dict[str, legs.Body] = {}
+    for word, by_path in words.items():
+        wanted = [{"terms": {path: list(terms)}} for path, terms in by_path.items() if terms]
+        if wanted:
+            clauses[word] = {"bool": {"should": wanted, "minimum_should_match": 1}}
+    return clauses
 
 
 def query_words(words: Analyzed, holding: Mapping[str, int]) -> tuple[QueryWord, ...]:
-    """The words with how many passages hold each."""
-    return tuple(QueryWord(word, terms, holding.get(word, 0)) for word, terms in words)
+    """The words with their terms and with how many passages hold each."""
+    return tuple(
+        QueryWord(word, tuple(dict.fromkeys(chain(*by_path.values()))), holding.get(word, 0))
+        for word, by_path in words.items()
+    )
 
 
 def shared_terms(query: SparseVector, passage: SparseVector, names: Mapping[str, str]) -> tuple[SharedTerm, ...]:

@@ -17,7 +17,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from hybrid_search.serve.refusals import RefusedError
+from hybrid_search.errors import RefusedError
 
 COOKIE = "hybrid_search_token"
 MAX_BODY = 65_536

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import HybridSearchError, QueryError
+from hybrid_search.errors import HybridSearchError, QueryError, RefusedError
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
 from hybrid_search.search import AsyncSearchClient
@@ -24,7 +24,7 @@ from hybrid_search.serve.judged import JudgedQueries
 from hybrid_search.serve.judgements import Judgements
 from hybrid_search.serve.layer import Layer
 from hybrid_search.serve.pages import STATIC, LoginPage, pages, rendered
-from hybrid_search.serve.refusals import RefusedError, error_json, status_of
+from hybrid_search.serve.refusals import error_json, status_of
 from hybrid_search.serve.routes import api
 from hybrid_search.serve.workbench import Workbench
 from hybrid_search.settings import Settings

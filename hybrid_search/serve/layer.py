@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 
+from hybrid_search.errors import RefusedError
 from hybrid_search.serve.access import MAX_ADDRESS, MAX_BODY, Access, headers_of
 from hybrid_search.serve.measures import Measures
-from hybrid_search.serve.refusals import RefusedError, error_json
+from hybrid_search.serve.refusals import error_json
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybrid_search import errors
-from hybrid_search.errors import HybridSearchError
+from hybrid_search.errors import HybridSearchError, RefusedError
 
 STATUSES: tuple[tuple[type[HybridSearchError], int], ...] = (
     (errors.InputError, 400),
@@ -17,18 +17,12 @@ STATUSES: tuple[tuple[type[HybridSearchError], int], ...] = (
     (errors.ModelTimeoutError, 504),
     (errors.OverloadedError, 503),
     (errors.EngineUnreachableError, 503),
+    (errors.BusyError, 503),
     (errors.ModelBusyError, 503),
+    (errors.ModelUnavailableError, 503),
     (errors.EngineError, 502),
 )
 """The first that fits; what is not here is 500."""
-
-
-class RefusedError(HybridSearchError):
-    """A request that is not let in, with its HTTP ``status``."""
-
-    def __init__(self, status: int, what: str, remedy: str) -> None:
-        super().__init__(what, remedy=remedy)
-        self.status = status
 
 
 def status_of(error: HybridSearchError) -> int:

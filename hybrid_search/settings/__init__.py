@@ -18,7 +18,7 @@ from hybrid_search.settings.models import (
     SparseSettings,
 )
 from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
-from hybrid_search.settings.section import IN_HEADERS, SECRETS, Section, require
+from hybrid_search.settings.section import IN_HEADERS, MASKED, SECRETS, Section, require
 from hybrid_search.settings.text import TextFieldSettings, require_text_fields
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "FUSIONS",
     "IN_HEADERS",
     "LEGS",
+    "MASKED",
     "MAX_DIMENSION",
     "MAX_WINDOW",
     "NO_MODEL",
@@ -68,9 +69,25 @@ class Settings(Section, frozen=True):
             f"names only legs that are switched off ({', '.join(self.search.legs)})",
             "Add bm25, or give the leg a model",
         )
+        self._require_languages()
         require(
             self.rerank.model != "late" or self.dense.model != NO_MODEL,
             "rerank.model",
             'is "late", which reads the token states of the dense model, but dense.model is "none"',
             "Give dense.model, or a cross-encoder as rerank.model",
+        )
+
+    def _require_languages(self) -> None:
+        """Analyzers of languages, and what says the language of a document, are of no use without each other."""
+        require(
+            self.documents.language is None or bool(self.engine.analyzers),
+            "documents.language",
+            "is of no use without analyzers of languages",
+            'Name them: engine.analyzers = { de = "german", fr = "french" }',
+        )
+        require(
+            not self.engine.analyzers or self.documents.language is not None,
+            "engine.analyzers",
+            "are of no use where nothing says the language of a document",
+            "Name the field that does: documents.language; or have it detected: documents.detect_language",
         )

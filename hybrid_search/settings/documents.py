@@ -33,6 +33,10 @@ class DocumentSettings(Section, frozen=True):
     comes first in ``05/07/2022``. In a ``lenient`` field a value that cannot be read is stored and not filtered on;
     elsewhere it is an error. The values are stored as the source has them, always.
 
+    ``language`` names the field that says in which language a document is, as a code, a tag or a name; BM25 reads it by
+    the analyzer that ``engine.analyzers`` has for it. With ``detect_language`` the field is filled in where it says
+    nothing, of texts that are long enough to tell.
+
     Links in a folder that lead out of it are passed over with a note, unless ``follow_links``.
     """
 
@@ -53,6 +57,8 @@ class DocumentSettings(Section, frozen=True):
     lenient: tuple[str, ...] = ()
     dense: str | None = None
     sparse: str | None = None
+    language: str | None = None
+    detect_language: bool = False
     follow_links: bool = False
 
     @property
@@ -68,6 +74,20 @@ class DocumentSettings(Section, frozen=True):
         require_one_of((REFUSE, FIRST, LAST, NUMBER), "documents.repeated_ids", self.repeated_ids)
         self._require_one_role()
         self._require_readings()
+        self._require_language()
+
+    def _require_language(self) -> None:
+        require(self.language != "", "documents.language", "is empty", "Name the field that says a document's language")
+        taken = {self.dense: "documents.dense", self.sparse: "documents.sparse"}
+        taken |= dict.fromkeys((*self.number, *self.date, *self.boolean), "no keyword")
+        is_other = self.language is not None and self.language in taken
+        require(not is_other, "documents.language", f"{self.language!r} is {taken.get(self.language)}")
+        require(
+            not self.detect_language or self.language is not None,
+            "documents.detect_language",
+            "needs a field to keep the language in",
+            'Name one that the documents may lack: documents.language = "language"',
+        )
 
     def _require_one_role(self) -> None:
         """A field is filtered on in one way, and a vector is nothing but a vector."""

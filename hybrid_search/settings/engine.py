@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hybrid_search.addresses import located
+from hybrid_search.languages import tag_of
 from hybrid_search.settings.section import (
     IN_HEADERS,
     Section,
@@ -22,6 +23,8 @@ class EngineSettings(Section, frozen=True):
 
     ``url`` holds one address or several separated by commas; None means the local node. ``sparse_index`` is
     ``rank_features``, which both engines have, or ``sparse_vector`` (Elasticsearch 8.15+), searched without pruning.
+    ``analyzer`` reads all texts, or those whose language (``documents.language``) has no analyzer of its own in
+    ``analyzers``, ``{de = "german"}``.
     ``replicas`` None is the engine's own number, but none where the cluster is a local node.
     """
 
@@ -42,6 +45,7 @@ class EngineSettings(Section, frozen=True):
     connections: int = 10
     timeout: float = 30.0
     analyzer: str = "english"
+    analyzers: dict[str, str] = {}  # noqa: RUF012  # a struct copies its default
     bm25_k1: float = 0.9
     bm25_b: float = 0.4
     dense_index: str = "hnsw"
@@ -106,9 +110,25 @@ class EngineSettings(Section, frozen=True):
         require(":" not in (self.user or ""), "engine.user", "holds a colon, which would end it")
 
     def _require_layout(self) -> None:
+        self._require_languages()
         require_at_least(0, "engine.bm25_k1", self.bm25_k1)
         require(0 <= self.bm25_b <= 1, "engine.bm25_b", f"must be between 0 and 1, got {self.bm25_b}")
         require_at_least(2, "engine.hnsw_m", self.hnsw_m)
         require_at_least(self.hnsw_m, "engine.hnsw_ef_construction", self.hnsw_ef_construction)
         require_at_least(1, "engine.shards", self.shards)
         require_at_least(0, "engine.replicas", self.replicas)
+
+    def _require_languages(self) -> None:
+        """Each analyzer is of a language, which is named once."""
+        seen: dict[str, str] = {}
+        for code, name in self.analyzers.items():
+            key, tag = f"engine.analyzers.{code}", tag_of(code)
+            require(
+                tag is not None,
+                key,
+                "is no language",
+                'Give a code or tag: { de = "german" }',
+            )
+            require(tag not in seen, key, f"is {seen.get(str(tag))} once more", "Keep one of them")
+            require(bool(name.strip()), key, "is empty", "Name an analyzer of the engine")
+            seen[str(tag)] = code

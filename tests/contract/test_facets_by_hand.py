@@ -19,12 +19,14 @@ from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine import Connection
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.indices import create_index, delete_index, refresh
+from hybrid_search.errors import UnsupportedError
 from hybrid_search.filters import And, Eq, Filter, In, Range, parse
 from hybrid_search.found import FacetCounts
-from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage
-from hybrid_search.search import SearchClient
+from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage, Query
+from hybrid_search.search import LegQuery, SearchClient, SearchLeg
 from hybrid_search.search.facets import Dates, Facet, MinMax, Ranges, Terms
-from hybrid_search.settings import Settings
+from hybrid_search.search.leg import Asking
+from hybrid_search.settings import SearchSettings, Settings
 
 SCHEMA = IndexSchema(
     dense=Fingerprint(kind="dense", name="circle", weights="0", dimension=2),
@@ -201,7 +203,15 @@ FACETS = st.lists(
     unique=True,
 )
 CONDITIONS = st.lists(
-    st.sampled_from([Eq("brand", "Canon"), In("brand", ("Sony", 'Quo"te')), Range("price", lt=50), Eq("tags", "sale")]),
+    st.sampled_from(
+        [
+            Eq("brand", "Canon"),
+            In("brand", ("Sony", 'Quo"te')),
+            Range("price", lt=50),
+            Eq("tags", "sale"),
+            Eq("price", 10),
+        ]
+    ),
     max_size=3,
     unique=True,
 )
@@ -288,3 +298,50 @@ def test_a_query_without_hits_is_counted_too(client) -> None:
     assert not result.hits
     assert result.facets["brand"].documents == len(ITEMS)
     assert result.facets["tags"].documents == 0
+
+
+@pytest.mark.parametrize("options", [{"overlap": True}, {"fusion": "server"}], ids=["overlap", "server"])
+def test_every_query_of_a_batch_has_its_own_facets(client, options) -> None:
+    """Of each as of it alone: under its filter, without its own conditions, whichever way the legs are asked."""
+    if options.get("fusion") and not client._connection.dialect.capabilities.server_rrf:
+        pytest.skip("no fusion by this server")
+    changed = Settings(search=SearchSettings(**options))
+    index = client.searcher.target.index
+    other = SearchClient(index, connection=client._connection, encoder=CircleEncoder(), settings=changed)
+    queries = [
+        Query("lamp", filter=parse("brand=Sony")),
+        Query("oak desk"),
+        Query("chair", filter=parse("price<50 and tags=sale")),
+    ]
+    facets = ["brand", "price:10,50", Terms("tags", counts="filter"), MinMax("price", name="span", counts="bm25")]
+    try:
+        together = other.search_many(queries, facets=facets, highlight=True)
+    except UnsupportedError:
+        pytest.skip("this licence has no fusion by the server")
+    for query, result in zip(queries, together, strict=True):
+        alone = other.search(query, facets=facets, highlight=True)
+        assert result.facets == alone.facets
+        assert [hit.highlights for hit in result] == [hit.highlights for hit in alone]
+        assert not result.warnings
+    assert [result.facets["brand"].without_own_filter for result in together] == [True, False, False]
+
+
+class Broken(SearchLeg):
+    """A leg that no engine can read."""
+
+    name = "bm25"
+    part = "text"
+
+    def ask(self, query: Query, asking: Asking) -> LegQuery:
+        del query, asking
+        return LegQuery(lambda _: {"query": {"nonsense": {}}})
+
+
+def test_a_broken_leg_of_words_costs_what_it_would_have_told(client) -> None:
+    """The hits of the other leg are there with their sentences, and its facets; what counts words is left out."""
+    facets = ["brand", Terms("tags", counts="filter"), Terms("price", counts="bm25")]
+    result = client.search("lamp", legs=[Broken(), "dense"], facets=facets, highlight=True)
+    assert len(result) == 10
+    assert all(hit.highlights for hit in result)
+    assert list(result.facets) == ["brand", "tags"]
+    assert result.degraded == {"bm25": "leg-failed", "facets": "facets-failed"}

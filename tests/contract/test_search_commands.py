@@ -207,6 +207,25 @@ def test_evaluate_prints_a_table(invoke, index, judged) -> None:
     assert "1 queries without judgements were left out" in result.stdout
 
 
+def test_a_fall_since_the_baseline_closes_the_gate(invoke, index, judged) -> None:
+    """The same index passes; a baseline that found what nothing finds now fails with 1 and names the query."""
+    kept = judged / "kept.json"
+    asked = ["evaluate", index, "--queries", judged, "--qrels", judged, "--legs", "bm25"]
+    assert invoke(*asked, "--save", kept).exit_code == 0
+    same = invoke(*asked, "--baseline", kept, "--fail-below")
+    assert (same.exit_code, "none of 3 fell beyond chance" in same.stderr) == (0, True)
+    queries = {f"q{n}": n < 20 for n in range(40)}
+    (judged / "queries.jsonl").write_text("".join(json.dumps({"_id": q, "text": "zlib"}) + "\n" for q in queries))
+    wanted = {query: "nowhere" if lost else "zlib" for query, lost in queries.items()}
+    lines = [f"{query}\t{document}\t1\n" for query, document in wanted.items()]
+    (judged / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
+    kept.write_text(json.dumps({"systems": {"bm25": {"nDCG@10": dict.fromkeys(queries, 1.0)}}}))
+    fallen = invoke(*asked, "--baseline", kept, "--fail-below", "--json")
+    [change] = json.loads(fallen.stdout)["changes"]
+    assert (fallen.exit_code, change["now"], change["fell"], change["queries"][0]["id"]) == (1, 0.5, True, "q0")
+    assert invoke(*asked, "--fail-below").exit_code == invoke(*asked, "--save", kept).exit_code == 2
+
+
 def test_evaluate_follows_beir_where_a_query_is_a_document(invoke, index, judged) -> None:
     """The query's own document is left out of a BEIR folder's rankings; an empty query counts 0; both are said."""
     lines = ['{"_id": "strptime", "text": "date from a string"}', '{"_id": "q9", "text": ""}']

@@ -137,6 +137,20 @@ def test_each_field_has_its_own_analyzer(corpus) -> None:
     assert made.search("lamp")["double"] == pytest.approx(max(one, other))
 
 
+def test_two_words_in_texts_of_two_analyzers_are_two_hits(corpus) -> None:
+    """A brand and a word of the text, against the brand alone and the word alone."""
+    made = corpus(
+        settings_of(brand=TextFieldSettings(analyzer="simple")),
+        both={"brand": "Sol", "body": "a lamp"},
+        brand={"brand": "Sol", "body": "a stone"},
+        word={"brand": "Nord", "body": "a lamp"},
+        neither={"brand": "Nord", "body": "a stone"},
+    )
+    found = made.search("sol lamp")
+    assert found.keys() == {"both", "brand", "word"}
+    assert found["both"] == pytest.approx(found["brand"] + found["word"])
+
+
 def test_words_in_a_row_and_near_each_other_count(corpus) -> None:
     """Off by default; the same words in the same numbers, in three orders."""
     made = corpus(

@@ -17,6 +17,7 @@ SAYS = {
     "question_answering.py": "(laptop: before reranking",
     "async_service.py": "a city without rain        lima",
     "filters.py": "brand=Alpa",
+    "paraphrases.py": "  q6  Where can I find last year's invoices?",
     "product_search.py": "with brand=Lumo: Lumo 3, Norr 3, Sol 2",
 }
 """What is expected of each: the answer that a reader of its documents would give."""

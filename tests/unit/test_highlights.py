@@ -6,6 +6,7 @@ import html as html_library
 import re
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,16 @@ from search_fakes import SCHEMA, PlaneEncoder, connection, engine
 
 from hybrid_search import Highlight
 from hybrid_search.encode.protocols import EncodedTexts
-from hybrid_search.engine.protocols import Answer
+from hybrid_search.engine.protocols import Answer, Request
 from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import QueryError
-from hybrid_search.records import Leg, SearchResult
+from hybrid_search.found import Highlighted
+from hybrid_search.records import Hit, Leg, SearchResult
 from hybrid_search.search import SearchClient
 from hybrid_search.search.highlight import checked_highlight
 from hybrid_search.search.highlight_reasons import Passage, by_terms
 from hybrid_search.search.highlight_text import html, marked_spans, pieces, sentences
+from hybrid_search.search.highlight_view import highlights_view
 from hybrid_search.settings import Settings
 
 TEXTS = st.text(st.sampled_from("ab <>&\"'.!?\n😀é。/mark"), max_size=80)
@@ -125,19 +128,23 @@ class SlowSentences(PlaneEncoder):
         return super().encode_documents(texts)
 
 
-def _search(encoder: PlaneEncoder, **options: object) -> SearchResult:
+def _client(encoder: PlaneEncoder, hits: Sequence[str] = ("a#0", "b#0"), text: str = "One. Two.") -> SearchClient:
     """Hits of the dense leg alone, of two sentences each."""
 
-    def respond(request):
+    def respond(request: Request) -> Answer:
         if request.path == "/docs/_mapping":
             return Answer(200, {"docs": {"mappings": index_body("opensearch", (3, 6, 0), SCHEMA)["mappings"]}})
-        answer = engine({Leg.DENSE: [("a#0", 0.9), ("b#0", 0.8)]})(request)
+        answer = engine({Leg.DENSE: [(id_, 0.9) for id_ in hits]})(request)
         for hit in (hit for one in answer.body["responses"] for hit in one["hits"]["hits"]):
             if "_source" in hit:
-                hit["_source"]["text"] = "One thing. Another thing."
+                hit["_source"]["text"] = text
         return answer
 
-    with SearchClient("docs", encoder=encoder, connection=connection(respond), settings=Settings()) as client:
+    return SearchClient("docs", encoder=encoder, connection=connection(respond), settings=Settings())
+
+
+def _search(encoder: PlaneEncoder, **options: Any) -> SearchResult:
+    with _client(encoder) as client:
         return client.search("query", legs=["dense"], highlight=True, **options)
 
 
@@ -156,5 +163,48 @@ def test_sentences_are_encoded_once() -> None:
     """Two hits with the same two sentences: two texts."""
     encoder = PlaneEncoder()
     result = _search(encoder)
-    assert encoder.texts[-1] == ["One thing.", "Another thing."]
-    assert [one.text for hit in result for one in hit.highlights] == ["One thing."] * 2
+    assert encoder.texts[-1] == ["One.", "Two."]
+    assert [one.text for hit in result for one in hit.highlights] == ["One."] * 2
+
+
+def test_a_table_shows_what_was_marked() -> None:
+    """Words in bold, what they are of otherwise named, the title once, and nothing that a terminal would obey."""
+    from rich.console import Console
+
+    pieces = [
+        Highlighted("words", "text", "Lamps\nA \x1b[31mlamp.", 0, 19, ((0, 5), (13, 17)), ""),
+        Highlighted("words", "maker", "Lamp & Co", 0, 9, ((0, 4),), ""),
+        Highlighted("terms", "text", "It glows.", 30, 39, ((33, 38),), "", {"glow": 1.25}),
+        Highlighted("meaning", "text", "So warm.", 40, 48, ((40, 48),), "", score=0.5),
+    ]
+    hit = Hit(1, "a", 1.0, 1.0, "text", "a#0", 0, 48, {}, {}, highlights=pieces)
+    console = Console(width=80, force_terminal=True, color_system="standard")
+    with console.capture() as shown:
+        console.print(highlights_view(hit, "Lamps"))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.get())
+    assert plain.splitlines() == [
+        "A \\u001b[31mlamp.",
+        "maker: Lamp & Co",
+        "terms: It glows. (glow 1.25)",
+        "meaning: So warm. (0.500)",
+    ]
+    assert "\x1b[1;32mlamp" in shown.get()
+
+
+def test_sentences_go_to_the_encoder_a_few_at_a_time() -> None:
+    """Five hits of 16 sentences: those of two, of two, and of one; what is alike is encoded once."""
+    encoder = PlaneEncoder()
+    encoder.encode_documents = lambda texts: PlaneEncoder.encode_queries(encoder, [*texts])
+    ids = [f"{letter}#0" for letter in "abcde"]
+    with _client(encoder, ids, " ".join(f"Sentence {n}." for n in range(16))) as client:
+        result = client.search("query", legs=["dense"], highlight=True)
+    assert [len(texts) for texts in encoder.texts] == [1, 16, 16, 16]
+    assert all(len(hit.highlights) == 1 for hit in result)
+
+
+def test_highlights_that_fail_cost_no_leg() -> None:
+    """However often sentences fail, queries are encoded: their breaker counts what a search cannot do without."""
+    with _client(SlowSentences()) as client:
+        for _ in range(8):
+            assert client.search("again", legs=["dense"], highlight=True).degraded.keys() == {"highlights"}
+        assert not client.search("new", legs=["dense"]).degraded

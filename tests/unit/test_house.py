@@ -27,21 +27,25 @@ SHARED = {
     "settings",
     "fields",
     "languages",
+    "model_languages",
     "printed",
     "private_files",
+    "provenance",
 }
 SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
-    "records": {"found", "search_warnings"},
+    "provenance": set(),
+    "records": {"found", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
-    "settings": {"errors", "addresses", "boosts"},
+    "settings": {"errors", "addresses", "boosts", "languages"},
     "languages": set(),
+    "model_languages": set(),
     "readings": set(),
     "geo": set(),
     "private_files": set(),

@@ -30,13 +30,24 @@ def test_texts_of_one_analyzer_are_one() -> None:
 
 
 def test_of_texts_of_several_analyzers_the_best_counts() -> None:
-    """Each group by its least weight: 3 times the least of all."""
+    """Each group by its least weight: 3 times the least of all; word by word."""
     assert words_query("a", ScoredText((TEXT, CODE, TITLE)), combined=True) == {
         "dis_max": {
             "queries": [
                 {"combined_fields": {"query": "a", "fields": ["text", "words.title^2.0"], "operator": "or"}},
                 {"match": {"words.code": {"query": "a", "operator": "or", "boost": 3.0}}},
             ]
+        }
+    }
+
+
+def test_words_count_one_by_one_where_analyzers_differ() -> None:
+    """What is between blanks is left to the analyzers."""
+    scored = ScoredText((TEXT, CODE))
+    assert words_query(" a-1  b ", scored, combined=True) == {
+        "bool": {
+            "should": [words_query("a-1", scored, combined=True), words_query("b", scored, combined=True)],
+            "minimum_should_match": 1,
         }
     }
 

@@ -30,7 +30,7 @@ def test_a_search_imports_nothing_of_it() -> None:
     )
     path = [str(folder) for folder in sys.path]
     run = f"import sys; sys.path[:0] = {path!r}\n{code}"
-    subprocess.run([sys.executable, "-c", run], check=True, cwd=".")
+    assert subprocess.run([sys.executable, "-c", run], check=False, cwd=".").returncode == 0
 
 
 def test_an_api_without_an_sdk_is_nobody() -> None:

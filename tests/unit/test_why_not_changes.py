@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybrid_search.boosts import Log1p
+from hybrid_search.search.boosts import Boosts
 from hybrid_search.search.fusion import Fused, Fusion
 from hybrid_search.search.why_not_changes import Found, cut_at, rank_in, rerank_change, weight_changes, wider_windows
 
@@ -64,7 +66,14 @@ def searches(draw):
     }
     weights = {leg: draw(st.integers(1, 20)) / 10 for leg in legs}
     method = draw(st.sampled_from(["rrf", "min-max", "z-score", "theoretical-min"]))
-    return Found(runs, {}, Fusion(method, weights=weights)), draw(st.sampled_from(ids)), draw(st.integers(1, 4))
+    boosts = Boosts(
+        ((Log1p("stock", full=9, weight=2.0), 0.0),),
+        pinned=tuple(draw(st.sets(st.sampled_from(ids[:2])))),
+        buried=frozenset(draw(st.sets(st.sampled_from(ids[2:4])))),
+    )
+    values = {id_: {"stock": (draw(st.integers(0, 9)),)} for id_ in ids}
+    found_ = Found(runs, {}, Fusion(method, weights=weights), boosts if draw(st.booleans()) else Boosts(), values)
+    return found_, draw(st.sampled_from(ids)), draw(st.integers(1, 4))
 
 
 @given(searches())

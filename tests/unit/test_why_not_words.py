@@ -10,7 +10,7 @@ from hybrid_search.search.query_syntax import read_query
 from hybrid_search.search.why_not_filters import conditions_of, said
 from hybrid_search.search.why_not_records import LegPlace, Reason, WhyNot
 from hybrid_search.search.why_not_verdict import verdict_of
-from hybrid_search.search.why_not_words import _words, query_words, shared_terms
+from hybrid_search.search.why_not_words import _words, query_words, shared_terms, term_clauses
 
 SCHEMA = IndexSchema(None, None, keyword_fields=("brand",), number_fields=("price",))
 
@@ -34,12 +34,20 @@ def test_words_have_the_terms_that_touch_them() -> None:
 
 def test_words_are_counted_by_passages() -> None:
     """What no passage holds has 0."""
-    words = query_words([("the", ()), ("Dates", ("date",)), ("rice", ("rice",))], {"Dates": 2})
+    words = query_words({"the": {"text": ()}, "Dates": {"text": ("date",)}, "rice": {"text": ("rice",)}}, {"Dates": 2})
     assert [(word.text, word.passages, word.is_stop_word) for word in words] == [
         ("the", 0, True),
         ("Dates", 2, False),
         ("rice", 0, False),
     ]
+
+
+def test_a_word_is_looked_for_in_every_text_by_its_own_terms() -> None:
+    """Two texts of different analyzers make "date" and "dates" of a word; a stop word of both has no clause."""
+    words = {"Dates": {"text": ("date",), "words.title": ("dates",)}, "the": {"text": (), "words.title": ()}}
+    wanted = [{"terms": {"text": ["date"]}}, {"terms": {"words.title": ["dates"]}}]
+    assert term_clauses(words) == {"Dates": {"bool": {"should": wanted, "minimum_should_match": 1}}}
+    assert [word.terms for word in query_words(words, {})] == [("date", "dates"), ()]
 
 
 def test_terms_that_met_are_sorted_by_product() -> None:
@@ -57,8 +65,12 @@ def test_terms_that_met_are_sorted_by_product() -> None:
         "brand in (Sony, Canon)",
         "brand=*",
         "brand=a or price=1",
+        "brand^=So",
+        "brand*=on",
+        "shop within 5km of 48.1,11.5",
+        "shop within 48,11 to 49,12",
     ],
-    ids=["equal", "quoted", "range", "in", "any", "or"],
+    ids=["equal", "quoted", "range", "in", "any", "or", "begins", "holds", "near", "box"],
 )
 def test_a_filter_as_text_is_read_as_the_same(text) -> None:
     """What is printed can be given again."""
@@ -71,6 +83,11 @@ def test_a_conjunction_is_tested_part_by_part() -> None:
     assert [one.text for one in conditions_of(query, SCHEMA)] == ["brand=Sony", "price<5", "not (brand=A or brand=B)"]
     typed = Query('"desk lamp" -toy', read=read_query('"desk lamp" -toy', SCHEMA))
     assert [one.text for one in conditions_of(typed, SCHEMA)] == ['"desk lamp"', "-toy"]
+    fields = Query("lamp brand:Sony", read=read_query("lamp brand:Sony -price:5", SCHEMA))
+    assert [(one.text, one.fields) for one in conditions_of(fields, SCHEMA)] == [
+        ("brand:Sony", ("brand",)),
+        ("-price:5.0", ("price",)),
+    ]
 
 
 def test_a_graph_that_missed_is_named() -> None:

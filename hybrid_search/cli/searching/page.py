@@ -19,9 +19,6 @@ class PageOptions:
 
     k: Annotated[int | None, typer.Option("--k", "-k", help="Hits to show.", rich_help_panel=PANEL)] = None
     offset: Annotated[int, typer.Option(help="Hits to pass over.", rich_help_panel=PANEL)] = 0
-    passages: Annotated[
-        bool, typer.Option("--passages", help="Rank passages, not their documents.", rich_help_panel=PANEL)
-    ] = False
     explain: Annotated[
         bool, typer.Option("--explain", help="Say why each hit stands where it does.", rich_help_panel=PANEL)
     ] = False
@@ -33,4 +30,4 @@ class PageOptions:
 
     def options(self) -> SearchOptions:
         """As the client takes them; ``k`` it takes beside them."""
-        return {"offset": self.offset, "collapse": not self.passages}
+        return {"offset": self.offset}

@@ -8,10 +8,22 @@ from urllib.parse import quote
 
 import orjson
 
-from hybrid_search.engine.bulk import written_words
+from hybrid_search.engine.analyzed import searched_texts
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
-from hybrid_search.engine.layout import DENSE, DOC_ID, END, FILTER, PASSAGE, SPARSE, START, TEXT, WORDS, user_fields
+from hybrid_search.engine.layout import (
+    ANALYZED,
+    DENSE,
+    DOC_ID,
+    END,
+    FILTER,
+    PASSAGE,
+    SPARSE,
+    START,
+    TEXT,
+    WORDS,
+    user_fields,
+)
 from hybrid_search.engine.protocols import Dialect, Request
 from hybrid_search.fields import filter_values, with_taken_values
 from hybrid_search.records import Document, IndexSchema
@@ -75,7 +87,8 @@ def _has_fields(passage: Mapping[str, Any], document: Document, schema: IndexSch
     if schema.layout == 1:
         return _same(stored, with_taken_values(document.fields, schema))
     filters = user_fields({"fields": passage.get(FILTER, {})})
-    if not _same(passage.get(WORDS, {}), written_words(document, schema)):
+    searched = {name: passage[name] for name in (ANALYZED, WORDS) if name in passage}
+    if not _same(searched, searched_texts(document, passage[TEXT], schema)):
         return False
     return _same(stored, document.fields) and _same(filters, filter_values(document.fields, schema))
 

@@ -13,9 +13,11 @@ import numpy as np
 import orjson
 
 from hybrid_search.errors import RecordError
-from hybrid_search.fields import described_kinds, own_texts, with_taken_values
+from hybrid_search.fields import described_kinds, own_texts, value_at, with_taken_values
 from hybrid_search.ingest.stages.checks import Strays, check_document, id_came_before
+from hybrid_search.ingest.stages.spoken import Spoken
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
+from hybrid_search.read.languages import language_of
 from hybrid_search.records import Document, IndexSchema, ResumePoint
 from hybrid_search.settings import ChunkingSettings
 
@@ -63,11 +65,22 @@ def numbered(
         yield Batch(first, end, items, broken=broken, at=at, split=split)
 
 
+def with_language(document: Document, schema: IndexSchema) -> Document:
+    """The document with its language in the field of the schema, where it says none and the text is long enough."""
+    if not schema.detects_language or schema.language is None or value_at(document.fields, schema.language):
+        return document
+    code = language_of(document.text)
+    return document if code is None else replace(document, fields={**document.fields, schema.language: code})
+
+
 def composed(document: Document, schema: IndexSchema) -> Document:
-    """The document with its text in Unicode's composed form (NFC), as queries are; not for an index of layout 1.
+    """The document as an index takes it: its language said, and its text in Unicode's composed form (NFC), as queries.
+
+    Neither for an index of layout 1.
 
     File names and some keyboards write "é" as "e" and an accent; an index that holds both forms finds half.
     """
+    document = with_language(document, schema)
     if schema.layout == 1 or all(map(_is_composed, (document.text, *document.texts.values()))):
         return document
     texts = {name: normalize("NFC", text) for name, text in document.texts.items()}
@@ -89,10 +102,11 @@ class Checking:
         self._is_new = is_new
         self._keeps_bad = keeps_bad
         self._strays = Strays()
+        self._spoken = Spoken(schema)
 
     def notes(self) -> list[str]:
-        """A sentence for each field of which values could not be read, and were let pass."""
-        return self._strays.notes()
+        """A sentence for each field of which values could not be read, and were let pass; and for unfitting models."""
+        return [*self._strays.notes(), *self._spoken.notes()]
 
     def __call__(self, batch: Batch[tuple[int, Document]]) -> Batch[NumberedDocument]:
         """The good documents with their content hashes."""
@@ -107,6 +121,7 @@ class Checking:
                     return Batch(batch.first, number, good, broken=error, split=batch.split)
                 self._is_new(document.id)  # the source has it, so a sync does not remove what was loaded of it before
                 bad.append(BadDocument(error, document))
+        self._spoken.look(item.document for item in good)
         return batch.turned_into(good, bad=bad)
 
     def _digest(self, document: Document) -> str:
