@@ -195,6 +195,7 @@ class _Case:
             contribution=0.0 if share is None else share.contribution,
             failure=str(outcome.error) if isinstance(outcome, Failed | Late) else None,
             filtered=not self.passes,
+            told=not self.plan.fusion.by_server,
         )
         known = scored or best
         if known is None:
@@ -217,13 +218,15 @@ class _Case:
         """How a hit stands; the document where it is none."""
         id_ = self.id if ranked is None else ranked.hit.id
         fused_rank = rank_in(self.one.fused, id_)
-        fused = None if fused_rank is None else self.one.fused[fused_rank - 1].score
+        hit = None if fused_rank is None else self.one.fused[fused_rank - 1]
+        fused = None if hit is None else hit.score
+        more: dict[str, Any] = {} if hit is None else {"boosts": hit.boosts, "placed": hit.placed}
         if ranked is None:
             is_below = fused_rank is not None and fused_rank > self.plan.reach  # where the order is that of the fusion
             final = (fused_rank, fused if self.plan.reranking is None else None) if is_below else (None, None)
-            return Standing(id_, *final, fused_rank=fused_rank, fused=fused)
+            return Standing(id_, *final, fused_rank=fused_rank, fused=fused, **more)
         rank = self.one.ranked.index(ranked) + 1
-        return Standing(id_, rank, ranked.score, fused_rank, fused, ranked.rerank)
+        return Standing(id_, rank, ranked.score, fused_rank, fused, ranked.rerank, **more)
 
     def _reranker_score(self, places: Sequence[LegPlace]) -> Steps[float | None]:
         """What the reranker says of its best passage, whether it was asked in the search or not."""

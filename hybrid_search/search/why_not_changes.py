@@ -31,7 +31,7 @@ from hybrid_search.search.why_not_records import Change
 STEP = 1.15
 """Each window that is tried is so much wider than the one before."""
 
-MOST_TIMES = 1000.0
+MOST_TIMES = 100.0
 """A weight that would have to be more times larger or smaller is no change that anybody wants."""
 
 _DIGITS = (2, 3, 4, 6)

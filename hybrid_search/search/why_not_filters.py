@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from hybrid_search.fields import value_at
+from hybrid_search.engine import layout
+from hybrid_search.fields import filter_kinds, value_at
 from hybrid_search.filters import (
     And,
     Contains,
@@ -52,8 +53,10 @@ def conditions_of(query: Query, schema: IndexSchema) -> list[Tested]:
         Tested(said(part), clause(part, schema, now=query.now), tuple(dict.fromkeys(_named(part)))) for part in parts
     ]
     if query.read is not None:
-        tested += [Tested(_sign(one), one) for one in query.read.required]
-        tested += [Tested(f"-{_sign(one)}", {"bool": {"must_not": [one]}}) for one in query.read.excluded]
+        tested += [Tested(_sign(one), one, _paths(one, schema)) for one in query.read.required]
+        tested += [
+            Tested(f"-{_sign(one)}", {"bool": {"must_not": [one]}}, _paths(one, schema)) for one in query.read.excluded
+        ]
     return tested
 
 
@@ -154,4 +157,14 @@ def _sign(wanted: Mapping[str, Any]) -> str:
     if kind in {"match", "match_phrase"}:
         text = next(iter(inner.values()))["query"]
         return f'"{text}"' if kind == "match_phrase" else str(text)
+    path, value = next(iter(inner.items()))
+    if kind in {"term", "range"} and isinstance(value, Mapping):
+        name = layout.unescape(path.partition(".")[2].removesuffix(f".{layout.EXACT}"))
+        return f"{_bare(name)}:{_bare(value.get('value', value.get('gte')))}"
     return str(dict(wanted))
+
+
+def _paths(wanted: object, schema: IndexSchema) -> tuple[str, ...]:
+    """The user's fields that a clause names."""
+    text = str(wanted)
+    return tuple(name for name in filter_kinds(schema) if f"'{layout.field_path(name, schema)}" in text)

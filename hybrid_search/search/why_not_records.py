@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hybrid_search.records import RerankScore
+from hybrid_search.records import Placed, RerankScore
 
 
 class Reason(StrEnum):
@@ -82,6 +82,7 @@ class LegPlace:
         cosine: of query and passage, in the dense leg.
         failure: why the leg did not answer.
         filtered: it does not pass the filter: its rank is the one that it would have.
+        told: False where the server fused, which does not say what each leg found.
     """
 
     leg: str
@@ -94,13 +95,14 @@ class LegPlace:
     cosine: float | None = None
     failure: str | None = None
     filtered: bool = False
+    told: bool = True
 
     @property
     def missed_by_graph(self) -> bool:
         """Whether exact search has it within the window, and the graph search did not find it."""
         if self.cosine is None or self.found_at is not None or self.rank is None or self.failure is not None:
             return False
-        return self.rank <= self.window and not self.filtered
+        return self.rank <= self.window and not self.filtered and self.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class Standing:
         score: final.
         fused_rank: before reranking.
         fused: the fused score.
+        boosts: the factors of the boosts in it, by name.
+        placed: pinned or buried, whatever its score.
         rerank: what the reranker made of it; ``rank_before`` and ``combined`` are those of the search. Where it was
             below the reranked window, :attr:`WhyNot.reranker_score` has what it would have scored.
     """
@@ -123,6 +127,8 @@ class Standing:
     fused_rank: int | None = None
     fused: float | None = None
     rerank: RerankScore | None = None
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    placed: Placed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybrid_search.errors import counted
 from hybrid_search.printed import one_line, visible
+from hybrid_search.records import Placed
 from hybrid_search.search.why_not_records import Change, LegPlace, QueryWord, Reason, Standing, WhyNot
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def _below(found: WhyNot) -> str:
     standing = found.document
     if standing is None or standing.fused_rank is None:
         return "it is below the page"
+    if standing.placed is Placed.BURIED:
+        return f"it is buried, behind all others: rank {standing.fused_rank}"
     rank, what = (found.rank, "") if found.rank is not None else (standing.fused_rank, " of the fused ranking")
     if rank <= found.last:
         return f"it had rank {rank}{what}, and a later stage left it out"
@@ -109,7 +112,7 @@ def _said_of(place: LegPlace) -> str:
         said.append("does not match it")
     elif place.filtered:
         said.append("if it passed the filter")
-    elif place.found_at is None and place.rank is not None:
+    elif place.found_at is None and place.rank is not None and place.told:
         said.append(f"beyond the window of {place.window:,}")
     return f"  {', '.join(said)}" if said else ""
 
@@ -151,7 +154,10 @@ def _condition_lines(found: WhyNot) -> Iterator[str]:
 def _standing_lines(found: WhyNot) -> Iterator[str]:
     mine, last = found.document, found.last_hit
     if mine is not None and mine.fused is not None:
-        yield f"{'fused':<{_LABEL}}{mine.fused:.4f}, rank {mine.fused_rank} of {found.of} by {found.fusion}"
+        boosts = "".join(f", x {factor:.3f} by {name}" for name, factor in mine.boosts.items())
+        placed = "" if mine.placed is None else f", {mine.placed}"
+        said = f"{mine.fused:.4f}, rank {mine.fused_rank} of {found.of} by {found.fusion}{boosts}{placed}"
+        yield f"{'fused':<{_LABEL}}{said}"
     if found.reranker_score is not None:
         yield f"{'reranker':<{_LABEL}}{found.reranker_score:.4f}{_reranked(mine)}"
     if last is not None and not found.is_on_page:
@@ -173,9 +179,19 @@ def _change_lines(found: WhyNot) -> Iterator[str]:
     for n, change in enumerate(found.changes):
         yield f"{'brings in' if n == 0 else '  or':<{_LABEL}}{_change(change)} (rank {change.rank})"
     if not found.changes and found.reason in {Reason.BELOW_PAGE, Reason.NOT_FOUND}:
-        is_reranked = found.document is not None and found.document.rerank is not None
-        nothing = "no share of the reranker" if is_reranked else "no weight of one leg alone, and no wider window"
-        yield f"{'brings in':<{_LABEL}}{nothing}"
+        yield f"{'brings in':<{_LABEL}}{_nothing(found)}"
+
+
+def _nothing(found: WhyNot) -> str:
+    """What was looked for in vain."""
+    document = found.document
+    if document is not None and document.placed is Placed.BURIED:
+        return "to bury it no more"
+    if not all(place.told for place in found.legs):
+        return "not known: the server fused, and does not say what each leg found"
+    if document is not None and document.rerank is not None:
+        return "no share of the reranker"
+    return "no weight of one leg alone, and no wider window"
 
 
 def _change(change: Change) -> str:

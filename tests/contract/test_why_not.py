@@ -13,6 +13,7 @@ from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine import Connection, connect_async
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.indices import create_index, refresh
+from hybrid_search.engine.protocols import Request
 from hybrid_search.filters import parse
 from hybrid_search.ingest import index_documents
 from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage
@@ -78,6 +79,11 @@ def document(n: int) -> Document:
 def index(connection: Connection, index_name: Callable[[], str]) -> str:
     """An index of the documents of :class:`Numbers`, d29 in two passages of which the second is far away."""
     name = index_name()
+    fill(connection, name)
+    return name
+
+
+def fill(connection: Connection, name: str) -> None:
     create_index(connection, name, SCHEMA)
     lines = b""
     for n in range(COUNT):
@@ -89,7 +95,6 @@ def index(connection: Connection, index_name: Callable[[], str]) -> str:
             lines += index_action(name, other, connection.dialect, SCHEMA)
     assert not connection.send(bulk_request(lines))["errors"]
     refresh(connection, name)
-    return name
 
 
 @pytest.fixture
@@ -246,3 +251,33 @@ def test_words_are_looked_for_in_every_text_that_is_searched(connection, index_n
     bare = client.why_not("Dates", "clock", 1, text=TextScoring(weights={"title": 0}))
     assert bare.words[0].passages == 0
     assert (bare.reason, bare.verdict) == (Reason.NOT_FOUND, "no leg matches it")
+
+
+def test_what_is_buried_or_pinned_is_said_so(client) -> None:
+    """A buried document is behind all others whatever its legs say, and no weight is worked out against that."""
+    found = client.why_not("date", "d01", k=3, bury=("d01",))
+    assert found.verdict == f"it is buried, behind all others: rank {COUNT}"
+    assert (found.changes, found.document.placed) == ((), "buried")
+    assert client.why_not("date", "d25", k=3, pin=("d25",)).rank == 1
+
+
+def test_a_server_that_fuses_does_not_say_what_legs_found(opensearch, new_names) -> None:
+    """Ranks are those that the legs would give; nothing is said to be missed, and no change is worked out."""
+    name = new_names(opensearch)
+    fill(opensearch, name)
+    client = SearchClient(name, connection=opensearch, encoder=Numbers(), settings=Settings())
+    found = client.why_not("date", "d20", k=3, fusion="server")
+    assert (found.rank, found.changes) == (21, ())
+    assert {place.rank for place in found.legs} == {21}
+    assert not any(place.told or place.missed_by_graph for place in found.legs)
+
+
+def test_an_alias_hides_what_it_does_not_show(connection, client, index) -> None:
+    """d20 is there, and for who searches by the alias it is not; ranks count what the alias shows: d21 is 11th."""
+    alias = f"{index}-odd"
+    add = {"add": {"index": index, "alias": alias, "filter": {"term": {"filter.kind": "odd"}}}}
+    connection.send(Request.json("POST", "/_aliases", {"actions": [add]}))
+    shown = SearchClient(alias, connection=connection, encoder=Numbers(), settings=Settings())
+    assert client.why_not("date", "d20", k=3).passages == 1
+    assert shown.why_not("date", "d20", k=3).reason is Reason.NOT_IN_INDEX
+    assert {place.rank for place in shown.why_not("date", "d21", k=3).legs} == {11}

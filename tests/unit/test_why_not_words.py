@@ -83,6 +83,11 @@ def test_a_conjunction_is_tested_part_by_part() -> None:
     assert [one.text for one in conditions_of(query, SCHEMA)] == ["brand=Sony", "price<5", "not (brand=A or brand=B)"]
     typed = Query('"desk lamp" -toy', read=read_query('"desk lamp" -toy', SCHEMA))
     assert [one.text for one in conditions_of(typed, SCHEMA)] == ['"desk lamp"', "-toy"]
+    fields = Query("lamp brand:Sony", read=read_query("lamp brand:Sony -price:5", SCHEMA))
+    assert [(one.text, one.fields) for one in conditions_of(fields, SCHEMA)] == [
+        ("brand:Sony", ("brand",)),
+        ("-price:5.0", ("price",)),
+    ]
 
 
 def test_a_graph_that_missed_is_named() -> None:
