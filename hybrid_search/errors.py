@@ -8,6 +8,7 @@ HybridSearchError                 exit status 1: something failed
 │   │   ├── RepeatedIdError       one with the id of another
 │   │   └── EmptyTextError        one without text, which a load leaves out and counts
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
+│       └── CursorError           a cursor that was changed, has expired, or is of another search
 ├── MissingExtraError             a library of an optional extra is not installed
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
@@ -97,6 +98,13 @@ class EmptyTextError(RecordError):
 
 class QueryError(InputError):
     """A query that no engine should be asked: empty, k out of range, an unknown leg or field."""
+
+
+class CursorError(QueryError):
+    """A cursor that no page can be made of: no cursor, changed, expired, of another index or of another search."""
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where=where or "the cursor", remedy=remedy)
 
 
 class MissingExtraError(HybridSearchError):

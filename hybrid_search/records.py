@@ -224,7 +224,7 @@ class SearchResult:
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
     whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
-    retrieval.
+    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
     """
 
     query: Query
@@ -236,6 +236,13 @@ class SearchResult:
     warnings: Sequence[SearchWarning] = ()
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
+    rest: Any | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cursor(self) -> str | None:
+        """What ``search(cursor=...)`` takes for the next page of the same list; None where the list ends here."""
+        text: str | None = None if self.rest is None else self.rest.cursor()
+        return text
 
     @property
     def degraded(self) -> dict[str, WarningCode]:

@@ -28,6 +28,7 @@ class WarningCode(StrEnum):
     NO_KNOWN_TERM = "no-known-term"
     NOTHING_FOUND = "nothing-found"
     FEW_DOCUMENTS = "few-documents"
+    LIST_CUT = "list-cut"
     PINNED_NOT_FOUND = "pinned-not-found"
 
     @property

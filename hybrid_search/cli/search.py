@@ -20,6 +20,7 @@ from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.highlights import HighlightOptions
 from hybrid_search.cli.searching.page import PageOptions
+from hybrid_search.cli.searching.paging import PagingOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
 from hybrid_search.cli.searching.rules import RuleOptions
 from hybrid_search.cli.searching.spread import SpreadOptions
@@ -55,6 +56,7 @@ def search(
     rules: RuleOptions,
     spread: SpreadOptions,
     page: PageOptions,
+    paging: PagingOptions,
     highlights: HighlightOptions,
     facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that all of the search may take.")] = None,
@@ -72,6 +74,7 @@ def search(
         **rules.options(),
         **spread.options(),
         **page.options(),
+        **paging.options(),
         **highlights.options(),
         **facets.options(),
         **texts.options(),
@@ -85,7 +88,13 @@ def search(
         naming = naming_of(client, settings, passages=spread.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        _answer(lambda text: client.search(expert.asked(text), page.k, **options), asked, show, form, many=many)
+        _answer(
+            lambda text: client.search(expert.asked(text), page.k, **options),
+            asked,
+            paging.going_on(show, form),
+            form,
+            many=many,
+        )
 
 
 def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:

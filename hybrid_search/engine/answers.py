@@ -25,6 +25,7 @@ REASON_LIMIT = 500
 
 _UNKNOWN = re.compile(
     r"unknown (query|setting|field) \[|unknown key .* for|script_lang not supported"
+    r"|analyzer \[.*\] has not been configured"
     r"|No (processor|search pipeline) type|Invalid processor type"
 )
 _CANNOT_FUSE = re.compile(r"license is non-compliant|unknown retriever \[|Invalid processor type score-ranker")

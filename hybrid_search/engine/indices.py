@@ -6,6 +6,7 @@ Requests and readings of answers are plain functions; those that take a connecti
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,6 +48,9 @@ ALIAS_PROPERTIES = frozenset({"filter", "index_routing", "search_routing", "is_w
 READABLE = (1, SCHEMA_VERSION)
 """Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
 
+CURSOR_KEY = "cursor_key"
+"""Where ``_meta`` has the key."""
+
 MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
 
@@ -54,13 +58,15 @@ MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 class OpenedIndex:
     """An index as it is: ``name`` is the index behind the alias that was opened, ``where`` is for messages.
 
-    ``added`` names the fields to filter on that it has been given just now.
+    ``added`` names the fields to filter on that it has been given just now. ``cursor_key`` signs the cursors of
+    searches that are given no other key; None in an index of before there were cursors.
     """
 
     name: str
     schema: IndexSchema
     where: str
     added: tuple[str, ...] = field(default=(), compare=False)
+    cursor_key: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def models(self) -> Mapping[Leg, Fingerprint]:
@@ -82,6 +88,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
     if schema.replicas is None and is_local(connection):
         schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
+    body["mappings"]["_meta"][META][CURSOR_KEY] = secrets.token_hex(16)
     connection.send(Request.json("PUT", _path(name), body, timeout=ADMIN_TIMEOUT))
 
 
@@ -131,7 +138,7 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
     faults = list(_faults(schema, mappings["properties"]))
     if faults:
         raise IndexMismatchError(f"the mapping is not what _meta says: {'; '.join(faults)}", where=place)
-    return OpenedIndex(index, schema, place)
+    return OpenedIndex(index, schema, place, cursor_key=meta.get(CURSOR_KEY))
 
 
 def migrate(connection: Connection, index: OpenedIndex) -> None:

@@ -25,7 +25,7 @@ import tomli_w
 from hybrid_search.addresses import without_credentials
 from hybrid_search.errors import SettingsError
 from hybrid_search.read import text_keys
-from hybrid_search.settings import IN_HEADERS, SECRETS, Section, Settings, TextFieldSettings
+from hybrid_search.settings import IN_HEADERS, MASKED, SECRETS, Section, Settings, TextFieldSettings
 
 PREFIX = "HYBRID_SEARCH_"
 ALIASES = {f"{PREFIX}URL": "engine.url"}
@@ -56,7 +56,7 @@ TYPES: dict[str, Any] = {
     for field in msgspec.structs.fields(struct)
 }
 """The type of every key, by its dotted name."""
-SECRET_KEYS = frozenset(f"engine.{name}" for name in SECRETS)
+SECRET_KEYS = frozenset({"search.cursor_key", *(f"engine.{name}" for name in SECRETS)})
 HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS)})
 """Keys that hold credentials, and those that become headers."""
 
@@ -110,7 +110,7 @@ def _sayable(table: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _sayable(value) if isinstance(value, dict) else value
         for key, value in table.items()
-        if value is not None and key not in SECRETS
+        if value is not None and key not in MASKED
     }
 
 

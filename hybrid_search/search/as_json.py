@@ -26,4 +26,5 @@ def result_json(result: SearchResult) -> dict[str, Any]:
         "warnings": [str(warning) for warning in result.warnings],
         "codes": [getattr(warning, "code", None) for warning in result.warnings],
         "degraded": result.degraded,
+        "cursor": result.cursor,
     }

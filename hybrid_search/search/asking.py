@@ -195,9 +195,7 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
         if "error" in response:
             return error_for(failure(int(response["status"]), response), target.where)
         shards, hits = response["_shards"], response["hits"]["hits"]
-        for hit in hits:
-            hit["_id"] = legs.passage_id(hit)
-            _check_hit(hit, target)
+        _check_hits(hits, target)
         return Answered(
             hits,
             float(response["took"]),
@@ -212,11 +210,14 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
         return unreadable
 
 
-def _check_hit(hit: Any, target: Target) -> None:
-    """Raises what a hit without a score raises, and AliasMovedError for one of another index."""
-    float(hit["_score"])
-    if target.behind is not None and hit.get("_index", target.behind) != target.behind:
-        raise _moved(target, hit["_index"])
+def _check_hits(hits: Sequence[Any], target: Target) -> None:
+    """Gives every hit its id; raises what one without a score raises, and AliasMovedError for one of another index."""
+    behind, passage_id = target.behind, legs.passage_id
+    for hit in hits:
+        hit["_id"] = passage_id(hit)
+        float(hit["_score"])
+        if behind is not None and hit.get("_index", behind) != behind:
+            raise _moved(target, hit["_index"])
 
 
 def _unreadable(answer: Any, where: str) -> EngineError:

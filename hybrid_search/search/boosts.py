@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
@@ -146,7 +146,7 @@ def boosted(
     """
     order = {id_: place for place, id_ in enumerate(boosts.pinned)}
     hits = [_boosted(hit, boosts.factors(values.get(hit.id, {}))) for hit in fused]
-    hits = [replace(hit, placed=hit.placed or _place(documents[hit.id], boosts)) for hit in hits]
+    hits = [hit._replace(placed=hit.placed or _place(documents[hit.id], boosts)) for hit in hits]
     hits.sort(key=lambda hit: (-hit.score, -math.prod(hit.boosts.values()), hit.id))
     above, between, below = parted(hits)
     return [*sorted(above, key=lambda hit: order[documents[hit.id]]), *between, *below]
@@ -164,7 +164,7 @@ def _boosted(hit: Fused, factors: Mapping[str, float]) -> Fused:
     """A score below 0, which a leg of somebody's own may give where it is not fused, is divided: it rises too."""
     factor = math.prod(factors.values())
     score = hit.score * factor if hit.score >= 0 else hit.score / factor
-    return replace(hit, score=score, boosts=factors, unboosted=hit.score)
+    return hit._replace(score=score, boosts=factors, unboosted=hit.score)
 
 
 def _place(document: str, boosts: Boosts) -> Placed | None:

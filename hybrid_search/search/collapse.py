@@ -23,12 +23,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import QueryError
 
 SEPARATOR = "#"
+
+_SCORE = itemgetter(1)
 
 MAX_SUMMED = 100
 """The most passages that ``sum:n`` may name."""
@@ -75,8 +78,7 @@ def collapse_of(given: bool | str | Collapse) -> Collapse:
     raise QueryError(f"unknown collapse {given!r}", remedy=remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class Best:
+class Best(NamedTuple):
     """What one leg found under an id: the best passage and its score."""
 
     id: str
@@ -105,37 +107,61 @@ def by_document(passage_id: str) -> tuple[str, int]:
     return document, int(number) if number.isascii() and number.isdigit() else 0
 
 
-def best_passages(passages: Iterable[tuple[str, float]], *, collapse: bool = True) -> list[Best]:
+def by_score(passages: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """``(passage id, score)`` pairs by descending score, ties by document and number.
+
+    Equal scores are few: the parts of ids are compared only where there are some.
+    """
+    ordered = sorted(passages, key=_SCORE, reverse=True)
+    if len({score for _, score in ordered}) < len(ordered):
+        ordered.sort(key=lambda hit: (-hit[1], by_document(hit[0])))
+    return ordered
+
+
+def best_passages(
+    passages: Iterable[tuple[str, float]], *, collapse: bool = True, limit: int | None = None
+) -> list[Best]:
     """Documents by descending score of their best passage, ties by document and number.
 
     Args:
         passages: ``(passage id, score)`` pairs of one leg, in any order.
         collapse: False keeps every passage, under its own id.
+        limit: so many of the first; None for all.
     """
     best: dict[str, Best] = {}
-    for passage_id, score in sorted(passages, key=lambda hit: (-hit[1], by_document(hit[0]))):
-        id_ = document_id(passage_id) if collapse else passage_id
-        best.setdefault(id_, Best(id_, passage_id, score))
+    for passage_id, score in by_score(passages):
+        if len(best) == limit:
+            break
+        id_ = passage_id.rpartition(SEPARATOR)[0] if collapse else passage_id
+        if id_ not in best:
+            best[id_] = Best(id_, passage_id, score)
     return list(best.values())
 
 
-def collapsed(passages: Iterable[tuple[str, float]], collapse: Collapse, *, unfound: float | None = None) -> list[Best]:
+def collapsed(
+    passages: Iterable[tuple[str, float]],
+    collapse: Collapse,
+    *,
+    unfound: float | None = None,
+    limit: int | None = None,
+) -> list[Best]:
     """What the passages of a leg come to, by descending score; see the head of this module.
 
     Args:
         passages: ``(passage id, score)`` pairs of one leg, in any order.
         collapse: how.
         unfound: the score of passages that the leg did not find; None where it is not known.
+        limit: so many of the first; None for all.
     """
     if collapse.kind != "sum":
-        return best_passages(passages, collapse=collapse.documents)
+        return best_passages(passages, collapse=collapse.documents, limit=limit)
     ranked = best_passages(passages, collapse=False)
     floor = min((one.score for one in ranked), default=0.0) if unfound is None else unfound
     documents: dict[str, list[Best]] = {}
     for one in ranked:
         documents.setdefault(document_id(one.passage_id), []).append(one)
     summed = [_sum(id_, found[: collapse.summed], floor) for id_, found in documents.items()]
-    return sorted(summed, key=lambda best: (-best.score, by_document(best.passage_id)))
+    return sorted(summed, key=lambda best: (-best.score, by_document(best.passage_id)))[:limit]
 
 
 def _sum(id_: str, found: list[Best], floor: float) -> Best:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 BAR = 20
 LABEL = 30
+LINES = 40
+"""Of one facet: dates by the minute have thousands of values, which JSON has."""
 WHAT = {
     "candidates": "candidates of the list",
     "filter": "documents that pass the filter",
@@ -51,6 +53,9 @@ def _bars(found: FacetCounts) -> Text:
     from rich.text import Text
 
     shown = [value for value in found.values if value.count or value.selected or None not in (value.start, value.end)]
+    further = len(shown) - LINES
+    if further > 0:
+        shown = shown[:LINES]
     rest = [(name, count) for name, count in (("others", found.others), ("without", found.missing)) if count]
     labels = [_label(value) for value in shown]
     width = max(map(len, (*labels, *(name for name, _ in rest))), default=0)
@@ -62,6 +67,8 @@ def _bars(found: FacetCounts) -> Text:
         bar = "━" * (max(1, round(BAR * value.count / most)) if value.count else 0)
         lines.append(f"\n{'✓' if value.selected else ' '} {label:<{width}}  ", "bold" if value.selected else "")
         lines.append(f"{value.count:>{digits},} ").append(bar, "cyan")
+    if further > 0:
+        lines.append(f"\n  … and {further:,} more", style="dim")
     for name, count in rest:
         lines.append(f"\n  {name:<{width}}  {count:>{digits},}", style="dim")
     return lines if shown or rest else lines.append("\n  nothing to count", style="dim")

@@ -20,6 +20,9 @@ from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.completing import complete_pages
+from hybrid_search.search.cursor import Kind
+from hybrid_search.search.cursor_binding import Paging
+from hybrid_search.search.cursor_pages import RestOfList, frozen_hits
 from hybrid_search.search.diversity import spread_hits
 from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
@@ -48,6 +51,7 @@ def search(
     target: Target,
     *,
     reranker: str | None = None,
+    paging: Paging | None = None,
     budget: Budget | None = None,
     clock: Stopwatch | None = None,
 ) -> Generator[Step, Any, list[ResultOrError]]:
@@ -62,14 +66,15 @@ def search(
         plan: how.
         target: where.
         reranker: the name of what answers :class:`~hybrid_search.search.steps.Score`, for the results.
+        paging: what cursors are made with, and the list that a cursor goes on with; without, results have none.
         budget: the time of the search, where it began before; None begins that of the plan.
         clock: of its steps; None for one of its own.
     """
-    course = Course(plan, target, budget or Budget(plan.timeout), clock or Stopwatch())
+    course = Course(plan, target, budget or Budget(plan.timeout), clock or Stopwatch(), paging)
     progress = [Progress(Retrieved(query)) for query in queries]
-    for stage in STAGES:
+    for stage in STAGES if paging is None or paging.frozen is None else CONTINUING:
         progress = yield from stage(progress, course)
-    return [one.error or _result(one, course, reranker) for one in progress]
+    return [one.error or _result(one, asked, course, reranker) for one, asked in zip(progress, queries, strict=True)]
 
 
 def retrieve_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -137,25 +142,39 @@ STAGES: tuple[Stage, ...] = (
     highlight_hits,
 )
 
+CONTINUING: tuple[Stage, ...] = (frozen_hits, highlight_hits)
+"""Those of a page that a cursor goes on with: it was ranked before."""
 
-def _result(one: Progress, course: Course, reranker: str | None) -> SearchResult:
-    plan, found = course.plan, one.retrieved
-    unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
+
+def _result(one: Progress, asked: Query, course: Course, reranker: str | None) -> SearchResult:
+    plan, found, kind = course.plan, one.retrieved, _kind(one, course, reranker)
     return SearchResult(
         query=found.query,
         hits=_page(one, plan),
         legs=found.reports,
-        fusion=plan.fusion.among(set(plan.names) - found.errors.keys()).label,
-        reranker=None if plan.reranking is None or unranked else reranker,
+        fusion=kind.fusion,
+        reranker=kind.reranker,
         took_ms=course.clock.milliseconds(),
         warnings=[*found.warnings, *one.notes],
+        rest=RestOfList(one, asked, course, kind),
         facets={facet.called: one.facets[facet.called] for facet in plan.facets if facet.called in one.facets},
         retrieved=found,
     )
 
 
+def _kind(one: Progress, course: Course, reranker: str | None) -> Kind:
+    """How the list was made: as the cursor says, where it goes on."""
+    plan = course.plan
+    if course.paging is not None and course.paging.frozen is not None:
+        return course.paging.frozen.kind
+    unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
+    label = plan.fusion.among(set(plan.names) - one.retrieved.errors.keys()).label
+    return Kind(label, None if plan.reranking is None or unranked else reranker)
+
+
 def _page(one: Progress, plan: Plan) -> list[Hit]:
-    return [_hit(rank, hit, one) for rank, hit in enumerate(one.page(plan), start=plan.offset + 1)]
+    ranks = one.ranks or range(plan.offset + 1, plan.offset + plan.k + 1)
+    return [_hit(rank, hit, one) for rank, hit in zip(ranks, one.page(plan), strict=False)]
 
 
 def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:

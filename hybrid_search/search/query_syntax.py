@@ -3,7 +3,8 @@
     "two words"      in this order, in every hit
     -word, -"a b"    in no hit
     field:value      a filter on a keyword, number or date field of the index; -field:value for what it is not
-    title:word       in this text field, where the index searches it on its own; title:"two words"
+    field:begin*     one on keywords that begin so; field:<20, field:>=2024 on numbers and dates
+    title:word       in this text field, where the index searches it on its own; title:"two words", title:begin*
     begin*           words that begin so
     word~            the word or one that is like it: one letter apart from three letters on, two from six on
 
@@ -20,7 +21,7 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import QueryError
-from hybrid_search.filters import Eq, Filter, clause
+from hybrid_search.filters import Eq, Filter, Prefix, Range, clause
 from hybrid_search.records import IndexSchema
 from hybrid_search.search.scored_text import InPath, best_of, in_any
 
@@ -35,6 +36,8 @@ _TERM = re.compile(
 )
 _BEGINNING = re.compile(r"(\w{2,})\*")
 _LIKE = re.compile(r"(\w{3,})~")
+_BOUND = re.compile(r"([<>]=?)(.+)")
+_BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,26 +127,34 @@ def _named(term: re.Match[str], schema: IndexSchema, now: int | None) -> Callabl
     """What ``field:value`` adds: a filter where the index filters on the field, else words of that text."""
     no, name, phrase = bool(term["no"]), term["field"], term["phrase"]
     value = term["word"] if phrase is None else phrase
-    passing = _compared(name, value, schema, now)
+    passing = _compared(name, value, schema, now, quoted=phrase is not None)
     if passing is not None:
         return lambda reading: _filtered(reading, passing, value, no=no)
     return _alone(name, value, schema, phrase=phrase is not None, no=no)
 
 
-def _compared(name: str, value: str, schema: IndexSchema, now: int | None) -> dict[str, Any] | None:
+def _compared(name: str, value: str, schema: IndexSchema, now: int | None, *, quoted: bool) -> dict[str, Any] | None:
     """The filter clause; None where the index has no such field, or the field no such value."""
-    number = float(value) if re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value) else value
-    equal: Filter = Eq(name, number if name in schema.number_fields else value)
     try:
-        return clause(equal, schema, now=now)
+        return clause(Eq(name, value) if quoted else _comparison(name, value, schema), schema, now=now)
     except QueryError:
         return None
+
+
+def _comparison(name: str, value: str, schema: IndexSchema) -> Filter:
+    """A beginning, a bound, or a value, by the kind of the field."""
+    if name in schema.keyword_fields:
+        begin = value.removesuffix("*")
+        return Prefix(name, begin) if begin and begin != value else Eq(name, value)
+    if found := _BOUND.fullmatch(value):
+        return Range(name, **{_BOUNDS[found[1]]: found[2]})
+    return Eq(name, value)
 
 
 def _filtered(reading: _Reading, passing: dict[str, Any], value: str, *, no: bool) -> None:
     (reading.excluded if no else reading.required).append(passing)
     if not no:
-        reading.values.append(value)
+        reading.values.append(value.lstrip("<>=").rstrip("*"))
 
 
 def _alone(name: str, value: str, schema: IndexSchema, *, phrase: bool, no: bool) -> Callable[[_Reading], None] | None:
@@ -151,7 +162,9 @@ def _alone(name: str, value: str, schema: IndexSchema, *, phrase: bool, no: bool
     paths = [path.path for path in layout.text_paths(schema) if path.name == name != layout.TEXT]
     if not paths or not re.search(r"\w", value):
         return None
-    wanted = best_of([_phrase(value)(path) if phrase else _words(value)(path) for path in paths])
+    begin = None if phrase else _BEGINNING.fullmatch(value)
+    said = _phrase(value) if phrase else _words(value) if begin is None else _prefix(begin[1])
+    wanted = best_of([said(path) for path in paths])
     if no:
         return lambda reading: reading.excluded.append(wanted)
 

@@ -43,6 +43,7 @@ class SearchOptions(TypedDict, total=False):
     timeout: float | None
     opaque_id: str | None
     traceparent: str | None
+    cursor: str | None
     boosts: str | Iterable[str | Boost] | None
     pin: str | Iterable[str] | None
     bury: str | Iterable[str] | None
@@ -83,6 +84,7 @@ class SearchRequest:
         opaque_id: sent as ``X-Opaque-Id`` with every request, instead of that of the client: what the engines' slow
             logs and tasks show.
         traceparent: the caller's trace context, sent on as it is (W3C Trace Context).
+        cursor: the cursor of a result of the same search: the page behind it, of the same list.
         boosts: rules that raise fused scores (:mod:`hybrid_search.boosts`), as objects or in their short form.
         pin: ids of documents that stand first, in this order, found or not, if they pass the filter.
         bury: ids of documents that stand behind all others.
@@ -111,6 +113,7 @@ class SearchRequest:
     timeout: float | None = None
     opaque_id: str | None = None
     traceparent: str | None = None
+    cursor: str | None = None
     boosts: tuple[str | Boost, ...] | None = None
     pin: tuple[str, ...] | None = None
     bury: tuple[str, ...] | None = None

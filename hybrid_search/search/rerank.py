@@ -80,6 +80,16 @@ def combine(fused: Sequence[Fused], scores: Sequence[float], weight: float, *, a
     return sorted(within, key=lambda hit: -hit.score) + below
 
 
+def lines_below(ranked: Sequence[Reranked], hits: Sequence[Fused], weight: float) -> list[Reranked]:
+    """Further hits of the first stage, in its order: below reranked ones on the line that :func:`combine` draws on."""
+    window = [one.hit.score for one in ranked if one.rerank is not None]
+    if not window:
+        return [Reranked(hit, hit.score, None) for hit in hits]
+    low, span = min(window), max(window) - min(window)
+    factor = (1 - weight) / span if span > 0 else 0.0
+    return [Reranked(hit, hit.score if hit.placed else factor * (hit.score - low), None) for hit in hits]
+
+
 def checked_scores(scores: Any, count: int) -> list[float]:
     """A reranker's scores of ``count`` passages as plain floats.
 

@@ -59,11 +59,13 @@ def _fetched(one: Progress, course: Course) -> Progress:
     """The query with its hits as they stand without reranking."""
     if one.error is not None:
         return one
-    passages = ((hit, one.retrieved.best(hit).passage_id) for hit in one.fused)
     if course.plan.max_per:  # which of them stand on the page is known when all are in order
-        return replace(one, ranked=_as_they_are(hit for hit, passage in passages if passage not in one.lost))
-    hits = (hit for hit, passage in passages if passage in one.stored)
-    return replace(one, ranked=_as_they_are(islice(hits, course.plan.reach)))
+        hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id not in one.lost)
+        return replace(one, ranked=_as_they_are(hits))
+    there = ((end, hit) for end, hit in enumerate(one.fused, 1) if one.retrieved.best(hit).passage_id in one.stored)
+    first = list(islice(there, course.plan.reach))
+    end = first[-1][0] if len(first) == course.plan.reach else len(one.fused)
+    return replace(one, ranked=_as_they_are(hit for _, hit in first), beyond=one.fused[end:])
 
 
 def _as_they_are(hits: Iterable[Fused]) -> list[Reranked]:

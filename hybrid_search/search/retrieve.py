@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -285,13 +285,13 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     name = one.leg.name
     try:
         with boundary(what="what the leg reads"):
-            scored = [_scored(one.leg.read(hit)) for hit in answer.hits]
+            scored = _scores(one.leg, answer.hits)
             brought = brought_along(answer.hits, plan.carried, target.schema)
     except HybridSearchError as error:
         return missed(error)
     exhausted = len(answer.hits) < one.size and not (answer.timed_out or answer.failed_shards)
     unfound = one.leg.missing if exhausted else None
-    run = collapsed(scored, plan.collapse, unfound=unfound)[: plan.window]
+    run = collapsed(scored, plan.collapse, unfound=unfound, limit=plan.window)
     notes = one.cut
     notes += (stopped(name, plan.timeout),) if answer.timed_out else ()
     notes += (without_shards(name, answer.failed_shards, answer.shards),) if answer.failed_shards else ()
@@ -299,6 +299,15 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     missing = unfound if len(run) < plan.window else None
     values, passages = values_by_id(hits, brought), dict(scored) if plan.passages else {}
     return Found(LegRun(hits, answer.took, missing, answer.timed_out, values, passages), notes)
+
+
+def _scores(leg: SearchLeg, hits: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+    """Id and score of every hit, as the leg reads them; those of most legs are read together."""
+    if getattr(leg.read, "__func__", None) is SearchLeg.read:
+        scores = [float(hit["_score"]) for hit in hits]
+        if all(map(math.isfinite, scores)):
+            return list(zip([hit["_id"] for hit in hits], scores, strict=True))
+    return [_scored(leg.read(hit)) for hit in hits]
 
 
 def _scored(found: tuple[str, float]) -> tuple[str, float]:

@@ -17,12 +17,14 @@ from msgspec.structs import replace
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
 from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, TextEncoder
 from hybrid_search.engine.indices import OpenedIndex, check_models
-from hybrid_search.errors import HybridSearchError, ModelError, QueryError
+from hybrid_search.errors import CursorError, HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
 from hybrid_search.records import TRUNCATED_FROM, Leg, Query, StoredPassage
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.balance import balance_of
+from hybrid_search.search.cursor import Seal
+from hybrid_search.search.cursor_seal import paging_of, seal_of
 from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight_model import read_passages
@@ -63,6 +65,7 @@ class Searcher:
     settings: Settings
     encoder: TextEncoder | None
     reranker: Reranker | None
+    seal: Seal | None = field(default=None, compare=False)
     opened_at: float = field(default_factory=time.monotonic, compare=False)
     fingerprint: str | None = None
 
@@ -121,9 +124,14 @@ class Searcher:
             _raise_first(asked)
         found: list[ResultOrError] = []
         for batch in _batches([query for query in asked if isinstance(query, Query)]):
-            found += yield from procedure.search(
-                batch, plan, target, reranker=self.reranker_name, budget=budget, clock=watch()
-            )
+            try:
+                paging = paging_of(batch, request, self.seal, target.schema, count=len(queries))
+            except CursorError as error:
+                found += [error]
+            else:
+                found += yield from procedure.search(
+                    batch, plan, target, reranker=self.reranker_name, paging=paging, budget=budget, clock=watch()
+                )
             budget = None
             if not return_errors:
                 _raise_first(found)
@@ -293,7 +301,8 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
         check_models(opened, encoder, [Leg(part) for part in encoded_parts(encoder) if part in opened.models])
     if reranker is None:
         reranker = load_reranker(settings, encoder)
-    return Searcher(target, settings, encoder, reranker, fingerprint=fingerprint_of(encoder))
+    seal = seal_of(opened, settings.search)
+    return Searcher(target, settings, encoder, reranker, seal, fingerprint=fingerprint_of(encoder))
 
 
 def encoded_parts(encoder: TextEncoder | None) -> frozenset[Part]:

@@ -12,6 +12,8 @@ from hybrid_search.errors import HybridSearchError
 from hybrid_search.found import FacetCounts, Highlighted
 from hybrid_search.records import DiversityScore, FoundPassage, SparseVector
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.cursor import Kept
+from hybrid_search.search.cursor_binding import Paging
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -46,6 +48,9 @@ class Progress:
         stored: passages by their ids, those of other queries too.
         lost: passages that could not be fetched.
         ranked: the hits as they will stand, reranked or not; the page is cut from them.
+        beyond: the hits of ``fused`` behind those that were fetched.
+        ranks: where a cursor kept the list, those of ``ranked``.
+        rest: where a cursor kept the list, what is behind ``ranked``.
         diversity: what spread the hits, by their ids (:mod:`hybrid_search.search.diversity`).
         further: other passages of the hits on the page, by their ids.
         facets: what was counted, by name.
@@ -61,6 +66,9 @@ class Progress:
     stored: Mapping[str, Stored] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
     ranked: Sequence[Reranked] = ()
+    beyond: Sequence[Fused] = ()
+    ranks: Sequence[int] | None = None
+    rest: Sequence[Kept] = ()
     diversity: Mapping[str, DiversityScore] = field(default_factory=dict)
     further: Mapping[str, Sequence[FoundPassage]] = field(default_factory=dict)
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
@@ -99,12 +107,13 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What every stage of a search knows: how it is searched, where, in what time, and the clock for its steps."""
+    """What every stage of a search knows: how, where, in what time, the clock for its steps, and what pages need."""
 
     plan: Plan
     target: Target
     budget: Budget
     clock: Stopwatch = field(default_factory=Stopwatch)
+    paging: Paging | None = None
 
 
 Stage = Callable[[Sequence[Progress], Course], Generator[Step, Any, list[Progress]]]

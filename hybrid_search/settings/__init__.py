@@ -18,7 +18,7 @@ from hybrid_search.settings.models import (
     SparseSettings,
 )
 from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
-from hybrid_search.settings.section import IN_HEADERS, SECRETS, Section, require
+from hybrid_search.settings.section import IN_HEADERS, MASKED, SECRETS, Section, require
 from hybrid_search.settings.text import TextFieldSettings, require_text_fields
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "FUSIONS",
     "IN_HEADERS",
     "LEGS",
+    "MASKED",
     "MAX_DIMENSION",
     "MAX_WINDOW",
     "NO_MODEL",

@@ -9,6 +9,8 @@ from hybrid_search.settings.text import MAX_WEIGHT
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
+KEY = 16
+"""Characters that a key has at least."""
 MAX_SLOP = 1_000
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
@@ -53,6 +55,9 @@ class SearchSettings(Section, frozen=True):
     ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
     beside that of the words; ``proximity`` the same for one that has them at most ``slop`` places apart. 0 is off.
 
+    ``cursor_key`` signs cursors (:mod:`hybrid_search.search.cursor_seal`), which are good for ``cursor_lifetime``
+    seconds from the page on that gave them.
+
     The defaults were chosen on NFCorpus dev / SciFact train (BM25 and all-MiniLM-L6-v2, OpenSearch 3.6.0, nDCG@10):
     min-max .3339 / .7327, z-score .3305 / .7352, theoretical-min .3274 / .7250, rrf .3300 / .7120 (rank constant 20:
     .3317 / .7209). Min-max with a weight of .4 or .6 for BM25: .3294 / .7241 or .3304 / .7332; with a window of 50 or
@@ -71,6 +76,8 @@ class SearchSettings(Section, frozen=True):
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
+    cursor_key: str | None = None
+    cursor_lifetime: float = 3600.0
     two_phase: float = 0.0
     concurrency: int = 1000
     cached_queries: int = 1000
@@ -90,6 +97,9 @@ class SearchSettings(Section, frozen=True):
         require_one_of(FUSIONS, "search.fusion", self.fusion)
         require_at_least(0, "search.rank_constant", self.rank_constant)
         require_seconds("search.timeout", self.timeout)
+        require_seconds("search.cursor_lifetime", self.cursor_lifetime)
+        is_long = self.cursor_key is None or len(self.cursor_key) >= KEY
+        require(is_long, "search.cursor_key", f"has fewer than {KEY} characters", "Give a long random text")
         require(0 <= self.two_phase < 1, "search.two_phase", f"must be from 0 to below 1, got {self.two_phase}")
         require_at_least(1, "search.concurrency", self.concurrency)
         require_at_least(0, "search.cached_queries", self.cached_queries)

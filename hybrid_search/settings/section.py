@@ -11,9 +11,12 @@ from hybrid_search.addresses import MASK, masked
 from hybrid_search.errors import SettingsError
 
 SECRETS = frozenset({"password", "api_key", "bearer"})
-"""Keys whose values are never shown; ``url`` is shown without the login that it may hold."""
+"""Keys of credentials; ``url`` is shown without the login that it may hold."""
 IN_HEADERS = ("user", *sorted(SECRETS))
 """Keys that become HTTP headers."""
+
+MASKED = SECRETS | {"cursor_key"}
+"""All keys whose values are never shown."""
 
 MAX_SECONDS = 86_400
 """A longer wait for one answer is a slip."""
@@ -33,7 +36,7 @@ def shown(name: str, value: Any) -> Any:
     """The value of a key as it may be shown: secrets masked, credentials taken out of an address."""
     if value is None:
         return None
-    if name in SECRETS:
+    if name in MASKED:
         return MASK
     return masked(value) if name == "url" else value
 

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from hybrid_search.engine import indices
 from hybrid_search.engine.analyzers import BUILT_IN, check_analyzers, has_analyzer
 from hybrid_search.engine.protocols import Request
-from hybrid_search.errors import SettingsError
+from hybrid_search.errors import SettingsError, UnsupportedError
 from hybrid_search.ingest import index_documents
 from hybrid_search.languages import ANALYZERS
+from hybrid_search.records import IndexSchema
 from hybrid_search.settings import DocumentSettings, EngineSettings, Settings
 
 NOT_IN_THE_TEST_NODE = {"fingerprint", "pattern"}
@@ -83,3 +84,11 @@ def test_an_index_that_is_there_is_not_asked_again(connection, index_name) -> No
 def test_settings_keep_what_they_are_given() -> None:
     """A name is judged by the node alone: plugins bring names that nobody can list."""
     assert replace(EngineSettings(), analyzer="ik_smart").analyzer == "ik_smart"
+
+
+def test_a_cluster_that_may_not_be_asked_says_it_itself(connection, index_name) -> None:
+    """Where a user has no right to ask, the engine refuses to make the index, and that is no unknown error."""
+    with pytest.raises(UnsupportedError) as caught:
+        indices.create_index(connection, index_name(), IndexSchema(None, None, analyzer="germn"))
+    assert "analyzer [germn] has not been configured" in caught.value.what
+    assert caught.value.remedy == "This server's version, licence or set of plugins lacks it"

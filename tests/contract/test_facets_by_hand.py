@@ -23,8 +23,9 @@ from hybrid_search.errors import UnsupportedError
 from hybrid_search.filters import And, Eq, Filter, In, Range, parse
 from hybrid_search.found import FacetCounts
 from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage, Query
-from hybrid_search.search import SearchClient
+from hybrid_search.search import LegQuery, SearchClient, SearchLeg
 from hybrid_search.search.facets import Dates, Facet, MinMax, Ranges, Terms
+from hybrid_search.search.leg import Asking
 from hybrid_search.settings import SearchSettings, Settings
 
 SCHEMA = IndexSchema(
@@ -323,3 +324,24 @@ def test_every_query_of_a_batch_has_its_own_facets(client, options) -> None:
         assert [hit.highlights for hit in result] == [hit.highlights for hit in alone]
         assert not result.warnings
     assert [result.facets["brand"].without_own_filter for result in together] == [True, False, False]
+
+
+class Broken(SearchLeg):
+    """A leg that no engine can read."""
+
+    name = "bm25"
+    part = "text"
+
+    def ask(self, query: Query, asking: Asking) -> LegQuery:
+        del query, asking
+        return LegQuery(lambda _: {"query": {"nonsense": {}}})
+
+
+def test_a_broken_leg_of_words_costs_what_it_would_have_told(client) -> None:
+    """The hits of the other leg are there with their sentences, and its facets; what counts words is left out."""
+    facets = ["brand", Terms("tags", counts="filter"), Terms("price", counts="bm25")]
+    result = client.search("lamp", legs=[Broken(), "dense"], facets=facets, highlight=True)
+    assert len(result) == 10
+    assert all(hit.highlights for hit in result)
+    assert list(result.facets) == ["brand", "tags"]
+    assert result.degraded == {"bm25": "leg-failed", "facets": "facets-failed"}

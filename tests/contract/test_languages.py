@@ -282,3 +282,19 @@ def test_documents_like_one_share_words_of_its_language(loaded) -> None:
     assert [hit.id for hit in client.more_like("de-2", legs=["bm25"])] == ["de-1"]
     held = client.why_not("Häuser", "de-2", legs=["bm25"]).words[0]
     assert (held.passages, "haus" in held.terms) == (1, True)
+
+
+def test_the_words_that_matched_are_marked_in_every_language(loaded) -> None:
+    """As the document's own analyzer has made them, with offsets into the document."""
+    client, _ = loaded(given())
+    hits = client.search("Haus house cheval", legs=["bm25"], highlight=True).hits
+    marked = {hit.id: {hit.text[start:end] for piece in hit.highlights for start, end in piece.marks} for hit in hits}
+    assert marked == {
+        "de-1": {"Häuser"},
+        "de-2": {"Haus"},
+        "en-1": {"houses"},
+        "en-2": {"house"},
+        "fr-1": {"chevaux"},
+        "fr-2": {"cheval"},
+        "none": {"Haus"},
+    }

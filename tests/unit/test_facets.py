@@ -19,12 +19,14 @@ from hybrid_search.engine.protocols import Answer, Request
 from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import Eq, parse
+from hybrid_search.found import FacetCounts, FacetValue
 from hybrid_search.records import IndexSchema, Leg, Query, TextField
 from hybrid_search.search import SearchClient
 from hybrid_search.search.facets import Dates, MinMax, Ranges, Terms, checked_facets
 from hybrid_search.search.facets_calendar import end_of, label, milliseconds, start_of, written
 from hybrid_search.search.facets_filter import selected, without_field
 from hybrid_search.search.facets_found import term
+from hybrid_search.search.facets_table import facets_view
 
 SCHEMA = IndexSchema(
     dense=None,
@@ -237,3 +239,32 @@ def test_moments_beyond_the_calendar_have_no_interval(moment) -> None:
     """Python's calendar goes from year 1 to 9999; an end beyond it is open."""
     begin = start_of(moment, "year", "UTC")
     assert begin is None or end_of(begin, "year", "UTC") is None
+
+
+def test_a_facet_is_a_small_table() -> None:
+    """Bars of 20 cells for the most, counts below each other, what is selected, empty ends left out, long ones cut."""
+    values = [FacetValue("Lun", 1000, "", selected=True), FacetValue("x" * 50, 500, ""), FacetValue("y\n", 1, "")]
+    terms = FacetCounts("brand", "terms", "candidates", 1500, 7, tuple(values), 12, without_own_filter=True)
+    ends = (FacetValue("<10", 0, "", end=10), FacetValue("10..50", 0, "", start=10, end=50), FacetValue(">=50", 0, ""))
+    days = tuple(FacetValue(f"d{n}", 1, "") for n in range(42))
+    found = {
+        "brand": terms,
+        "price": FacetCounts("price", "ranges", "filter", 0, 0, ends),
+        "day": FacetCounts("day", "dates", "bm25", 9, 0, days, exact=False),
+        "span": FacetCounts("price", "min-max", "filter", 3, 1, minimum=1, maximum=2.5),
+        "none": FacetCounts("tags", "terms", "bm25", 0, 0),
+    }
+    brand, price, day, span, none = (text.plain.strip().splitlines() for text in facets_view(found))
+    assert brand == [
+        "brand  of 1,500 candidates of the list, whatever its own filter",
+        f"✓ {'Lun':<30}  1,000 {'━' * 20}",
+        f"  {'x' * 29}…    500 {'━' * 10}",
+        f"  {'y' + chr(92) + 'u000a':<30}      1 ━",
+        f"  {'others':<30}     12",
+        f"  {'without':<30}      7",
+    ]
+    assert price == ["price  of 0 documents that pass the filter", "  10..50  0"]
+    assert day[0] == "day  of about 9 documents with a word of the query"
+    assert day[-2:] == [f"  d39  1 {'━' * 20}", "  … and 2 more"]
+    assert span == ["span  of 3 documents that pass the filter", "  1 to 2.5   (1 without)"]
+    assert none[-1] == "  nothing to count"

@@ -59,6 +59,19 @@ def test_a_field_filters_on_what_the_index_can_filter_on() -> None:
         assert (read(text).text, read(text).filter) == (text, None)
 
 
+def test_beginnings_and_bounds_are_filters_too() -> None:
+    """Of a label and of a number; a text that says nothing else is searched for by their values."""
+    one = read("lamp kind:de* price:<20 -price:>=30")
+    assert one.required == (
+        {"prefix": {"filter.kind": {"value": "de"}}},
+        {"range": {"filter.price": {"lt": 20.0}}},
+    )
+    assert one.excluded == ({"range": {"filter.price": {"gte": 30.0}}},)
+    assert read("kind:de* price:<20").text == "de 20"
+    for text in ("price:<cheap", "price:<", "kind:*x price:*"):
+        assert "price" in read(text).text
+
+
 def test_stars_and_waves() -> None:
     """The beginning of a word, and words that are like one; models read the letters."""
     one = read("Prog* kyeboard~ it~ a* b*c")
