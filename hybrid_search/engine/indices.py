@@ -30,6 +30,7 @@ from hybrid_search.engine.layout import (
     analyzers_in,
     escape,
     filter_root,
+    follows_language,
     word_key,
 )
 from hybrid_search.engine.patterns import refuse_patterns
@@ -379,7 +380,8 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
     if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:
         yield f"no field {', '.join(absent)}"
     words = properties.get(WORDS, {}).get("properties", {})
-    if absent := [one.name for one in schema.text_fields if word_key(one.name) not in words]:
+    alone = [one.name for one in schema.text_fields if not follows_language(one, schema)]
+    if absent := [name for name in alone if word_key(name) not in words]:
         yield f"no text field {', '.join(absent)}"
 
 
