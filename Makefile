@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(VENV)/bin/python --constraint constraints.txt
 
-.PHONY: help demo test unit contract page docker-test lint docs wheel lock audit starter clean
+.PHONY: help demo test unit contract page docker-test lint docs screenshots wheel lock audit starter clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
 
@@ -66,6 +66,9 @@ lint: $(VENV)/.dev ## ruff and mypy
 
 docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' own help
 	@$(VENV)/bin/python docs/cli_reference.py
+
+screenshots: $(VENV)/.dev $(VENV)/.browser ## Take the pictures of docs/workbench.md anew, on the local node
+	@$(VENV)/bin/python docs/screenshots.py
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	@$(UV) build --quiet --wheel --out-dir dist

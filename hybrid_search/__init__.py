@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from hybrid_search.read.settings_file import load_settings
     from hybrid_search.records import Document, Hit, Leg, Query, SearchResult
     from hybrid_search.search import AsyncSearchClient, SearchClient
+    from hybrid_search.search.duplicates_records import DuplicateGroup, SimilarPair
     from hybrid_search.search.facets import Dates, MinMax, Ranges, Terms
     from hybrid_search.search.highlight import Highlight
+    from hybrid_search.search.why_not_records import WhyNot
     from hybrid_search.search_warnings import SearchWarning, WarningCode
     from hybrid_search.settings import Settings
 
 _HOME = {
     "Dates": "hybrid_search.search.facets",
+    "DuplicateGroup": "hybrid_search.search.duplicates_records",
     "FacetCounts": "hybrid_search.found",
     "FacetValue": "hybrid_search.found",
     "Highlight": "hybrid_search.search.highlight",
@@ -32,6 +35,8 @@ _HOME = {
     "MinMax": "hybrid_search.search.facets",
     "Ranges": "hybrid_search.search.facets",
     "Terms": "hybrid_search.search.facets",
+    "SimilarPair": "hybrid_search.search.duplicates_records",
+    "WhyNot": "hybrid_search.search.why_not_records",
     "Document": "hybrid_search.records",
     "Hit": "hybrid_search.records",
     "HybridSearchError": "hybrid_search.errors",
@@ -54,6 +59,7 @@ __all__ = [
     "AsyncSearchClient",
     "Dates",
     "Document",
+    "DuplicateGroup",
     "FacetCounts",
     "FacetValue",
     "Highlight",
@@ -68,8 +74,10 @@ __all__ = [
     "SearchResult",
     "SearchWarning",
     "Settings",
+    "SimilarPair",
     "Terms",
     "WarningCode",
+    "WhyNot",
     "connect",
     "index_documents",
     "load_encoder",

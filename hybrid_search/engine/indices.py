@@ -17,7 +17,6 @@ import msgspec
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
 from hybrid_search.engine.layout import (
-    ANALYZED,
     DENSE,
     DOC_ID,
     FILTER,
@@ -26,11 +25,10 @@ from hybrid_search.engine.layout import (
     SOURCE,
     SPARSE,
     STATE,
-    WORDS,
-    analyzers_in,
+    TEXT,
     escape,
     filter_root,
-    word_key,
+    text_paths,
 )
 from hybrid_search.engine.patterns import refuse_patterns
 from hybrid_search.engine.protocols import Request
@@ -372,15 +370,21 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
         yield f"{DENSE} has dimension {found}, not {schema.dense.dimension}"
     if schema.sparse is not None and properties.get(SPARSE, {}).get("type") != schema.sparse_index:
         yield f"{SPARSE} is not {schema.sparse_index}"
-    texts = properties.get(ANALYZED, {}).get("properties", {})
-    if schema.analyzers and (unread := [name for name in analyzers_in(schema) if escape(name) not in texts]):
-        yield f"no text for the analyzer {', '.join(unread)}"
     mapped = properties.get(filter_root(schema), {}).get("properties", {})
     if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:
         yield f"no field {', '.join(absent)}"
-    words = properties.get(WORDS, {}).get("properties", {})
-    if absent := [one.name for one in schema.text_fields if word_key(one.name) not in words]:
+    unread = [path for path in text_paths(schema) if not _is_mapped(path.path, properties)]
+    if absent := sorted({path.analyzer for path in unread if path.name == TEXT}):
+        yield f"no text for the analyzer {', '.join(absent)}"
+    elif absent := list(dict.fromkeys(path.name for path in unread)):
         yield f"no text field {', '.join(absent)}"
+
+
+def _is_mapped(path: str, properties: Mapping[str, Any]) -> bool:
+    """Whether a mapping has a field at a path."""
+    head, _, rest = path.partition(".")
+    inside = properties.get(head, {}).get("properties", {})
+    return _is_mapped(rest, inside) if rest else head in properties
 
 
 def _difference(ours: Fingerprint | None, theirs: Fingerprint | None) -> list[str]:

@@ -106,7 +106,7 @@ def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
 
     In an index of several languages a text has one path for each of their analyzers (:func:`of_language`).
     """
-    alone = [(one, f"{WORDS}.{word_key(one.name)}") for one in schema.text_fields]
+    alone = [(one, word_path(one.name)) for one in schema.text_fields]
     texts = [(TextField(TEXT, schema.analyzer, schema.text_weight), TEXT), *alone]
     return tuple(path for one, key in texts for path in _paths(one, key, schema))
 
@@ -135,6 +135,11 @@ def follows_language(one: TextField, schema: IndexSchema) -> bool:
 def of_language(analyzer: str, key: str) -> str:
     """Where the texts are that an analyzer reads, in an index of several languages; ``key`` as without them."""
     return f"{ANALYZED}.{escape(analyzer)}.{key}"
+
+
+def word_path(name: str) -> str:
+    """The path of a field that is searched on its own, given by the user's name; behind that of an analyzer, if any."""
+    return f"{WORDS}.{word_key(name)}"
 
 
 def word_key(name: str) -> str:

@@ -10,7 +10,7 @@ from hybrid_search.engine import layout
 from hybrid_search.errors import EngineError
 from hybrid_search.records import FoundPassage
 from hybrid_search.search.collapse import document_id
-from hybrid_search.search.degradation import gone, unreplaced
+from hybrid_search.search.degradation import gone, unread
 from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import missed
@@ -31,7 +31,7 @@ def complete_pages(queries: Sequence[Progress], course: Course) -> Generator[Ste
             try:
                 found = yield from fetch(wanted, course.target, course.budget)
             except EngineError as error:
-                note = unreplaced(missed(error))
+                note = unread(missed(error))
                 queries = [one.noting(note) if ids else one for one, ids in zip(queries, groups, strict=True)]
         done = zip(queries, further, groups, strict=True)
         return [_completed(one, some, found, plan) if ids or some else one for one, some, ids in done]

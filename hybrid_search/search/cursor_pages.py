@@ -81,7 +81,7 @@ def _stored(batch: Sequence[Kept], course: Course) -> Generator[Step, Any, dict[
     found = {id_: (id_, stored[id_]) for id_ in ids if id_ in stored}
     others = {id_: f"{document_id(id_)}{SEPARATOR}0" for id_ in ids if id_ not in found}
     others = {id_: first for id_, first in others.items() if first != id_}
-    if others and course.plan.collapse:
+    if others and course.plan.collapse.documents:
         stored = yield from fetch([list(others.values())], course.target, course.budget)
         found |= {id_: (first, stored[first]) for id_, first in others.items() if first in stored}
     return found

@@ -10,6 +10,8 @@ more of a leg         what the leg has found before
 facets                without those that could not be counted
 highlights            the hits without what could not be marked in time
 passages              the next hits in place of those that are gone; none at all at the first attempt: the error
+further passages      the hits without them
+pinned documents      those that a leg found
 reranking             the fused order; of what was scored in time, the combined one above it
 ====================  ================================================================================================
 """
@@ -70,6 +72,11 @@ def unreplaced(lost: Failed | Late) -> SearchWarning:
     """Passages that are gone, and whose successors could not be fetched: the page is shorter."""
     text = f"lost passages were not replaced: {lost.error}"
     return SearchWarning(text, WarningCode.PASSAGES_NOT_REPLACED, FETCH)
+
+
+def unread(lost: Failed | Late) -> SearchWarning:
+    """Passages that were to complete the page, further ones of its hits above all, and could not be fetched."""
+    return SearchWarning(f"not all passages were fetched: {lost.error}", WarningCode.PASSAGES_NOT_REPLACED, FETCH)
 
 
 def gone(count: int) -> SearchWarning:

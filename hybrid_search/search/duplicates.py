@@ -109,7 +109,7 @@ class Mining:
             AliasMovedError: the index is another than that of the page before.
             EngineError: the engine refuses, or does not answer in time.
         """
-        target, timeout = searcher.target, self._request.timeout or searcher.settings.search.timeout
+        target, timeout = searcher.target, self._request.timeout
         if self._index is None:
             yield from self._begin(searcher, timeout)
         elif target.behind != self._index:

@@ -14,6 +14,7 @@ from hybrid_search.filters import Filter
 
 THRESHOLD = 0.9
 MOST_PAIRS = 100_000
+PATIENCE = 120.0
 MOST_NEIGHBOURS = 1_000
 LARGEST_LIMIT = 10_000_000
 
@@ -51,7 +52,7 @@ class MiningOptions(TypedDict, total=False):
     neighbours: int
     limit: int
     filter: Filter | str | None
-    timeout: float | None
+    timeout: float
     on_progress: OnMining | None
 
 
@@ -66,7 +67,7 @@ class MiningRequest:
         neighbours: how many passages of other documents the graph is asked for around each.
         limit: pairs that are kept, the best.
         filter: which documents are compared with each other.
-        timeout: seconds for each request; None as in the settings.
+        timeout: seconds for each request: nobody waits at a search box, and a slow page is no reason to begin again.
         on_progress: told how far it is, after every page and block.
     """
 
@@ -75,7 +76,7 @@ class MiningRequest:
     neighbours: int = 10
     limit: int = MOST_PAIRS
     filter: Filter | str | None = None
-    timeout: float | None = None
+    timeout: float = PATIENCE
     on_progress: OnMining | None = None
 
     @classmethod
@@ -97,7 +98,7 @@ class MiningRequest:
             number = getattr(asked, name)
             if not 1 <= number <= most:
                 raise QueryError(f"{name} is {number}", remedy=f"Give a number from 1 to {most:,}.")
-        if asked.timeout is not None and not 0 < asked.timeout < float("inf"):
+        if not 0 < asked.timeout < float("inf"):
             raise QueryError(f"a timeout of {asked.timeout} s", remedy="Give a number of seconds above 0.")
         return asked
 

@@ -61,7 +61,7 @@ _PLACED = {
 
 def _boost_lines(hit: Hit) -> list[str]:
     lines = []
-    if hit.boosts:
+    if hit.boosts and hit.placed is not Placed.ADDED:
         factors = " x ".join(f"{factor:.4f} ({name})" for name, factor in hit.boosts.items())
         lines.append(f"boosted: {hit.fused:.4f} x {factors} = {hit.fused * prod(hit.boosts.values()):.4f}")
     return lines if hit.placed is None else [*lines, _PLACED[hit.placed]]

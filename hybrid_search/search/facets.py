@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from hybrid_search.errors import QueryError
-from hybrid_search.fields import filter_kinds, moment, number
+from hybrid_search.fields import GEO, filter_kinds, moment, number
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.facets_calendar import INTERVALS, milliseconds, zone
 
@@ -188,7 +188,10 @@ def _checked(given: Facet | str, schema: IndexSchema, counts: str) -> Facet:
 
 def kind_of(name: str, schema: IndexSchema) -> str:
     """``keyword``, ``number`` or ``date``; QueryError for a field that is none of them."""
-    kinds = filter_kinds(schema)
+    if isinstance(name, str) and filter_kinds(schema).get(name) == GEO:
+        remedy = "Filter on it: within 5km of 48.1,11.5."
+        raise QueryError(f"the field {name!r} holds places, which are not counted", where="facets", remedy=remedy)
+    kinds = {field: kind for field, kind in filter_kinds(schema).items() if kind != GEO}
     if isinstance(name, str) and name in kinds:
         return kinds[name]
     if name in {"text", schema.title, schema.passage_title, *(one.name for one in schema.text_fields)}:

@@ -98,9 +98,13 @@ class ModelQueue:
         call.future.add_done_callback(self._left)
         return True
 
-    def give_up(self, call: Call) -> None:
+    def leave(self, call: Call) -> None:
         """Nobody waits for this call any more; if it takes as long again, the model is stalled."""
         call.stalled_at = time.monotonic() + call.step.patience
+
+    def give_up(self, call: Call) -> None:
+        """The same of one who waited for as long as he could; where all did, that is a failure of the model."""
+        self.leave(call)
         running = self._running
         if call in running and not self._is_missed and all(one.stalled_at is not None for one in running):
             self._is_missed = True

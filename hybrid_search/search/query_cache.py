@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -59,6 +60,17 @@ class QueryCache:
                 if row is not None:
                     self._kept.move_to_end((fingerprint, text))
         return rows
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Keep and find nothing meanwhile: where encoding is timed. What was kept is gone."""
+        size, self.size = self.size, 0
+        with self._lock:
+            self._kept.clear()
+        try:
+            yield
+        finally:
+            self.size = size
 
     def count(self, rows: Sequence[QueryVectors | None]) -> None:
         """Texts that a search has looked for."""

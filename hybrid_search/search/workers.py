@@ -111,6 +111,9 @@ class Asked:
         try:
             await asyncio.wait([awaited], timeout=max(0.0, self.until - time.monotonic()))
             return self._result()
+        except asyncio.CancelledError:
+            self.queue.leave(self.call)
+            raise
         finally:
             awaited.cancel()  # where nobody waits any more the thread has nobody to tell
 

@@ -276,6 +276,14 @@ def test_a_name_counts_the_same_in_a_small_language(loaded) -> None:
     assert [hit.id for hit in client.search("Wetter Berlin", legs=["bm25"]).hits][:2] == ["de-0", "en-0"]
 
 
+def test_documents_like_one_share_words_of_its_language(loaded) -> None:
+    """Of "Ein Haus mit Garten." the house is in "Die Häuser ..." too, by the German analyzer; why_not sees it there."""
+    client, _ = loaded(given())
+    assert [hit.id for hit in client.more_like("de-2", legs=["bm25"])] == ["de-1"]
+    held = client.why_not("Häuser", "de-2", legs=["bm25"]).words[0]
+    assert (held.passages, "haus" in held.terms) == (1, True)
+
+
 def test_the_words_that_matched_are_marked_in_every_language(loaded) -> None:
     """As the document's own analyzer has made them, with offsets into the document."""
     client, _ = loaded(given())

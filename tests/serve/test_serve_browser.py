@@ -125,6 +125,7 @@ def test_the_address_holds_the_whole_state(page, served) -> None:
     until(page, "!document.body.classList.contains('is-busy')")
     page.click("#compare")
     move(page, "bm25", 0.05)
+    until(page, "location.hash.includes('bm25%3D0.05')")
     before = (ids(page, "a"), ids(page, "b"), page.evaluate("location.hash"))
     page.reload()
     page.wait_for_selector("html[data-ready]")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid_search.errors import RecordError, SettingsError
+from hybrid_search.errors import QueryError, RecordError, SettingsError
 from hybrid_search.fields import check, filter_values, values_at
 from hybrid_search.geo import FARTHEST, checked_place, meters, place
 from hybrid_search.read.coordinates import is_place
@@ -17,6 +17,7 @@ from hybrid_search.read.names import longitude_beside
 from hybrid_search.read.settings_text import settings_text
 from hybrid_search.read.survey import survey
 from hybrid_search.records import FieldReading, IndexSchema
+from hybrid_search.search.facets import MinMax, Terms, checked_facets
 from hybrid_search.settings import DocumentSettings
 
 MUNICH = (48.1, 11.5)
@@ -189,3 +190,10 @@ def test_init_names_places_and_pairs_of_columns(tmp_path):
     assert 'geo = ["lat,lon", "shop_latitude,shop_longitude"]' in settings_text(survey(path))
     assert longitude_beside("home lat", ["work lon", "home lon"]) == "home lon"
     assert longitude_beside("platform", ["longform"]) is None
+
+
+@pytest.mark.parametrize("facet", ["shop", "shop:10,50", Terms("shop"), MinMax("shop")])
+def test_places_are_not_counted(facet):
+    """Before anything is sent, with what can be done instead."""
+    with pytest.raises(QueryError, match="'shop' holds places, which are not counted"):
+        checked_facets([facet], SCHEMA)

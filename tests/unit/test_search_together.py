@@ -15,7 +15,9 @@ from search_fakes import PlaneEncoder, async_connection, connection
 from test_search_client import respond
 
 from hybrid_search.encode.protocols import EncodedTexts
-from hybrid_search.errors import BusyError, ModelError
+from hybrid_search.errors import BusyError, ModelBusyError, ModelError
+from hybrid_search.evaluate import time_searches
+from hybrid_search.records import Query
 from hybrid_search.search import AsyncSearchClient, SearchClient
 from hybrid_search.search.model_queue import TOGETHER
 from hybrid_search.search.query_cache import LONGEST, QueryCache, QueryVectors, joined, rows_of
@@ -183,6 +185,27 @@ def test_the_synchronous_client_is_bounded_too() -> None:
         assert len(first.result()) == 2
 
 
+async def test_a_model_that_stalls_a_cancelled_search_is_not_waited_for() -> None:
+    """He who asked has gone, and would have given it a tenth of a second: after that nobody waits for its answer."""
+    workers, busy, held = ModelWorkers(), threading.Event(), threading.Event()
+
+    def ask(_):
+        busy.set()
+        held.wait()
+
+    search = asyncio.create_task(workers.begin(ask, Encode(["first"], 0.1), together=False).awaited())
+    assert await asyncio.to_thread(busy.wait, 60)
+    search.cancel()
+    await asyncio.wait({search})
+    while not workers._encoding.is_stalled:
+        await asyncio.to_thread(held.wait, 0.01)
+    with pytest.raises(ModelBusyError, match="it has not answered an earlier search"):
+        workers.begin(ask, Encode(["second"], 60), together=False)
+    assert workers._encoding.breaker.admit() is None
+    held.set()
+    workers.close()
+
+
 async def test_cancelled_searches_leave_nothing_behind() -> None:
     """Held in the queue of the encoder: nothing of them is encoded, counted or kept in a queue."""
     model = Apart(held=True)
@@ -310,3 +333,18 @@ def test_a_wrong_answer_to_many_is_asked_again_one_by_one() -> None:
         assert not any(result.degraded for result in results)
         several = client.search_many(["x", "y"])
         assert all("the encoder gave 1 vectors for 2 texts" in result.warnings[0] for result in several)
+
+
+def test_what_is_timed_is_encoded_anew() -> None:
+    """A query that was searched for before is encoded for each leg that reads it and for the whole search."""
+    model = PlaneEncoder()
+    with SearchClient("docs", settings=settings(), encoder=model, connection=connection(respond)) as client:
+        client.search("q")
+        client.search("q")
+        assert model.texts == [["q"]]
+        time_searches(client, [Query("q")])
+        assert len(model.texts) >= 1 + 3
+        client.search("q")
+        before = len(model.texts)
+        client.search("q")
+        assert len(model.texts) == before

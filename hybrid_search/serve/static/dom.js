@@ -30,6 +30,9 @@ export function shown(number) {
   return number.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
+/** Milliseconds as people read them. */
+export const milliseconds = (value) => value.toFixed(value >= 10 || value === 0 ? 0 : 1);
+
 /** Say something to those who do not see it. */
 export function announce(text) {
   byId("said").textContent = text;

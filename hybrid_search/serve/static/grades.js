@@ -36,10 +36,12 @@ export class Grades {
 
   /** The buttons of a row as they are now. */
   mark(row, id) {
+    const grade = String(this.grades[id] ?? "");
+    if (row.dataset.grade === grade) return;
+    row.dataset.grade = grade;
     for (const button of row.querySelectorAll(".grades button")) {
       button.setAttribute("aria-pressed", String(this.grades[id] === Number(button.dataset.grade)));
     }
-    row.dataset.grade = this.grades[id] ?? "";
   }
 
   judgeFocused(grade) {

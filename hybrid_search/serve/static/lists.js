@@ -1,6 +1,6 @@
 // The lists side by side: the fused one and those of the legs, or two settings against each other.
 
-import { byId, el, fill, shown } from "./dom.js";
+import { byId, el, fill, milliseconds, shown } from "./dom.js";
 import { overlap } from "./fusion.js";
 import { settle, snapshot } from "./motion.js";
 import { HitRows, linkRows } from "./rows.js";
@@ -101,7 +101,7 @@ class List {
   }
 
   showLeg(leg, hits, ranks, report) {
-    this.note(report?.failure ? "" : `${hits.length} of its window · ${shown(report?.took_ms ?? 0)} ms`);
+    this.note(report?.failure ? "" : `${hits.length} of its window · ${milliseconds(report?.took_ms ?? 0)} ms`);
     const visible = hits.slice(0, this.bench.state.shown);
     const best = visible[0]?.[2] || 1;
     this.put(visible.filter((hit) => this.bench.found.passages[hit[1]]).map((hit, n) => this.rows.ofLeg(hit, n + 1, { leg, best, fused: ranks.get(hit[0]) })));

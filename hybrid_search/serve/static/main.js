@@ -27,8 +27,8 @@ const bench = {
 
   /** Something of the ranking has changed: show it at once, and ask the reranker when it is left alone. */
   ranked() {
-    bench.keep({ replace: true });
     bench.show();
+    keepSoon();
     rerankSoon();
     queryList.measureSoon();
   },
@@ -173,6 +173,14 @@ async function rerank() {
   }
 }
 
+let keeping = 0;
+
+/** Browsers count how often an address is changed: once for a slider that moves. */
+function keepSoon() {
+  clearTimeout(keeping);
+  keeping = setTimeout(() => bench.keep({ replace: true }), 100);
+}
+
 let waiting = 0;
 
 function rerankSoon() {
@@ -195,7 +203,7 @@ byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   bench.state.selected = null;
   bench.state.shown = 10;
-  search();
+  search().then(() => byId("results").focus({ preventScroll: true })); // the keys work then
 });
 byId("syntax").addEventListener("change", () => {
   bench.state.syntax = byId("syntax").checked ? "simple" : "text";
@@ -220,4 +228,5 @@ byId("open-queries").addEventListener("click", () => queryList.toggle());
 window.addEventListener("hashchange", () => location.hash === "#results" || readState());
 window.addEventListener("popstate", () => location.hash === "#results" || readState());
 listenToKeys(bench);
+if (!bench.state.query) byId("query").focus();
 readState().then(() => document.documentElement.setAttribute("data-ready", ""));

@@ -1,14 +1,16 @@
 // Rows glide to where they stand now; not for those who asked for less motion, and not for rows that nobody sees.
 
-const MOST = 60;
+const MOST = 30;
+const MOVING = new Set(["fused", "b"]);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Where the rows are. */
 export function snapshot(place) {
   const tops = new Map();
   if (still.matches) return tops;
-  for (const row of [...place.querySelectorAll("section:first-of-type .hit, [data-list=b] .hit")].slice(0, MOST)) {
-    tops.set(row, row.getBoundingClientRect().top);
+  for (const section of place.children) {
+    if (!MOVING.has(section.dataset.list)) continue;
+    for (const row of [...section.querySelector("ol").children].slice(0, MOST)) tops.set(row, row.getBoundingClientRect().top);
   }
   return tops;
 }

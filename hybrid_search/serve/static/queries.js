@@ -1,7 +1,7 @@
 // The judged queries, the worst answered first, by the settings of the sliders.
 
 import { post } from "./api.js";
-import { byId, el, fill, shown } from "./dom.js";
+import { byId, el, fill } from "./dom.js";
 
 export class QueryList {
   constructor(bench) {
@@ -53,7 +53,7 @@ export class QueryList {
       fill(this.place, heading, el("p", {}, "None yet. Judge hits with the buttons 0 to 3, or give ", el("code", {}, "--queries"), " and ", el("code", {}, "--qrels"), "."));
       return;
     }
-    const summary = el("p", { className: "mean" }, `${measure} `, el("b", {}, shown(mean)), other ? ` · A ${shown(other.mean)}` : null);
+    const summary = el("p", { className: "mean" }, `${measure} `, el("b", {}, decimals(mean)), other ? ` · A ${decimals(other.mean)}` : null);
     const progress = retrieved < total ? el("progress", { max: total, value: retrieved, "aria-label": "Queries retrieved" }) : null;
     const rows = measured.queries.map((one) => this.row(one, before.get(one.id)));
     const scroll = this.place.querySelector("ol")?.scrollTop ?? 0;
@@ -67,11 +67,12 @@ export class QueryList {
     const isWorse = before !== undefined && one.value < before - 0.0005;
     const isBetter = before !== undefined && one.value > before + 0.0005;
     const change = isWorse ? "worse than A" : isBetter ? "better than A" : null;
-    const value = el("span", { className: "value" }, shown(one.value), change ? el("span", { className: isWorse ? "down" : "up", title: change }, isWorse ? "▼" : "▲") : null);
+    const value = el("span", { className: "value" }, decimals(one.value), change ? el("span", { className: isWorse ? "down" : "up", title: change }, isWorse ? "▼" : "▲") : null);
     const current = one.text === this.bench.state.query ? "true" : null;
     const ask = () => this.bench.ask(one.text);
     return el("li", {}, el("button", { type: "button", "aria-current": current, onclick: ask }, el("span", { className: "text" }, one.text || "(empty)"), value, bar));
   }
 }
 
+const decimals = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 const measuredBy = ({ method, weights, rank_constant }) => post("/judged", { fusion: method, weights, rank_constant });

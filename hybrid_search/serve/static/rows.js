@@ -111,8 +111,12 @@ function highlight(id, isOn, name) {
   for (const row of byId("lists").querySelectorAll(`.hit[data-id="${CSS.escape(id)}"]`)) row.classList.toggle(name, isOn);
 }
 
+let linked = null;
+
 /** Mark the selected document wherever it stands. */
 export function linkRows(bench) {
+  if (linked === null && bench.state.selected === null) return;
+  linked = bench.state.selected;
   for (const row of byId("lists").querySelectorAll(".hit.is-selected")) row.classList.remove("is-selected");
   if (bench.state.selected) highlight(bench.state.selected, true, "is-selected");
 }

@@ -1,15 +1,15 @@
 // The time of each step of the last search, and of the page's own ranking.
 
-import { byId, el, fill, shown } from "./dom.js";
+import { byId, el, fill, milliseconds } from "./dom.js";
 
 const STEPS = ["encode", "retrieve", "fetch", "rerank"];
-const milliseconds = (value) => (value >= 10 ? value.toFixed(0) : shown(value));
 
 export function showTiming(bench) {
   const place = byId("timing");
   place.hidden = bench.found === null;
   if (!bench.found) return;
   const took = { ...bench.found.took_ms };
+  if (!bench.about.reranker || !bench.state.rerank) delete took.rerank;
   const steps = STEPS.filter((step) => took[step] >= 0.05).map((step) => [step, took[step]]);
   const total = steps.reduce((sum, [, one]) => sum + one, 0) || 1;
   const bar = steps.map(([step, one]) => {
