@@ -5,8 +5,8 @@
 
 Without ``--index`` it searches 100,000 mixed documents (:mod:`corpus`; made once, and kept), whose queries carry their
 vectors. Queries of ``--queries`` are encoded beforehand: all ways wait for the engine alone. Every query is sent in
-each way before the next, the first way changes with each. Prints median and 99th percentile of wall milliseconds, and the
-ratios of the medians; *own* is what remains of the clock without the requests.
+each way before the next, the first way changes with each. Prints median and 99th percentile of wall milliseconds, and
+the ratios of the medians; *own* is what remains of the clock without the requests.
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ def measure(
 ) -> dict[str, list[tuple[float, float]]]:
     """Wall and own milliseconds of each search, by way."""
     waited: list[float] = []
-    send = connection.send
+    send = type(connection).send
 
-    def timed(request: Any) -> Any:
+    def timed(self: Connection, request: Any) -> Any:
         begin = time.perf_counter()
         try:
-            return send(request)
+            return send(self, request)
         finally:
             waited.append(time.perf_counter() - begin)
 
-    connection.send = timed  # type: ignore[method-assign]  # the seam of every request
+    type(connection).send = timed  # type: ignore[method-assign]  # the seam of every request
     took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     names = list(ways)
     for n, query in enumerate([*queries[:20], *queries]):
