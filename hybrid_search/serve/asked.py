@@ -17,6 +17,10 @@ MAX_TEXT = 10_000
 MAX_HITS = 1_000
 """Hits of one answer; also how wide a window may be asked for over HTTP."""
 
+MAX_CURSOR = 60_000
+"""Characters of a cursor, which holds the list that it goes on with."""
+_SWITCHES = {"true": True, "false": False}
+
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Name = Annotated[str, Field(max_length=200)]
 Id = Annotated[str, Field(min_length=1, max_length=512)]
@@ -59,7 +63,13 @@ class Asked(Ranking):
     window: int | None = Field(None, ge=1, le=MAX_HITS, description="Documents that each leg ranks.")
     rerank: bool | None = Field(None, description="Whether to rerank.")
     exact: bool = Field(default=False, description="Compare with every vector instead of searching the graph.")
-    passages: bool = Field(default=False, description="Rank passages rather than documents.")
+    collapse: Name | bool = Field(default=True, description="best, sum:3 or first; false ranks passages.")
+    passages: int = Field(0, ge=0, le=10, description="Further passages of each hit.")
+    diversity: float | None = Field(None, ge=0, le=1, description="The weight of being unlike the hits above.")
+    max_per: list[Name] | None = Field(None, max_length=10, description="At most so many hits of one value: brand=2.")
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = Field(
+        None, description="That of an answer to the same search: the page behind it."
+    )
     timeout: float | None = Field(None, gt=0, le=60, description="Seconds that the search may take.")
     two_phase: float | None = Field(None, ge=0, le=1, description="Search sparse in two phases: the share of a term.")
     highlight: bool = Field(default=False, description="Show by what each hit was found.")
@@ -79,7 +89,11 @@ class Asked(Ranking):
             "window": self.window,
             "rerank": self.rerank,
             "exact": self.exact,
-            "collapse": not self.passages,
+            "collapse": _SWITCHES.get(str(self.collapse).lower(), self.collapse),
+            "passages": self.passages,
+            "diversity": self.diversity,
+            "max_per": self.max_per,
+            "cursor": self.cursor,
             "timeout": self.timeout,
             "two_phase": self.two_phase,
             "highlight": self.highlight,

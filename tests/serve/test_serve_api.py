@@ -27,7 +27,7 @@ def plain(answer):
 
 
 def without_times(answer):
-    return {name: value for name, value in answer.items() if name not in {"took_ms", "legs", "explanation"}}
+    return {name: value for name, value in answer.items() if name not in {"took_ms", "legs", "explanation", "cursor"}}
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,10 @@ def without_times(answer):
         {"rerank": False, "legs": ["bm25"], "filter": "colour=green and minutes<3"},
         {"rerank": False, "fusion": "rrf", "rank_constant": 10, "weights": {"bm25": 2, "dense": 1, "sparse": 0}},
         {"rerank": False, "highlight": True, "k": 4},
+        {"rerank": False, "collapse": False, "max_per": ["colour"], "diversity": 0.3},
         {"rerank": False, "syntax": "simple", "window": 20, "exact": True, "timeout": 30},
     ],
-    ids=["as-is", "page", "filter", "fusion", "highlight", "more"],
+    ids=["as-is", "page", "filter", "fusion", "highlight", "spread", "more"],
 )
 def test_a_search_is_the_clients(served, client, options) -> None:
     """The same hits with the same reasons, by every option."""
@@ -62,6 +63,15 @@ def test_an_address_asks_the_same(served) -> None:
     assert status == 200
     expected = served.post("/search", query=QUERY, k=4, rerank=False, fusion="z-score", weights=weights)
     assert without_times(answer) == without_times(expected)
+
+
+def test_pages_go_on_by_a_cursor(served) -> None:
+    """The answer has the cursor of the page behind it, for the same search."""
+    first = served.post("/search", query=QUERY, k=4, rerank=False)
+    second = served.post("/search", query=QUERY, k=4, rerank=False, cursor=first["cursor"])
+    assert [hit["rank"] for hit in second["hits"]] == [5, 6, 7, 8]
+    eight = served.post("/search", query=QUERY, k=8, rerank=False)
+    assert [hit["id"] for hit in [*first["hits"], *second["hits"]]] == [hit["id"] for hit in eight["hits"]]
 
 
 def test_explanations_are_lines(served) -> None:
