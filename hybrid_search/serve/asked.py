@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from hybrid_search.errors import QueryError
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.searcher import Searcher
+from hybrid_search.search.tracing import TRACE_CONTEXT, TRACEPARENT
 
 MAX_TEXT = 10_000
 """Characters of a query or a filter."""
@@ -79,6 +81,14 @@ class Asked(Ranking):
     pin: list[Id] | None = Field(None, max_length=100, description="Documents that stand first.")
     bury: list[Id] | None = Field(None, max_length=1_000, description="Documents that stand last.")
 
+    _traceparent: str | None = PrivateAttr(None)
+
+    def within(self, headers: Mapping[str, str]) -> Self:
+        """The same within the caller's trace, if the headers of the request name one (W3C Trace Context)."""
+        given = headers.get(TRACEPARENT)
+        self._traceparent = given if given is not None and TRACE_CONTEXT.fullmatch(given) else None
+        return self
+
     def options(self, searcher: Searcher) -> SearchOptions:
         """As the client takes them; ``k`` it takes beside them."""
         options: SearchOptions = {
@@ -94,6 +104,7 @@ class Asked(Ranking):
             "diversity": self.diversity,
             "max_per": self.max_per,
             "cursor": self.cursor,
+            "traceparent": self._traceparent,
             "timeout": self.timeout,
             "two_phase": self.two_phase,
             "highlight": self.highlight,

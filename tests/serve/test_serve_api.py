@@ -166,6 +166,35 @@ def test_an_unforeseen_failure_keeps_the_query_to_itself(served, caplog) -> None
     assert "Traceback" not in str(answer)
 
 
+def test_nothing_is_traced_by_the_framework(served) -> None:
+    """FastAPI would put the addresses of requests, with their queries, into spans."""
+    from fastapi import FastAPI
+
+    from hybrid_search.serve.app import _without_telemetry
+
+    options = _without_telemetry()
+    made = FastAPI(**options)
+    native = getattr(made, "_native_telemetry", None)
+    assert native is None or not native.enabled()
+    assert set(options.get("telemetry", {}).values()) <= {False}
+    assert served.post("/search", query=QUERY)["hits"]
+
+
+@pytest.mark.parametrize("path", ["/search", "/explain", "/runs", "/facets"])
+def test_the_trace_of_the_caller_goes_on(served, path) -> None:
+    """To the engine, by body and by address; one of another form is passed over, as its standard says."""
+    trace, ours, traces = f"00-{'a' * 32}-{'b' * 16}-01", f"00-{'a' * 32}-", served.engine.traces
+    traces.clear()
+    served.ask("POST", path, {"query": "tea", "rerank": False}, {"traceparent": trace})
+    assert any(sent is not None and sent.startswith(ours) for sent in traces)
+    traces.clear()
+    served.ask("GET", f"{path}?query=tea&rerank=false", headers={"traceparent": trace})
+    assert any(sent is not None and sent.startswith(ours) for sent in traces)
+    traces.clear()
+    assert served.ask("POST", path, {"query": "tea"}, {"traceparent": "nonsense"})[0] == 200
+    assert set(traces) == {None}
+
+
 def test_measures_count_and_name_no_query(served) -> None:
     """Requests by path and status, steps by name."""
     served.post("/search", query="unmistakable words")
