@@ -18,6 +18,7 @@ def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
         "objective": tuned.objective,
         "queries": len(tuned.by_query),
         "tried": len(tuned.surface),
+        "rerankings": tuned.rerankings,
         "in_use": {**weighting_json(tuned.default, legs), "mean": round(tuned.default_mean, 5)},
         "chosen": weighting_json(tuned.chosen, legs),
         "out_of_fold": round(tuned.mean, 5),
@@ -38,10 +39,23 @@ def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
 
 
 def weighting_json(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
-    """The settings of a weighting: those of ``[search]``."""
+    """A weighting by the names of its settings."""
     constant = {"rank_constant": one.rank_constant} if one.method == "rrf" else {}
     weights = {leg: round(weight, 4) for leg, weight in zip(legs, one.weights, strict=True)}
-    return {"fusion": one.method, **constant, "weights": weights, "window": one.window}
+    return {"fusion": one.method, **constant, "weights": weights, "window": one.window, **_reranking_json(one)}
+
+
+def _reranking_json(one: Weighting) -> dict[str, Any]:
+    if one.reranking is None:
+        return {}
+    return {"rerank": {"window": one.reranking.window, "weight": round(one.reranking.weight, 4)}}
+
+
+def settings_of(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
+    """The same as sections of a settings file: ``[search]``, and ``[rerank]`` where something is reranked."""
+    search = weighting_json(one, legs)
+    rerank = search.pop("rerank", None)
+    return {"search": search, **({} if rerank is None else {"rerank": rerank})}
 
 
 def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
@@ -49,11 +63,12 @@ def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    title = f"{len(tuned.by_query):,} judged queries, {len(tuned.surface):,} weightings, {len(tuned.folds)} folds"
+    tried = f"{len(tuned.surface):,} weightings" + (f", {tuned.rerankings} rerankings" if tuned.rerankings else "")
+    title = f"{len(tuned.by_query):,} judged queries, {tried}, {len(tuned.folds)} folds"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("")
     table.add_column("fusion", no_wrap=True)
-    for name in (*legs, "window", "queries", tuned.objective, "in use"):
+    for name in (*legs, "window", *(["rerank"] if tuned.rerankings else []), "queries", tuned.objective, "in use"):
         table.add_column(name, justify="right", no_wrap=True)
     count, every = len(tuned.by_query), tuned.default_mean
     table.add_row("in use", *_cells(tuned.default), str(count), "", _figure(every), end_section=True)
@@ -70,6 +85,8 @@ def notes(tuned: Tuned) -> Iterator[str]:
         f"{tuned.objective} of every row is out of fold: of queries that took no part in the choice of their weights;"
         " the last row's choice is that of all queries"
     )
+    if tuned.rerankings:
+        yield "the reranker's share and window are chosen over the chosen fusion, by the same queries"
     interval = tuned.comparison.interval
     within = "" if interval is None else f" (95 % {interval[0]:+.4f} to {interval[1]:+.4f})"
     yield f"against the settings in use: {tuned.comparison.difference:+.4f}{within}, p {_p(tuned.comparison.p_value)}"
@@ -91,7 +108,12 @@ def _p(value: float) -> str:
 
 def _cells(one: Weighting) -> list[str]:
     method = f"{one.method} {one.rank_constant}" if one.method == "rrf" else one.method
-    return [method, *(_figure(weight, 2) for weight in one.weights), str(one.window)]
+    return [method, *(_figure(weight, 2) for weight in one.weights), str(one.window), *_reranking_cell(one)]
+
+
+def _reranking_cell(one: Weighting) -> list[str]:
+    """Its share, and of how many hits: ``.5 of 50``."""
+    return [] if one.reranking is None else [f"{_figure(one.reranking.weight, 2)} of {one.reranking.window}"]
 
 
 def _figure(value: float, digits: int = 4) -> str:
