@@ -10,13 +10,11 @@ import typer
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.evaluate import progress_bars
 from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.judged import JudgedOptions
 from hybrid_search.cli.options import (
     Json,
-    Judgements,
-    Queries,
     Set,
     SettingsFile,
-    Split,
     Url,
     write_settings,
 )
@@ -27,6 +25,7 @@ from hybrid_search.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybrid_search.evaluate.known_items import KnownItems
     from hybrid_search.evaluate.tuning import Tuned
 
 
@@ -39,9 +38,7 @@ def register(app: typer.Typer) -> None:
 def tune(
     index: SearchedIndex,
     *,
-    queries: Queries,
-    qrels: Judgements,
-    split: Split = "test",
+    judged: JudgedOptions,
     tuned: TunedOptions,
     write: Annotated[Path | None, typer.Option(help="A new settings file for the choice, if it is better.")] = None,
     as_json: Json = False,
@@ -54,21 +51,24 @@ def tune(
     Each figure is of queries that took no part in the choice. Where the choice is no better than the settings in use,
     beyond chance, nothing is written.
     """
-    from hybrid_search import read
     from hybrid_search.engine import connect
     from hybrid_search.search import SearchClient
 
+    judged.check(write)
     _check_new(write, "--write")
     settings = searched_with(settings_file, url, overrides, rerank=tuned.rerank, weights=None, rank_constant=None)
     check_search(settings, legs=named_legs(tuned.legs))
-    judged, asked = read.qrels(qrels, split=split), read.queries(queries, empty=True)
+    given = judged.read()
     with (
         connect(settings.engine) as connection,
         SearchClient(index, settings=settings, connection=connection) as client,
         progress_bars() as progress,
     ):
-        found, runs = tuned.tune(client, connection, asked, judged, ignore_identical=qrels.is_dir(), progress=progress)
-    _print(found, runs.legs, as_json=as_json)
+        known = judged.known(client, connection)
+        asked, qrels = given if known is None else (known.queries, known.qrels)
+        is_beir = judged.is_beir
+        found, runs = tuned.tune(client, connection, asked, qrels, ignore_identical=is_beir, progress=progress)
+    _print(found, runs.legs, known, as_json=as_json)
     if write is not None:
         _write(write, found, runs.legs)
 
@@ -81,19 +81,19 @@ def _check_new(path: Path | None, where: str) -> None:
         raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
 
 
-def _print(tuned: Tuned, legs: Sequence[str], *, as_json: bool) -> None:
+def _print(tuned: Tuned, legs: Sequence[str], known: KnownItems | None, *, as_json: bool) -> None:
     from hybrid_search.evaluate.tuning.report import notes, tuned_json, tuned_table
 
     if as_json:
         import orjson
 
-        typer.echo(orjson.dumps(tuned_json(tuned, legs), option=orjson.OPT_INDENT_2))
+        typer.echo(orjson.dumps(tuned_json(tuned, legs, known), option=orjson.OPT_INDENT_2))
         return
     from hybrid_search.printed.console import Console
 
     console = Console()
-    console.print(tuned_table(tuned, legs))
-    for note in notes(tuned):
+    console.print(tuned_table(tuned, legs, known))
+    for note in notes(tuned, known):
         console.print(note, style="dim")
 
 

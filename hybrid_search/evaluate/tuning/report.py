@@ -11,10 +11,13 @@ from hybrid_search.evaluate.tuning.weighting import Weighting
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from hybrid_search.evaluate.known_items import KnownItems
 
-def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
-    """Everything but the surface and the single queries, as plain JSON types."""
+
+def tuned_json(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = None) -> dict[str, Any]:
+    """Everything but the surface and the single queries, as plain JSON types; ``known`` says that nobody judged."""
     return {
+        **({} if known is None else {"known_items": _known_json(known)}),
         "objective": tuned.objective,
         "queries": len(tuned.by_query),
         "tried": len(tuned.surface),
@@ -38,6 +41,11 @@ def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _known_json(known: KnownItems) -> dict[str, Any]:
+    share = round(known.words_in_text, 4)
+    return {"queries": len(known.queries), "titles": known.titles, "words_in_text": share}
+
+
 def weighting_json(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
     """A weighting by the names of its settings."""
     constant = {"rank_constant": one.rank_constant} if one.method == "rrf" else {}
@@ -58,13 +66,14 @@ def settings_of(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
     return {"search": search, **({} if rerank is None else {"rerank": rerank})}
 
 
-def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
+def tuned_table(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = None) -> Table:
     """The settings in use, each fold's choice with its figures out of fold, and what all queries choose."""
     from rich import box
     from rich.table import Table
 
     tried = f"{len(tuned.surface):,} weightings" + (f", {tuned.rerankings} rerankings" if tuned.rerankings else "")
-    title = f"{len(tuned.by_query):,} judged queries, {tried}, {len(tuned.folds)} folds"
+    queries = "judged queries" if known is None else "KNOWN ITEMS (made from the index, judged by nobody)"
+    title = f"{len(tuned.by_query):,} {queries}, {tried}, {len(tuned.folds)} folds"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("")
     table.add_column("fusion", no_wrap=True)
@@ -79,8 +88,10 @@ def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
     return table
 
 
-def notes(tuned: Tuned) -> Iterator[str]:
+def notes(tuned: Tuned, known: KnownItems | None = None) -> Iterator[str]:
     """How sure the difference is, and what follows from it."""
+    if known is not None:
+        yield known_note(known)
     yield (
         f"{tuned.objective} of every row is out of fold: of queries that took no part in the choice of their weights;"
         " the last row's choice is that of all queries"
@@ -91,6 +102,16 @@ def notes(tuned: Tuned) -> Iterator[str]:
     within = "" if interval is None else f" (95 % {interval[0]:+.4f} to {interval[1]:+.4f})"
     yield f"against the settings in use: {tuned.comparison.difference:+.4f}{within}, p {_p(tuned.comparison.p_value)}"
     yield verdict(tuned)
+
+
+def known_note(known: KnownItems) -> str:
+    """What such queries cannot say."""
+    others = len(known.queries) - known.titles
+    return (
+        f"known items: the queries are {known.titles:,} titles and {others:,} first sentences of the index's own"
+        f" documents; {known.words_in_text:.0%} of their words stand in the text of their document, which flatters"
+        " what matches words: they show that a leg is broken, not what your users will like"
+    )
 
 
 def verdict(tuned: Tuned) -> str:
