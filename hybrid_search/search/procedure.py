@@ -192,7 +192,7 @@ def _hit(rank: int, hit: Reranked, one: Progress) -> Hit:
         fields=layout.user_fields(passage),
         legs={name: hit.hit.legs[name] for name in one.retrieved.legs if name in hit.hit.legs},
         rerank=hit.rerank,
-        boosts=hit.hit.boosts,
+        boosts=dict(hit.hit.boosts),  # plain: a result is copied, pickled and written as JSON
         placed=hit.hit.placed,
         diversity=one.diversity.get(hit.hit.id),
         passages=one.further.get(hit.hit.id, ()),
