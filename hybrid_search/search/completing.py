@@ -22,19 +22,18 @@ from hybrid_search.search.steps import Step
 def complete_pages(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
     """What the hits of the pages still lack, in one request; none where nothing is lacking."""
     plan = course.plan
-    with course.clock("fetch"):
-        further = [_further(one, plan) for one in queries]
-        groups = [_lacking(one, some, plan) for one, some in zip(queries, further, strict=True)]
-        wanted = [group for group in groups if group]
-        found: Mapping[str, Stored] = {}
-        if wanted:
+    further = [_further(one, plan) for one in queries]
+    groups = [_lacking(one, some, plan) for one, some in zip(queries, further, strict=True)]
+    found: Mapping[str, Stored] = {}
+    if wanted := [group for group in groups if group]:
+        with course.clock("fetch"):
             try:
                 found = yield from fetch(wanted, course.target, course.budget)
             except EngineError as error:
                 note = unread(missed(error))
                 queries = [one.noting(note) if ids else one for one, ids in zip(queries, groups, strict=True)]
-        done = zip(queries, further, groups, strict=True)
-        return [_completed(one, some, found, plan) if ids or some else one for one, some, ids in done]
+    done = zip(queries, further, groups, strict=True)
+    return [_completed(one, some, found, plan) if ids or some else one for one, some, ids in done]
 
 
 def _further(one: Progress, plan: Plan) -> dict[str, list[Fused]]:
