@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain, repeat
-from operator import itemgetter, neg
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple, overload
 
@@ -116,7 +116,7 @@ def _lowest(scores: Sequence[float], missing: float | None) -> float:
 
 def _scaled(scores: Iterable[float], *, lowest: float, span: float) -> list[float]:
     """``(s - lowest) / span``; where all scores are equal each is worth 1: found, which a missing hit was not."""
-    return [(s - lowest) / span if span > 0 else 1.0 for s in scores]
+    return [(s - lowest) / span for s in scores] if span > 0 else [1.0 for _ in scores]
 
 
 METHODS: Mapping[str, Callable[[Sequence[float], float | None], list[float]]] = MappingProxyType(
@@ -241,7 +241,7 @@ class _FusedLeg:
     contributions: Sequence[float]
 
 
-class Ranking(Sequence[Fused]):
+class FusedRanking(Sequence[Fused]):
     """What :func:`fuse` makes: ids and their scores in rank order; a hit is made when it is looked at.
 
     A search looks at those of its page, and fuses some hundreds.
@@ -257,11 +257,11 @@ class Ranking(Sequence[Fused]):
     def __getitem__(self, place: int) -> Fused: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Ranking: ...
+    def __getitem__(self, place: slice) -> FusedRanking: ...
 
-    def __getitem__(self, place: int | slice) -> Fused | Ranking:
+    def __getitem__(self, place: int | slice) -> Fused | FusedRanking:
         if isinstance(place, slice):
-            return Ranking(self.ids[place], self._scores[place], self._legs)
+            return FusedRanking(self.ids[place], self._scores[place], self._legs)
         if (made := self._made.get(place)) is None:
             made = self._made[place] = self._hit(self.ids[place], self._scores[place])
         return made
@@ -278,7 +278,7 @@ class Ranking(Sequence[Fused]):
     __hash__ = None  # type: ignore[assignment]  # as that of a list
 
     def __repr__(self) -> str:
-        return f"Ranking({list(self)!r})"
+        return f"FusedRanking({list(self)!r})"
 
     def _hit(self, id_: str, score: float) -> Fused:
         found = {
@@ -291,10 +291,10 @@ class Ranking(Sequence[Fused]):
 
 def ids_of(hits: Sequence[Fused]) -> Sequence[str]:
     """The ids of a ranking, without looking at its hits where they need not be made."""
-    return hits.ids if isinstance(hits, Ranking) else [hit.id for hit in hits]
+    return hits.ids if isinstance(hits, FusedRanking) else [hit.id for hit in hits]
 
 
-def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = None) -> Ranking:
+def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = None) -> FusedRanking:
     """One ranking of all ids in ``runs``, by descending fused score, ties by id.
 
     Args:
@@ -311,8 +311,8 @@ def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = No
     ids = list(dict.fromkeys(chain.from_iterable(leg.places for leg in legs.values())))
     shared = [dict(zip(leg.places, leg.contributions, strict=True)) for leg in legs.values()]
     totals = map(math.fsum, zip(*(map(found.get, ids, repeat(0.0)) for found in shared), strict=True))
-    ranked = sorted(zip(map(neg, totals), ids, strict=True))
-    return Ranking([id_ for _, id_ in ranked], [-score for score, _ in ranked], legs)
+    ranked = in_order(zip(ids, totals, strict=True))
+    return FusedRanking([id_ for id_, _ in ranked], [score for _, score in ranked], legs)
 
 
 def _leg(run: Run, fusion: Fusion, share: float, missing: float | None) -> _FusedLeg:
