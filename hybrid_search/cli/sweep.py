@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -16,9 +17,8 @@ from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.engine import Connection
-    from hybrid_search.engine.indices import OpenedIndex
     from hybrid_search.evaluate.sweep import Asked, Grid, Row, Sample, Sweep, SweepRequest, Way
-    from hybrid_search.records import Leg
+    from hybrid_search.records import IndexSchema, Leg
     from hybrid_search.settings import Settings
 
 Number = TypeVar("Number", int, float)
@@ -65,35 +65,67 @@ def sweep(
     one, also after Ctrl-C. The index is read only.
     """
     from hybrid_search.engine import connect
-    from hybrid_search.engine.indices import open_index
-    from hybrid_search.evaluate.sweep import SweepRequest, read_sample, run_sweep
     from hybrid_search.evaluate.sweep import cheapest as cheapest_of
 
     _check_new(write, "--write")
     _check_new(plot, "--plot", suffix=".svg")
     settings = settings_of(settings_file, url, list(overrides or ()))
+    values = Values(kinds, sparse_kinds, m, ef_construction, candidates, min_share, two_phase)
     swept = _legs(legs)
     stop_cleanly()
-    with connect(settings.engine) as connection, progress_bars() as progress:
-        opened = open_index(connection, index)
-        given = (m, ef_construction, candidates)
-        grid = _grid(
-            settings, opened, kinds=kinds, sparse_kinds=sparse_kinds, shape=given, sparse=(min_share, two_phase)
-        )
-        _say_leftovers(connection)
-        for leg in swept:
-            grid.builds(leg, connection.dialect.capabilities)  # what is not there is said before anything is read
-        held = read_sample(connection, index, opened.schema, sample + (0 if queries else asked))
-        wanted, copied = (
-            _held_out(held, asked, index)
-            if queries is None
-            else (_encoded(queries, asked, settings, index, connection), held)
-        )
-        request = SweepRequest(index, opened.schema, copied, wanted, swept, grid, k)
-        found = run_sweep(connection, request, in_use=_in_use(settings), progress=progress)
+    with connect(settings.engine) as connection:
+        source = Source(index, queries, sample, asked)
+        request, found = _swept(connection, settings, source, values, (swept, k))
     chosen = cheapest_of(found.rows, at_least=at_least, by=cheapest)
     _print(found, request, chosen, as_json=as_json, at_least=at_least, by=cheapest)
     _keep(found, request, chosen, plot, write)
+
+
+@dataclass(frozen=True)
+class Values:
+    """The lists of values, as they are given."""
+
+    kinds: str | None
+    sparse_kinds: str | None
+    m: str | None
+    ef_construction: str | None
+    candidates: str | None
+    min_share: str
+    two_phase: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where passages and queries are from, and how many of them."""
+
+    index: str
+    queries: Path | None
+    passages: int
+    asked: int
+
+
+def _swept(
+    connection: Connection, settings: Settings, source: Source, values: Values, measured: tuple[list[Leg], int]
+) -> tuple[SweepRequest, Sweep]:
+    """What can be known to be wrong is said before anything is read."""
+    from hybrid_search.engine.indices import open_index
+    from hybrid_search.evaluate.sweep import SweepRequest, read_sample, run_sweep
+
+    legs, k = measured
+    schema = open_index(connection, source.index).schema
+    grid = _grid(settings, schema, values)
+    for leg in legs:
+        grid.builds(leg, connection.dialect.capabilities)
+    _say_leftovers(connection)
+    count = source.passages + (source.asked if source.queries is None else 0)
+    held = read_sample(connection, source.index, schema, count)
+    if source.queries is None:
+        asked, held = _held_out(held, source.asked, source.index)
+    else:
+        asked = _encoded(source.queries, source.asked, settings, source.index, connection)
+    request = SweepRequest(source.index, schema, held, asked, legs, grid, k)
+    with progress_bars() as progress:
+        return request, run_sweep(connection, request, in_use=_in_use(settings), progress=progress)
 
 
 def _check_new(path: Path | None, where: str, *, suffix: str | None = None) -> None:
@@ -121,31 +153,21 @@ def _legs(given: str) -> list[Leg]:
     return [known[name] for name in names]
 
 
-def _grid(
-    settings: Settings,
-    opened: OpenedIndex,
-    *,
-    kinds: str | None,
-    sparse_kinds: str | None,
-    shape: tuple[str | None, str | None, str | None],
-    sparse: tuple[str, str],
-) -> Grid:
+def _grid(settings: Settings, schema: IndexSchema, values: Values) -> Grid:
     """The values that are given, each checked as a setting; else those of the index and the settings."""
     from hybrid_search.evaluate.sweep import Grid
 
-    m, ef_construction, candidates = shape
-    schema, window = opened.schema, settings.search.window
+    window = settings.search.window
     usual = sorted({window, _in_use(settings).candidates, min(4 * window, 10_000)})
+    m, width, candidates = values.m, values.ef_construction, values.candidates
     grid = Grid(
-        dense_kinds=None if kinds is None else _names(kinds),
-        sparse_kinds=None if sparse_kinds is None else _names(sparse_kinds),
+        dense_kinds=None if values.kinds is None else _names(values.kinds),
+        sparse_kinds=None if values.sparse_kinds is None else _names(values.sparse_kinds),
         m=[schema.hnsw_m] if m is None else _whole(m, "--m"),
-        ef_construction=[schema.hnsw_ef_construction]
-        if ef_construction is None
-        else _whole(ef_construction, "--ef-construction"),
+        ef_construction=[schema.hnsw_ef_construction] if width is None else _whole(width, "--ef-construction"),
         candidates=usual if candidates is None else _whole(candidates, "--candidates"),
-        min_shares=_shares(sparse[0], "--min-share"),
-        two_phase=_shares(sparse[1], "--two-phase"),
+        min_shares=_shares(values.min_share, "--min-share"),
+        two_phase=_shares(values.two_phase, "--two-phase"),
     )
     _check(grid, settings)
     return grid

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hybrid_search.evaluate.sweep.cheapest import Row, pareto
-from hybrid_search.evaluate.sweep.options import settings_of
+from hybrid_search.evaluate.sweep.options import FLAT, settings_of
 from hybrid_search.evaluate.sweep.run import Sweep, SweepRequest
 from hybrid_search.records import Leg
 
@@ -77,8 +77,10 @@ def notes(sweep: Sweep, request: SweepRequest, *, at_least: float, by: str) -> I
     )
     if request.asked.are_passages:
         yield "queries: vectors of passages that the copies do not hold; give yours with --queries for honest latencies"
-    for build, why in sweep.refused.items():
-        yield f"{build.kind} was refused: {why}"
+    if request.sample.total > len(request.sample.ids) and any(FLAT in row.build.kind for row in sweep.rows):
+        yield "flat kinds compare every vector: over the whole index they take longer in proportion to its passages"
+    for kind, why in dict.fromkeys((build.kind, why) for build, why in sweep.refused.items()):
+        yield f"{kind} was refused: {why}"
 
 
 def name_of(row: Row) -> str:
