@@ -28,6 +28,7 @@ from hybrid_search.cli import (
     search,
     serve,
     similar,
+    sweep,
     tune,
     why_not,
 )
@@ -92,7 +93,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune, compare):
+for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune, compare, sweep):
     group.register(app)
 
 
