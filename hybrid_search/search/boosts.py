@@ -21,8 +21,7 @@ from typing import Any
 
 from hybrid_search.boosts import NOW, Boost, Fresh, parse_boost
 from hybrid_search.errors import QueryError
-from hybrid_search.fields import filter_kinds, moment
-from hybrid_search.filter_dates import shown
+from hybrid_search.fields import filter_kinds, moment, shown
 from hybrid_search.records import IndexSchema, Placed
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.request import SearchRequest
