@@ -24,6 +24,7 @@ from hybrid_search.cli import (
     evaluate,
     index,
     init,
+    judgements,
     node,
     search,
     serve,
@@ -92,7 +93,10 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune, compare):
+SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
+MEASURING = (evaluate, tune, compare, judgements)
+
+for group in (*SEARCHING, *MEASURING):
     group.register(app)
 
 
