@@ -29,6 +29,7 @@ from hybrid_search.cli import (
     search,
     serve,
     similar,
+    sweep,
     tune,
     why_not,
 )
@@ -94,7 +95,7 @@ def _root(
 
 
 SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
-MEASURING = (evaluate, tune, compare, judgements)
+MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):
     group.register(app)

@@ -5,7 +5,7 @@ Doc values are asked for, not ``_source``: columns of the fields that are filter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hybrid_search.engine import layout
@@ -38,18 +38,17 @@ def _asked(path: str, kind: str) -> dict[str, str]:
     return {"field": path, "format": "epoch_millis"} if kind == "date" else {"field": path}
 
 
-def values_of(hit: Mapping[str, Any], names: Iterable[str], schema: IndexSchema) -> Values:
-    """The values of one hit that was asked for them; ValueError or TypeError where they cannot be read."""
-    found, kinds = hit.get("fields", {}), filter_kinds(schema)
-    return {
-        name: tuple(_read(value, kinds[name]) for value in found.get(layout.field_path(name, schema), ()))
-        for name in names
-    }
-
-
 def brought_along(hits: Iterable[Mapping[str, Any]], names: Sequence[str], schema: IndexSchema) -> dict[str, Values]:
-    """The values of all hits of an answer, by passage."""
-    return {str(hit["_id"]): values_of(hit, names, schema) for hit in hits} if names else {}
+    """The values of all hits of an answer, by passage; ValueError or TypeError where they cannot be read."""
+    if not names:
+        return {}
+    kinds = filter_kinds(schema)
+    readers = [(name, layout.field_path(name, schema), _READERS[kinds[name]]) for name in names]
+    return {str(hit["_id"]): _values(hit.get("fields") or {}, readers) for hit in hits}
+
+
+def _values(found: Mapping[str, Any], readers: Iterable[tuple[str, str, Callable[[Any], Any]]]) -> Values:
+    return {name: tuple(map(read, found.get(path, ()))) for name, path, read in readers}
 
 
 def values_by_id(hits: Mapping[str, Best], brought: Mapping[str, Values]) -> dict[str, Values]:
@@ -57,10 +56,9 @@ def values_by_id(hits: Mapping[str, Best], brought: Mapping[str, Values]) -> dic
     return {id_: brought[best.passage_id] for id_, best in hits.items()} if brought else {}
 
 
-def _read(value: Any, kind: str) -> Any:
-    if kind == "date":
-        return int(value)
-    if kind == "number":
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    return str(value)
+def _number(value: Any) -> int | float:
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {"keyword": str, "number": _number, "date": int}

@@ -11,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_fakes import SCHEMA as PLAIN
 
-from hybrid_search.errors import CursorError
+from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.errors import CursorError, SettingsError
 from hybrid_search.filters import Eq, In, parse
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion
 from hybrid_search.search.cursor import LONGEST, Bound, FrozenList, Kept, Kind, Seal, read, written
 from hybrid_search.search.cursor_binding import bound_to
+from hybrid_search.search.cursor_seal import seal_of
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranked, combine, lines_below
+from hybrid_search.settings import SearchSettings
 
 SCHEMA = replace(PLAIN, keyword_fields=("brand",), date_fields=("seen",))
 SEAL = Seal(b"a key", "docs", 60.0)
@@ -125,6 +128,22 @@ def test_errors_say_what_is_wrong(text, seal, bound, now, why):
 def test_a_key_is_not_shown():
     """Wherever a seal is printed."""
     assert "a key" not in repr(SEAL)
+
+
+def test_which_key_signs():
+    """That of the settings, else that of the index, else, where an index has none, one of this process."""
+    made, old = (
+        OpenedIndex("docs", SCHEMA, "here", cursor_key="a key of the index"),
+        OpenedIndex("docs", SCHEMA, "here"),
+    )
+    given, none = SearchSettings(cursor_key="a key of the settings"), SearchSettings()
+    assert seal_of(made, given).key == b"a key of the settings"
+    assert seal_of(made, none).key == b"a key of the index"
+    assert seal_of(old, none) == seal_of(old, none)
+    assert len(seal_of(old, none).key) == 32
+    assert "a key" not in repr((made, given))
+    with pytest.raises(SettingsError, match="has fewer than 16 characters"):
+        SearchSettings(cursor_key="short")
 
 
 def bound(query="lamp", **options):

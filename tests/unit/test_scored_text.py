@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hybrid_search.engine.layout import TextPath, text_paths, word_path
+from hybrid_search.engine.layout import TextPath, text_paths, word_key
 from hybrid_search.errors import QueryError
 from hybrid_search.records import IndexSchema, Query, TextField
 from hybrid_search.search import TextScoring, legs
@@ -146,7 +146,7 @@ def test_scorings_are_values() -> None:
 def test_every_text_of_an_index_has_a_path() -> None:
     """The whole text first; signs that queries over several fields read are written otherwise."""
     assert [path.path for path in text_paths(SCHEMA)] == ["text", "words.title", "words.code"]
-    assert word_path("a.b^2*") == "words.a%2Eb%5E2%2A"
+    assert word_key("a.b^2*") == "a%2Eb%5E2%2A"
 
 
 def test_fields_of_an_index_are_kept_in_it() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from search_fakes import SCHEMA, PlaneEncoder, async_connection, connection, engine
 
@@ -10,6 +13,7 @@ from hybrid_search.engine.templates import index_body
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.records import Leg, StoredPassage
 from hybrid_search.search import AsyncSearchClient, Fusion, SearchClient
+from hybrid_search.search.as_json import result_json
 
 RUNS = {Leg.BM25: [("a#0", 2.0), ("b#1", 1.0)], Leg.DENSE: [("b#1", 0.9), ("c#0", 0.5)]}
 B1 = StoredPassage("b#1", "text of b#1", 10, 15, {"n": 1})
@@ -47,3 +51,11 @@ async def test_the_asynchronous_client_reads_the_same() -> None:
         assert await client.stored(["b#1"]) == {"b#1": B1}
         assert await client.passages(["b#1"]) == {"b#1": "text of b#1"}
         assert client.searcher.target.index == "docs"
+
+
+def test_a_result_is_plain() -> None:
+    """It can be written as JSON, pickled and copied, boosted or not."""
+    with SearchClient("docs", encoder=PlaneEncoder(), connection=connection(respond)) as client:
+        result = client.search("query", k=2)
+    assert [hit["id"] for hit in result_json(result)["hits"]] == ["b", "a"]
+    assert pickle.loads(pickle.dumps(result.hits)) == copy.deepcopy(result.hits) == result.hits  # noqa: S301  # our own

@@ -102,7 +102,7 @@ class Found:
         return falling(self.judged)
 
 
-def fused_by(runs: QueryRuns, weighting: Weighting, legs: Sequence[str]) -> list[Fused]:
+def fused_by(runs: QueryRuns, weighting: Weighting, legs: Sequence[str]) -> Sequence[Fused]:
     """The ranking that a search of this window has of the runs."""
     window = weighting.window
     cut = {leg: runs.runs[leg][:window] for leg in legs if leg in runs.runs}
