@@ -36,9 +36,10 @@ $(VENV)/.dev: $(VENV)/.package
 # The page is tested in a real browser: Debian's, since Playwright's own cannot be had everywhere. Without one those
 # tests are skipped, and say so.
 $(VENV)/.browser: | $(VENV)/.dev
-	@command -v chromium chromium-browser google-chrome >/dev/null || test -n "$$HYBRID_SEARCH_TEST_CHROMIUM" || { \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  test -n "$$HYBRID_SEARCH_TEST_CHROMIUM" || { \
 	  command -v apt-get >/dev/null && test "$$(id -u)" = 0 && echo "Installing Chromium for the tests of the page" && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  echo "No Chromium: the tests of the page in a browser will be skipped (install the package chromium)"
 	@touch $@
 

@@ -45,10 +45,10 @@ def main() -> None:
     queries = [query.text for query in read.queries(options.queries)][: options.searches]
     found: dict[str, float] = {}
     with TemporaryDirectory() as folder:
-        with served(options.index, options.url, Path(folder), "bm25") as (port, server):
+        with served(options.index, options.url, Path(folder), "--legs", "bm25") as (port, server):
             found |= overhead(options.index, options.url, port, queries)
             found |= capacity(port, server, queries, options.threads)
-        with served(options.index, options.url, Path(folder), None) as (port, _):
+        with served(options.index, options.url, Path(folder), "--set", "search.window=300") as (port, _):
             found |= measured_page(f"http://127.0.0.1:{port}", queries[: options.looks])
     for name, value in found.items():
         print(f"{name:<36} {value:10.2f}" + (f"   goal {GOALS[name]:g}" if name in GOALS else ""))
@@ -70,11 +70,10 @@ def arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def served(index: str, url: str | None, folder: Path, legs: str | None) -> Iterator[tuple[int, psutil.Process]]:
+def served(index: str, url: str | None, folder: Path, *more: str) -> Iterator[tuple[int, psutil.Process]]:
     """The command, its port and its process."""
     command = [sys.executable, "-m", "hybrid_search", "serve", index, "--port", "0"]
-    command += ["--url", url] if url else []
-    command += ["--legs", legs] if legs else []
+    command += [*(["--url", url] if url else []), *more]
     package = {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(command, cwd=folder, env=os.environ | package, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -17,7 +17,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hybrid_search.cli import demo, duplicates, evaluate, index, init, node, search, serve, similar, tune, why_not
+from hybrid_search.cli import (
+    compare,
+    demo,
+    duplicates,
+    evaluate,
+    index,
+    init,
+    node,
+    search,
+    serve,
+    similar,
+    sweep,
+    tune,
+    why_not,
+)
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.printed import guarded, hold_standard_descriptors
 
@@ -79,7 +93,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune):
+for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune, compare, sweep):
     group.register(app)
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
-from hybrid_search.cli.search import SearchedIndex, searching
+from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.read import Qrels
     from hybrid_search.records import Query
+    from hybrid_search.settings import Settings
 
 TOKEN_VARIABLE = "HYBRID_SEARCH_SERVE_TOKEN"  # noqa: S105  # the name of it
 WHERE, JUDGED = "Where it is served", "Judged queries"
@@ -65,6 +67,11 @@ class JudgedOptions:
         return read.queries(self.queries, empty=True), read.qrels(self.qrels, split=self.split)
 
 
+def _with_legs(settings: Settings, legs: list[str] | None) -> Settings:
+    """The settings with these legs in the place of theirs; where none reads a vector, no model is loaded."""
+    return settings if legs is None else replace(settings, search=replace(settings.search, legs=tuple(legs)))
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(cls=CommandInPanels)(serve)
@@ -105,7 +112,7 @@ def serve(
     ignoring = judged.qrels is not None and judged.qrels.is_dir()
     opening = opened(
         index,
-        searching(settings, named_legs(legs)),
+        _with_legs(settings, named_legs(legs)),
         queries=queries,
         qrels=qrels,
         judge=folder,

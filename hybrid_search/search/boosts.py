@@ -21,7 +21,7 @@ from typing import Any
 
 from hybrid_search.boosts import NOW, Boost, Fresh, parse_boost
 from hybrid_search.errors import QueryError
-from hybrid_search.fields import filter_kinds, moment
+from hybrid_search.fields import filter_kinds, moment, shown
 from hybrid_search.records import IndexSchema, Placed
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.request import SearchRequest
@@ -134,7 +134,7 @@ def _origin(rule: Boost, now: float) -> float:
     except (ValueError, OverflowError) as error:
         where = f"boost {rule.name}"
         raise QueryError(
-            f"the origin {rule.origin!r} is no date", where=where, remedy="Give now or 2024-05-17."
+            f"the origin {shown(rule.origin)} is no date", where=where, remedy="Give now or 2024-05-17."
         ) from error
     return float(date)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def make_app(workbench: Workbench, access: Access) -> Layer:
         title="hybrid-search",
         version=version("hybrid-search"),
         description=DESCRIPTION.strip(),
+        **_without_telemetry(),
         docs_url=None,
         redoc_url=None,
     )
@@ -93,6 +95,13 @@ def make_app(workbench: Workbench, access: Access) -> Layer:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_found)
     return Layer(app, access, workbench.measures, LoginPage(access))
+
+
+def _without_telemetry() -> dict[str, Any]:
+    """Newer releases of FastAPI trace by themselves where OpenTelemetry is set up, queries of addresses included."""
+    if "telemetry" not in signature(FastAPI.__init__).parameters:
+        return {}
+    return {"telemetry": {"tracing": False, "metrics": False, "logs": False}}
 
 
 async def _failed(request: Request, error: Exception) -> Response:

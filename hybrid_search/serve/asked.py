@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from hybrid_search.errors import QueryError
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.searcher import Searcher
+from hybrid_search.search.tracing import TRACE_CONTEXT, TRACEPARENT
 
 MAX_TEXT = 10_000
 """Characters of a query or a filter."""
 MAX_HITS = 1_000
 """Hits of one answer; also how wide a window may be asked for over HTTP."""
+
+MAX_CURSOR = 60_000
+"""Characters of a cursor, which holds the list that it goes on with."""
+_SWITCHES = {"true": True, "false": False}
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Name = Annotated[str, Field(max_length=200)]
@@ -59,7 +65,13 @@ class Asked(Ranking):
     window: int | None = Field(None, ge=1, le=MAX_HITS, description="Documents that each leg ranks.")
     rerank: bool | None = Field(None, description="Whether to rerank.")
     exact: bool = Field(default=False, description="Compare with every vector instead of searching the graph.")
-    passages: bool = Field(default=False, description="Rank passages rather than documents.")
+    collapse: Name | bool = Field(default=True, description="best, sum:3 or first; false ranks passages.")
+    passages: int = Field(0, ge=0, le=10, description="Further passages of each hit.")
+    diversity: float | None = Field(None, ge=0, le=1, description="The weight of being unlike the hits above.")
+    max_per: list[Name] | None = Field(None, max_length=10, description="At most so many hits of one value: brand=2.")
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = Field(
+        None, description="That of an answer to the same search: the page behind it."
+    )
     timeout: float | None = Field(None, gt=0, le=60, description="Seconds that the search may take.")
     two_phase: float | None = Field(None, ge=0, le=1, description="Search sparse in two phases: the share of a term.")
     highlight: bool = Field(default=False, description="Show by what each hit was found.")
@@ -68,6 +80,14 @@ class Asked(Ranking):
     boosts: list[Name] | None = Field(None, max_length=20, description="Rules that raise scores: fresh:published,30d.")
     pin: list[Id] | None = Field(None, max_length=100, description="Documents that stand first.")
     bury: list[Id] | None = Field(None, max_length=1_000, description="Documents that stand last.")
+
+    _traceparent: str | None = PrivateAttr(None)
+
+    def within(self, headers: Mapping[str, str]) -> Self:
+        """The same within the caller's trace, if the headers of the request name one (W3C Trace Context)."""
+        given = headers.get(TRACEPARENT)
+        self._traceparent = given if given is not None and TRACE_CONTEXT.fullmatch(given) else None
+        return self
 
     def options(self, searcher: Searcher) -> SearchOptions:
         """As the client takes them; ``k`` it takes beside them."""
@@ -79,7 +99,12 @@ class Asked(Ranking):
             "window": self.window,
             "rerank": self.rerank,
             "exact": self.exact,
-            "collapse": not self.passages,
+            "collapse": _SWITCHES.get(str(self.collapse).lower(), self.collapse),
+            "passages": self.passages,
+            "diversity": self.diversity,
+            "max_per": self.max_per,
+            "cursor": self.cursor,
+            "traceparent": self._traceparent,
             "timeout": self.timeout,
             "two_phase": self.two_phase,
             "highlight": self.highlight,

@@ -64,10 +64,10 @@ def _twice(path: str, summary: str) -> Callable[[Callable[[Workbench, Asked], Aw
         name = path.strip("/")
 
         async def by_body(request: Request, asked: Asked) -> Response:
-            return _json(await answer(_of(request), asked))
+            return _json(await answer(_of(request), asked.within(request.headers)))
 
         async def by_address(request: Request, asked: Annotated[AskedByAddress, Query()]) -> Response:
-            return _json(await answer(_of(request), asked.as_body()))
+            return _json(await answer(_of(request), asked.as_body().within(request.headers)))
 
         options: dict[str, Any] = {"tags": SEARCHING, "summary": summary, "description": answer.__doc__}
         options |= {"responses": {200: {"model": Answer}, **ERRORS}}
@@ -107,13 +107,13 @@ WHY_NOT: dict[str, Any] = {"tags": SEARCHING, "summary": "Why a document is not 
 @api.post("/why-not", operation_id="why_not", **WHY_NOT)
 async def why_not(request: Request, asked: AskedWhyNot) -> Response:
     """Its place in every leg, the filter, the words that meet, and the smallest changes that would bring it in."""
-    return _json(await _of(request).why_not(asked, asked.id))
+    return _json(await _of(request).why_not(asked.within(request.headers), asked.id))
 
 
 @api.get("/why-not", operation_id="why_not_by_address", **WHY_NOT)
 async def why_not_by_address(request: Request, asked: Annotated[AskedWhyNotByAddress, Query()]) -> Response:
     """Its place in every leg, the filter, the words that meet, and the smallest changes that would bring it in."""
-    return _json(await _of(request).why_not(asked.as_body(), asked.id))
+    return _json(await _of(request).why_not(asked.as_body().within(request.headers), asked.id))
 
 
 @api.post("/judged", tags=JUDGING, summary="The judged queries, the worst answered first", responses=ERRORS)

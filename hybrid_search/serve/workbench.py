@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +55,12 @@ class Workbench:
     def searcher(self) -> Searcher:
         """What the client has opened."""
         return self.client.searcher
+
+    @property
+    def legs(self) -> list[str]:
+        """The legs of the settings that the index has."""
+        wanted = self.searcher.settings.search.legs
+        return [leg.name for leg in indexed_legs(self.searcher.target.schema) if leg.name in wanted]
 
     @property
     def title_field(self) -> str:
@@ -143,10 +148,12 @@ class Workbench:
         return {
             "index": self.index,
             "engine": f"{NAMES[dialect.engine]} {'.'.join(map(str, dialect.version))}",
-            "legs": [leg.name for leg in indexed_legs(schema)],
+            "legs": self.legs,
             "methods": list(METHODS),
-            "fusion": _fusion_json(usual, [leg.name for leg in indexed_legs(schema)]),
-            "usual_weights": _usual_weights(searcher),
+            "fusion": _fusion_json(usual, self.legs),
+            "usual_weights": {
+                method: _fusion_json(searcher.fusion(method), self.legs)["weights"] for method in METHODS
+            },
             "window": settings.search.window,
             "k": settings.search.k,
             "reranker": searcher.reranker_name,
@@ -170,12 +177,6 @@ def fields_json(schema: IndexSchema) -> dict[str, list[str]]:
 
 def _reranking_json(reranking: Reranking, model: str) -> dict[str, Any]:
     return {"model": model, "window": reranking.window, "weight": reranking.weight}
-
-
-def _usual_weights(searcher: Searcher) -> Mapping[str, Mapping[str, float]]:
-    """What each leg weighs by each method where nobody says otherwise."""
-    legs = [leg.name for leg in indexed_legs(searcher.target.schema)]
-    return {method: _fusion_json(searcher.fusion(method), legs)["weights"] for method in METHODS}
 
 
 def _fusion_json(fusion: Fusion, legs: list[str]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ class Breakable:
         self._transport = transport
         self.failure: Exception | None = None
         self.sent = 0
+        self.traces: list[str | None] = []
 
     @property
     def where(self) -> str:
@@ -121,6 +122,7 @@ class Breakable:
 
     async def send(self, request: Any) -> Any:
         self.sent += 1
+        self.traces.append(request.headers.get("traceparent"))
         if self.failure is not None:
             raise self.failure
         return await self._transport.send(request)

@@ -27,7 +27,7 @@ def plain(answer):
 
 
 def without_times(answer):
-    return {name: value for name, value in answer.items() if name not in {"took_ms", "legs", "explanation"}}
+    return {name: value for name, value in answer.items() if name not in {"took_ms", "legs", "explanation", "cursor"}}
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,10 @@ def without_times(answer):
         {"rerank": False, "legs": ["bm25"], "filter": "colour=green and minutes<3"},
         {"rerank": False, "fusion": "rrf", "rank_constant": 10, "weights": {"bm25": 2, "dense": 1, "sparse": 0}},
         {"rerank": False, "highlight": True, "k": 4},
+        {"rerank": False, "collapse": False, "max_per": ["colour"], "diversity": 0.3},
         {"rerank": False, "syntax": "simple", "window": 20, "exact": True, "timeout": 30},
     ],
-    ids=["as-is", "page", "filter", "fusion", "highlight", "more"],
+    ids=["as-is", "page", "filter", "fusion", "highlight", "spread", "more"],
 )
 def test_a_search_is_the_clients(served, client, options) -> None:
     """The same hits with the same reasons, by every option."""
@@ -62,6 +63,15 @@ def test_an_address_asks_the_same(served) -> None:
     assert status == 200
     expected = served.post("/search", query=QUERY, k=4, rerank=False, fusion="z-score", weights=weights)
     assert without_times(answer) == without_times(expected)
+
+
+def test_pages_go_on_by_a_cursor(served) -> None:
+    """The answer has the cursor of the page behind it, for the same search."""
+    first = served.post("/search", query=QUERY, k=4, rerank=False)
+    second = served.post("/search", query=QUERY, k=4, rerank=False, cursor=first["cursor"])
+    assert [hit["rank"] for hit in second["hits"]] == [5, 6, 7, 8]
+    eight = served.post("/search", query=QUERY, k=8, rerank=False)
+    assert [hit["id"] for hit in [*first["hits"], *second["hits"]]] == [hit["id"] for hit in eight["hits"]]
 
 
 def test_explanations_are_lines(served) -> None:
@@ -154,6 +164,35 @@ def test_an_unforeseen_failure_keeps_the_query_to_itself(served, caplog) -> None
     assert status >= 500
     assert "illness" not in caplog.text
     assert "Traceback" not in str(answer)
+
+
+def test_nothing_is_traced_by_the_framework(served) -> None:
+    """FastAPI would put the addresses of requests, with their queries, into spans."""
+    from fastapi import FastAPI
+
+    from hybrid_search.serve.app import _without_telemetry
+
+    options = _without_telemetry()
+    made = FastAPI(**options)
+    native = getattr(made, "_native_telemetry", None)
+    assert native is None or not native.enabled()
+    assert set(options.get("telemetry", {}).values()) <= {False}
+    assert served.post("/search", query=QUERY)["hits"]
+
+
+@pytest.mark.parametrize("path", ["/search", "/explain", "/runs", "/facets"])
+def test_the_trace_of_the_caller_goes_on(served, path) -> None:
+    """To the engine, by body and by address; one of another form is passed over, as its standard says."""
+    trace, ours, traces = f"00-{'a' * 32}-{'b' * 16}-01", f"00-{'a' * 32}-", served.engine.traces
+    traces.clear()
+    served.ask("POST", path, {"query": "tea", "rerank": False}, {"traceparent": trace})
+    assert any(sent is not None and sent.startswith(ours) for sent in traces)
+    traces.clear()
+    served.ask("GET", f"{path}?query=tea&rerank=false", headers={"traceparent": trace})
+    assert any(sent is not None and sent.startswith(ours) for sent in traces)
+    traces.clear()
+    assert served.ask("POST", path, {"query": "tea"}, {"traceparent": "nonsense"})[0] == 200
+    assert set(traces) == {None}
 
 
 def test_measures_count_and_name_no_query(served) -> None:

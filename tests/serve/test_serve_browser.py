@@ -289,6 +289,32 @@ def test_the_keyboard_is_enough(page, served) -> None:
     assert page.evaluate("document.activeElement.id") == "query"
 
 
+def test_keys_can_be_switched_off(page, served) -> None:
+    """By those who speak to their computer; it is remembered."""
+    open_page(page, served, "q=tea")
+    page.click("#open-help")
+    page.uncheck("#keys-on")
+    page.click("#help button")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    page.keyboard.press("c")
+    assert page.locator("#compare").get_attribute("aria-pressed") == "false"
+
+
+def test_the_way_back_leads_back(page, served) -> None:
+    """From a search to the one before, however its address was written, and out of the page again."""
+    page.goto(f"{served.url}/docs")
+    open_page(page, served, "n=30&q=slow%20bread")
+    page.fill("#query", "tea")
+    page.press("#query", "Enter")
+    until(page, "location.hash.includes('q=tea')")
+    page.go_back()
+    until(page, "document.querySelector('#query').value === 'slow bread'")
+    page.go_back()
+    until(page, "location.pathname === '/docs'")
+    assert "The API of" in page.inner_text("h1")
+
+
 def test_the_index_is_left_alone(served, opensearch) -> None:
     """All of this has read and nothing has written."""
     answer = opensearch.send(Request.json("GET", f"/{served.index}/_count"))

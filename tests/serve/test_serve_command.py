@@ -63,6 +63,15 @@ def test_it_starts_answers_and_ends(opensearch_url, small_index, tmp_path) -> No
     assert [status for status, _ in found] in ([200], [])  # begun and finished, or not accepted any more
 
 
+def test_only_the_legs_that_are_named_are_there(opensearch_url, small_index, tmp_path) -> None:
+    """Those of the page and of a search alike; of what is left out the page has no slider."""
+    with running(opensearch_url, small_index, tmp_path) as (_, said):
+        page = ask(re.search(r":(\d+)/", said)[1], "/")[1]
+    about = json.loads(re.search(r'id="about">(.*?)</script>', page)[1])
+    assert about["legs"] == ["bm25"]
+    assert about["fusion"] == {"method": "min-max", "weights": {"bm25": 1.0}, "rank_constant": 60}
+
+
 def test_another_address_needs_the_token_that_is_printed(opensearch_url, small_index, tmp_path) -> None:
     """Once, in the address to open; Ctrl-C ends it with 0."""
     with running(opensearch_url, small_index, tmp_path, "--host", "0.0.0.0") as (command, said):  # noqa: S104

@@ -7,7 +7,7 @@ const isWriting = (target) => WRITING.has(target.tagName) && !["checkbox", "radi
 
 export function listenToKeys(bench) {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!bench.keys || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (isWriting(event.target)) {
       if (event.key === "Escape") event.target.blur();
       return;

@@ -21,6 +21,7 @@ export function showLists(bench) {
   const { a, b } = bench.rankings;
   const sections = a ? comparing(bench, a, b) : sideBySide(bench, b);
   if (place.children.length !== sections.length || sections.some((section, n) => section !== place.children[n])) fill(place, sections);
+  place.style.setProperty("--legs", bench.about.legs.length);
   place.dataset.view = a ? "compare" : "legs";
   showTabs(place, sections);
   linkRows(bench);

@@ -63,7 +63,7 @@ const bench = {
 
   ask(query) {
     byId("query").value = query;
-    bench.state.query = query;
+    Object.assign(bench.state, { query, selected: null, shown: 10 });
     return search();
   },
 
@@ -76,6 +76,9 @@ const bench = {
   asked: () => ({ query: bench.state.query, filter: bench.state.filter || null, syntax: bench.state.syntax }),
 
   search: () => search(),
+
+  /** Whether single keys do anything: some speak or type without meaning them. */
+  keys: localStorage.getItem("keys") !== "off",
 };
 
 const tuning = new Tuning(bench);
@@ -116,10 +119,10 @@ function ranking(fusion, rerank) {
 
 let asking = new AbortController();
 
-async function search() {
+async function search(how = {}) {
   bench.state.query = byId("query").value.trim();
   bench.state.filter = byId("filter").value.trim();
-  bench.keep();
+  bench.keep(how);
   asking.abort();
   asking = new AbortController();
   fill(byId("notices"));
@@ -145,9 +148,8 @@ async function search() {
     fill(byId("lists"));
     bench.show();
     showFailure(error);
-  } finally {
-    document.body.classList.remove("is-busy");
   }
+  document.body.classList.remove("is-busy");
 }
 
 /** Ask for the scores of passages that have none yet. */
@@ -196,7 +198,7 @@ function readState() {
   if (byId("rerank")) byId("rerank").checked = bench.state.rerank;
   queryList.open(bench.state.panel === "queries");
   if (bench.state.why) bench.whyNot.open(bench.state.why);
-  return search();
+  return search({ replace: true }); // what is there already is no new entry of the history
 }
 
 byId("ask").addEventListener("submit", (event) => {
@@ -223,9 +225,13 @@ byId("reset").addEventListener("click", () => {
   bench.ranked();
 });
 byId("export").addEventListener("click", () => showExport(bench));
+byId("keys-on").checked = bench.keys;
+byId("keys-on").addEventListener("change", () => {
+  bench.keys = byId("keys-on").checked;
+  localStorage.setItem("keys", bench.keys ? "on" : "off");
+});
 byId("open-help").addEventListener("click", () => byId("help").showModal());
 byId("open-queries").addEventListener("click", () => queryList.toggle());
-window.addEventListener("hashchange", () => location.hash === "#results" || readState());
 window.addEventListener("popstate", () => location.hash === "#results" || readState());
 listenToKeys(bench);
 if (!bench.state.query) byId("query").focus();

@@ -30,12 +30,12 @@ export class HitRows {
     const document_ = this.bench.found.documents[id] ?? { title: null, fields: {} };
     const rank = el("span", { className: "rank" });
     const change = el("span", { className: "change" });
-    const text = el("p", { className: "text" });
+    const text = el("p", { className: "text", dir: "auto" });
     const score = el("span", { className: "score" });
     const legs = Object.fromEntries(this.bench.about.legs.map((leg) => [leg, this.leg(leg)]));
     const bar = el("div", { className: "bar", "aria-hidden": "true" }, Object.values(legs).map((leg) => leg.part));
     const places = el("p", { className: "places" }, Object.values(legs).map((leg) => leg.place), score);
-    const title = el("h3", {}, document_.title || id);
+    const title = el("h3", { dir: "auto" }, document_.title || id);
     const aside = el("p", { className: "fields" }, document_.title ? el("span", { className: "id" }, id) : null, fieldsOf(document_.fields));
     const body = el("div", { className: "body" }, title, text, bar, places, aside, this.bench.grades.buttons(id));
     const element = el("li", { className: "hit", tabindex: "0", data: { id } }, el("div", { className: "ranks" }, rank, change), body);
@@ -82,7 +82,7 @@ export class HitRows {
     const bar = el("i", { data: { leg }, "aria-hidden": "true" });
     bar.style.inlineSize = `${Math.max(0, Math.min(100, (100 * score) / best))}%`;
     const fused = el("span", { className: "fused" });
-    const title = el("h3", {}, document_.title || id);
+    const title = el("h3", { dir: "auto" }, document_.title || id);
     const body = el("div", { className: "body" }, title, el("div", { className: "bar" }, bar), el("p", { className: "places" }, el("span", {}, shown(score)), fused));
     const ranks = el("div", { className: "ranks" }, el("span", { className: "rank" }, String(rank)));
     const element = el("li", { className: "hit small", tabindex: "0", data: { id, passage } }, ranks, body);
