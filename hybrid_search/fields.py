@@ -23,6 +23,8 @@ MAX_KEYWORD_BYTES = 32_766
 """Lucene's limit for one term; both engines refuse the whole document for a longer one."""
 
 _PARTIAL_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?")
+_BITS = 63
+"""Of a moment, without its sign: engines refuse a longer one with the whole search, and JSON does not know it."""
 _SECONDS = range(10**8, 10**11)
 """Numbers that are dates of 1973 to 5138 in seconds, and of the first three years of the epoch in milliseconds."""
 
@@ -159,10 +161,12 @@ def moment(value: Any, order: str | None = None) -> str | int:
     """
     if isinstance(value, str) and not _PARTIAL_DATE.fullmatch(value):
         value = _date_in(value.strip(), order)
-    elif type(value) is int:
+    elif type(value) is int and value.bit_length() <= _BITS:
         value = compact_date(str(value)) or value
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("an ISO-8601 date or epoch milliseconds")  # noqa: TRY004 one exception for type and value
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        raise ValueError("an ISO-8601 date or epoch milliseconds, in 64 bits")
     if isinstance(value, int) and abs(value) in _SECONDS:
         raise ValueError("epoch milliseconds, which this seems not to be (seconds?)")
     return value
@@ -321,3 +325,11 @@ def with_taken_values(fields: Mapping[str, Any], schema: IndexSchema) -> Mapping
         if value is not None:
             put(changed, name, [taken(v, kind) for v in value] if isinstance(value, list) else taken(value, kind))
     return changed
+
+
+def shown(value: object) -> str:
+    """The beginning of a value, for messages."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"

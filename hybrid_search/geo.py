@@ -7,7 +7,6 @@ range is no place: swapped numbers show so, as far as they can.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +26,9 @@ UNITS: Mapping[str, float] = {
     "ft": 0.3048,
 }
 """Meters of the units that distances are given in."""
+
+_WRITTEN = 1e9
+"""Degrees up to which a message has them."""
 
 _FORMS = '"48.1,11.5" (latitude, longitude), {"lat": 48.1, "lon": 11.5}, [11.5, 48.1], GeoJSON or WKT points'
 _DECIMAL = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
@@ -57,10 +59,11 @@ def place(value: Any) -> Place:
 def checked_place(latitude: Any, longitude: Any) -> Place:
     """The two as a place; ValueError where one is no number or out of range."""
     for name, degrees, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
-        if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not math.isfinite(degrees):
+        if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not abs(degrees) >= 0:
             raise ValueError(f"a place with a number for its {name}")
-        if abs(degrees) > most:
-            raise ValueError(f"a place with a {name} from -{most} to {most}, and {degrees:g} is beyond")
+        if abs(degrees) > most:  # compared as it is: a whole number may be beyond all floats
+            beyond = f"{degrees:g}" if abs(degrees) < _WRITTEN else "another number"
+            raise ValueError(f"a place with a {name} from -{most} to {most}, and {beyond} is beyond")
     return float(latitude), float(longitude)
 
 

@@ -17,7 +17,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hybrid_search.cli import demo, duplicates, evaluate, index, init, node, search, serve, similar, tune, why_not
+from hybrid_search.cli import (
+    compare,
+    demo,
+    duplicates,
+    evaluate,
+    index,
+    init,
+    judgements,
+    node,
+    search,
+    serve,
+    similar,
+    sweep,
+    tune,
+    why_not,
+)
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.printed import guarded, hold_standard_descriptors
 
@@ -79,7 +94,10 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune):
+SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
+MEASURING = (evaluate, tune, compare, judgements, sweep)
+
+for group in (*SEARCHING, *MEASURING):
     group.register(app)
 
 

@@ -7,83 +7,70 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybrid_search.cli.checks import check_search, named_legs
+from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.evaluate import progress_bars
+from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.judged import JudgedOptions
 from hybrid_search.cli.options import (
     Json,
-    Judgements,
-    Queries,
     Set,
     SettingsFile,
-    Split,
     Url,
-    settings_of,
     write_settings,
 )
 from hybrid_search.cli.search import SearchedIndex
+from hybrid_search.cli.tuned import TunedOptions
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybrid_search.evaluate.known_items import KnownItems
     from hybrid_search.evaluate.tuning import Tuned
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(tune)
+    app.command(cls=CommandInPanels)(tune)
 
 
+@grouped
 def tune(
     index: SearchedIndex,
     *,
-    queries: Queries,
-    qrels: Judgements,
-    split: Split = "test",
-    objective: Annotated[str, typer.Option(help="nDCG@10, RR@10, R@100, P@5 or Success@1, any cutoff.")] = "nDCG@10",
-    legs: Annotated[str | None, typer.Option(help="The legs to weigh: bm25,dense,sparse.")] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Parts that the queries are split into.")] = 5,
+    judged: JudgedOptions,
+    tuned: TunedOptions,
     write: Annotated[Path | None, typer.Option(help="A new settings file for the choice, if it is better.")] = None,
     as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
 ) -> None:
-    """Choose fusion, weights, rank constant and window by judged queries, cross-validated.
+    """Choose fusion, weights, rank constant, window and reranking by judged queries, cross-validated.
 
     Each figure is of queries that took no part in the choice. Where the choice is no better than the settings in use,
     beyond chance, nothing is written.
     """
-    from platformdirs import user_cache_path
-
-    from hybrid_search import read
     from hybrid_search.engine import connect
-    from hybrid_search.evaluate.tuning import RunCache, run_tuning
     from hybrid_search.search import SearchClient
 
+    judged.check(write)
     _check_new(write, "--write")
-    settings = settings_of(settings_file, url, list(overrides or ()))
-    check_search(settings, legs=named_legs(legs))
-    judged, asked = read.qrels(qrels, split=split), read.queries(queries, empty=True)
+    settings = searched_with(settings_file, url, overrides, rerank=tuned.rerank, weights=None, rank_constant=None)
+    check_search(settings, legs=named_legs(tuned.legs))
+    given = judged.read()
     with (
         connect(settings.engine) as connection,
         SearchClient(index, settings=settings, connection=connection) as client,
         progress_bars() as progress,
     ):
-        tuned, found = run_tuning(
-            client,
-            asked,
-            judged,
-            legs=named_legs(legs),
-            objective=objective,
-            folds=folds,
-            ignore_identical=qrels.is_dir(),
-            cache=RunCache(user_cache_path("hybrid-search") / "evaluate", connection),
-            progress=progress,
-        )
-    _print(tuned, found.legs, as_json=as_json)
+        known = judged.known(client, connection)
+        asked, qrels = given if known is None else (known.queries, known.qrels)
+        is_beir = judged.is_beir
+        found, runs = tuned.tune(client, connection, asked, qrels, ignore_identical=is_beir, progress=progress)
+    _print(found, runs.legs, known, as_json=as_json)
     if write is not None:
-        _write(write, tuned, found.legs)
+        _write(write, found, runs.legs)
 
 
 def _check_new(path: Path | None, where: str) -> None:
@@ -94,19 +81,19 @@ def _check_new(path: Path | None, where: str) -> None:
         raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
 
 
-def _print(tuned: Tuned, legs: Sequence[str], *, as_json: bool) -> None:
+def _print(tuned: Tuned, legs: Sequence[str], known: KnownItems | None, *, as_json: bool) -> None:
     from hybrid_search.evaluate.tuning.report import notes, tuned_json, tuned_table
 
     if as_json:
         import orjson
 
-        typer.echo(orjson.dumps(tuned_json(tuned, legs), option=orjson.OPT_INDENT_2))
+        typer.echo(orjson.dumps(tuned_json(tuned, legs, known), option=orjson.OPT_INDENT_2))
         return
     from hybrid_search.printed.console import Console
 
     console = Console()
-    console.print(tuned_table(tuned, legs))
-    for note in notes(tuned):
+    console.print(tuned_table(tuned, legs, known))
+    for note in notes(tuned, known):
         console.print(note, style="dim")
 
 
@@ -114,10 +101,10 @@ def _write(path: Path, tuned: Tuned, legs: Sequence[str]) -> None:
     """The choice as settings, if it is better; what is written is said."""
     import tomli_w
 
-    from hybrid_search.evaluate.tuning.report import verdict, weighting_json
+    from hybrid_search.evaluate.tuning.report import settings_of, verdict
 
     if not tuned.is_better:
         typer.echo(f"{path} is not written: {verdict(tuned)}", err=True)
         return
-    write_settings(path, tomli_w.dumps({"search": weighting_json(tuned.chosen, legs)}))
+    write_settings(path, tomli_w.dumps(settings_of(tuned.chosen, legs)))
     typer.echo(f"{path} is written", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -10,6 +9,7 @@ from itertools import combinations
 from hybrid_search.errors import InputError, QueryError
 from hybrid_search.evaluate.comparison import Comparison, comparisons
 from hybrid_search.evaluate.measures import MEASURES, Scores, measure, measures_within
+from hybrid_search.evaluate.pairs import Pairs
 from hybrid_search.evaluate.retrieval import OnProgress, retrieve_in_full
 from hybrid_search.evaluate.runs import Ranking
 from hybrid_search.read import Qrels
@@ -18,9 +18,8 @@ from hybrid_search.search import Fusion, Reranking, SearchClient
 from hybrid_search.search.fusion import METHODS
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import indexed_legs, named_legs
-from hybrid_search.search.rerank import checked_scores, combine
+from hybrid_search.search.rerank import combine
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.search.steps import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,31 +195,6 @@ def systems(legs: Sequence[str], fusions: Sequence[Fusion], *, exact: Sequence[s
         yield from (System(one.legs, one.fusion, reranked=True) for one in plain if not one.exact)
 
 
-class _Pairs:
-    """Reranker scores of pairs of query and passage, each computed once however many systems want it."""
-
-    def __init__(self, client: SearchClient) -> None:
-        self._client = client
-        self._scores: dict[tuple[str, str], float] = {}
-
-    def scores(self, query: Query, passage_ids: Sequence[str]) -> list[float]:
-        """The score of each passage.
-
-        Raises:
-            InputError: a passage that was found is gone: the index changes while it is measured.
-            ModelError: the reranker failed, or its scores are ill-formed.
-        """
-        missing = [id_ for id_ in passage_ids if (query.text, id_) not in self._scores]
-        texts = self._client.passages(missing) if missing else {}
-        if gone := sorted(set(missing) - set(texts)):
-            raise InputError(f"the passage {gone[0]} was deleted", remedy="Evaluate while nothing is being indexed")
-        if texts:
-            step = Score(query.text, list(texts.values()), math.inf)
-            found = checked_scores(self._client.searcher.ask_model(step), len(texts))
-            self._scores |= {(query.text, id_): score for id_, score in zip(texts, found, strict=True)}
-        return [self._scores[query.text, id_] for id_ in passage_ids]
-
-
 class _Ranked:
     """What was found, as each system ranks it; ``found`` holds the graph's runs and the exact ones."""
 
@@ -233,7 +207,7 @@ class _Ranked:
         ignore_identical: bool,
     ) -> None:
         self._found = found
-        self._pairs = _Pairs(client)
+        self._pairs = Pairs(client)
         self._reranking = reranking
         self._ignore_identical = ignore_identical
 

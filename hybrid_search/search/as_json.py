@@ -25,6 +25,6 @@ def result_json(result: SearchResult) -> dict[str, Any]:
         "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
         "warnings": [str(warning) for warning in result.warnings],
         "codes": [getattr(warning, "code", None) for warning in result.warnings],
-        "degraded": result.degraded,
+        "degraded": {str(part): code for part, code in result.degraded.items()},
         "cursor": result.cursor,
     }

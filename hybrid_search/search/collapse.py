@@ -113,7 +113,7 @@ def by_score(passages: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     Equal scores are few: the parts of ids are compared only where there are some.
     """
     ordered = sorted(passages, key=_SCORE, reverse=True)
-    if len({score for _, score in ordered}) < len(ordered):
+    if len(set(map(_SCORE, ordered))) < len(ordered):
         ordered.sort(key=lambda hit: (-hit[1], by_document(hit[0])))
     return ordered
 

@@ -12,7 +12,7 @@ from hybrid_search.records import FoundPassage
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.degradation import gone, unread
 from hybrid_search.search.fetch import fetch
-from hybrid_search.search.fusion import Fused
+from hybrid_search.search.fusion import Fused, ids_of
 from hybrid_search.search.outcomes import missed
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.stages import Course, Progress, Stored
@@ -22,19 +22,18 @@ from hybrid_search.search.steps import Step
 def complete_pages(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
     """What the hits of the pages still lack, in one request; none where nothing is lacking."""
     plan = course.plan
-    with course.clock("fetch"):
-        further = [_further(one, plan) for one in queries]
-        groups = [_lacking(one, some, plan) for one, some in zip(queries, further, strict=True)]
-        wanted = [group for group in groups if group]
-        found: Mapping[str, Stored] = {}
-        if wanted:
+    further = [_further(one, plan) for one in queries]
+    groups = [_lacking(one, some, plan) for one, some in zip(queries, further, strict=True)]
+    found: Mapping[str, Stored] = {}
+    if wanted := [group for group in groups if group]:
+        with course.clock("fetch"):
             try:
                 found = yield from fetch(wanted, course.target, course.budget)
             except EngineError as error:
                 note = unread(missed(error))
                 queries = [one.noting(note) if ids else one for one, ids in zip(queries, groups, strict=True)]
-        done = zip(queries, further, groups, strict=True)
-        return [_completed(one, some, found, plan) if ids or some else one for one, some, ids in done]
+    done = zip(queries, further, groups, strict=True)
+    return [_completed(one, some, found, plan) if ids or some else one for one, some, ids in done]
 
 
 def _further(one: Progress, plan: Plan) -> dict[str, list[Fused]]:
@@ -43,10 +42,11 @@ def _further(one: Progress, plan: Plan) -> dict[str, list[Fused]]:
         return {}
     shown = {hit.hit.id: one.retrieved.best(hit.hit).passage_id for hit in one.page(plan)}
     others: dict[str, list[Fused]] = {id_: [] for id_ in shown}
-    for passage in one.retrieved.passages(plan.fusion) if shown else ():
-        some = others.get(document_id(passage.id))
-        if some is not None and len(some) < plan.passages and passage.id != shown[document_id(passage.id)]:
-            some.append(passage)
+    ranking = one.retrieved.passages(plan.fusion) if shown else ()
+    for place, id_ in enumerate(ids_of(ranking)):
+        some = others.get(document := document_id(id_))
+        if some is not None and len(some) < plan.passages and id_ != shown[document]:
+            some.append(ranking[place])
     return others
 
 

@@ -39,15 +39,27 @@ def first_hits(one: Progress, plan: Plan) -> tuple[Sequence[Fused], int]:
     Those that other hits of their values keep from the list, whatever is reordered above them, are not among them.
     """
     if not plan.max_per:
-        return one.fused, plan.reach
+        return one.fused, reach(one, plan)
     counts, above = Counts(plan.max_per, one.retrieved.values), len(parted(one.fused)[0])
-    hits, needed = [], plan.offset + plan.k
+    hits, needed, moved = [], plan.offset + plan.k, _reordered(one, plan)
     for place, hit in enumerate(one.fused):
         admitted = _admitted(counts, hit.id, pinned=place < above)
-        if admitted or place < plan.reordered:
+        if admitted or place < moved:
             hits.append(hit)
-        needed += not admitted and place < plan.reordered
-    return hits, max(plan.reordered, needed)
+        needed += not admitted and place < moved
+    return hits, max(moved, needed)
+
+
+def reach(one: Progress, plan: Plan) -> int:
+    """How many of the first hits of a query are fetched."""
+    return max(plan.reach, _reordered(one, plan))
+
+
+def _reordered(one: Progress, plan: Plan) -> int:
+    """How many of the first hits may stand in another order: a pinned document may be several passages of a ranking."""
+    if not plan.reordered or plan.collapse.documents or not plan.boosts.pinned:
+        return plan.reordered
+    return plan.reordered + max(0, len(parted(one.fused)[0]) - len(plan.boosts.pinned))
 
 
 def spread_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:

@@ -25,6 +25,7 @@ from hybrid_search.search.facets import BM25, CANDIDATES, Facet, candidate_field
 from hybrid_search.search.facets_counted import Counted, count
 from hybrid_search.search.facets_engine import Grouped
 from hybrid_search.search.facets_filter import selected, without_field
+from hybrid_search.search.fusion import ids_of
 from hybrid_search.search.leg import Asking, LegQuery
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.retrieved import Retrieved
@@ -73,7 +74,7 @@ def _with_candidates(one: Progress, facets: Sequence[Facet], course: Course) -> 
     schema = course.target.schema
     found: dict[str, FacetCounts] = {}
     lost: list[SearchWarning] = []
-    own = _documents(one.retrieved.values, [hit.id for hit in one.fused], collapsed=course.plan.collapse.documents)
+    own = _documents(one.retrieved.values, ids_of(one.fused), collapsed=course.plan.collapse.documents)
     for facet in facets:
         again = one.reopened.get(facet.field)
         over = Counted(own)
@@ -81,7 +82,7 @@ def _with_candidates(one: Progress, facets: Sequence[Facet], course: Course) -> 
             lost.append(failed(again.error, [facet]))
             continue
         if again is not None:
-            ids = [hit.id for hit in again.fused(course.plan.fusion)]
+            ids = list(ids_of(again.fused(course.plan.fusion)))
             _, left_out = without_field(one.retrieved.query.filter, facet.field)
             values = {**one.retrieved.values, **again.values}
             ids += one.retrieved.added.hits

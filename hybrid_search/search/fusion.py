@@ -16,12 +16,13 @@ Pure functions on ids and numbers: no engine, no vectors, no text. Not here: col
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from operator import attrgetter, itemgetter
+from itertools import chain, repeat
+from operator import itemgetter
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from hybrid_search.errors import QueryError
 from hybrid_search.records import LegScore, Placed
@@ -115,7 +116,7 @@ def _lowest(scores: Sequence[float], missing: float | None) -> float:
 
 def _scaled(scores: Iterable[float], *, lowest: float, span: float) -> list[float]:
     """``(s - lowest) / span``; where all scores are equal each is worth 1: found, which a missing hit was not."""
-    return [(s - lowest) / span if span > 0 else 1.0 for s in scores]
+    return [(s - lowest) / span for s in scores] if span > 0 else [1.0 for _ in scores]
 
 
 METHODS: Mapping[str, Callable[[Sequence[float], float | None], list[float]]] = MappingProxyType(
@@ -220,17 +221,80 @@ class Fusion:
 
 
 _ID, _SCORE = itemgetter(0), itemgetter(1)
-_FUSED_ID, _FUSED_SCORE = attrgetter("id"), attrgetter("score")
 
 
 def in_order(run: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     """The run by descending score, ties by id: engines break ties by shard and segment, which no client can repeat."""
-    by_id = sorted(run, key=_ID)
-    by_id.sort(key=_SCORE, reverse=True)  # equal ones stay as they are
-    return by_id
+    by_score = sorted(run, key=_SCORE, reverse=True)  # runs come so: there is little to sort
+    if len(set(map(_SCORE, by_score))) < len(by_score):
+        by_score.sort(key=_ID)
+        by_score.sort(key=_SCORE, reverse=True)  # equal ones stay as they are
+    return by_score
 
 
-def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = None) -> list[Fused]:
+@dataclass(frozen=True, slots=True)
+class _FusedLeg:
+    """One leg's scores in rank order, what each contributes, and the places of the ids in both, counted from 0."""
+
+    places: Mapping[str, int]
+    scores: Sequence[float]
+    contributions: Sequence[float]
+
+
+class FusedRanking(Sequence[Fused]):
+    """What :func:`fuse` makes: ids and their scores in rank order; a hit is made when it is looked at.
+
+    A search looks at those of its page, and fuses some hundreds.
+    """
+
+    __slots__ = ("_legs", "_made", "_scores", "ids")
+
+    def __init__(self, ids: Sequence[str], scores: Sequence[float], legs: Mapping[str, _FusedLeg]) -> None:
+        self.ids, self._scores, self._legs = ids, scores, legs
+        self._made: dict[int, Fused] = {}
+
+    @overload
+    def __getitem__(self, place: int) -> Fused: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> FusedRanking: ...
+
+    def __getitem__(self, place: int | slice) -> Fused | FusedRanking:
+        if isinstance(place, slice):
+            return FusedRanking(self.ids[place], self._scores[place], self._legs)
+        if (made := self._made.get(place)) is None:
+            made = self._made[place] = self._hit(self.ids[place], self._scores[place])
+        return made
+
+    def __iter__(self) -> Iterator[Fused]:
+        return map(self.__getitem__, range(len(self.ids)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as that of a list
+
+    def __repr__(self) -> str:
+        return f"FusedRanking({list(self)!r})"
+
+    def _hit(self, id_: str, score: float) -> Fused:
+        found = {
+            name: LegScore(place + 1, leg.scores[place], leg.contributions[place])
+            for name, leg in self._legs.items()
+            if (place := leg.places.get(id_)) is not None
+        }
+        return Fused(id_, score, found)
+
+
+def ids_of(hits: Sequence[Fused]) -> Sequence[str]:
+    """The ids of a ranking, without looking at its hits where they need not be made."""
+    return hits.ids if isinstance(hits, FusedRanking) else [hit.id for hit in hits]
+
+
+def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = None) -> FusedRanking:
     """One ranking of all ids in ``runs``, by descending fused score, ties by id.
 
     Args:
@@ -242,18 +306,17 @@ def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = No
     Raises:
         QueryError: the weights do not fit the legs.
     """
-    shares = fusion.shares(runs)
-    found: dict[str, dict[str, LegScore]] = {}
-    for leg in fusion.having_a_say(runs):
-        ranked, share = in_order(runs[leg]), shares[leg]
-        worths = fusion.worths([score for _, score in ranked], (missing or {}).get(leg))
-        for rank, ((id_, score), worth) in enumerate(zip(ranked, worths, strict=True), start=1):
-            score_of = LegScore(rank, score, share * worth)
-            if id_ in found:
-                found[id_][leg] = score_of
-            else:
-                found[id_] = {leg: score_of}
-    fused = [Fused(id_, math.fsum([s.contribution for s in legs.values()]), legs) for id_, legs in found.items()]
-    fused.sort(key=_FUSED_ID)
-    fused.sort(key=_FUSED_SCORE, reverse=True)  # equal ones stay by id
-    return fused
+    shares, given = fusion.shares(runs), missing or {}
+    legs = {leg: _leg(runs[leg], fusion, shares[leg], given.get(leg)) for leg in fusion.having_a_say(runs)}
+    ids = list(dict.fromkeys(chain.from_iterable(leg.places for leg in legs.values())))
+    shared = [dict(zip(leg.places, leg.contributions, strict=True)) for leg in legs.values()]
+    totals = map(math.fsum, zip(*(map(found.get, ids, repeat(0.0)) for found in shared), strict=True))
+    ranked = in_order(zip(ids, totals, strict=True))
+    return FusedRanking([id_ for id_, _ in ranked], [score for _, score in ranked], legs)
+
+
+def _leg(run: Run, fusion: Fusion, share: float, missing: float | None) -> _FusedLeg:
+    ranked = in_order(run)
+    scores = [score for _, score in ranked]
+    places = dict(zip(map(_ID, ranked), range(len(ranked)), strict=True))
+    return _FusedLeg(places, scores, [share * worth for worth in fusion.worths(scores, missing)])

@@ -21,6 +21,7 @@ from hybrid_search.records import Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, ask
 from hybrid_search.search.degradation import HIGHLIGHTS
+from hybrid_search.search.encoding import encode, with_vectors
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.highlight import Highlight
 from hybrid_search.search.highlight_reasons import (
@@ -35,6 +36,7 @@ from hybrid_search.search.highlight_reasons import (
 )
 from hybrid_search.search.highlight_text import Span, marked_spans
 from hybrid_search.search.leg import Asking, LegQuery
+from hybrid_search.search.outcomes import Failed, Late
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.stages import Course, Marked, Progress
 from hybrid_search.search.standard_legs import BM25
@@ -135,6 +137,22 @@ def _words(one: Progress, course: Course) -> Mapping[str, Any] | None:
         return None  # that leg has failed, and said so
 
 
+def encode_again(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
+    """The vectors of the query of a page that a cursor goes on with, which nothing but its highlights needs."""
+    [one] = queries
+    if course.plan.highlight is None or one.error or not one.page(course.plan):
+        return list(queries)
+    with course.clock("encode"):
+        [made] = yield from encode([one.retrieved.query], course.plan.legs, course.budget)
+    lost = {str(how.error): how.error for how in made.values() if isinstance(how, Failed | Late)}
+    query = with_vectors(one.retrieved.query, made)
+    return [
+        replace(one, retrieved=replace(one.retrieved, query=query)).noting(
+            *(_failed("the query was not encoded", error) for error in lost.values())
+        )
+    ]
+
+
 def with_marks(
     queries: Sequence[Progress], asked: Sequence[Marking], answers: Sequence[Answered | EngineError]
 ) -> list[Progress]:
@@ -213,9 +231,10 @@ def _shown(place: int, one: Progress, plan: Plan, form: Highlight) -> Iterator[_
         highlights = list(by_words(passage, marked.words, form))
         lacks = form.every or not (highlights and _by(ranked.hit, "text", plan))
         sparse, dense = (_by(ranked.hit, part, plan) and lacks for part in ("sparse", "dense"))
+        sparse, dense = sparse and bool(query.sparse), dense and query.dense is not None
         wanted = form.meaning and (sparse or dense)
         nearest = MEANING if dense else TERMS
-        yield _Shown(place, id_, passage, query, sparse and bool(query.sparse), wanted, nearest, highlights)
+        yield _Shown(place, id_, passage, query, sparse, wanted, nearest, highlights)
 
 
 def _by(hit: Fused, part: str, plan: Plan) -> bool:

@@ -130,7 +130,7 @@ def plan_search(
         collapse=collapse_of(request.collapse),
         passages=check_passages(request.passages, collapse_of(request.collapse)),
         exact=request.exact,
-        two_phase=_two_phase(settings, request, fusion),
+        two_phase=two_phase_of(settings, request) * (not fusion.by_server),
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,
@@ -321,12 +321,16 @@ def leg_of(name: str) -> SearchLeg:
     )
 
 
-def _two_phase(settings: SearchSettings, request: SearchRequest, fusion: Fusion) -> float:
-    """A server fuses queries, of which none can be rescored before."""
+def two_phase_of(settings: SearchSettings, request: SearchRequest) -> float:
+    """The share of the request, else of the settings; a server fuses queries, of which none can be rescored before.
+
+    Raises:
+        QueryError: it is no share below 1.
+    """
     share = settings.two_phase if request.two_phase is None else request.two_phase
     if not 0 <= share < 1:
         raise QueryError(f"two_phase is {share}", remedy="Give a share of the heaviest term, from 0 to below 1.")
-    return 0.0 if fusion.by_server else share
+    return share
 
 
 def _check_ranges(plan: Plan) -> None:

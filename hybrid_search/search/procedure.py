@@ -26,7 +26,7 @@ from hybrid_search.search.cursor_pages import RestOfList, frozen_hits
 from hybrid_search.search.diversity import spread_hits
 from hybrid_search.search.facets_stage import by_place, count_candidates, reopened
 from hybrid_search.search.fetch import fetch_hits
-from hybrid_search.search.highlight_stage import highlight_hits
+from hybrid_search.search.highlight_stage import encode_again, highlight_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
@@ -142,7 +142,7 @@ STAGES: tuple[Stage, ...] = (
     highlight_hits,
 )
 
-CONTINUING: tuple[Stage, ...] = (frozen_hits, highlight_hits)
+CONTINUING: tuple[Stage, ...] = (frozen_hits, encode_again, highlight_hits)
 """Those of a page that a cursor goes on with: it was ranked before."""
 
 

@@ -16,6 +16,7 @@ from hybrid_search.errors import HybridSearchError, ModelTimeoutError
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.boosts import parted
 from hybrid_search.search.degradation import partly_ranked, unranked
+from hybrid_search.search.diversity import reach
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
 from hybrid_search.search.rerank import Reranked, Reranking, checked_scores, combine
@@ -63,8 +64,9 @@ def _fetched(one: Progress, course: Course) -> Progress:
         hits = (hit for hit in one.fused if one.retrieved.best(hit).passage_id not in one.lost)
         return replace(one, ranked=_as_they_are(hits))
     there = ((end, hit) for end, hit in enumerate(one.fused, 1) if one.retrieved.best(hit).passage_id in one.stored)
-    first = list(islice(there, course.plan.reach))
-    end = first[-1][0] if len(first) == course.plan.reach else len(one.fused)
+    wanted = reach(one, course.plan)
+    first = list(islice(there, wanted))
+    end = first[-1][0] if len(first) == wanted else len(one.fused)
     return replace(one, ranked=_as_they_are(hit for _, hit in first), beyond=one.fused[end:])
 
 

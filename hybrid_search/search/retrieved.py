@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from hybrid_search.errors import HybridSearchError
 from hybrid_search.records import LegReport, Query
@@ -13,6 +14,8 @@ from hybrid_search.search.degradation import leg_warnings, unanswered
 from hybrid_search.search.fusion import Fused, Fusion, fuse, in_order
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped
 from hybrid_search.search_warnings import SearchWarning
+
+_ID_AND_SCORE = attrgetter("id", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,9 @@ class Retrieved:
 
     def scores(self) -> dict[str, list[tuple[str, float]]]:
         """The runs as fusion takes them."""
-        return {name: [(best.id, best.score) for best in run.values()] for name, run in self.runs.items()}
+        return {name: list(map(_ID_AND_SCORE, run.values())) for name, run in self.runs.items()}
 
-    def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> list[Fused]:
+    def fused(self, fusion: Fusion, among: Collection[str] | None = None) -> Sequence[Fused]:
         """One ranking of what the legs found (those ``among`` them); that of the server where it fused."""
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
@@ -101,7 +104,7 @@ class Retrieved:
         missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
         return fuse(runs, fusion, missing=missing)
 
-    def passages(self, fusion: Fusion) -> list[Fused]:
+    def passages(self, fusion: Fusion) -> Sequence[Fused]:
         """All passages that the legs found as one ranking of their own; those of the server where it fused."""
         if isinstance(self.by_server, Found):
             ranked = in_order(self.by_server.value.passages.items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybrid_search.fields import value_at
 from hybrid_search.printed import one_line, visible
@@ -87,12 +87,17 @@ def result_view(result: SearchResult, *, width: int, title_field: str | None = N
 
 def title_of(hit: Hit, title_field: str | None = None) -> str:
     """What names the document: ``title_field``, else a field that is called a title, else its id."""
-    called = (name for name in hit.fields if TITLE_WORDS & {word.lower() for word in _WORDS.findall(name)})
+    return title_in(hit.fields, title_field) or hit.id
+
+
+def title_in(fields: Mapping[str, Any], title_field: str | None = None) -> str | None:
+    """The value of ``title_field``, else of a field that is called a title, on one line; None where there is none."""
+    called = (name for name in fields if TITLE_WORDS & {word.lower() for word in _WORDS.findall(name)})
     for name in (title_field, *TITLE_FIELDS, *called):
-        value = None if name is None else value_at(hit.fields, name)
+        value = None if name is None else value_at(fields, name)
         if isinstance(value, str | int | float) and str(value).strip():
             return " ".join(str(value).split())
-    return hit.id
+    return None
 
 
 def _footer(result: SearchResult, width: int) -> str:

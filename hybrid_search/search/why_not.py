@@ -16,12 +16,13 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import HybridSearchError, QueryError
 from hybrid_search.records import Leg, Query
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.legs import Filter, both
 from hybrid_search.search.outcomes import Failed, Found, Late
 from hybrid_search.search.plan import CANDIDATES_PER_HIT, Plan
 from hybrid_search.search.procedure import STAGES
 from hybrid_search.search.request import SearchRequest
-from hybrid_search.search.rerank import Reranked, checked_scores
-from hybrid_search.search.retrieve import Begun, retrieve
+from hybrid_search.search.rerank import Reranked, checked_scores, lines_below
+from hybrid_search.search.retrieve import Begun, passing, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.scored_text import usual_text
 from hybrid_search.search.searcher import Searcher
@@ -152,6 +153,7 @@ class _Case:
             words=self.looked.words,
             terms=self._terms(places),
             conditions=self.looked.conditions,
+            max_per=dict(self.plan.max_per),
             document=document,
             last_hit=self._standing(page[-1]) if page else None,
             reranker_score=reranker_score,
@@ -166,6 +168,8 @@ class _Case:
         rank = document.rank if document.rank is not None else document.fused_rank
         if rank is None:
             return Reason.NOT_FOUND
+        if document.rank is None and self.plan.max_per:
+            return Reason.LEFT_OUT
         if rank <= self.plan.offset:
             return Reason.ABOVE_PAGE
         return Reason.ON_PAGE if rank <= self.plan.offset + self.plan.k and document.rank else Reason.BELOW_PAGE
@@ -173,10 +177,15 @@ class _Case:
     def _places(self) -> Steps[tuple[LegPlace, ...]]:
         """Where each leg has it; also a leg that failed in the search, if it can be asked now."""
         plan, legs = self.plan, self.one.retrieved.legs
+        searched: Filter = plan.collapse.filter
+        if self.passes:  # some of its passages may not: quotes and words to leave out hold passage by passage
+            searched = both(passing(self.query, self.target.schema), searched)
         asked = [leg for leg in plan.legs if leg.part is None or getattr(self.query, leg.part) is not None]
         try:
             scored = yield from scored_in(
-                asked, self.id, About(self.query, self.target, Budget(plan.timeout), plan.dfs, plan.text)
+                asked,
+                self.id,
+                About(self.query, self.target, Budget(plan.timeout), plan.dfs, plan.text, searched),
             )
         except HybridSearchError:  # the legs have no rank then, and all else is still said
             scored = {}
@@ -197,14 +206,17 @@ class _Case:
             filtered=not self.passes,
             told=not self.plan.fusion.by_server,
         )
-        known = scored or best
+        sums = self.plan.collapse.kind == "sum"
+        known = best if sums and best is not None else scored or best
         if known is None:
             return place
-        score, passage = known.score, known.passage_id
         rank = found_at if scored is None or scored.rank is None else scored.rank
-        if leg != Leg.DENSE and found_at is not None:
+        if found_at is not None and (sums or leg != Leg.DENSE):
             rank = found_at
-        return replace(place, score=score, passage_id=passage, rank=rank, cosine=cosine_of(leg, score))
+        elif sums and rank is not None:  # counted by best passages, of which other documents have several
+            rank = max(rank, self.plan.window + 1)
+        cosine = None if sums and scored is None else cosine_of(leg, (scored or known).score)
+        return replace(place, score=known.score, passage_id=known.passage_id, rank=rank, cosine=cosine)
 
     def _terms(self, places: Sequence[LegPlace]) -> tuple[SharedTerm, ...]:
         """Those of the passage that the sparse leg ranks; of the first one where it ranks none."""
@@ -222,11 +234,18 @@ class _Case:
         fused = None if hit is None else hit.score
         more: dict[str, Any] = {} if hit is None else {"boosts": hit.boosts, "placed": hit.placed}
         if ranked is None:
-            is_below = fused_rank is not None and fused_rank > self.plan.reach  # where the order is that of the fusion
-            final = (fused_rank, fused if self.plan.reranking is None else None) if is_below else (None, None)
-            return Standing(id_, *final, fused_rank=fused_rank, fused=fused, **more)
+            return Standing(id_, *self._below(), fused_rank=fused_rank, fused=fused, **more)
         rank = self.one.ranked.index(ranked) + 1
         return Standing(id_, rank, ranked.score, fused_rank, fused, ranked.rerank, **more)
+
+    def _below(self) -> tuple[int | None, float | None]:
+        """Rank and score of the document behind the hits that were fetched; None where it does not stand there."""
+        one, weight = self.one, 0.0 if self.plan.reranking is None else self.plan.reranking.weight
+        place = next((n for n, hit in enumerate(one.beyond) if hit.id == self.id), None)
+        if place is None:
+            return None, None
+        [below] = lines_below(one.ranked, [one.beyond[place]], weight)
+        return len(one.ranked) + place + 1, below.score
 
     def _reranker_score(self, places: Sequence[LegPlace]) -> Steps[float | None]:
         """What the reranker says of its best passage, whether it was asked in the search or not."""

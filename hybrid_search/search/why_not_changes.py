@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from hybrid_search.records import Placed
 from hybrid_search.search.boosts import Boosts, Values, boosted, parted
-from hybrid_search.search.fusion import Fused, Fusion, Runs, fuse, in_order
+from hybrid_search.search.fusion import Fused, Fusion, Runs, fuse, ids_of, in_order
 from hybrid_search.search.rerank import combine
 from hybrid_search.search.why_not_records import Change
 
@@ -57,19 +57,21 @@ class Found:
     values: Mapping[str, Values] = field(default_factory=dict)
     added: tuple[str, ...] = ()
 
-    def fused(self, fusion: Fusion | None = None) -> list[Fused]:
+    def fused(self, fusion: Fusion | None = None) -> Sequence[Fused]:
         """One ranking, boosted."""
         hits = fuse(self.runs, self.fusion if fusion is None else fusion, missing=self.missing)
         if not (self.boosts.rules or self.boosts.pinned or self.boosts.buried):
             return hits
-        known = {hit.id for hit in hits}
-        hits += [Fused(id_, 0.0, {}, placed=Placed.ADDED) for id_ in self.added if id_ not in known]
-        return boosted(hits, self.boosts, self.values, {hit.id: hit.id for hit in hits})
+        known = set(hits.ids)
+        added = [Fused(id_, 0.0, {}, placed=Placed.ADDED) for id_ in self.added if id_ not in known]
+        hits_and_pins = [*hits, *added]
+        return boosted(hits_and_pins, self.boosts, self.values, {hit.id: hit.id for hit in hits_and_pins})
 
 
 def rank_in(fused: Sequence[Fused], id_: str) -> int | None:
     """The rank of an id, from 1."""
-    return next((rank for rank, hit in enumerate(fused, start=1) if hit.id == id_), None)
+    ids = ids_of(fused)
+    return ids.index(id_) + 1 if id_ in ids else None
 
 
 def weight_changes(found: Found, id_: str, top: int) -> list[Change]:

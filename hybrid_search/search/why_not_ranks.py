@@ -33,13 +33,17 @@ _COUNT = "documents"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is asked: a query with its vectors, where, and in what time; ``dfs`` and ``text`` as in the plan."""
+    """What is asked: a query with its vectors, where, and in what time; ``dfs`` and ``text`` as in the plan.
+
+    ``searched`` is what passages must pass to be searched at all, whatever the filter says.
+    """
 
     query: Query
     target: Target
     budget: Budget
     dfs: bool = False
     text: ScoredText | None = None
+    searched: legs.Filter = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def scored_in(asked: Sequence[SearchLeg], id_: str, about: About) -> Generator[S
 
     Legs that cannot be asked, or whose answer is an error, are left out.
     """
-    only: legs.Body = {"term": {layout.DOC_ID: id_}}
+    only = legs.both(about.searched, {"term": {layout.DOC_ID: id_}})
     bodies = {leg: body for leg in asked if (body := _body(leg, about, only)) is not None}
     answers = yield from _asked(bodies, _document_search, about)
     best = {leg: _best(leg, answer) for leg, answer in answers.items() if isinstance(answer, Answered)}
@@ -105,7 +109,8 @@ def _ranks(best: Mapping[SearchLeg, Scored], id_: str, about: About) -> Generato
     """1 and the documents above, in each leg that scores by the engine's own score."""
     ranks = {leg: 1 for leg in best if type(leg).read is SearchLeg.read}
     for side in ("lt", "gt"):
-        on_side = legs.both(passing(about.query, about.target.schema), {"range": {layout.DOC_ID: {side: id_}}})
+        passes = legs.both(passing(about.query, about.target.schema), about.searched)
+        on_side = legs.both(passes, {"range": {layout.DOC_ID: {side: id_}}})
         bodies = {leg: body for leg in ranks if (body := _body(leg, about, on_side)) is not None}
         counts = {leg: _count(body, _least(best[leg].score, above=side == "gt")) for leg, body in bodies.items()}
         answers = yield from _asked(counts, _count_search, about)

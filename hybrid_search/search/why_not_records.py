@@ -21,6 +21,7 @@ class Reason(StrEnum):
     BELOW_PAGE = "below-page"
     ABOVE_PAGE = "above-page"
     NOT_FOUND = "not-found"
+    LEFT_OUT = "left-out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,10 @@ class LegPlace:
     Attributes:
         leg: its name.
         window: how many documents it ranks for the fusion.
-        score: of the best passage; None where the leg does not match it.
+        score: of the best passage, or the sum by which documents are ranked; None where the leg does not match it.
         rank: from 1, among all documents that pass the filter: by exact search in the dense leg. Ranks beyond the
-            window are counted by the engine, exactly up to 40,000 documents and about so beyond.
+            window are counted by the engine, exactly up to 40,000 documents and about so beyond. Where sums are
+            ranked, ranks are those of the search, and beyond the window those of the best passage at least.
         found_at: its rank in the search itself, None where that did not find it.
         contribution: its part of the fused score.
         passage_id: the passage that scores so.
@@ -164,6 +166,7 @@ class WhyNot:
         words: the words of the query, for BM25.
         terms: the sparse terms that met, the largest products first.
         conditions: of the filter; the document is not searched where one does not pass.
+        max_per: how many hits of one value of a field the list takes.
         document: how it stands in the ranking.
         last_hit: how the last hit of the page stands.
         reranker_score: what the reranker says of its best passage, where there is a reranker.
@@ -187,6 +190,7 @@ class WhyNot:
     words: Sequence[QueryWord] = ()
     terms: Sequence[SharedTerm] = ()
     conditions: Sequence[Condition] = ()
+    max_per: Mapping[str, int] = field(default_factory=dict)
     document: Standing | None = None
     last_hit: Standing | None = None
     reranker_score: float | None = None

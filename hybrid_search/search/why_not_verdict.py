@@ -66,6 +66,12 @@ def _not_found(found: WhyNot) -> str:
     )
 
 
+def _left_out(found: WhyNot) -> str:
+    limits = ", ".join(f"{field}={most}" for field, most in found.max_per.items())
+    rank = None if found.document is None else found.document.fused_rank
+    return f"hits above it have the same values, and max_per ({limits}) leaves it out: its fused rank is {rank}"
+
+
 _VERDICTS = {
     Reason.NOT_IN_INDEX: _absent,
     Reason.FILTERED: _filtered,
@@ -73,6 +79,7 @@ _VERDICTS = {
     Reason.ABOVE_PAGE: _above,
     Reason.BELOW_PAGE: _below,
     Reason.NOT_FOUND: _not_found,
+    Reason.LEFT_OUT: _left_out,
 }
 
 

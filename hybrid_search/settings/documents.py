@@ -10,7 +10,7 @@ REFUSE, FIRST, LAST, NUMBER = "refuse", "first", "last", "number"
 FIELD, CONTENT = "field", "content"
 DAY, MONTH = "day", "month"
 TITLE = "title"
-WITH_TITLE = False
+WITH_TITLE = True
 """Whether models read the title before every passage of a new index."""
 FILTERED = ("keyword", "number", "date", "boolean", "geo")
 """The roles of fields that are filtered on."""

@@ -12,7 +12,7 @@ from generated import DENSE, SCHEMA, filled, hits, passages, unit
 from hybrid_search.engine import layout
 from hybrid_search.engine.indices import create_index, opening
 from hybrid_search.engine.protocols import Request
-from hybrid_search.engine.templates import index_types
+from hybrid_search.engine.templates import META, index_types
 
 DIMENSION = 128
 COUNT = 400
@@ -120,7 +120,9 @@ def test_options_are_stored_as_the_template_gives_them(connection, index_name):
     options = dense.get("index_options") or dense["method"]
     wanted = sent["mappings"]["properties"]["dense"]
     assert options == (wanted.get("index_options") or wanted["method"])
-    assert got["_meta"] == sent["mappings"]["_meta"]
+    written = got["_meta"][META]
+    assert {**written, "cursor_key": None} == {**sent["mappings"]["_meta"][META], "cursor_key": None}
+    assert len(bytes.fromhex(written["cursor_key"])) == 16  # drawn when the index is made
     assert got["dynamic"] == "strict"
 
 

@@ -19,7 +19,7 @@ from hybrid_search.filters import parse
 from hybrid_search.records import Leg, Query
 from hybrid_search.search import SearchClient
 from hybrid_search.search.standard_legs import BM25, SPARSE
-from hybrid_search.settings import SearchSettings, Settings
+from hybrid_search.settings import RerankSettings, SearchSettings, Settings
 
 COUNT = 40
 
@@ -77,6 +77,33 @@ def test_the_leg_that_knows_is_weighed_more(connection, index, task) -> None:
         for query in queries
     }
     assert measure(qrels, searched).mean["nDCG@10"] == pytest.approx(tuned.surface[tuned.chosen], abs=1e-6)
+
+
+class Reads:
+    """A reranker that prefers long passages; it keeps what it is asked."""
+
+    name = "reads"
+
+    def __init__(self):
+        self.asked = []
+
+    def score(self, query, passages):
+        self.asked += [(query, passage) for passage in passages]
+        return [float(len(passage)) for passage in passages]
+
+
+def test_the_choice_with_a_reranker_is_what_searches_find(connection, index, task) -> None:
+    """The settings in use, reranked: their value is that of real searches, and each passage is read once a query."""
+    settings = Settings(search=SearchSettings(), rerank=RerankSettings(window=20, weight=0.4))
+    reads = Reads()
+    given = {"connection": connection, "encoder": NoEncoder(), "settings": settings}
+    client = SearchClient(index, reranker=reads, **given)
+    tuned, _ = run_tuning(client, *task, steps=4, windows=(100,))
+    assert len(reads.asked) == len(set(reads.asked)) > COUNT * 20
+    queries, qrels = task
+    searched = {query.id: [(hit.id, -hit.rank) for hit in client.search(query)] for query in queries}
+    assert tuned.default_mean == pytest.approx(measure(qrels, searched).mean["nDCG@10"], abs=1e-6)
+    assert {fold.chosen.reranking is None for fold in tuned.folds} == {False}
 
 
 @pytest.fixture

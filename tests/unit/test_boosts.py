@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import pytest
@@ -11,6 +12,7 @@ from test_search_procedure import SCHEMA, Asked
 
 from hybrid_search.boosts import CURVES, Boost, Fresh, Log1p, Saturation, parse_boost
 from hybrid_search.errors import QueryError, SettingsError
+from hybrid_search.filters import Range
 from hybrid_search.records import LegScore, Placed
 from hybrid_search.search.boosts import Boosts, boosted, parted, plan_boosts
 from hybrid_search.search.fusion import Fused
@@ -166,6 +168,17 @@ def test_nothing_is_sent_for_what_is_wrong(options, said) -> None:
 
 def planned(settings=None, **options) -> Boosts:
     return plan_boosts(SearchRequest.of(**options), settings or SearchSettings(), SCHEMA)
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+@pytest.mark.parametrize("sign", [1, -1], ids=["after", "before"])
+def test_a_moment_of_more_than_64_bits_is_no_date(digits, sign) -> None:
+    """As the origin of a boost and in a filter: no engine and no JSON has such a number, and few floats."""
+    asked = Asked(lambda request: pytest.fail(request.path), schema=replace(SCHEMA, date_fields=("day",)))
+    far = sign * 10**digits
+    for options in ({"boosts": [Fresh("day", origin=far)]}, {"filter": Range("day", gte=far)}):
+        with pytest.raises(QueryError, match="is no date"):
+            asked.search(**options)
 
 
 def test_what_a_search_gives_stands_in_the_place_of_the_settings() -> None:

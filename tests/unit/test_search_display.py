@@ -174,3 +174,10 @@ def test_json_has_codes_for_programs() -> None:
     result = orjson.loads(orjson.dumps(result_json(replace(RESULT, warnings=warnings))))
     assert (result["warnings"], result["codes"]) == ([str(one) for one in warnings], ["query-cut", "rerank-late"])
     assert result["degraded"] == {"rerank": "rerank-late"}
+
+
+def test_json_has_the_names_of_legs_that_failed() -> None:
+    """As plain texts: a member of an enumeration is no key of JSON."""
+    failed = SearchWarning("the sparse leg failed: too slow", WarningCode.LEG_FAILED, Leg.SPARSE)
+    result = orjson.loads(orjson.dumps(result_json(replace(RESULT, warnings=[failed]))))
+    assert result["degraded"] == {"sparse": "leg-failed"}

@@ -17,6 +17,7 @@ from hybrid_search.errors import InputError
 from hybrid_search.evaluate.comparison import Comparison, comparisons
 from hybrid_search.evaluate.tuning.collected import Collected, QueryRuns
 from hybrid_search.evaluate.tuning.ranks import Objective, candidates
+from hybrid_search.evaluate.tuning.reranked import Rerankings
 from hybrid_search.evaluate.tuning.weighting import Weighting, matrix
 from hybrid_search.read import Qrels
 
@@ -56,7 +57,8 @@ class Tuned:
         mean: out of fold, over all queries.
         default_mean: of the settings in use, over all queries.
         by_query: out-of-fold value and that of the default, by query id.
-        surface: the mean over all queries of every weighting that was tried.
+        surface: the mean over all queries of every weighting that was tried, without reranking.
+        rerankings: how many rerankings were tried over a chosen fusion; 0 without a reranker.
     """
 
     objective: str
@@ -68,6 +70,7 @@ class Tuned:
     default_mean: float
     by_query: Mapping[str, tuple[float, float]]
     surface: Mapping[Weighting, float]
+    rerankings: int = 0
 
     @property
     def is_better(self) -> bool:
@@ -88,6 +91,7 @@ def tune(
     *,
     objective: str = "nDCG@10",
     folds: int = FOLDS,
+    rerankings: Rerankings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tuned:
     """Choose by all queries, and measure the choosing by cross-validation.
@@ -104,6 +108,7 @@ def tune(
         tried: the weightings to choose from; the default is always one of them.
         objective: a measure of :class:`~hybrid_search.evaluate.tuning.ranks.Objective`.
         folds: how many parts the queries are split into, by a digest of their ids.
+        rerankings: chosen from over the chosen fusion, by the same queries; None where nothing is reranked.
         progress: told how many weightings are measured, of how many.
 
     Raises:
@@ -119,7 +124,7 @@ def tune(
     every = [default, *(one for one in tried if one != default)]
     judged = [(collected.queries[id_], qrels[id_]) for id_ in ids]
     values = measured(judged, collected.legs, every, wanted, progress)
-    return _tuned(every, values, ids, _fold_of(ids, folds), objective)
+    return _tuned(_Choosing(every, values, ids, wanted, rerankings), _fold_of(ids, folds))
 
 
 def measured(
@@ -176,26 +181,56 @@ def choose(every: Sequence[Weighting], values: Floats) -> int:
     return int(min(near_best, key=lambda place: (every[place].distance(every[0]), -means[place], place)))
 
 
-def _tuned(
-    every: Sequence[Weighting], values: Floats, ids: Sequence[str], fold_of: NDArray[np.intp], objective: str
-) -> Tuned:
+@dataclass(frozen=True, slots=True)
+class _Choosing:
+    """The weightings with the measure of each query, shape (queries, weightings), and what may be reranked."""
+
+    every: Sequence[Weighting]
+    values: Floats
+    ids: Sequence[str]
+    objective: Objective
+    rerankings: Rerankings | None
+
+    def default(self) -> tuple[Weighting, Floats]:
+        """The settings in use, and their measure of each query."""
+        if self.rerankings is None:
+            return self.every[0], self.values[:, 0]
+        reranked = self.rerankings.values(self.every[0], self.ids, self.objective)
+        return self.rerankings.over(self.every[0])[0], reranked[:, 0]
+
+    def by(self, some: NDArray[np.bool_]) -> tuple[Weighting, Floats]:
+        """What these queries choose, and its measure of each query, chosen by or not."""
+        place = choose(self.every, self.values[some])
+        if self.rerankings is None:
+            return self.every[place], self.values[:, place]
+        reranked = self.rerankings.values(self.every[place], self.ids, self.objective)
+        tried = self.rerankings.over(self.every[place])
+        chosen = choose(tried, reranked[some])
+        return tried[chosen], reranked[:, chosen]
+
+
+def _tuned(choosing: _Choosing, fold_of: NDArray[np.intp]) -> Tuned:
+    ids = choosing.ids
+    default, its_values = choosing.default()
     outside = np.empty(len(ids))
     folds = []
     for number in range(fold_of.max() + 1):
         held_out = fold_of == number
-        place = choose(every, values[~held_out])
-        outside[held_out] = values[held_out, place]
-        means = values[held_out, place].mean(), values[held_out, 0].mean()
-        folds.append(Fold(int(held_out.sum()), every[place], float(means[0]), float(means[1])))
-    mine, its = dict(zip(ids, outside.tolist(), strict=True)), dict(zip(ids, values[:, 0].tolist(), strict=True))
+        chosen, values = choosing.by(~held_out)
+        outside[held_out] = values[held_out]
+        folds.append(
+            Fold(int(held_out.sum()), chosen, float(values[held_out].mean()), float(its_values[held_out].mean()))
+        )
+    mine, its = dict(zip(ids, outside.tolist(), strict=True)), dict(zip(ids, its_values.tolist(), strict=True))
     return Tuned(
-        objective=objective,
-        default=every[0],
-        chosen=every[choose(every, values)],
+        objective=choosing.objective.name,
+        default=default,
+        chosen=choosing.by(np.ones(len(ids), dtype=np.bool_))[0],
         folds=folds,
         comparison=comparisons([mine], its)[0],
         mean=float(outside.mean()),
-        default_mean=float(values[:, 0].mean()),
+        default_mean=float(its_values.mean()),
         by_query={id_: (mine[id_], its[id_]) for id_ in ids},
-        surface=dict(zip(every, values.mean(axis=0).tolist(), strict=True)),
+        surface=dict(zip(choosing.every, choosing.values.mean(axis=0).tolist(), strict=True)),
+        rerankings=0 if choosing.rerankings is None else len(choosing.rerankings.over(default)),
     )

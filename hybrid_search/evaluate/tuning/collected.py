@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,18 +21,20 @@ from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class QueryRuns:
     """What each leg found for one query: ``(document id, score)`` pairs by the leg's name.
 
-    ``missing`` has the score of what a leg did not find, where it found all that it can.
+    ``missing`` has the score of what a leg did not find, where it found all that it can; ``passages`` the id of the
+    passage by which each leg found a document, by the leg's name and the document's id.
     """
 
     runs: Mapping[str, Sequence[tuple[str, float]]]
     missing: Mapping[str, float]
+    passages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ def collect(
 
 def _runs(one: Retrieved) -> QueryRuns:
     runs = {str(name): [(best.id, best.score) for best in run.values()] for name, run in one.runs.items()}
-    return QueryRuns(runs, {str(name): score for name, score in one.missing.items()})
+    passages = {str(name): {best.id: best.passage_id for best in run.values()} for name, run in one.runs.items()}
+    return QueryRuns(runs, {str(name): score for name, score in one.missing.items()}, passages)
 
 
 def _kept(path: Path, queries: Sequence[Query]) -> dict[str, QueryRuns] | None:
@@ -122,14 +125,15 @@ def _kept(path: Path, queries: Sequence[Query]) -> dict[str, QueryRuns] | None:
     try:
         lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
         found = {line["query"]: _read(line) for line in lines}
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
         return None
     return found if set(found) == {str(query.id) for query in queries} else None
 
 
 def _read(line: Mapping[str, Any]) -> QueryRuns:
     runs = {str(leg): [(str(id_), float(score)) for id_, score in run] for leg, run in line["runs"].items()}
-    return QueryRuns(runs, {str(leg): float(score) for leg, score in line["missing"].items()})
+    passages = {str(leg): {str(id_): str(of) for id_, of in its.items()} for leg, its in line["passages"].items()}
+    return QueryRuns(runs, {str(leg): float(score) for leg, score in line["missing"].items()}, passages)
 
 
 def _keep(path: Path, found: Mapping[str, QueryRuns]) -> None:
@@ -139,6 +143,7 @@ def _keep(path: Path, found: Mapping[str, QueryRuns]) -> None:
             "query": id_,
             "runs": one.runs,
             "missing": one.missing,
+            "passages": one.passages,
         }
         for id_, one in found.items()
     )

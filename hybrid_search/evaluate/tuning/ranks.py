@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,18 @@ ABSENT = -1.0
 
 LAST = 1 << 30
 """The rank, counted from 0, of a document that a leg did not find."""
+
+
+class Graded(Protocol):
+    """The grades of a query: of the relevant documents that are ranked, and of all that were judged."""
+
+    @property
+    def grades(self) -> Floats:
+        """Of the relevant documents whose ranks are given."""
+
+    @property
+    def all_grades(self) -> Floats:
+        """Of every relevant document, the highest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +102,13 @@ def candidates(
         places[kept],
         np.array(relevant, dtype=np.intp),
         np.array([grades[ids[kept[row]]] for row in relevant], dtype=np.float64),
-        np.array(sorted((grade for grade in grades.values() if grade > 0), reverse=True), dtype=np.float64),
+        falling(grades),
     )
+
+
+def falling(grades: Mapping[str, int]) -> Floats:
+    """The grades above 0, the highest first."""
+    return np.array(sorted((grade for grade in grades.values() if grade > 0), reverse=True), dtype=np.float64)
 
 
 def _missing(query: QueryRuns, leg: str, window: int) -> float | None:
@@ -131,12 +149,15 @@ class Objective:
 
     def values(self, queries: Sequence[Candidates], shape: Weighting, weights: Floats) -> Floats:
         """The measure of each query for each row of ``weights``: shape (queries, weightings)."""
-        name, cutoff = self._parts()
         values = np.zeros((len(queries), len(weights)))
         for row, query in enumerate(queries):
-            if len(query.relevant):
-                values[row] = _VALUES[name](query, query.ranks(shape, weights), cutoff)
+            values[row] = self.of(query, query.ranks(shape, weights))
         return values
+
+    def of(self, query: Graded, ranks: Floats) -> Floats:
+        """The measure for ranks of the relevant documents, shape (relevant, rankings); 0 where none is ranked."""
+        name, cutoff = self._parts()
+        return _VALUES[name](query, ranks, cutoff) if len(ranks) else np.zeros(ranks.shape[1])
 
     def _parts(self) -> tuple[str, int]:
         found = re.fullmatch(r"([A-Za-z]+)@([1-9]\d*)", self.name)
@@ -146,30 +167,30 @@ class Objective:
         return found[1], int(found[2])
 
 
-def _ndcg(query: Candidates, ranks: Floats, cutoff: int) -> Floats:
+def _ndcg(query: Graded, ranks: Floats, cutoff: int) -> Floats:
     """Gain is the grade, the discount ``log2(rank + 1)``, as in trec_eval (Järvelin, Kekäläinen, TOIS 20(4), 2002)."""
     gains = np.where(ranks <= cutoff, query.grades[:, None] / np.log2(ranks + 1), 0.0).sum(axis=0)
     ideal = query.all_grades[:cutoff]
     return np.asarray(gains / (ideal / np.log2(np.arange(len(ideal)) + 2)).sum())
 
 
-def _reciprocal_rank(_: Candidates, ranks: Floats, cutoff: int) -> Floats:
+def _reciprocal_rank(_: Graded, ranks: Floats, cutoff: int) -> Floats:
     first = ranks.min(axis=0)
     return np.where(first <= cutoff, 1 / first, 0.0)
 
 
-def _recall(query: Candidates, ranks: Floats, cutoff: int) -> Floats:
+def _recall(query: Graded, ranks: Floats, cutoff: int) -> Floats:
     return np.asarray((ranks <= cutoff).sum(axis=0) / len(query.all_grades))
 
 
-def _precision(_: Candidates, ranks: Floats, cutoff: int) -> Floats:
+def _precision(_: Graded, ranks: Floats, cutoff: int) -> Floats:
     return np.asarray((ranks <= cutoff).sum(axis=0) / cutoff)
 
 
-def _success(_: Candidates, ranks: Floats, cutoff: int) -> Floats:
+def _success(_: Graded, ranks: Floats, cutoff: int) -> Floats:
     return np.asarray((ranks <= cutoff).any(axis=0).astype(np.float64))
 
 
-_VALUES: Mapping[str, Callable[[Candidates, Floats, int], Floats]] = MappingProxyType(
+_VALUES: Mapping[str, Callable[[Graded, Floats, int], Floats]] = MappingProxyType(
     {"nDCG": _ndcg, "RR": _reciprocal_rank, "R": _recall, "P": _precision, "Success": _success}
 )

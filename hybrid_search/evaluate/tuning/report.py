@@ -11,13 +11,17 @@ from hybrid_search.evaluate.tuning.weighting import Weighting
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from hybrid_search.evaluate.known_items import KnownItems
 
-def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
-    """Everything but the surface and the single queries, as plain JSON types."""
+
+def tuned_json(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = None) -> dict[str, Any]:
+    """Everything but the surface and the single queries, as plain JSON types; ``known`` says that nobody judged."""
     return {
+        **({} if known is None else {"known_items": _known_json(known)}),
         "objective": tuned.objective,
         "queries": len(tuned.by_query),
         "tried": len(tuned.surface),
+        "rerankings": tuned.rerankings,
         "in_use": {**weighting_json(tuned.default, legs), "mean": round(tuned.default_mean, 5)},
         "chosen": weighting_json(tuned.chosen, legs),
         "out_of_fold": round(tuned.mean, 5),
@@ -37,23 +41,43 @@ def tuned_json(tuned: Tuned, legs: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _known_json(known: KnownItems) -> dict[str, Any]:
+    share = round(known.words_in_text, 4)
+    return {"queries": len(known.queries), "titles": known.titles, "words_in_text": share}
+
+
 def weighting_json(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
-    """The settings of a weighting: those of ``[search]``."""
+    """A weighting by the names of its settings."""
     constant = {"rank_constant": one.rank_constant} if one.method == "rrf" else {}
     weights = {leg: round(weight, 4) for leg, weight in zip(legs, one.weights, strict=True)}
-    return {"fusion": one.method, **constant, "weights": weights, "window": one.window}
+    return {"fusion": one.method, **constant, "weights": weights, "window": one.window, **_reranking_json(one)}
 
 
-def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
+def _reranking_json(one: Weighting) -> dict[str, Any]:
+    if one.reranking is None:
+        return {}
+    return {"rerank": {"window": one.reranking.window, "weight": round(one.reranking.weight, 4)}}
+
+
+def settings_of(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
+    """The same as sections of a settings file: ``[search]``, and ``[rerank]`` where something is reranked."""
+    search = weighting_json(one, legs)
+    rerank = search.pop("rerank", None)
+    return {"search": search, **({} if rerank is None else {"rerank": rerank})}
+
+
+def tuned_table(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = None) -> Table:
     """The settings in use, each fold's choice with its figures out of fold, and what all queries choose."""
     from rich import box
     from rich.table import Table
 
-    title = f"{len(tuned.by_query):,} judged queries, {len(tuned.surface):,} weightings, {len(tuned.folds)} folds"
+    tried = f"{len(tuned.surface):,} weightings" + (f", {tuned.rerankings} rerankings" if tuned.rerankings else "")
+    queries = "judged queries" if known is None else "KNOWN ITEMS (made from the index, judged by nobody)"
+    title = f"{len(tuned.by_query):,} {queries}, {tried}, {len(tuned.folds)} folds"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("")
     table.add_column("fusion", no_wrap=True)
-    for name in (*legs, "window", "queries", tuned.objective, "in use"):
+    for name in (*legs, "window", *(["rerank"] if tuned.rerankings else []), "queries", tuned.objective, "in use"):
         table.add_column(name, justify="right", no_wrap=True)
     count, every = len(tuned.by_query), tuned.default_mean
     table.add_row("in use", *_cells(tuned.default), str(count), "", _figure(every), end_section=True)
@@ -64,16 +88,30 @@ def tuned_table(tuned: Tuned, legs: Sequence[str]) -> Table:
     return table
 
 
-def notes(tuned: Tuned) -> Iterator[str]:
+def notes(tuned: Tuned, known: KnownItems | None = None) -> Iterator[str]:
     """How sure the difference is, and what follows from it."""
+    if known is not None:
+        yield known_note(known)
     yield (
         f"{tuned.objective} of every row is out of fold: of queries that took no part in the choice of their weights;"
         " the last row's choice is that of all queries"
     )
+    if tuned.rerankings:
+        yield "the reranker's share and window are chosen over the chosen fusion, by the same queries"
     interval = tuned.comparison.interval
     within = "" if interval is None else f" (95 % {interval[0]:+.4f} to {interval[1]:+.4f})"
     yield f"against the settings in use: {tuned.comparison.difference:+.4f}{within}, p {_p(tuned.comparison.p_value)}"
     yield verdict(tuned)
+
+
+def known_note(known: KnownItems) -> str:
+    """What such queries cannot say."""
+    others = len(known.queries) - known.titles
+    return (
+        f"known items: the queries are {known.titles:,} titles and {others:,} first sentences of the index's own"
+        f" documents; {known.words_in_text:.0%} of their words stand in the text of their document, which flatters"
+        " what matches words: they show that a leg is broken, not what your users will like"
+    )
 
 
 def verdict(tuned: Tuned) -> str:
@@ -91,7 +129,12 @@ def _p(value: float) -> str:
 
 def _cells(one: Weighting) -> list[str]:
     method = f"{one.method} {one.rank_constant}" if one.method == "rrf" else one.method
-    return [method, *(_figure(weight, 2) for weight in one.weights), str(one.window)]
+    return [method, *(_figure(weight, 2) for weight in one.weights), str(one.window), *_reranking_cell(one)]
+
+
+def _reranking_cell(one: Weighting) -> list[str]:
+    """Its share, and of how many hits: ``.5 of 50``."""
+    return [] if one.reranking is None else [f"{_figure(one.reranking.weight, 2)} of {one.reranking.window}"]
 
 
 def _figure(value: float, digits: int = 4) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hybrid_search.errors import InputError
+from hybrid_search.evaluate.pairs import Pairs
 from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.evaluate.tuning.choice import FOLDS, Tuned, tune
 from hybrid_search.evaluate.tuning.collected import Collected, QueryRuns, RunCache, collect
 from hybrid_search.evaluate.tuning.ranks import Objective
-from hybrid_search.evaluate.tuning.weighting import STEPS, WINDOWS, weighting_of, weightings
+from hybrid_search.evaluate.tuning.reranked import Rerankings
+from hybrid_search.evaluate.tuning.weighting import STEPS, WINDOWS, Weighting, weighting_of, weightings
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.search.fusion import SERVER
+from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import indexed_legs, named_legs
 
 
@@ -34,6 +37,8 @@ def run_tuning(
 ) -> tuple[Tuned, Collected]:
     """Retrieve every leg once, then choose fusion, weights, rank constant and window by cross-validation.
 
+    Where the client has a reranker, its weight and window are chosen too, over the chosen fusion.
+
     Args:
         client: of the index; its settings are those in use, which the choice must beat.
         queries: with ids; those without judgements or text are left out.
@@ -51,23 +56,61 @@ def run_tuning(
         InputError: too few judged queries, fewer than two legs, another measure.
         QueryError: legs that the index lacks.
         EngineError: a query could not be searched.
+        ModelError: the reranker failed.
     """
-    cutoff = Objective(objective).cutoff
-    weighed = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
-    if len(weighed) < 2:
-        raise InputError(f"there is only the {weighed[0].name} leg", remedy="Name two legs at least")
-    in_use = client.searcher.settings.search.window
-    every = sorted({in_use, *(window for window in windows if window >= cutoff)})
-    default = weighting_of(client.searcher.fusion(), [leg.name for leg in weighed], in_use)
-    if default.method == SERVER:
-        default = replace(default, method="rrf")  # over the same runs, the ranking is the server's but for passages
+    cutoff, weighed = Objective(objective).cutoff, _weighed(client, legs)
+    default = _in_use(client, weighed)
+    every = sorted({default.window, *(window for window in windows if window >= cutoff)})
     judged = [query for query in queries if query.id in qrels and query.text.strip()]
     found = collect(client, judged, weighed, every[-1], cache=cache, progress=progress)
     if ignore_identical:
         found = replace(found, queries=_without_own(found.queries))
     told = None if progress is None else (lambda done, of: progress("weigh", done, of))
     grid = weightings(len(weighed), steps=steps, windows=every)
-    return tune(found, qrels, default, grid, objective=objective, folds=folds, progress=told), found
+    reranked = _rerankings(client, judged, found, qrels, progress) if client.searcher.reranker is not None else None
+    tuned = tune(found, qrels, default, grid, objective=objective, folds=folds, rerankings=reranked, progress=told)
+    return tuned, found
+
+
+def _weighed(client: SearchClient, legs: Sequence[str] | None) -> Sequence[SearchLeg]:
+    weighed = indexed_legs(client.searcher.target.schema) if legs is None else named_legs(legs)
+    if len(weighed) < 2:
+        raise InputError(f"there is only the {weighed[0].name} leg", remedy="Name two legs at least")
+    return weighed
+
+
+def _in_use(client: SearchClient, legs: Sequence[SearchLeg]) -> Weighting:
+    searcher = client.searcher
+    found = weighting_of(searcher.fusion(), [leg.name for leg in legs], searcher.settings.search.window)
+    if found.method == SERVER:
+        return replace(found, method="rrf")  # over the same runs, the ranking is the server's but for passages
+    return found
+
+
+def _rerankings(
+    client: SearchClient, queries: Sequence[Query], found: Collected, qrels: Qrels, progress: OnProgress | None
+) -> Rerankings:
+    pairs, by_id = Pairs(client), {str(query.id): query for query in queries}
+    return Rerankings(
+        found,
+        qrels,
+        lambda id_, passages: pairs.scores(by_id[id_], passages),
+        client.searcher.default_reranking(),
+        progress=_counted(progress),
+    )
+
+
+def _counted(progress: OnProgress | None) -> Callable[[int], None]:
+    """Tells how many queries are reranked of one ranking after the other."""
+    done = 0
+
+    def told(of: int) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress("rerank", (done - 1) % of + 1, of)
+
+    return told
 
 
 def _without_own(queries: Mapping[str, QueryRuns]) -> dict[str, QueryRuns]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.search.fusion import METHODS, RANK_CONSTANT, Fusion
+from hybrid_search.search.rerank import Reranking
 
 STEPS = 20
 """Steps between 0 and 1 in which weights are tried: .05."""
@@ -32,12 +33,14 @@ class Weighting:
         weights: a share for each leg, in the order of the legs; they sum to 1.
         rank_constant: of reciprocal ranks; of no matter for other methods.
         window: documents that each leg ranks.
+        reranking: of the fused ranking; None for none.
     """
 
     method: str
     weights: tuple[float, ...]
     rank_constant: int = RANK_CONSTANT
     window: int = 100
+    reranking: Reranking | None = None
 
     @property
     def shape(self) -> Weighting:
@@ -57,7 +60,14 @@ class Weighting:
             + OTHER_CONSTANT * (self.method == other.method == "rrf" and constants)
             + OTHER_WINDOW * (self.window != other.window)
         )
-        return weights + differs
+        return weights + differs + _reranked_apart(self.reranking, other.reranking)
+
+
+def _reranked_apart(mine: Reranking | None, its: Reranking | None) -> float:
+    """A reranker's share counts like that of a leg; no reranking is a share of 0."""
+    if mine is None or its is None:
+        return sum(one.weight for one in (mine, its) if one is not None)
+    return abs(mine.weight - its.weight) + OTHER_WINDOW * (mine.window != its.window)
 
 
 def weighting_of(fusion: Fusion, legs: Sequence[str], window: int) -> Weighting:

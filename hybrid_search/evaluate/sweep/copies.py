@@ -1,0 +1,137 @@
+"""Copies of a sample, each built in one way: named recognisably, and deleted whatever happens."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from urllib.parse import quote
+
+from hybrid_search.engine import indices
+from hybrid_search.engine.bulk import bulk_request, index_action, outcomes
+from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.protocols import Request
+from hybrid_search.errors import RequestRefusedError
+from hybrid_search.evaluate.sweep.options import Build
+from hybrid_search.evaluate.sweep.vectors import Sample
+from hybrid_search.records import Document, EncodedPassage, IndexSchema, Leg, Passage, SparseVector
+
+PREFIX = "hybrid-search-sweep-"
+"""Of the names of copies."""
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Of a bulk request: below a tenth of the smallest usual heap, above which an engine refuses one for ever."""
+
+MERGE_TIMEOUT = 3600.0
+"""Seconds for a graph over the whole sample."""
+
+GRAPH_AT_ONCE_SINCE = (2, 18, 0)
+"""From here on OpenSearch builds no faiss graph for a small segment unless it is told to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy as it is: its index, the bytes it takes on disk, and the seconds that it took to build."""
+
+    index: str
+    disk: int
+    seconds: float
+
+
+@contextmanager
+def copied(connection: Connection, name: str, schema: IndexSchema, sample: Sample, build: Build) -> Iterator[Copy]:
+    """A copy of the sample that holds the vectors of one leg, merged to one segment a shard; gone after the block.
+
+    Raises:
+        UnsupportedError: this version has no such kind.
+        RequestRefusedError: the engine refuses the mapping or a passage: a licence, a dimension, a missing library.
+    """
+    index = _new_name(name)
+    try:
+        begun = time.perf_counter()
+        _create(connection, index, _schema(schema, build))
+        _write(connection, index, _schema(schema, build), sample, build)
+        _merge(connection, index)
+        seconds = time.perf_counter() - begun
+        yield Copy(index, _bytes(connection, index), seconds)
+    finally:
+        _remove(connection, index)
+
+
+def leftovers(connection: Connection) -> list[str]:
+    """The copies that are there: of a sweep that was killed, or of one that runs now."""
+    answer = connection.send(Request.json("GET", f"/{PREFIX}*/_settings", filter_path="*.settings.index.uuid"))
+    return sorted(answer)
+
+
+def _new_name(name: str) -> str:
+    readable = re.sub(r"[^a-z0-9_-]+", "-", name.lower())[:100]
+    return f"{PREFIX}{readable}-{token_hex(4)}"
+
+
+def _schema(schema: IndexSchema, build: Build) -> IndexSchema:
+    """That of the index with one leg, without fields and without replicas."""
+    bare = IndexSchema(dense=None, sparse=None, shards=schema.shards, replicas=0)
+    if build.leg == Leg.SPARSE:
+        return replace(bare, sparse=schema.sparse, sparse_index=build.kind)
+    dense = replace(bare, dense=schema.dense, dense_index=build.kind)
+    if build.m is None or build.ef_construction is None:
+        return dense
+    return replace(dense, hnsw_m=build.m, hnsw_ef_construction=build.ef_construction)
+
+
+def _create(connection: Connection, index: str, schema: IndexSchema) -> None:
+    indices.create_index(connection, index, schema)
+    settings = {"index": {"refresh_interval": "-1"}}
+    dialect = connection.dialect
+    if schema.dense is not None and dialect.engine == "opensearch" and dialect.version >= GRAPH_AT_ONCE_SINCE:
+        settings["index"]["knn.advanced.approximate_threshold"] = "0"
+    indices.update_settings(connection, index, settings)
+
+
+def _write(connection: Connection, index: str, schema: IndexSchema, sample: Sample, build: Build) -> None:
+    lines: list[bytes] = []
+    for row, (document, number) in enumerate(sample.ids):
+        dense = None if build.leg != Leg.DENSE or sample.dense is None else sample.dense[row]
+        sparse = None if build.leg != Leg.SPARSE or sample.sparse is None else pruned(sample.sparse[row], build)
+        passage = EncodedPassage(Passage(Document(document, ""), number, 0, 0), dense, sparse or None)
+        lines.append(index_action(index, passage, connection.dialect, schema))
+        if sum(map(len, lines)) >= BATCH_BYTES:
+            _send(connection, lines)
+            lines = []
+    if lines:
+        _send(connection, lines)
+
+
+def pruned(vector: SparseVector, build: Build) -> SparseVector:
+    """The terms that weigh at least the build's share of the heaviest, as ``sparse.min_share`` keeps them."""
+    least = build.min_share * max(vector.values(), default=0.0)
+    return {term: weight for term, weight in vector.items() if weight >= least}
+
+
+def _send(connection: Connection, lines: list[bytes]) -> None:
+    answer = connection.send(bulk_request(b"".join(lines), timeout=MERGE_TIMEOUT))
+    cause = next((item.cause for item in outcomes(answer) if item.cause is not None), None)
+    if cause is not None:
+        raise RequestRefusedError(f"the engine refuses a passage: {cause}", where=connection.where)
+
+
+def _merge(connection: Connection, index: str) -> None:
+    path = f"/{quote(index, safe='')}"
+    indices.refresh(connection, index)
+    connection.send(Request.json("POST", f"{path}/_forcemerge", timeout=MERGE_TIMEOUT, max_num_segments="1"))
+    indices.refresh(connection, index)
+    connection.send(Request.json("POST", f"{path}/_flush", timeout=MERGE_TIMEOUT))
+
+
+def _bytes(connection: Connection, index: str) -> int:
+    answer = connection.send(Request.json("GET", f"/{quote(index, safe='')}/_stats/store"))
+    return int(answer["_all"]["primaries"]["store"]["size_in_bytes"])
+
+
+def _remove(connection: Connection, index: str) -> None:
+    """Also where it was never made, and where its making was interrupted."""
+    connection.transport.send(Request.json("DELETE", f"/{quote(index, safe='')}", timeout=indices.ADMIN_TIMEOUT))
