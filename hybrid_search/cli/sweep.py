@@ -77,8 +77,7 @@ def sweep(
     swept = _legs(legs)
     stop_cleanly()
     with connect(settings.engine) as connection:
-        source = Source(index, queries, sample, asked)
-        request, found = _swept(connection, settings, source, values, (swept, k))
+        request, found = _swept(connection, settings, Source(index, queries, sample, asked), values, (swept, k))
     chosen = cheapest_of(found.rows, at_least=at_least, by=cheapest)
     _print(found, request, chosen, as_json=as_json, at_least=at_least, by=cheapest)
     _keep(found, request, chosen, plot, write)

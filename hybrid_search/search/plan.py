@@ -120,13 +120,12 @@ def plan_search(
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
     if fusion is None:
         fusion = fusion_of(schema, settings, request.fusion, legs=searched)
-    usual = _usual_candidates(settings, window)
     plan = Plan(
         legs=searched,
         k=max(1, min(settings.k, window - offset)) if request.k is None else request.k,
         offset=offset,
         window=window,
-        candidates=usual if request.candidates is None else request.candidates,
+        candidates=_usual_candidates(settings, window) if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
         collapse=collapse_of(request.collapse),
