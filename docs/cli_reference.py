@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -28,13 +29,19 @@ What reaches a terminal, and what becomes of output that cannot be written: [res
 def reference() -> str:
     """The whole page."""
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    return "\n".join([INTRODUCTION, *(_section(name) for name in commands)])
+    names = [[name, *inner] for name, command in commands.items() for inner in ([], *_inner(command))]
+    return "\n".join([INTRODUCTION, *(_section(words) for words in names)])
 
 
-def _section(name: str) -> str:
-    printed = CliRunner().invoke(app, [name, "--help"], terminal_width=WIDTH, prog_name="hybrid-search").output
+def _inner(command: Any) -> list[list[str]]:
+    """The commands of a group."""
+    return [[name] for name in getattr(command, "commands", {})]
+
+
+def _section(words: list[str]) -> str:
+    printed = CliRunner().invoke(app, [*words, "--help"], terminal_width=WIDTH, prog_name="hybrid-search").output
     lines = [line.rstrip() for line in printed.strip().splitlines()]
-    return "\n".join([f"## {name}", "", "```text", *lines, "```", ""])
+    return "\n".join([f"## {' '.join(words)}", "", "```text", *lines, "```", ""])
 
 
 if __name__ == "__main__":

@@ -325,3 +325,11 @@ def with_taken_values(fields: Mapping[str, Any], schema: IndexSchema) -> Mapping
         if value is not None:
             put(changed, name, [taken(v, kind) for v in value] if isinstance(value, list) else taken(value, kind))
     return changed
+
+
+def shown(value: object) -> str:
+    """The beginning of a value, for messages."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"

@@ -50,7 +50,7 @@ def bound(field: str, value: Any, order: str | None, now: int | None) -> str | i
         return _relative(field, given, order, now)
     read = _date_in(given, order)
     if read is None:
-        raise QueryError(f"{shown(value)} is no date", where=field, remedy=_FORMS)
+        raise QueryError(f"{fields.shown(value)} is no date", where=field, remedy=_FORMS)
     return f"{read}{ANCHOR}/{_UNITS[len(read)]}" if isinstance(read, str) and len(read) in _UNITS else read
 
 
@@ -59,14 +59,14 @@ def _relative(field: str, text: str, order: str | None, now: int | None) -> str:
     anchor, _, math = (NOW, "", text[3:]) if text[:3].lower() == NOW else text.partition(ANCHOR)
     math = re.sub(r"\s", "", math).removeprefix(ANCHOR)
     if not _MATH.fullmatch(math):
-        raise QueryError(f"{shown(text)} is no date", where=field, remedy=_MATH_FORMS)
+        raise QueryError(f"{fields.shown(text)} is no date", where=field, remedy=_MATH_FORMS)
     if sum(int(count) * _DAYS[unit] for count, unit in _STEP.findall(math)) > MOST_DAYS:
-        raise QueryError(f"{shown(text)} is more than 10,000 years away", where=field, remedy=_MATH_FORMS)
+        raise QueryError(f"{fields.shown(text)} is more than 10,000 years away", where=field, remedy=_MATH_FORMS)
     if anchor == NOW:
         return NOW + math if now is None else f"{_written(now)}{ANCHOR}{math}"
     read = _date_in(anchor.strip(), order)
     if not isinstance(read, str):
-        raise QueryError(f"{shown(anchor)} is no date", where=field, remedy=_MATH_FORMS)
+        raise QueryError(f"{fields.shown(anchor)} is no date", where=field, remedy=_MATH_FORMS)
     return f"{read}{ANCHOR}{math}"
 
 
@@ -88,11 +88,3 @@ def _date_in(given: Any, order: str | None) -> str | int | None:
     if isinstance(whole, str) and _SECONDS_OF_OFFSET.search(whole):
         return None
     return str(given) if is_partial else whole
-
-
-def shown(value: object) -> str:
-    """The beginning of a value, for messages."""
-    try:
-        return f"{value!r:.60}"
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
-        return "a number of thousands of digits"

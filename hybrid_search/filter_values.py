@@ -11,8 +11,8 @@ from typing import Any
 from hybrid_search import fields
 from hybrid_search.engine.layout import exact_path, field_path
 from hybrid_search.errors import QueryError
-from hybrid_search.fields import PLAIN, filter_kinds
-from hybrid_search.filter_dates import bound, shown
+from hybrid_search.fields import PLAIN, filter_kinds, shown
+from hybrid_search.filter_dates import bound
 from hybrid_search.filter_numbers import equals, needs_exact, one_of
 from hybrid_search.filter_numbers import within as numbers_within
 from hybrid_search.geo import Place, checked_place, meters, place

@@ -24,6 +24,7 @@ from hybrid_search.cli import (
     evaluate,
     index,
     init,
+    judgements,
     node,
     search,
     serve,
@@ -93,7 +94,10 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for group in (demo, node, init, index, search, why_not, similar, duplicates, serve, evaluate, tune, compare, sweep):
+SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
+MEASURING = (evaluate, tune, compare, judgements, sweep)
+
+for group in (*SEARCHING, *MEASURING):
     group.register(app)
 
 

@@ -72,6 +72,24 @@ def check_options(settings: Settings, k: int | None, options: SearchOptions) -> 
         legs=None if legs is None else [str(leg) for leg in legs],
         fusions=[fusion if isinstance(fusion, str) else None],
     )
+    _check_rules(settings, options)
+
+
+def _check_rules(settings: Settings, options: SearchOptions) -> None:
+    """What of rules, limits, phases, counts and cursors no index could answer."""
+    from hybrid_search.search.boosts import placed_ids
+    from hybrid_search.search.cursor_seal import check_cursor
+    from hybrid_search.search.facets import check_counts
+    from hybrid_search.search.limits import limits_of
+    from hybrid_search.search.plan import two_phase_of
+    from hybrid_search.search.request import SearchRequest
+
+    request = SearchRequest.of(**options)
+    placed_ids(request, settings.search)
+    limits_of(request)
+    two_phase_of(settings.search, request)
+    check_counts(request.facet_counts, "--facet-counts")
+    check_cursor(request)
 
 
 def check_text(query: str) -> str:

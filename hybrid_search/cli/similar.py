@@ -11,9 +11,11 @@ from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, form_of
 from hybrid_search.cli.search import SearchedIndex, client_on, naming_of, searching, show_result
+from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import PANEL
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.rules import RuleOptions
 from hybrid_search.cli.searching.spread import SpreadOptions
 from hybrid_search.printed import write_lines
 from hybrid_search.settings import NO_MODEL
@@ -45,8 +47,10 @@ def more_like(
     legs: Legs = None,
     filters: Filters = None,
     ranking: RankingOptions,
+    rules: RuleOptions,
     spread: SpreadOptions,
     page: PageOptions,
+    facets: FacetOptions,
     timeout: Annotated[float | None, typer.Option(help="Seconds that the search may take.")] = None,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -64,8 +68,10 @@ def more_like(
     settings = searched_with(settings_file, url, overrides, **given)
     options: SearchOptions = {
         **ranking.options(),
+        **rules.options(),
         **spread.options(),
         **page.options(),
+        **facets.options(),
         "legs": named_legs(legs),
         "filter": parse_all(filters or ()),
         "syntax": "text",

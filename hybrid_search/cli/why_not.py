@@ -12,8 +12,12 @@ from hybrid_search.cli.checks import as_utf8, check_options, check_source, check
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url
 from hybrid_search.cli.search import SearchedIndex, client_on, searching
+from hybrid_search.cli.searching.expert import ExpertOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
+from hybrid_search.cli.searching.rules import RuleOptions
+from hybrid_search.cli.searching.spread import DocumentOptions
+from hybrid_search.cli.searching.texts import TextOptions
 from hybrid_search.printed import write_lines
 
 if TYPE_CHECKING:
@@ -52,7 +56,11 @@ def why_not(
     doc_id: Annotated[str, typer.Argument(metavar="ID", help="The document.")],
     *,
     found: FoundOptions,
+    expert: ExpertOptions,
+    texts: TextOptions,
     ranking: RankingOptions,
+    rules: RuleOptions,
+    spread: DocumentOptions,
     elsewhere: ElsewhereOptions,
     k: Annotated[int | None, typer.Option("--k", "-k", help="Hits on the page.")] = None,
     offset: Annotated[int, typer.Option(help="Hits before the page.")] = 0,
@@ -67,9 +75,17 @@ def why_not(
     from hybrid_search.search.similar_held import check_document_id
 
     settings = searched_with(settings_file, url, overrides, **ranking.settings())
-    options: SearchOptions = {**found.options(), **ranking.options(), "offset": offset, "timeout": timeout}
+    options: SearchOptions = {
+        **found.options(),
+        **texts.options(),
+        **ranking.options(),
+        **rules.options(),
+        **spread.options(),
+        "offset": offset,
+        "timeout": timeout,
+    }
     check_options(settings, k, options)
-    asked, wanted = check_text(query), check_document_id(as_utf8(doc_id))
+    asked, wanted = expert.asked(check_text(query)), check_document_id(as_utf8(doc_id))
     if elsewhere.source is not None:
         check_source(elsewhere.source, None)
     where = LookedInto(settings, elsewhere.source, elsewhere.skip_bad, elsewhere.dead_letters)

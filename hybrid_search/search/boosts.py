@@ -21,8 +21,7 @@ from typing import Any
 
 from hybrid_search.boosts import NOW, Boost, Fresh, parse_boost
 from hybrid_search.errors import QueryError
-from hybrid_search.fields import filter_kinds, moment
-from hybrid_search.filter_dates import shown
+from hybrid_search.fields import filter_kinds, moment, shown
 from hybrid_search.records import IndexSchema, Placed
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.request import SearchRequest
@@ -72,11 +71,17 @@ def plan_boosts(request: SearchRequest, settings: SearchSettings, schema: IndexS
     names = [rule.name for rule in rules]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise QueryError(f"the boost {twice} is given twice", remedy="Give each field one boost of a kind.")
+    pinned, buried = placed_ids(request, settings)
+    return Boosts(tuple((rule, _origin(rule, now)) for rule in rules), pinned, frozenset(buried))
+
+
+def placed_ids(request: SearchRequest, settings: SearchSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids that are pinned, and those that are buried; QueryError as :func:`plan_boosts` says."""
     pinned = _ids(settings.pin if request.pin is None else request.pin, "pin")
     buried = _ids(settings.bury if request.bury is None else request.bury, "bury")
     if both := next((id_ for id_ in pinned if id_ in buried), None):
         raise QueryError(f"{both!r} is pinned and buried", remedy="Leave it out of one of them.")
-    return Boosts(tuple((rule, _origin(rule, now)) for rule in rules), pinned, frozenset(buried))
+    return pinned, buried
 
 
 def check_field(name: str, schema: IndexSchema, where: str, *, of: str | None = None) -> None:

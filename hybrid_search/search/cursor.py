@@ -111,7 +111,7 @@ def read(text: Any, bound: Bound, seal: Seal, *, now: float) -> FrozenList:
     Raises:
         CursorError: it is none, was changed, has expired, or is of another index, query, filter or of other options.
     """
-    data = _bytes(text)
+    data = decoded(text)
     version, tag, expires = _HEAD.unpack(data[: _HEAD.size])
     if version != VERSION:
         raise CursorError("made by another version of hybrid-search", remedy=_AGAIN)
@@ -129,7 +129,8 @@ def read(text: Any, bound: Bound, seal: Seal, *, now: float) -> FrozenList:
     return found
 
 
-def _bytes(text: Any) -> bytes:
+def decoded(text: Any) -> bytes:
+    """What a cursor says, whether it is true or not; CursorError where it is none."""
     if not isinstance(text, str) or len(text) > LONGEST:
         raise CursorError("no cursor", remedy="Give the cursor of a result as it is")
     try:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.errors import CursorError
 from hybrid_search.records import IndexSchema, Query
-from hybrid_search.search.cursor import Seal, read
+from hybrid_search.search.cursor import Seal, decoded, read
 from hybrid_search.search.cursor_binding import Paging, bound_to
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.settings import SearchSettings
@@ -41,9 +41,17 @@ def paging_of(
         return None
     if request.cursor is None:
         return Paging(request, seal)
-    if request.offset:
-        raise CursorError(f"given with an offset of {request.offset}", remedy="It says itself where the page begins")
+    check_cursor(request)
     if count != 1:
         raise CursorError(f"given with {count} queries", remedy="A cursor goes on with one list")
     frozen = read(request.cursor, bound_to(queries[0], request, schema), seal, now=time.time())
     return Paging(request, seal, frozen)
+
+
+def check_cursor(request: SearchRequest) -> None:
+    """Raise CursorError for a cursor that could be of no index, or comes with an offset."""
+    if request.cursor is None:
+        return
+    if request.offset:
+        raise CursorError(f"given with an offset of {request.offset}", remedy="It says itself where the page begins")
+    decoded(request.cursor)

@@ -173,6 +173,12 @@ def checked_facets(given: Iterable[Facet | str], schema: IndexSchema, counts: st
     return facets
 
 
+def check_counts(counts: str, where: str) -> None:
+    """Raise QueryError for what no facet counts."""
+    if counts not in COUNTS:
+        raise QueryError(f"it counts {counts!r:.40}", where=where, remedy=f"It may count: {', '.join(COUNTS)}.")
+
+
 def _checked(given: Facet | str, schema: IndexSchema, counts: str) -> Facet:
     if not isinstance(given, Facet | str) or type(given) is Facet:
         raise QueryError(f"{given!r:.60} is no facet", remedy='Give "brand", "price:10,50" or Terms("brand").')
@@ -181,8 +187,7 @@ def _checked(given: Facet | str, schema: IndexSchema, counts: str) -> Facet:
     if kind not in facet.fits:
         form = _FORMS[kind].format(field=facet.field)
         raise _refused(f"{facet.kind} are not for a {kind} field", facet, form)
-    if facet.counts not in COUNTS:
-        raise _refused(f"it counts {facet.counts!r:.40}", facet, f"It may count: {', '.join(COUNTS)}.")
+    check_counts(facet.counts, f"facet {facet.field}")
     return facet.checked(kind)
 
 

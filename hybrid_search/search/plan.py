@@ -120,19 +120,18 @@ def plan_search(
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
     if fusion is None:
         fusion = fusion_of(schema, settings, request.fusion, legs=searched)
-    usual = _usual_candidates(settings, window)
     plan = Plan(
         legs=searched,
         k=max(1, min(settings.k, window - offset)) if request.k is None else request.k,
         offset=offset,
         window=window,
-        candidates=usual if request.candidates is None else request.candidates,
+        candidates=_candidates(settings, request, window),
         fusion=fusion,
         reranking=reranking,
         collapse=collapse_of(request.collapse),
         passages=check_passages(request.passages, collapse_of(request.collapse)),
         exact=request.exact,
-        two_phase=_two_phase(settings, request, fusion),
+        two_phase=two_phase_of(settings, request) * (not fusion.by_server),
         oversample=settings.oversample if is_quantised(schema.dense_index) else None,
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
@@ -186,7 +185,10 @@ def fusion_of(
     return replace(usual, weights=dict.fromkeys(names, 1.0) | given) if given else usual
 
 
-def _usual_candidates(settings: SearchSettings, window: int) -> int:
+def _candidates(settings: SearchSettings, request: SearchRequest, window: int) -> int:
+    """As asked; else those of the settings, at least a window's."""
+    if request.candidates is not None:
+        return request.candidates
     usual = CANDIDATES_PER_HIT * window if settings.candidates is None else settings.candidates
     return min(max(window, usual), RESULT_WINDOW)
 
@@ -324,12 +326,16 @@ def leg_of(name: str) -> SearchLeg:
     )
 
 
-def _two_phase(settings: SearchSettings, request: SearchRequest, fusion: Fusion) -> float:
-    """A server fuses queries, of which none can be rescored before."""
+def two_phase_of(settings: SearchSettings, request: SearchRequest) -> float:
+    """The share of the request, else of the settings; a server fuses queries, of which none can be rescored before.
+
+    Raises:
+        QueryError: it is no share below 1.
+    """
     share = settings.two_phase if request.two_phase is None else request.two_phase
     if not 0 <= share < 1:
         raise QueryError(f"two_phase is {share}", remedy="Give a share of the heaviest term, from 0 to below 1.")
-    return 0.0 if fusion.by_server else share
+    return share
 
 
 def _check_ranges(plan: Plan) -> None:

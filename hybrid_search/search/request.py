@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from numbers import Integral, Real
+from types import UnionType
 from typing import Any, Self, TypedDict
 
 from hybrid_search.boosts import Boost
@@ -135,6 +137,28 @@ class SearchRequest:
             raise QueryError(f"unknown option {unknown!r}", remedy=remedy)
         lists = {name: _several(given) for name in LISTS if (given := options.get(name)) is not None}
         return cls(k=k, **{**options, **lists})
+
+    def check(self) -> None:
+        """Refuse an option of another type before anything is sent; what fits its type is checked by the plan.
+
+        Raises:
+            QueryError: the option, and what to give.
+        """
+        for names, kind, remedy in _TYPES:
+            for name in names:
+                given = getattr(self, name)
+                is_left_out = given is None and name != "offset"
+                if isinstance(given, bool) or not (is_left_out or isinstance(given, kind)):
+                    raise QueryError(f"{name} is {given!r:.60}", remedy=remedy)
+
+
+_TYPES: tuple[tuple[tuple[str, ...], type | UnionType, str], ...] = (
+    (("k", "offset", "window", "candidates"), Integral, "Give a whole number."),
+    (("timeout", "two_phase"), Real, "Give a number."),
+    (("fusion",), str | Fusion, "Give the name of a method, or a Fusion."),
+    (("text",), TextScoring, "Give a TextScoring."),
+)
+"""Options, what each may be (numpy's numbers too), and what to do about another."""
 
 
 def _several(given: Any) -> tuple[Any, ...]:

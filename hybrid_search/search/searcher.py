@@ -113,8 +113,8 @@ class Searcher:
             watch: the clock of each batch.
 
         Raises:
-            QueryError: what :func:`plan_search` refuses, before anything is sent; what :func:`check_query` refuses,
-                unless errors are returned.
+            QueryError: what the request's check and :func:`plan_search` refuse, before anything is sent; what
+                :func:`check_query` refuses, unless errors are returned.
             EngineError: a query could not be searched, unless errors are returned.
         """
         request = request or SearchRequest()
@@ -222,6 +222,7 @@ class Searcher:
 
     def _plan(self, request: SearchRequest) -> Plan:
         schema, settings = self.target.schema, self.settings
+        request.check()
         return plan_search(
             schema,
             settings.search,

@@ -55,6 +55,16 @@ def test_more_like_prints_a_table_and_ids(invoke, index) -> None:
     assert invoke("more-like", index, "a", "--format", "ids", "-f", "kind=coffee", "-k", 1).output == "c\n"
 
 
+def test_rules_and_facets_are_those_of_a_search(invoke, index) -> None:
+    """d is pinned, one of each kind may be listed, and the candidates are all but the document itself."""
+    found = json.loads(
+        invoke("more-like", index, "a", "--json", "--pin", "d", "--max-per", "kind", "--facet", "kind").output
+    )
+    assert [hit["id"] for hit in found["hits"]] == ["d", "b"]
+    counts = {value["value"]: value["count"] for value in found["facets"]["kind"]["values"]}
+    assert counts == {"coffee": 2, "tea": 1}
+
+
 def test_an_unknown_document_is_an_error(invoke, index) -> None:
     """One line, with status 2."""
     result = invoke("more-like", index, "aa")

@@ -69,6 +69,19 @@ def test_json_has_the_record(invoke, index) -> None:
     assert found["last_hit"]["id"] == "sorted"
 
 
+def test_rules_limits_and_queries_are_those_of_the_search(invoke, index) -> None:
+    """sorted is the one function that may be listed; pinned it is strptime that may not, and only zlib compresses."""
+
+    def why(*arguments):
+        return json.loads(invoke("why-not", index, "date", "strptime", "-k", 1, "--json", *arguments).output)
+
+    assert why("--max-per", "kind")["reason"] == "left-out"
+    pinned = why("--max-per", "kind", "--pin", "strptime", "--collapse", "first")
+    assert (pinned["reason"], pinned["document"]["placed"]) == ("on-page", "pinned")
+    assert why("--bm25-query", '{"match": {"text": "compress"}}')["reason"] == "not-found"
+    assert why("--bury", "sorted", "--phrase", ".5", "--text-weights", "text=2")["rank"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -55,6 +55,19 @@ SEARCH = [
     (["--format", "ids", "--json"], "--json and --format ids are both given"),
     (["--format", "ids", "--explain"], "--explain: is for the table"),
     (["--set", "search.k=yes"], "override: search.k: expected a whole number"),
+    (["--facet-counts", "all"], "--facet-counts: it counts 'all'. It may count: candidates, filter, bm25."),
+    (["--pin", ""], "pin: '' is no id"),
+    (["--bury", "a", "--bury", "a"], "bury: an id is given twice"),
+    (["--pin", "a", "--bury", "a"], "'a' is pinned and buried"),
+    (["--max-per", "brand=0"], "max_per: at most 0 of one brand. Give a number of 1 or more."),
+    (["--max-per", "brand=2", "--max-per", "brand=3"], "max_per: 'brand' is given twice"),
+    (["--two-phase", "1"], "two_phase is 1.0. Give a share of the heaviest term, from 0 to below 1."),
+    (["--two-phase", "nan", "--fusion", "server"], "two_phase is nan"),
+    (["--text-weights", ""], "--text-weights: '' is no weight"),
+    (["--text-weights", "title=1,title=2"], "--text-weights: a field is given twice"),
+    (["--cursor", "abc"], "cursor: no cursor"),
+    (["--cursor", ""], "cursor: no cursor"),
+    (["--cursor", "A" * 60, "--offset", "3"], "cursor: given with an offset of 3"),
 ]
 
 

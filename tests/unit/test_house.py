@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "filter_values": SHARED | {"engine", "filter_numbers", "filter_dates"},
     "filters": SHARED | {"engine", "filter_syntax", "filter_values"},
     "ingest": SHARED | {"filters", "read", "encode", "engine"},
-    "search": SHARED | {"filters", "read", "encode", "engine"},
+    "search": SHARED | {"filters", "filter_dates", "read", "encode", "engine"},
     "evaluate": SHARED | {"filters", "read", "encode", "engine", "search"},
 }
 """Which part may import which: documents flow read -> encode -> engine, queries flow encode -> engine -> search."""

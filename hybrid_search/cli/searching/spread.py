@@ -16,7 +16,7 @@ PANEL = "Variety and passages"
 
 
 @dataclass(frozen=True)
-class SpreadOptions:
+class DocumentOptions:
     """Diversity, limits, and how passages become documents."""
 
     diversity: Annotated[
@@ -31,6 +31,25 @@ class SpreadOptions:
         str | None,
         typer.Option(help="Rank documents by their best passage, sum:3, or first.", rich_help_panel=PANEL),
     ] = None
+
+    def options(self) -> SearchOptions:
+        """As the client takes them; QueryError for a value that no index could answer."""
+        from hybrid_search.search.collapse import collapse_of
+        from hybrid_search.search.mmr import Mmr
+
+        collapse = True if self.collapse is None else self.collapse
+        collapse_of(collapse)
+        return {
+            "diversity": None if self.diversity is None else Mmr(self.diversity),
+            "max_per": self.max_per or None,
+            "collapse": collapse,
+        }
+
+
+@dataclass(frozen=True)
+class SpreadOptions(DocumentOptions):
+    """The same, and what of a document's passages is shown."""
+
     show_passages: Annotated[int, typer.Option(help="Further passages to show of each hit.", rich_help_panel=PANEL)] = 0
     passages: Annotated[
         bool, typer.Option("--passages", help="Rank passages, not their documents.", rich_help_panel=PANEL)
@@ -43,15 +62,10 @@ class SpreadOptions:
             QueryError: passages and documents are to be ranked, or a value that no index could answer.
         """
         from hybrid_search.search.collapse import check_passages, collapse_of
-        from hybrid_search.search.mmr import Mmr
 
         if self.passages and self.collapse is not None:
             raise QueryError("--collapse is for documents, and --passages ranks passages", remedy="Leave one out.")
-        collapse = not self.passages if self.collapse is None else self.collapse
+        given = super().options()
+        collapse = given["collapse"] and not self.passages
         check_passages(self.show_passages, collapse_of(collapse))
-        return {
-            "diversity": None if self.diversity is None else Mmr(self.diversity),
-            "max_per": self.max_per or None,
-            "collapse": collapse,
-            "passages": self.show_passages,
-        }
+        return {**given, "collapse": collapse, "passages": self.show_passages}

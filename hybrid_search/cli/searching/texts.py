@@ -36,8 +36,10 @@ class TextOptions:
 
         if all(given is None for given in (self.text_weights, self.phrase, self.proximity)):
             return {}
-        weights = dict(_weight(part) for part in (self.text_weights or "").split(",") if part.strip())
-        return {"text": TextScoring(weights, self.phrase, self.proximity)}
+        given = [] if self.text_weights is None else [_weight(part) for part in self.text_weights.split(",")]
+        if len(dict(given)) < len(given):
+            raise QueryError("a field is given twice", where="--text-weights", remedy="Give each one weight.")
+        return {"text": TextScoring(dict(given), self.phrase, self.proximity)}
 
 
 def _weight(part: str) -> tuple[str, float]:
