@@ -46,6 +46,9 @@ def sweep(
     candidates: Annotated[
         str | None, typer.Option(help="Values of search.candidates (default: window x 1,2,4).")
     ] = None,
+    oversample: Annotated[
+        str | None, typer.Option(help="Values of search.oversample beside the mapping's own, of quantised kinds.")
+    ] = None,
     sparse_kinds: Annotated[str | None, typer.Option(help="Values of engine.sparse_index (default: all).")] = None,
     min_share: Annotated[str, typer.Option(help="Values of sparse.min_share; 0 keeps all terms.")] = "0,0.1,0.2",
     two_phase: Annotated[str, typer.Option(help="Values of search.two_phase.")] = "0,0.4",
@@ -70,12 +73,11 @@ def sweep(
     _check_new(write, "--write")
     _check_new(plot, "--plot", suffix=".svg")
     settings = settings_of(settings_file, url, list(overrides or ()))
-    values = Values(kinds, sparse_kinds, m, ef_construction, candidates, min_share, two_phase)
+    values = Values(kinds, sparse_kinds, m, ef_construction, candidates, min_share, two_phase, oversample)
     swept = _legs(legs)
     stop_cleanly()
     with connect(settings.engine) as connection:
-        source = Source(index, queries, sample, asked)
-        request, found = _swept(connection, settings, source, values, (swept, k))
+        request, found = _swept(connection, settings, Source(index, queries, sample, asked), values, (swept, k))
     chosen = cheapest_of(found.rows, at_least=at_least, by=cheapest)
     _print(found, request, chosen, as_json=as_json, at_least=at_least, by=cheapest)
     _keep(found, request, chosen, plot, write)
@@ -92,6 +94,7 @@ class Values:
     candidates: str | None
     min_share: str
     two_phase: str
+    oversample: str | None
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ def _grid(settings: Settings, schema: IndexSchema, values: Values) -> Grid:
         candidates=usual if candidates is None else _whole(candidates, "--candidates"),
         min_shares=_shares(values.min_share, "--min-share"),
         two_phase=_shares(values.two_phase, "--two-phase"),
+        oversample=[] if values.oversample is None else _shares(values.oversample, "--oversample"),
     )
     _check(grid, settings)
     return grid
@@ -179,6 +183,8 @@ def _check(grid: Grid, settings: Settings) -> None:
 
     for width in grid.candidates:
         replace(settings.search, candidates=width)
+    for times in grid.oversample:
+        replace(settings.search, oversample=times)
     for share in grid.two_phase:
         replace(settings.search, two_phase=share)
     for share in grid.min_shares:
@@ -192,7 +198,7 @@ def _in_use(settings: Settings) -> Way:
 
     search = settings.search
     candidates = min(2 * search.window, 10_000) if search.candidates is None else search.candidates
-    return Way(candidates, search.two_phase)
+    return Way(candidates, search.two_phase, search.oversample)
 
 
 def _names(given: str) -> list[str]:

@@ -19,6 +19,12 @@ from hybrid_search.records import IndexSchema, Vector
 OLDEST = (8, 11, 0)
 BASE64_SINCE = (9, 3, 0)
 
+RESCORES_SINCE = {8: (8, 18, 0), 9: (9, 0, 0)}
+"""From here on a query can say how many candidates whole vectors score again."""
+
+RESCORING_OFF_SINCE = {8: (8, 19, 0), 9: (9, 1, 0)}
+"""From here on it can say: none."""
+
 MAX_CANDIDATES = 10_000
 """The most that ``k`` and ``num_candidates`` may be."""
 
@@ -46,25 +52,38 @@ class ElasticsearchDialect:
         return templates.index_body(self.engine, self.version, schema)
 
     def dense_search(
-        self, vector: Vector, *, size: int, candidates: int, filter: Mapping[str, Any] | None
+        self,
+        vector: Vector,
+        *,
+        size: int,
+        candidates: int,
+        filter: Mapping[str, Any] | None,
+        oversample: float | None = None,
     ) -> dict[str, Any]:
         """A top-level ``knn`` section with the filter inside; ``k`` is global, scores are ``(1 + cosine) / 2``."""
-        section = {
+        section: dict[str, Any] = {
             "field": DENSE,
             "query_vector": vector.tolist(),
             "k": size,
             "num_candidates": min(candidates, MAX_CANDIDATES),
         }
+        if oversample is not None:
+            since = RESCORES_SINCE if oversample else RESCORING_OFF_SINCE
+            templates.require_since(self.engine, self.version, since[min(self.version[0], 9)], "search.oversample")
+            section["rescore_vector"] = {"oversample": float(oversample)}
         return {"knn": section if filter is None else section | {"filter": filter}}
 
     def exact_dense_search(self, vector: Vector, *, filter: Mapping[str, Any] | None) -> dict[str, Any]:
         """A script over all documents, of the raw vectors also where the index is quantised.
 
         A server without Painless gets the widest graph search there is instead: every vector is compared as long as
-        no shard has more than 10,000 passages, beyond that it is no longer exact.
+        no shard has more than 10,000 passages, beyond that it is no longer exact. Quantised vectors are scored by the
+        whole ones (8.18+).
         """
         if not self.painless:
-            return self.dense_search(vector, size=MAX_CANDIDATES, candidates=MAX_CANDIDATES, filter=filter)
+            whole = 1.0 if self.version >= RESCORES_SINCE[min(self.version[0], 9)] else None
+            most = MAX_CANDIDATES
+            return self.dense_search(vector, size=most, candidates=most, filter=filter, oversample=whole)
         script = {
             "lang": "painless",
             "source": f"(1.0 + cosineSimilarity(params.vector, '{DENSE}')) / 2.0",

@@ -15,6 +15,8 @@ from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import IndexSchema, Vector
 
 OLDEST = (2, 11, 0)
+RESCORES_SINCE = (2, 17, 0)
+"""From here on a query can say how many candidates whole vectors score again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,13 @@ class OpenSearchDialect:
         return templates.index_body(self.engine, self.version, schema)
 
     def dense_search(
-        self, vector: Vector, *, size: int, candidates: int, filter: Mapping[str, Any] | None
+        self,
+        vector: Vector,
+        *,
+        size: int,
+        candidates: int,
+        filter: Mapping[str, Any] | None,
+        oversample: float | None = None,
     ) -> dict[str, Any]:
         """A ``knn`` query with the filter inside; scores are ``(1 + cosine) / 2``.
 
@@ -52,6 +60,9 @@ class OpenSearchDialect:
             clause["k"] = candidates
         if filter is not None:
             clause["filter"] = filter
+        if oversample is not None:
+            templates.require_since(self.engine, self.version, RESCORES_SINCE, "search.oversample")
+            clause["rescore"] = {"oversample_factor": float(oversample)} if oversample else False
         return {"query": {"knn": {DENSE: clause}}}
 
     def exact_dense_search(self, vector: Vector, *, filter: Mapping[str, Any] | None) -> dict[str, Any]:

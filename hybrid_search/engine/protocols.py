@@ -104,11 +104,19 @@ class Dialect(Protocol):
         ...
 
     def dense_search(
-        self, vector: Vector, *, size: int, candidates: int, filter: Mapping[str, Any] | None
+        self,
+        vector: Vector,
+        *,
+        size: int,
+        candidates: int,
+        filter: Mapping[str, Any] | None,
+        oversample: float | None = None,
     ) -> dict[str, Any]:
         """The part of a search body that finds ``size`` nearest neighbours (query or knn section, size not included).
 
-        ``candidates`` is the width of the graph search (num_candidates / ef_search), at least ``size``.
+        ``candidates`` is the width of the graph search (num_candidates / ef_search), at least ``size``. Where vectors
+        are quantised, ``oversample`` times ``size`` of what they find is scored again by the whole vectors: 0 for
+        none, None for what the mapping says. UnsupportedError where this version cannot be asked so.
         """
         ...
 

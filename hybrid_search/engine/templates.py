@@ -81,6 +81,20 @@ def index_types(engine: str, version: Version, section: str) -> frozenset[str]:
     return frozenset(name for name, forms in variants.items() if any(_has(form, version) for form in forms))
 
 
+def is_quantised(dense_index: str) -> bool:
+    """Whether an index of this kind finds by vectors that are rounded, so that the whole ones may score again."""
+    return bool({"int8", "int4", "bbq", "disk"} & set(dense_index.split("_")))
+
+
+def require_since(engine: str, version: Version, since: Version, setting: str) -> None:
+    """UnsupportedError where the version is older than what brought the setting."""
+    if version < since:
+        ours, first = (".".join(map(str, one)) for one in (version, since))
+        raise UnsupportedError(
+            f"{engine} {ours} has no {setting}", remedy=f"Use {engine} {first} or newer, or leave it out"
+        )
+
+
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
     """A copy of ``value`` with every string ``"${name}"`` replaced by ``values[name]``."""
     if isinstance(value, Mapping):

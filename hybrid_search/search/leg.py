@@ -36,6 +36,8 @@ class Asking:
         candidates: the width of a graph search.
         exact: compare with every vector instead.
         two_phase: the share of the heaviest sparse term from which on a term finds passages; 0 for all terms.
+        oversample: how many times the passages that are wanted are scored again by whole vectors, where those of the
+            index are quantised; None for the index's own number.
         text: the texts that BM25 searches; None for all, as the index was made.
     """
 
@@ -45,6 +47,7 @@ class Asking:
     exact: bool = False
     text: ScoredText | None = None
     two_phase: float = 0.0
+    oversample: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

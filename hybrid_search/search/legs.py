@@ -61,12 +61,22 @@ def bm25(
     return filtered(words, filter)
 
 
-def dense(vector: Vector, dialect: Dialect, *, size: int, candidates: int, filter: Filter = None) -> Body:
+def dense(
+    vector: Vector,
+    dialect: Dialect,
+    *,
+    size: int,
+    candidates: int,
+    filter: Filter = None,
+    oversample: float | None = None,
+) -> Body:
     """Query of the dense leg: the ``size`` nearest passages, by a graph search of width ``candidates``.
 
     ``vector`` is float32 of shape (dimension,). The filter applies while the graph is searched, not afterwards.
+    ``oversample`` is for quantised vectors alone.
     """
-    return dialect.dense_search(vector, size=size, candidates=max(size, candidates), filter=filter)
+    width = max(size, candidates)
+    return dialect.dense_search(vector, size=size, candidates=width, filter=filter, oversample=oversample)
 
 
 def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RANK_FEATURES) -> Body:

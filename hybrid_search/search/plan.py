@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from hybrid_search.engine.layout import RESULT_WINDOW
+from hybrid_search.engine.templates import is_quantised
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
@@ -50,8 +51,8 @@ class Plan:
     Each of ``legs`` ranks its best ``window`` documents, from at least ``candidates`` passages; the graph search of
     the dense leg is at least as wide. What a leg did not find within its window gets nothing from it, so that a wider
     window is another ranking, not more of the same. ``exact`` compares with every vector instead; ``two_phase``
-    searches for the strongest sparse terms first. The page is ``k``
-    hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
+    searches for the strongest sparse terms first; quantised vectors are scored again as ``oversample`` says. The page
+    is ``k`` hits after the first ``offset``. ``timeout`` is in seconds: what all steps of a search may take together.
     ``dfs`` counts the terms of BM25 over all shards. ``overlap`` asks legs that need no vector while others are
     encoded. ``carried`` are the fields whose values all hits bring along, for ``facets`` too. ``passages`` further ones
     are shown of each hit. ``diversity`` and ``max_per`` spread them.
@@ -68,6 +69,7 @@ class Plan:
     passages: int = 0
     exact: bool = False
     two_phase: float = 0.0
+    oversample: float | None = None
     timeout: float = 10.0
     dfs: bool = False
     overlap: bool = False
@@ -118,19 +120,19 @@ def plan_search(
     searched = _legs_in(schema, named_legs(legs)) if legs is not None else _usual_legs(settings, schema)
     if fusion is None:
         fusion = fusion_of(schema, settings, request.fusion, legs=searched)
-    usual = _usual_candidates(settings, window)
     plan = Plan(
         legs=searched,
         k=max(1, min(settings.k, window - offset)) if request.k is None else request.k,
         offset=offset,
         window=window,
-        candidates=usual if request.candidates is None else request.candidates,
+        candidates=_usual_candidates(settings, window) if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
         collapse=collapse_of(request.collapse),
         passages=check_passages(request.passages, collapse_of(request.collapse)),
         exact=request.exact,
         two_phase=two_phase_of(settings, request) * (not fusion.by_server),
+        oversample=settings.oversample if is_quantised(schema.dense_index) else None,
         timeout=settings.timeout if request.timeout is None else request.timeout,
         dfs=settings.dfs,
         overlap=settings.overlap,

@@ -138,7 +138,7 @@ def prepared(
     carried = tuple(docvalue_fields(plan.carried, target.schema))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
         matching = legs.both(passing(query, target.schema), plan.collapse.filter)
-        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text, plan.two_phase)
+        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text, plan.two_phase, plan.oversample)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):

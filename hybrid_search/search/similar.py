@@ -46,16 +46,17 @@ def more_like(searcher: Searcher, id_: str, request: SearchRequest) -> Steps[Sea
     request = replace(request, rerank=False if request.rerank is None else request.rerank, syntax="text")
     plan, target, given = searcher.planned(request)
     passing(given, target.schema)  # what it refuses is refused before anything is sent
-    passages = yield from held_passages(id_, target, Budget(plan.timeout))
+    budget = Budget(plan.timeout)
+    passages = yield from held_passages(id_, target, budget)
     if not passages:
-        near = yield from nearest_ids(id_, target, Budget(plan.timeout))
+        near = yield from nearest_ids(id_, target, budget)
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         raise QueryError(f"no document has the id {id_!r}", where=target.where, remedy=remedy)
     query = replace(likeness(id_, passages, target.schema), filter=given.filter, now=given.now)
     able = tuple(leg for leg in plan.legs if leg.part is None or getattr(query, leg.part) is not None)
     plan = replace(plan, legs=able)
     check_query(query, plan, target.schema, ())
-    [found] = yield from procedure.search([query], plan, target, reranker=searcher.reranker_name)
+    [found] = yield from procedure.search([query], plan, target, reranker=searcher.reranker_name, budget=budget)
     if isinstance(found, HybridSearchError):
         raise found
     return replace(found, warnings=(*_cut(passages), *found.warnings))

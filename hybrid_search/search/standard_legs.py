@@ -104,8 +104,10 @@ class DenseLeg(SearchLeg):
         if asking.exact:
             exact = dialect.exact_dense_search(vector, filter=matching)
             return LegQuery(lambda _: exact)
-        width = asking.candidates
-        return LegQuery(lambda size: legs.dense(vector, dialect, size=size, candidates=width, filter=matching))
+        width, times = asking.candidates, asking.oversample
+        return LegQuery(
+            lambda size: legs.dense(vector, dialect, size=size, candidates=width, filter=matching, oversample=times)
+        )
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
         """It finds whatever passes the filters, the alias's and the query's: there is none."""

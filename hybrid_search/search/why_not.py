@@ -16,12 +16,13 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import HybridSearchError, QueryError
 from hybrid_search.records import Leg, Query
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.legs import Filter, both
 from hybrid_search.search.outcomes import Failed, Found, Late
 from hybrid_search.search.plan import CANDIDATES_PER_HIT, Plan
 from hybrid_search.search.procedure import STAGES
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.rerank import Reranked, checked_scores, lines_below
-from hybrid_search.search.retrieve import Begun, retrieve
+from hybrid_search.search.retrieve import Begun, passing, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.scored_text import usual_text
 from hybrid_search.search.searcher import Searcher
@@ -176,12 +177,15 @@ class _Case:
     def _places(self) -> Steps[tuple[LegPlace, ...]]:
         """Where each leg has it; also a leg that failed in the search, if it can be asked now."""
         plan, legs = self.plan, self.one.retrieved.legs
+        searched: Filter = plan.collapse.filter
+        if self.passes:  # some of its passages may not: quotes and words to leave out hold passage by passage
+            searched = both(passing(self.query, self.target.schema), searched)
         asked = [leg for leg in plan.legs if leg.part is None or getattr(self.query, leg.part) is not None]
         try:
             scored = yield from scored_in(
                 asked,
                 self.id,
-                About(self.query, self.target, Budget(plan.timeout), plan.dfs, plan.text, plan.collapse.filter),
+                About(self.query, self.target, Budget(plan.timeout), plan.dfs, plan.text, searched),
             )
         except HybridSearchError:  # the legs have no rank then, and all else is still said
             scored = {}

@@ -69,7 +69,7 @@ def _not_found(found: WhyNot) -> str:
 def _left_out(found: WhyNot) -> str:
     limits = ", ".join(f"{field}={most}" for field, most in found.max_per.items())
     rank = None if found.document is None else found.document.fused_rank
-    return f"max_per ({limits}) leaves it out: hits above it have the same values; its fused rank is {rank}"
+    return f"hits above it have the same values, and max_per ({limits}) leaves it out: its fused rank is {rank}"
 
 
 _VERDICTS = {

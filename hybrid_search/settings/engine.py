@@ -21,6 +21,12 @@ ENGINES = ("opensearch", "elasticsearch")
 class EngineSettings(Section, frozen=True):
     """The cluster and how the index is laid out. Secrets are better given by environment variables.
 
+    ``dense_index`` is how vectors are indexed, by the engine and its version: ``hnsw``, whole vectors, is in all, as is
+    ``int8_hnsw`` from Elasticsearch 8.12 and OpenSearch 2.16 on. Elasticsearch has ``int4_hnsw``, ``bbq_hnsw``,
+    ``bbq_disk`` (9.2, by licence) and ``flat``, ``int8_flat``, ``int4_flat``, ``bbq_flat``, which have no graph;
+    OpenSearch has ``lucene_on_disk`` (3.6), and, where its native library is, ``faiss_hnsw``, ``faiss_fp16_hnsw`` and
+    ``faiss_on_disk``. What each costs on your data: ``hybrid-search sweep``.
+
     ``url`` holds one address or several separated by commas; None means the local node. ``sparse_index`` is
     ``rank_features``, which both engines have, or ``sparse_vector`` (Elasticsearch 8.15+), searched without pruning.
     ``analyzer`` reads all texts, or those whose language (``documents.language``) has no analyzer of its own in

@@ -12,6 +12,8 @@ FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
 KEY = 16
 """Characters that a key has at least."""
 MAX_SLOP = 1_000
+MAX_OVERSAMPLE = 10
+"""Elasticsearch takes less than 10 in some versions, OpenSearch up to 100."""
 MAX_WINDOW = 10_000
 """``index.max_result_window`` of both engines: no leg can return more."""
 
@@ -35,6 +37,9 @@ class SearchSettings(Section, frozen=True):
 
     ``two_phase`` lets the strongest sparse terms find passages, those that weigh at least this share of the heaviest,
     and the others only score what was found (``benchmarks/search/sparse.py`` prints time and recall). 0 is off.
+
+    ``oversample`` is for an index of quantised vectors (``engine.dense_index``): so many times the candidates are found
+    by them and scored again by the whole vectors. 0 trusts the quantised ones; None is the index's own number.
 
     ``concurrency`` is how many searches (a batch is one) a client has in progress at a time: one more is refused at
     once, with :class:`~hybrid_search.errors.BusyError`. ``cached_queries`` is how many queries' vectors a client keeps,
@@ -79,6 +84,7 @@ class SearchSettings(Section, frozen=True):
     cursor_key: str | None = None
     cursor_lifetime: float = 3600.0
     two_phase: float = 0.0
+    oversample: float | None = None
     concurrency: int = 1000
     cached_queries: int = 1000
     trace_queries: bool = False
@@ -101,6 +107,11 @@ class SearchSettings(Section, frozen=True):
         is_long = self.cursor_key is None or len(self.cursor_key) >= KEY
         require(is_long, "search.cursor_key", f"has fewer than {KEY} characters", "Give a long random text")
         require(0 <= self.two_phase < 1, "search.two_phase", f"must be from 0 to below 1, got {self.two_phase}")
+        require(
+            self.oversample is None or self.oversample == 0 or 1 <= self.oversample <= MAX_OVERSAMPLE,
+            "search.oversample",
+            f"must be 0 or from 1 to {MAX_OVERSAMPLE}, got {self.oversample}",
+        )
         require_at_least(1, "search.concurrency", self.concurrency)
         require_at_least(0, "search.cached_queries", self.cached_queries)
         for name in ("phrase", "proximity"):

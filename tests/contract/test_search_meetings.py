@@ -140,6 +140,19 @@ def test_ranks_are_those_of_the_collapse(client, collapse) -> None:
             assert listed is None or place.score == pytest.approx(listed.score, rel=1e-2)
 
 
+@pytest.mark.parametrize("query", ["table -oak", '"oak lamp"', "brand:A desk"])
+def test_passages_that_are_left_out_are_not_told_of(client, query) -> None:
+    """A document of which one passage says oak is found by another, and its scores are those of the other."""
+    asked = {"rerank": False, "syntax": "simple", "exact": True}
+    hits = client.search(query, COUNT, **asked).hits
+    assert hits
+    for hit in hits:
+        for place in client.why_not(query, hit.id, 3, **asked).legs:
+            listed = hit.legs.get(place.leg)
+            assert place.rank == (None if listed is None else listed.rank)
+            assert listed is None or place.score == pytest.approx(listed.score, rel=1e-2)
+
+
 def test_below_the_window_first_passages_are_counted_alone(client) -> None:
     """The rank far below a window of three is the one that a window of all gives."""
     asked = {"legs": ["dense"], "rerank": False, "collapse": "first", "exact": True}

@@ -102,6 +102,8 @@ def _vector_bytes(kind: str, engine: str, dimension: int) -> float | None:
     sizes = {"int8": dimension + extra, "int4": dimension / 2 + extra, "bbq": dimension / 8 + 14, "fp16": 2 * dimension}
     if kind == "bbq_disk":
         return None
+    if kind == "lucene_on_disk":
+        return dimension
     if "on_disk" in kind:
         return dimension / 8
     named = next((size for name, size in sizes.items() if name in kind.split("_")), None)

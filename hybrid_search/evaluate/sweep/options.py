@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybrid_search.engine.protocols import Capabilities
+from hybrid_search.engine.templates import is_quantised
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import Leg
 
@@ -39,12 +40,13 @@ class Build:
         return has_graph(self.kind) and self.leg == Leg.DENSE
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Way:
-    """One way to search an index: ``search.candidates`` passages are asked for, ``search.two_phase`` of the sparse."""
+    """One way to search an index, by the settings ``search.candidates``, ``two_phase`` and ``oversample``."""
 
     candidates: int
     two_phase: float = 0.0
+    oversample: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Grid:
     candidates: Sequence[int] = (100, 200, 400)
     min_shares: Sequence[float] = (0.0, 0.1, 0.2)
     two_phase: Sequence[float] = (0.0, 0.4)
+    oversample: Sequence[float] = ()
 
     def builds(self, leg: Leg, capabilities: Capabilities) -> list[Build]:
         """Every way to build the leg, once.
@@ -81,11 +84,12 @@ class Grid:
                     yield Build(leg, kind, m, width)
 
     def ways(self, build: Build) -> list[Way]:
-        """Every way to search it: a comparison with all vectors has no width, and only sparse terms have phases."""
+        """Every way to search it: a comparison with whole vectors has no width, and only sparse terms have phases."""
         if build.leg == Leg.SPARSE:
             return [Way(max(self.candidates), share) for share in self.two_phase]
         is_exact = build.kind == FLAT
-        return [Way(width) for width in (self.candidates[:1] if is_exact else self.candidates)]
+        times = [None, *self.oversample] if is_quantised(build.kind) else [None]
+        return [Way(width, 0.0, x) for width in (self.candidates[:1] if is_exact else self.candidates) for x in times]
 
 
 def has_graph(kind: str) -> bool:
@@ -102,7 +106,8 @@ def settings_of(build: Build, way: Way) -> dict[str, dict[str, Any]]:
     engine = {"dense_index": build.kind}
     if build.has_graph:
         engine |= {"hnsw_m": build.m, "hnsw_ef_construction": build.ef_construction}
-    return {"engine": engine, "search": {"candidates": way.candidates}}
+    times = {} if way.oversample is None else {"oversample": way.oversample}
+    return {"engine": engine, "search": {"candidates": way.candidates, **times}}
 
 
 def _known(section: str, wanted: Sequence[str] | None, known: frozenset[str]) -> list[str]:

@@ -53,7 +53,7 @@ def sweep_table(sweep: Sweep, request: SweepRequest, chosen: Mapping[Leg, Row], 
     table = Table(box=box.SIMPLE_HEAD, title=f"{leg}: {len(request.sample.ids):,} passages", title_justify="left")
     table.add_column("")
     table.add_column("kind", no_wrap=True)
-    options = ("m", "ef", "candidates") if leg == Leg.DENSE else ("min share", "two-phase")
+    options = ("m", "ef", "candidates", "oversample") if leg == Leg.DENSE else ("min share", "two-phase")
     for name in (*options, f"recall@{request.k}", "p50 ms", "p99 ms", "disk", "memory", "build s"):
         table.add_column(name, justify="right", no_wrap=True)
     best = pareto(sweep.rows)
@@ -89,7 +89,8 @@ def name_of(row: Row) -> str:
     if build.leg == Leg.SPARSE:
         return f"{build.kind}, min share {build.min_share:g}, two-phase {way.two_phase:g}"
     graph = f" {build.m}/{build.ef_construction}" if build.has_graph else ""
-    return f"{build.kind}{graph}, {way.candidates}"
+    times = "" if way.oversample is None else f" x {way.oversample:g}"
+    return f"{build.kind}{graph}, {way.candidates}{times}"
 
 
 def _cells(row: Row) -> list[str]:
@@ -98,7 +99,7 @@ def _cells(row: Row) -> list[str]:
         options = [f"{build.min_share:g}", f"{way.two_phase:g}"]
     else:
         options = ["-" if value is None else str(value) for value in (build.m, build.ef_construction)]
-        options.append(str(way.candidates))
+        options += [str(way.candidates), "-" if way.oversample is None else f"{way.oversample:g}"]
     figures = [f"{row.recall:.4f}", f"{row.p50:.1f}", f"{row.p99:.1f}"]
     memory = "-" if row.memory is None else megabytes(row.memory)
     return [build.kind, *options, *figures, megabytes(row.disk), memory, f"{row.seconds:.1f}"]

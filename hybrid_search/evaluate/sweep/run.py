@@ -12,6 +12,7 @@ import numpy as np
 
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.protocols import Request
+from hybrid_search.engine.templates import is_quantised
 from hybrid_search.errors import InputError, RequestRefusedError, UnsupportedError
 from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.evaluate.sweep.cheapest import Row, memory_of
@@ -125,7 +126,8 @@ def _is_used(build: Build, way: Way, schema: IndexSchema, in_use: Way) -> bool:
         return (build.kind, build.min_share, way.two_phase) == (schema.sparse_index, 0.0, in_use.two_phase)
     shape = (build.m, build.ef_construction) if build.has_graph else (schema.hnsw_m, schema.hnsw_ef_construction)
     same = (build.kind, *shape) == (schema.dense_index, schema.hnsw_m, schema.hnsw_ef_construction)
-    return same and way.candidates == in_use.candidates
+    times = in_use.oversample if is_quantised(build.kind) else None
+    return same and (way.candidates, way.oversample) == (in_use.candidates, times)
 
 
 def _asked(
@@ -157,7 +159,9 @@ def _body(connection: Connection, asked: Asked, build: Build, way: Way, number: 
     """A search as a client sends it; None for a query without terms, which a client does not send."""
     size = way.candidates
     if build.leg == Leg.DENSE and asked.dense is not None:
-        query = legs.dense(asked.dense[number], connection.dialect, size=size, candidates=size)
+        query = legs.dense(
+            asked.dense[number], connection.dialect, size=size, candidates=size, oversample=way.oversample
+        )
     elif terms := legs.heaviest((asked.sparse or [])[number]):
         query = _sparse(terms, build, way)
     else:

@@ -57,7 +57,13 @@ class RunCache:
         """The file of these queries on the index as it is now, as far as its name, which may be an alias, shows it."""
         target, settings = searcher.target, searcher.settings
         seen = [target.index, target.within, repr(target.schema), self._state(target.index)]
-        ways = [settings.search.dfs, settings.search.candidates, repr(settings.dense), repr(settings.sparse)]
+        ways = [
+            settings.search.dfs,
+            settings.search.candidates,
+            settings.search.oversample,
+            repr(settings.dense),
+            repr(settings.sparse),
+        ]
         how = [[str(leg.name) for leg in legs], window, *ways]
         what = [FORMAT, seen, how, [_asked(query) for query in queries]]
         return self.folder / f"runs-{hashlib.sha256(orjson.dumps(what)).hexdigest()[:24]}.jsonl"
