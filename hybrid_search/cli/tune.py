@@ -41,6 +41,7 @@ def tune(
     judged: JudgedOptions,
     tuned: TunedOptions,
     write: Annotated[Path | None, typer.Option(help="A new settings file for the choice, if it is better.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A new HTML file: the report with its plots.")] = None,
     as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -52,10 +53,12 @@ def tune(
     beyond chance, nothing is written.
     """
     from hybrid_search.engine import connect
+    from hybrid_search.evaluate.html import tuned_page
     from hybrid_search.search import SearchClient
 
     judged.check(write)
     _check_new(write, "--write")
+    _check_new(html, "--html")
     settings = searched_with(settings_file, url, overrides, rerank=tuned.rerank, weights=None, rank_constant=None)
     check_search(settings, legs=named_legs(tuned.legs))
     given = judged.read()
@@ -69,6 +72,8 @@ def tune(
         is_beir = judged.is_beir
         found, runs = tuned.tune(client, connection, asked, qrels, ignore_identical=is_beir, progress=progress)
     _print(found, runs.legs, known, as_json=as_json)
+    if html is not None:
+        _report(html, tuned_page(found, runs, qrels, {str(query.id): query.text for query in asked}, known))
     if write is not None:
         _write(write, found, runs.legs)
 
@@ -95,6 +100,17 @@ def _print(tuned: Tuned, legs: Sequence[str], known: KnownItems | None, *, as_js
     console.print(tuned_table(tuned, legs, known))
     for note in notes(tuned, known):
         console.print(note, style="dim")
+
+
+def _report(path: Path, text: str) -> None:
+    from hybrid_search.private_files import open_new
+
+    try:
+        with open_new(path) as file:
+            file.write(text)
+    except OSError as error:
+        raise SettingsError(f"cannot be written ({error.strerror})", where=f"--html {path}") from error
+    typer.echo(f"{path} is written", err=True)
 
 
 def _write(path: Path, tuned: Tuned, legs: Sequence[str]) -> None:

@@ -50,11 +50,13 @@ def test_a_document_is_asked_for_by_its_title(connection, index) -> None:
 
 
 def test_tuning_by_known_items_says_so(index, engine_url, tmp_path, monkeypatch) -> None:
-    """In the title of the table, in the notes and in JSON; settings are not written by them."""
+    """In the title of the table, in the notes, in JSON and in the report; settings are not written by them."""
     monkeypatch.setattr("hybrid_search.search.searcher.load_encoder", lambda *_, **__: Lengths())
     given = ["tune", index, "--known-items", "20", "--url", engine_url]
-    shown = CliRunner().invoke(app, given, env={"COLUMNS": "160"})
+    page = tmp_path / "report.html"
+    shown = CliRunner().invoke(app, [*given, "--html", str(page)], env={"COLUMNS": "160"})
     assert shown.exit_code == 0, shown.output
+    assert "Tuning by 20 known items (made from the index, judged by nobody)" in page.read_text()
     assert "20 KNOWN ITEMS (made from the index, judged by nobody)" in shown.stdout
     assert "flatters" in shown.stdout
     found = json.loads(CliRunner().invoke(app, [*given, "--json"]).stdout)

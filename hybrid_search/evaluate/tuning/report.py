@@ -80,11 +80,11 @@ def tuned_table(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = No
     for name in (*legs, "window", *(["rerank"] if tuned.rerankings else []), "queries", tuned.objective, "in use"):
         table.add_column(name, justify="right", no_wrap=True)
     count, every = len(tuned.by_query), tuned.default_mean
-    table.add_row("in use", *_cells(tuned.default), str(count), "", _figure(every), end_section=True)
+    table.add_row("in use", *row_cells(tuned.default), str(count), "", _figure(every), end_section=True)
     for number, fold in enumerate(tuned.folds, start=1):
         figures = str(fold.queries), _figure(fold.mean), _figure(fold.default_mean)
-        table.add_row(f"fold {number}", *_cells(fold.chosen), *figures, end_section=number == len(tuned.folds))
-    table.add_row("all", *_cells(tuned.chosen), str(count), _figure(tuned.mean), _figure(every), style="bold")
+        table.add_row(f"fold {number}", *row_cells(fold.chosen), *figures, end_section=number == len(tuned.folds))
+    table.add_row("all", *row_cells(tuned.chosen), str(count), _figure(tuned.mean), _figure(every), style="bold")
     return table
 
 
@@ -127,7 +127,8 @@ def _p(value: float) -> str:
     return "< .0001" if value < 1e-4 else f"= {value:.4f}".replace("0.", ".")
 
 
-def _cells(one: Weighting) -> list[str]:
+def row_cells(one: Weighting) -> list[str]:
+    """Fusion, weights, window, and reranking where there is one."""
     method = f"{one.method} {one.rank_constant}" if one.method == "rrf" else one.method
     return [method, *(_figure(weight, 2) for weight in one.weights), str(one.window), *_reranking_cell(one)]
 
