@@ -27,11 +27,12 @@ def told(result: SearchResult, name: str) -> str:
 
 with SearchClient("product-search", settings=SETTINGS) as client:
     question = "something to read by in bed"
-    for page in range(2):
-        result = client.search(question, k=3, offset=3 * page, facets=FACETS, highlight=True)
-        for hit in result:
-            reasons = " … ".join(f"{piece.kind}: {piece.html}" for piece in hit.highlights)
-            print(f"{hit.rank}. {hit.id:<8} {reasons}")
+    result = client.search(question, k=3, facets=FACETS, highlight=True)
+    # The cursor holds the list as it is now: no product comes twice or is passed over, whatever is sold meanwhile.
+    following = client.search(question, k=3, cursor=result.cursor, highlight=True)
+    for hit in [*result, *following]:
+        reasons = " … ".join(f"{piece.kind}: {piece.html}" for piece in hit.highlights)
+        print(f"{hit.rank}. {hit.id:<8} {reasons}")
     print(f"brands: {told(result, 'brand')}; prices: {told(result, 'price')}")
 
     # A brand is chosen: the list is narrowed, and the other brands can still be chosen.

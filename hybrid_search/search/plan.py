@@ -125,7 +125,7 @@ def plan_search(
         k=max(1, min(settings.k, window - offset)) if request.k is None else request.k,
         offset=offset,
         window=window,
-        candidates=_candidates(settings, request, window),
+        candidates=_usual_candidates(settings, window) if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
         collapse=collapse_of(request.collapse),
@@ -185,10 +185,7 @@ def fusion_of(
     return replace(usual, weights=dict.fromkeys(names, 1.0) | given) if given else usual
 
 
-def _candidates(settings: SearchSettings, request: SearchRequest, window: int) -> int:
-    """As asked; else those of the settings, at least a window's."""
-    if request.candidates is not None:
-        return request.candidates
+def _usual_candidates(settings: SearchSettings, window: int) -> int:
     usual = CANDIDATES_PER_HIT * window if settings.candidates is None else settings.candidates
     return min(max(window, usual), RESULT_WINDOW)
 

@@ -166,8 +166,8 @@ def test_an_answer_that_is_none_is_an_engine_error(body, message, fusion) -> Non
     assert message in str(raised.value)
 
 
-def test_nothing_but_our_errors_leaves() -> None:
-    """A transport with a fault of its own: its error is the cause of ours."""
+def test_nothing_but_our_errors_leaves(monkeypatch) -> None:
+    """A transport, or a part of ours, with a fault of its own: its error is the cause of ours."""
 
     def respond(_):
         raise ZeroDivisionError("a fault")
@@ -175,8 +175,9 @@ def test_nothing_but_our_errors_leaves() -> None:
     with pytest.raises(EngineError, match="the request failed: ZeroDivisionError: a fault") as raised:
         Asked(respond).search()
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
-    with pytest.raises(HybridSearchError, match="the search failed: TypeError"):
-        Asked(engine(RUNS)).search(k="ten")
+    monkeypatch.setattr("hybrid_search.search.searcher.plan_search", respond)
+    with pytest.raises(HybridSearchError, match=r"the search failed: TypeError: .*unexpected keyword"):
+        Asked(engine(RUNS)).search()
 
 
 def test_no_request_waits_longer_than_the_caller_allows() -> None:
