@@ -22,10 +22,7 @@ class CommandInPanels(TyperCommand):
         panels: dict[str, list[Any]] = defaultdict(list)
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is not None:
-                is_argument = parameter.param_type_name == "argument"
-                panels["Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or REST].append(
-                    record
-                )
+                panels[_panel(parameter)].append(record)
         panels[REST] = panels.pop(REST, [])
         for title, records in panels.items():
             if records:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybrid_search.cli.ask import ask
+from hybrid_search.cli.judged_folder import check_new, write_judged
 from hybrid_search.cli.options import Json
-from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate.clicks import ClickJudgements, ClickLog, PositionModel
 
-judgements = typer.Typer(no_args_is_help=True, help="Judged queries, for evaluate and tune, from clicks.")
+judgements = typer.Typer(no_args_is_help=True, help="Judged queries for evaluate and tune: of clicks, or of a model.")
+judgements.command()(ask)
 
 
 def register(app: typer.Typer) -> None:
@@ -41,42 +43,15 @@ def clicks(
     """Make judgements from a click log, corrected for the position at which each hit was shown."""
     from hybrid_search.evaluate.clicks import fit, judge_clicks, read_clicks
 
-    _check_new(out)
+    check_new(out)
     log = read_clicks(files, actions=action or ["click"])
     positions = {position for _, _, position in log.shown}
     given = None if power is None else {position: position**-power for position in positions}
     model = fit(log, examination=given)
     judged = judge_clicks(log, model, least_clicks=least_clicks, least_shown=least_shown)
-    _write(out, judged)
+    write_judged(out, judged.qrels, judged.queries)
     _print(log, model, judged, as_json=as_json)
     typer.echo(f"{out} is written: give it as --queries {out} --qrels {out}", err=True)
-
-
-def _check_new(folder: Path) -> None:
-    """What is there is not written over, and said before minutes are spent."""
-    if folder.exists():
-        raise SettingsError("is there and is not touched", where=f"--out {folder}", remedy="Name a new folder")
-    if not folder.parent.is_dir():
-        raise SettingsError("no such folder", where=f"--out {folder.parent}", remedy="Make it, or name another")
-
-
-def _write(folder: Path, judged: ClickJudgements) -> None:
-    """The layout of BEIR, which ``evaluate`` and ``tune`` read."""
-    import orjson
-
-    from hybrid_search.private_files import make_folder, open_new
-
-    lines = [f"{query}\t{id_}\t{grade}\n" for query, some in judged.qrels.items() for id_, grade in some.items()]
-    asked = [orjson.dumps({"_id": id_, "text": text}).decode() + "\n" for id_, text in judged.queries.items()]
-    try:
-        make_folder(folder)
-        make_folder(folder / "qrels")
-        with open_new(folder / "queries.jsonl") as file:
-            file.writelines(asked)
-        with open_new(folder / "qrels" / "test.tsv") as file:
-            file.writelines(["query-id\tcorpus-id\tscore\n", *lines])
-    except OSError as error:
-        raise SettingsError(f"cannot be written ({error.strerror})", where=str(folder)) from error
 
 
 def _print(log: ClickLog, model: PositionModel, judged: ClickJudgements, *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -45,11 +45,20 @@ def write(result: SearchResult, form: str, query_id: str, naming: Naming) -> Non
     write_lines(FORMS[form](result, query_id, naming))
 
 
-def form_of(name: str | None, *, as_json: bool, usual: str, explain: bool = False) -> str:
+def form_of(
+    name: str | None, *, as_json: bool, usual: str, explain: bool = False, shown: Mapping[str, object] | None = None
+) -> str:
     """The form that ``--format`` and ``--json`` name, else the ``usual`` one.
 
+    Args:
+        name: what ``--format`` says.
+        as_json: whether ``--json`` is given.
+        usual: where neither is.
+        explain: whether ``--explain`` is given.
+        shown: other options that only the table and JSON can show, by their names, with what is given.
+
     Raises:
-        QueryError: there is no such form, or the two differ, or it cannot explain.
+        QueryError: there is no such form, or the two differ, or it cannot show what is asked for.
     """
     form = name or ("json" if as_json else usual)
     if form not in NAMES:
@@ -60,6 +69,9 @@ def form_of(name: str | None, *, as_json: bool, usual: str, explain: bool = Fals
         raise QueryError(f"--json and --format {form} are both given", remedy="Give one of them.")
     if explain and form not in {TABLE, "json"}:
         raise QueryError("is for the table; JSON has the reasons too", where="--explain", remedy="Leave one out.")
+    lost = next((option for option, given in (shown or {}).items() if given), None)
+    if lost is not None and form not in {TABLE, "json"}:
+        raise QueryError(f"is for the table and JSON, and not for {form}", where=lost, remedy="Leave one out.")
     return form
 
 

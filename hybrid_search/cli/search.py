@@ -66,7 +66,17 @@ def search(
 ) -> None:
     """Search an index; every hit shows its rank and score in each leg."""
     many = query == [STDIN]
-    form = form_of(page.format, as_json=page.as_json, usual="json" if many else TABLE, explain=page.explain)
+    form = form_of(
+        page.format,
+        as_json=page.as_json,
+        usual="json" if many else TABLE,
+        explain=page.explain,
+        shown={
+            "--facet": facets.facet,
+            "--highlight": highlights.highlight,
+            "--show-passages": spread.show_passages,
+        },
+    )
     settings = searched_with(settings_file, url, overrides, **ranking.settings())
     options: SearchOptions = {
         **found.options(),

@@ -63,7 +63,13 @@ def more_like(
     from hybrid_search.filters import parse_all
     from hybrid_search.search.similar_held import check_document_id
 
-    form = form_of(page.format, as_json=page.as_json, usual=TABLE, explain=page.explain)
+    form = form_of(
+        page.format,
+        as_json=page.as_json,
+        usual=TABLE,
+        explain=page.explain,
+        shown={"--facet": facets.facet, "--show-passages": spread.show_passages},
+    )
     given = ranking.settings() | {"rerank": ranking.rerank or NO_MODEL}
     settings = searched_with(settings_file, url, overrides, **given)
     options: SearchOptions = {

@@ -32,6 +32,7 @@ ALIASES = {f"{PREFIX}URL": "engine.url"}
 
 NO_SETTINGS = {
     f"{PREFIX}DEBUG": "show tracebacks",
+    f"{PREFIX}JUDGE_KEY": "the key of the model that judges",
     f"{PREFIX}JAVA_HOME": "the Java of the local node",
     f"{PREFIX}LOCAL_DIR": "the folder of the local nodes",
     f"{PREFIX}MAVEN_URL": "where the local node is fetched from",

@@ -30,6 +30,7 @@ from hybrid_search.search.duplicates_records import (
 )
 from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
+from hybrid_search.search.query_cache import QueryCache
 from hybrid_search.search.request import SearchOptions, SearchRequest
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
@@ -87,6 +88,11 @@ class AsyncSearchClient:
         if self._searcher is None:
             raise HybridSearchError("the client is not open", remedy="Enter it first: async with client")
         return self._searcher
+
+    @property
+    def query_cache(self) -> QueryCache:
+        """The vectors of the queries that were searched for last."""
+        return self._workers.cache
 
     async def search(self, query: str | Query, k: int | None = None, **options: Unpack[SearchOptions]) -> SearchResult:
         """The best hits for one query; see :meth:`SearchClient.search`."""

@@ -12,6 +12,7 @@ from hybrid_search.cli.app import app
 from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.indices import create_index, refresh
 from hybrid_search.records import Document, EncodedPassage, Fingerprint, IndexSchema, Passage
+from hybrid_search.search import SearchClient
 
 SCHEMA = IndexSchema(
     dense=Fingerprint(kind="dense", name="no-such-model", weights="0", dimension=2),
@@ -63,6 +64,15 @@ def test_rules_and_facets_are_those_of_a_search(invoke, index) -> None:
     assert [hit["id"] for hit in found["hits"]] == ["d", "b"]
     counts = {value["value"]: value["count"] for value in found["facets"]["kind"]["values"]}
     assert counts == {"coffee": 2, "tea": 1}
+
+
+def test_vectors_are_compared_exactly_on_request(invoke, index, monkeypatch) -> None:
+    """The option reaches the search."""
+    asked = []
+    monkeypatch.setattr(SearchClient, "more_like", lambda *_, **options: asked.append(options["exact"]))
+    for given in ([], ["--exact"]):
+        invoke("more-like", index, "a", *given)
+    assert asked == [False, True]
 
 
 def test_an_unknown_document_is_an_error(invoke, index) -> None:

@@ -68,7 +68,7 @@ def browser() -> Iterator[object]:
 def page(browser, served) -> Iterator[object]:
     """A page on the workbench; what its console says of errors, and any request to another host, fails the test."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(120_000)  # a busy machine is no fault of the page
+    context.set_default_timeout(60_000)  # a busy machine is no fault of the page
     opened = context.new_page()
     faults: list[str] = []
     opened.faults = faults

@@ -38,13 +38,17 @@ class RankingOptions:
         float | None,
         typer.Option(help="Sparse terms below this share of the heaviest only score.", rich_help_panel=PANEL),
     ] = None
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Compare with every vector, not by graph search.", rich_help_panel=PANEL),
+    ] = False
     rerank: Annotated[
         str | None, typer.Option(help="late, the name of a cross-encoder, or none.", rich_help_panel=PANEL)
     ] = None
 
     def options(self) -> SearchOptions:
         """As the client takes them."""
-        return {"fusion": self.fusion, "window": self.window, "two_phase": self.two_phase}
+        return {"fusion": self.fusion, "window": self.window, "two_phase": self.two_phase, "exact": self.exact}
 
     def settings(self) -> RankingSettings:
         """As :func:`~hybrid_search.cli.checks.searched_with` takes it."""
