@@ -185,10 +185,7 @@ def fusion_of(
     return replace(usual, weights=dict.fromkeys(names, 1.0) | given) if given else usual
 
 
-def _candidates(settings: SearchSettings, request: SearchRequest, window: int) -> int:
-    """As asked; else those of the settings, at least a window's."""
-    if request.candidates is not None:
-        return request.candidates
+def _usual_candidates(settings: SearchSettings, window: int) -> int:
     usual = CANDIDATES_PER_HIT * window if settings.candidates is None else settings.candidates
     return min(max(window, usual), RESULT_WINDOW)
 
