@@ -125,7 +125,7 @@ def plan_search(
         k=max(1, min(settings.k, window - offset)) if request.k is None else request.k,
         offset=offset,
         window=window,
-        candidates=_candidates(settings, request, window),
+        candidates=_usual_candidates(settings, window) if request.candidates is None else request.candidates,
         fusion=fusion,
         reranking=reranking,
         collapse=collapse_of(request.collapse),
