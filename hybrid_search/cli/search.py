@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 from msgspec.structs import replace
@@ -66,30 +66,12 @@ def search(
 ) -> None:
     """Search an index; every hit shows its rank and score in each leg."""
     many = query == [STDIN]
-    form = form_of(
-        page.format,
-        as_json=page.as_json,
-        usual="json" if many else TABLE,
-        explain=page.explain,
-        shown={
-            "--facet": facets.facet,
-            "--highlight": highlights.highlight,
-            "--show-passages": spread.show_passages,
-        },
-    )
+    shown = {"--facet": facets.facet, "--highlight": highlights.highlight, "--show-passages": spread.show_passages}
+    usual = "json" if many else TABLE
+    form = form_of(page.format, as_json=page.as_json, usual=usual, explain=page.explain, shown=shown)
     settings = searched_with(settings_file, url, overrides, **ranking.settings())
-    options: SearchOptions = {
-        **found.options(),
-        **ranking.options(),
-        **rules.options(),
-        **spread.options(),
-        **page.options(),
-        **paging.options(),
-        **highlights.options(),
-        **facets.options(),
-        **texts.options(),
-        "timeout": timeout,
-    }
+    groups = (found, ranking, rules, spread, page, paging, highlights, facets, texts)
+    options = joined(*groups, timeout=timeout)
     check_options(settings, page.k, options)
     expert.asked("")
     settings = searching(settings, named_legs(found.legs))
@@ -98,13 +80,30 @@ def search(
         naming = naming_of(client, settings, passages=spread.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        _answer(
-            lambda text: client.search(expert.asked(text), page.k, **options),
-            asked,
-            paging.going_on(show, form),
-            form,
-            many=many,
-        )
+        answer = partial(_searched, client, expert, page.k, options)
+        _answer(answer, asked, paging.going_on(show, form), form, many=many)
+
+
+class Group(Protocol):
+    """A group of the command's options."""
+
+    def options(self) -> SearchOptions:
+        """As the client takes them."""
+        ...
+
+
+def joined(*groups: Group, timeout: float | None) -> SearchOptions:
+    """The options of all groups."""
+    options: SearchOptions = {"timeout": timeout}
+    for group in groups:
+        options.update(group.options())
+    return options
+
+
+def _searched(
+    client: SearchClient, expert: ExpertOptions, k: int | None, options: SearchOptions, text: str
+) -> SearchResult:
+    return client.search(expert.asked(text), k, **options)
 
 
 def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:

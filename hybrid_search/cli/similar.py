@@ -10,7 +10,7 @@ from hybrid_search.cli.checks import as_utf8, check_options, named_legs, searche
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, form_of
-from hybrid_search.cli.search import SearchedIndex, client_on, naming_of, searching, show_result
+from hybrid_search.cli.search import SearchedIndex, client_on, joined, naming_of, searching, show_result
 from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import PANEL
 from hybrid_search.cli.searching.page import PageOptions
@@ -63,25 +63,15 @@ def more_like(
     from hybrid_search.filters import parse_all
     from hybrid_search.search.similar_held import check_document_id
 
-    form = form_of(
-        page.format,
-        as_json=page.as_json,
-        usual=TABLE,
-        explain=page.explain,
-        shown={"--facet": facets.facet, "--show-passages": spread.show_passages},
-    )
+    shown = {"--facet": facets.facet, "--show-passages": spread.show_passages}
+    form = form_of(page.format, as_json=page.as_json, usual=TABLE, explain=page.explain, shown=shown)
     given = ranking.settings() | {"rerank": ranking.rerank or NO_MODEL}
     settings = searched_with(settings_file, url, overrides, **given)
     options: SearchOptions = {
-        **ranking.options(),
-        **rules.options(),
-        **spread.options(),
-        **page.options(),
-        **facets.options(),
+        **joined(ranking, rules, spread, page, facets, timeout=timeout),
         "legs": named_legs(legs),
         "filter": parse_all(filters or ()),
         "syntax": "text",
-        "timeout": timeout,
         "rerank": ranking.rerank not in {None, NO_MODEL},
     }
     check_options(settings, page.k, options)

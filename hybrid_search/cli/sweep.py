@@ -78,7 +78,7 @@ def sweep(
     stop_cleanly()
     with connect(settings.engine) as connection:
         request, found = _swept(connection, settings, Source(index, queries, sample, asked), values, (swept, k))
-    chosen = cheapest_of(found.rows, at_least=at_least, by=cheapest)
+    chosen = cheapest_of(found.rows, at_least=at_least, by=cheapest, flat=request.sample.is_whole)
     _print(found, request, chosen, as_json=as_json, at_least=at_least, by=cheapest)
     _keep(found, request, chosen, plot, write)
 
@@ -302,4 +302,4 @@ def _keep(
             for section, values in settings_of_row(row.build, row.way).items():
                 sections.setdefault(section, {}).update(values)
         write_settings(write, tomli_w.dumps(sections))
-        typer.echo(f"{write} is written", err=True)
+        typer.echo(f"{write} is written; [engine] and [sparse] take a new index: hybrid-search reindex", err=True)

@@ -55,3 +55,9 @@ def check_cursor(request: SearchRequest) -> None:
     if request.offset:
         raise CursorError(f"given with an offset of {request.offset}", remedy="It says itself where the page begins")
     decoded(request.cursor)
+
+
+def refuse_cursor(request: SearchRequest, remedy: str) -> None:
+    """Raise CursorError for a cursor where nothing goes on with a list."""
+    if request.cursor is not None:
+        raise CursorError("given, and only searches go on with one", remedy=remedy)

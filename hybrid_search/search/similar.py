@@ -18,6 +18,7 @@ from hybrid_search.errors import HybridSearchError, QueryError
 from hybrid_search.records import IndexSchema, Query, SearchResult, SparseVector, Vector
 from hybrid_search.search import legs, procedure
 from hybrid_search.search.asking import Budget
+from hybrid_search.search.cursor_seal import refuse_cursor
 from hybrid_search.search.plan import check_query
 from hybrid_search.search.query_syntax import ReadQuery
 from hybrid_search.search.request import SearchRequest
@@ -43,6 +44,7 @@ def more_like(searcher: Searcher, id_: str, request: SearchRequest) -> Steps[Sea
         EngineError: nothing could be searched.
     """
     check_document_id(id_)
+    refuse_cursor(request, "Leave it out: offset gives further pages")
     request = replace(request, rerank=False if request.rerank is None else request.rerank, syntax="text")
     plan, target, given = searcher.planned(request)
     passing(given, target.schema)  # what it refuses is refused before anything is sent

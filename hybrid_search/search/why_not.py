@@ -16,6 +16,7 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.errors import HybridSearchError, QueryError
 from hybrid_search.records import Leg, Query
 from hybrid_search.search.asking import Budget, Target
+from hybrid_search.search.cursor_seal import refuse_cursor
 from hybrid_search.search.legs import Filter, both
 from hybrid_search.search.outcomes import Failed, Found, Late
 from hybrid_search.search.plan import CANDIDATES_PER_HIT, Plan
@@ -62,6 +63,7 @@ def why_not(searcher: Searcher, query: str | Query, id_: str, request: SearchReq
         HybridSearchError: nothing could be searched, or the document could not be asked for.
     """
     check_document_id(id_)
+    refuse_cursor(request, "Leave it out: offset says where the page begins")
     if not request.collapse:
         raise QueryError("passages are ranked, and a document is asked for", remedy="Leave out collapse=False.")
     asked, plan, target = searcher.prepared(query, request)

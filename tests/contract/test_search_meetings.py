@@ -12,6 +12,7 @@ from loading import DENSE, DIMENSION, SPARSE, WordTokenizer
 
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.indices import delete_index
+from hybrid_search.errors import CursorError
 from hybrid_search.ingest import index_documents
 from hybrid_search.records import Document
 from hybrid_search.search import Reranking, SearchClient
@@ -107,6 +108,15 @@ def test_the_second_page_shows_why_as_the_first_does(client, legs) -> None:
     assert second.warnings == []
     shown, before = ([[(p.kind, p.start, p.score) for p in hit.highlights] for hit in some] for some in (second, whole))
     assert shown == before[5:20]
+
+
+def test_only_a_search_goes_on_with_a_cursor(client) -> None:
+    """Elsewhere it would be passed over, and the first page be taken for the next."""
+    cursor = client.search("oak lamp", 3).cursor
+    with pytest.raises(CursorError, match="offset gives further pages"):
+        client.more_like("d1", 3, cursor=cursor)
+    with pytest.raises(CursorError, match="offset says where the page begins"):
+        client.why_not("oak lamp", "d1", 3, cursor=cursor)
 
 
 def test_a_page_without_highlights_encodes_nothing(client) -> None:

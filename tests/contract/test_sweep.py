@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import tomllib
 
+import numpy as np
 import pytest
 from generated import SCHEMA, filled, passages
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
+from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.indices import count
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import UnsupportedError
@@ -148,3 +150,26 @@ def test_what_cannot_be_swept_is_said_first(index, engine_url, flags, said) -> N
     """Values that are no settings, and places that are none, before anything is copied."""
     result = invoked(index, engine_url, *flags)
     assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+class Known:
+    """An encoder that gives each text, the name of a document, that document's own vectors."""
+
+    dense, sparse, max_tokens, tokenizer = SCHEMA.dense, SCHEMA.sparse, 100, None
+
+    def encode_queries(self, texts):
+        own = {one.passage.document.id: one for one in passages(COUNT)}
+        return EncodedTexts(np.stack([own[text].dense * 3 for text in texts]), [own[text].sparse for text in texts])
+
+
+def test_queries_of_a_file_are_encoded(index, engine_url, tmp_path, monkeypatch) -> None:
+    """Every passage is copied then; vectors need not have length one."""
+    monkeypatch.setattr("hybrid_search.search.searcher.load_encoder", lambda *_, **__: Known())
+    queries = tmp_path / "queries.tsv"
+    queries.write_text("".join(f"q{number}\tdoc-{number}\n" for number in range(30)))
+    result = invoked(index, engine_url, "--queries", str(queries), "--sample", "240", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["passages"], report["asked"], report["queries"]) == (COUNT, 20, "given")
+    assert {row["leg"] for row in report["rows"]} == {"dense", "sparse"}
+    assert max(row["recall"] for row in report["rows"] if row["leg"] == "dense") == 1.0

@@ -1,4 +1,4 @@
-"""Documents like one: what is looked up first is of the same time as the search that follows."""
+"""Documents like one: what is looked up first is of the same time as the search that follows; and one page of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from test_search_procedure import RUNS
 
 from hybrid_search.engine.opensearch import OpenSearchDialect
 from hybrid_search.engine.protocols import Answer, Request
-from hybrid_search.errors import QueryError
+from hybrid_search.errors import CursorError, QueryError
 from hybrid_search.search.asking import Target
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.similar import more_like
 from hybrid_search.search.steps import run
+from hybrid_search.search.why_not import why_not
 from hybrid_search.settings import Settings
 
 TIMEOUT, SLOW = 30.0, 0.05
@@ -47,3 +48,18 @@ def test_one_deadline_holds_for_all_of_it(held) -> None:
         run(steps, lambda step: asked.send(step.request))
     first, second, *_ = [request.timeout for request in asked.transport.requests]
     assert second <= first - SLOW
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda searcher, request: more_like(searcher, "z", request),
+        lambda searcher, request: why_not(searcher, "q", "z", request),
+    ],
+    ids=["more_like", "why_not"],
+)
+def test_a_cursor_is_refused_where_there_is_one_page(ask) -> None:
+    """Whoever pages by it would read the first page for ever."""
+    searcher = Searcher(Target("docs", OpenSearchDialect((3, 6, 0)), SCHEMA), Settings(), None, None)
+    with pytest.raises(CursorError, match="what has one page"):
+        run(ask(searcher, SearchRequest.of(2, cursor="x", legs=["bm25"])), lambda step: pytest.fail(str(step)))

@@ -45,6 +45,14 @@ def test_the_cheapest_that_finds_enough_is_chosen(at_least, by, chosen) -> None:
     assert cheapest([GOOD, SMALL, BEATEN], at_least=at_least, by=by) == {Leg.DENSE: chosen}
 
 
+def test_flat_kinds_are_not_chosen_by_a_sample() -> None:
+    """The flat row has the least on disk and in memory, but takes as long as there are passages."""
+    flat = replace(BEATEN, disk=1, memory=1)
+    assert cheapest([GOOD, SMALL, flat], at_least=0.95)[Leg.DENSE] == flat
+    assert cheapest([GOOD, SMALL, flat], at_least=0.95, flat=False)[Leg.DENSE] == SMALL
+    assert cheapest([flat], at_least=0.95, flat=False)[Leg.DENSE] == flat
+
+
 def test_recall_counts_equal_scores_as_equally_good() -> None:
     """Of the best two of .9, .5, .5, .1 either .5 will do: (2 + 2 + 1) / (2 x 3)."""
     scores = np.array([[0.9, 0.5, 0.5, 0.1]] * 3)

@@ -58,12 +58,15 @@ def _figures(row: Row) -> tuple[float, float, float]:
     return -round(row.recall, 4), round(row.p50, 1), row.disk
 
 
-def cheapest(rows: Sequence[Row], *, at_least: float, by: Cost = "memory") -> dict[Leg, Row]:
+def cheapest(rows: Sequence[Row], *, at_least: float, by: Cost = "memory", flat: bool = True) -> dict[Leg, Row]:
     """Of each leg the cheapest of the rows that find at least this share, the one of the best recall where none does.
 
-    Equal costs, and memory that is not known, are decided by latency.
+    Equal costs are decided by latency; where memory is not known, disk takes its place. Without ``flat`` a kind that
+    compares every vector is chosen only where there is no other: what it takes for a sample says nothing of the whole.
     """
-    return {leg: _chosen([row for row in rows if row.build.leg == leg], at_least, by) for leg in _legs(rows)}
+    graphs = {leg: [row for row in rows if row.build.leg == leg and FLAT not in row.build.kind] for leg in _legs(rows)}
+    every = {leg: [row for row in rows if row.build.leg == leg] for leg in _legs(rows)}
+    return {leg: _chosen(every[leg] if flat else graphs[leg] or every[leg], at_least, by) for leg in every}
 
 
 def _legs(rows: Sequence[Row]) -> list[Leg]:

@@ -28,6 +28,9 @@ BATCH_BYTES = 4 * 1024 * 1024
 MERGE_TIMEOUT = 3600.0
 """Seconds for a graph over the whole sample."""
 
+PATIENCE = 2.0
+"""Seconds in which an index is made whose request was interrupted."""
+
 GRAPH_AT_ONCE_SINCE = (2, 18, 0)
 """From here on OpenSearch builds no faiss graph for a small segment unless it is told to."""
 
@@ -133,5 +136,8 @@ def _bytes(connection: Connection, index: str) -> int:
 
 
 def _remove(connection: Connection, index: str) -> None:
-    """Also where it was never made, and where its making was interrupted."""
-    connection.transport.send(Request.json("DELETE", f"/{quote(index, safe='')}", timeout=indices.ADMIN_TIMEOUT))
+    """Also where it was never made; where its making was interrupted, the engine may still be at it."""
+    gone = Request.json("DELETE", f"/{quote(index, safe='')}", timeout=indices.ADMIN_TIMEOUT)
+    if connection.transport.send(gone).status == 404:
+        time.sleep(PATIENCE)
+        connection.transport.send(gone)

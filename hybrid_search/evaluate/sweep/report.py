@@ -23,6 +23,7 @@ def sweep_json(sweep: Sweep, request: SweepRequest, chosen: Mapping[Leg, Row]) -
         "index": request.index,
         "passages": len(request.sample.ids),
         "of": request.sample.total,
+        "asked": len(request.asked),
         "queries": "passages" if request.asked.are_passages else "given",
         "k": request.k,
         "rows": [
@@ -50,7 +51,11 @@ def sweep_table(sweep: Sweep, request: SweepRequest, chosen: Mapping[Leg, Row], 
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, title=f"{leg}: {len(request.sample.ids):,} passages", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{leg}: {len(request.sample.ids):,} passages, {len(request.asked):,} queries",
+        title_justify="left",
+    )
     table.add_column("")
     table.add_column("kind", no_wrap=True)
     options = ("m", "ef", "candidates", "oversample") if leg == Leg.DENSE else ("min share", "two-phase")
@@ -69,7 +74,7 @@ def notes(sweep: Sweep, request: SweepRequest, *, at_least: float, by: str) -> I
     """What the marks and figures mean, and what could not be built."""
     yield (
         f"{MARKS['best']} nothing finds as much, as fast, in as little; {MARKS['in_use']} in use; {MARKS['chosen']} "
-        f"chosen: recall of at least {at_least:g}, least {by}"
+        f"chosen: recall of at least {at_least:g}, least {by}" + (" (sparse: disk)" if by == "memory" else "")
     )
     yield (
         f"of {request.sample.total:,} passages; recall against exact search over all vectors of the copies; disk: "
@@ -77,8 +82,8 @@ def notes(sweep: Sweep, request: SweepRequest, *, at_least: float, by: str) -> I
     )
     if request.asked.are_passages:
         yield "queries: vectors of passages that the copies do not hold; give yours with --queries for honest latencies"
-    if request.sample.total > len(request.sample.ids) and any(FLAT in row.build.kind for row in sweep.rows):
-        yield "flat kinds compare every vector: over the whole index they take longer in proportion to its passages"
+    if not request.sample.is_whole and any(FLAT in row.build.kind for row in sweep.rows):
+        yield "flat kinds compare every vector: over the whole index they take longer in proportion, and are not chosen"
     for kind, why in dict.fromkeys((build.kind, why) for build, why in sweep.refused.items()):
         yield f"{kind} was refused: {why}"
 

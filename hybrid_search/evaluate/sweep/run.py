@@ -137,8 +137,8 @@ def _asked(
     rows = {f"{document}#{number}": row for row, (document, number) in enumerate(request.sample.ids)}
     found: dict[Way, list[list[int]]] = {way: [] for way in ways}
     times: dict[Way, list[float]] = {way: [] for way in ways}
-    bodies = {way: [_body(connection, request.asked, build, way, n) for n in _numbers(request.asked)] for way in ways}
-    count = len(next(iter(bodies.values())))
+    count = len(request.asked)
+    bodies = {way: [_body(connection, request.asked, build, way, n) for n in range(count)] for way in ways}
     for passed in range(1 + -(-SEARCHES // count)):
         for number in range(count):
             for way in ways:
@@ -149,10 +149,6 @@ def _asked(
                 elif milliseconds is not None:
                     times[way].append(milliseconds)
     return found, times
-
-
-def _numbers(asked: Asked) -> range:
-    return range(len(asked.sparse or []) if asked.dense is None else len(asked.dense))
 
 
 def _body(connection: Connection, asked: Asked, build: Build, way: Way, number: int) -> legs.Body | None:

@@ -49,6 +49,11 @@ class Sample:
     sparse: list[SparseVector] | None
     total: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is nearly all of the index: nine tenths."""
+        return 10 * len(self.ids) >= 9 * self.total
+
     def legs(self) -> list[Leg]:
         """The legs that there are vectors of."""
         held = {Leg.DENSE: self.dense, Leg.SPARSE: self.sparse}
@@ -71,6 +76,9 @@ class Asked:
     dense: NDArray[np.float32] | None
     sparse: list[SparseVector] | None
     are_passages: bool = False
+
+    def __len__(self) -> int:
+        return len(self.sparse or []) if self.dense is None else len(self.dense)
 
 
 def read_sample(connection: Connection, index: str, schema: IndexSchema, count: int) -> Sample:
