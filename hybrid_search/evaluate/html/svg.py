@@ -193,7 +193,7 @@ def bars(rows: Sequence[tuple[str, float, float]], of: str, inner: str) -> str:
 def lengths(rows: Sequence[tuple[str, float]], unit: str) -> str:
     """A bar from 0 for each name, with its value; the longest is filled, the others are light."""
     most = max((value for _, value in rows), default=0.0) or 1.0
-    left, width, parts = 260.0, 420.0, []
+    left, width, parts = 320.0, 420.0, []
     for number, (name, value) in enumerate(rows):
         y = 34 + 26.0 * number
         fill = GAIN if value == most else "#ddd"
