@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,10 @@ import typer
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.gate import GateOptions, changes_of
 from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.kept import KeptOptions
 from hybrid_search.cli.measured import MeasuredOptions
 from hybrid_search.cli.options import Json, Judgements, Queries, Set, SettingsFile, Split, Url
 from hybrid_search.cli.search import SearchedIndex
-from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.evaluate import Experiment, Timing
@@ -39,7 +38,7 @@ def evaluate(
     split: Split = "test",
     measured: MeasuredOptions,
     timing: Annotated[bool, typer.Option("--timing", help="Also time every leg and the whole search.")] = False,
-    runs: Annotated[Path | None, typer.Option(help="A folder for TREC runs, one file per system.")] = None,
+    kept: KeptOptions,
     gate: GateOptions,
     as_json: Json = False,
     settings_file: SettingsFile = None,
@@ -49,14 +48,13 @@ def evaluate(
     """Measure nDCG@10, MRR@10 and Recall@100 of every leg and every fusion, against judgements."""
     from hybrid_search import read
     from hybrid_search.evaluate import run_experiment, time_searches
-    from hybrid_search.evaluate.report import save_runs
     from hybrid_search.search import SearchClient
     from hybrid_search.search.fusion import METHODS
 
     settings = _settings(measured, settings_file, url, overrides)
     methods = list(METHODS) if measured.fusions is None else measured.fusions.replace(" ", "").split(",")
     check_search(settings, window=measured.window, legs=named_legs(measured.legs), fusions=methods)
-    _check_runs(runs)
+    kept.check()
     baseline = gate.check()
     asked, judged = read.queries(queries, empty=True), read.qrels(qrels, split=split)
     with SearchClient(index, settings=settings) as client, progress_bars() as progress:
@@ -75,8 +73,7 @@ def evaluate(
         timings = time_searches(client, [q for q in asked if q.id in judged]) if timing else []
     found = changes_of(experiment, baseline)
     _print(experiment, timings, found, as_json=as_json)
-    if runs is not None:
-        save_runs(experiment, runs)
+    kept.keep(experiment, asked)
     gate.kept(experiment)
     if found:
         gate.judge(found)
@@ -93,13 +90,6 @@ def _settings(
         weights=measured.weights,
         rank_constant=measured.rank_constant,
     )
-
-
-def _check_runs(folder: Path | None) -> None:
-    """What takes minutes to measure must have a place to go."""
-    nearest = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
-    if nearest is not None and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        raise SettingsError("is no folder that can be written to", where=f"--runs {nearest}", remedy="Name another")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.evaluate import progress_bars
 from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.html import Html, check_new, write_page
 from hybrid_search.cli.judged import JudgedOptions
 from hybrid_search.cli.options import (
     Json,
@@ -20,7 +21,6 @@ from hybrid_search.cli.options import (
 )
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.cli.tuned import TunedOptions
-from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def tune(
     judged: JudgedOptions,
     tuned: TunedOptions,
     write: Annotated[Path | None, typer.Option(help="A new settings file for the choice, if it is better.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A new HTML file: the report with its plots.")] = None,
+    html: Html = None,
     as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -57,8 +57,8 @@ def tune(
     from hybrid_search.search import SearchClient
 
     judged.check(write)
-    _check_new(write, "--write")
-    _check_new(html, "--html")
+    check_new(write, "--write")
+    check_new(html, "--html")
     settings = searched_with(settings_file, url, overrides, rerank=tuned.rerank, weights=None, rank_constant=None)
     check_search(settings, legs=named_legs(tuned.legs))
     given = judged.read()
@@ -73,17 +73,9 @@ def tune(
         found, runs = tuned.tune(client, connection, asked, qrels, ignore_identical=is_beir, progress=progress)
     _print(found, runs.legs, known, as_json=as_json)
     if html is not None:
-        _report(html, tuned_page(found, runs, qrels, {str(query.id): query.text for query in asked}, known))
+        write_page(html, tuned_page(found, runs, qrels, {str(query.id): query.text for query in asked}, known))
     if write is not None:
         _write(write, found, runs.legs)
-
-
-def _check_new(path: Path | None, where: str) -> None:
-    """Before queries are asked: what is there is not written over, and a folder that is not there is no place."""
-    if path is not None and not path.parent.is_dir():
-        raise SettingsError("no such folder", where=f"{where} {path}", remedy="Make it, or name another")
-    if path is not None and path.exists():
-        raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
 
 
 def _print(tuned: Tuned, legs: Sequence[str], known: KnownItems | None, *, as_json: bool) -> None:
@@ -100,17 +92,6 @@ def _print(tuned: Tuned, legs: Sequence[str], known: KnownItems | None, *, as_js
     console.print(tuned_table(tuned, legs, known))
     for note in notes(tuned, known):
         console.print(note, style="dim")
-
-
-def _report(path: Path, text: str) -> None:
-    from hybrid_search.private_files import open_new
-
-    try:
-        with open_new(path) as file:
-            file.write(text)
-    except OSError as error:
-        raise SettingsError(f"cannot be written ({error.strerror})", where=f"--html {path}") from error
-    typer.echo(f"{path} is written", err=True)
 
 
 def _write(path: Path, tuned: Tuned, legs: Sequence[str]) -> None:

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from hybrid_search.evaluate.html import tuned_page
+from hybrid_search.evaluate import Experiment, Row, Scores, System
+from hybrid_search.evaluate.html import experiment_page, tuned_page
 from hybrid_search.evaluate.html.svg import shade, simplex_map
 from hybrid_search.evaluate.html.tuned import leg_finds
 from hybrid_search.evaluate.tuning import Collected, Weighting, tune, weightings
 from hybrid_search.evaluate.tuning.collected import QueryRuns
 from hybrid_search.evaluate.tuning.weighting import simplex
-from hybrid_search.search.fusion import in_order
+from hybrid_search.search.fusion import Fusion, in_order
 
 LEGS = ("bm25", "dense", "sparse")
 
@@ -70,6 +71,26 @@ def test_what_one_leg_alone_found_is_counted() -> None:
         ("b", 2, 1, 1),
     ]
     assert [(one.found, one.alone) for one in leg_finds(collected, qrels, 1)] == [(1, 0), (2, 1)]
+
+
+def test_an_evaluation_shows_every_system_and_what_the_best_changes() -> None:
+    """Two legs and their fusion, which gains a half for one query and loses a quarter for another."""
+    alone = Fusion("rrf")
+    values = {("a",): (0.5, 0.5), ("b",): (0.25, 0.25), ("a", "b"): (1.0, 0.25)}
+    rows = [
+        Row(
+            System(legs, alone), Scores({"nDCG@10": sum(some) / 2}, {"nDCG@10": dict(zip("qp", some, strict=True))}), {}
+        )
+        for legs, some in values.items()
+    ]
+    page = experiment_page(Experiment(rows, 2, 0, None, ("nDCG@10",)), {"q": "a <b> lamp"})
+    bars, changes = drawings(page)
+    assert {"0.5000", "0.2500", "0.6250"} <= {one.text for one in bars.iter("text")}
+    assert len(list(bars.iter("rect"))) == 3
+    assert len(list(changes.iter("rect"))) == 2
+    assert "a &lt;b&gt; lamp" in page
+    assert "+0.5000" in page
+    assert "-0.2500" in page
 
 
 def test_darker_is_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid_search.evaluate.html.measured import experiment_page
 from hybrid_search.evaluate.html.tuned import tuned_page
 
-__all__ = ["tuned_page"]
+__all__ = ["experiment_page", "tuned_page"]

@@ -188,3 +188,17 @@ def bars(rows: Sequence[tuple[str, float, float]], of: str, inner: str) -> str:
         )
     parts.append(text(f"{of} (dark: {inner})", LEFT, 22, "start"))
     return drawing(parts, LEFT + width + 240, 50 + 34.0 * len(rows), of)
+
+
+def lengths(rows: Sequence[tuple[str, float]], unit: str) -> str:
+    """A bar from 0 for each name, with its value; the longest is filled, the others are light."""
+    most = max((value for _, value in rows), default=0.0) or 1.0
+    left, width, parts = 320.0, 420.0, []
+    for number, (name, value) in enumerate(rows):
+        y = 34 + 26.0 * number
+        fill = GAIN if value == most else "#ddd"
+        parts.append(text(name, left - 10, y + 14, "end"))
+        parts.append(element("rect", x=left, y=y, width=width * value / most, height=18, fill=fill, stroke="#111"))
+        parts.append(text(f"{value:.4f}", left + width * value / most + 8, y + 14, "start"))
+    parts.append(text(unit, left, 20, "start"))
+    return drawing(parts, left + width + 80, 44 + 26.0 * len(rows), unit)
