@@ -66,6 +66,6 @@ class SpreadOptions(DocumentOptions):
         if self.passages and self.collapse is not None:
             raise QueryError("--collapse is for documents, and --passages ranks passages", remedy="Leave one out.")
         given = super().options()
-        collapse = given["collapse"] and not self.passages
+        collapse = False if self.passages else given["collapse"]
         check_passages(self.show_passages, collapse_of(collapse))
         return {**given, "collapse": collapse, "passages": self.show_passages}
