@@ -144,6 +144,17 @@ def test_an_index_that_would_end_the_node_is_refused(connection, node, field):
     assert node.state == "running"
 
 
+@pytest.mark.parametrize("mode", [{}, {"mode": "on_disk"}], ids=["in memory", "on disk"])
+def test_vectors_of_one_bit_are_refused(connection, node, mode):
+    """Lucene's need native code as well, at the first search; those of 4x do not."""
+    code, text = create(connection, "bits", LUCENE | mode | {"compression_level": "32x"})
+    assert code == 400
+    assert "[v]: this node has no native library for vectors of one bit" in text
+    assert create(connection, "bits", LUCENE | {"mode": "on_disk", "compression_level": "4x"})[0] == 200
+    connection.transport.send(Request.json("DELETE", "/bits"))
+    assert node.state == "running"
+
+
 def test_every_way_to_a_native_mapping_is_refused(connection, node):
     """A field that is added, a template, a template for new fields, a trained model."""
     assert create(connection, "ways", LUCENE)[0] == 200
