@@ -163,3 +163,9 @@ def test_every_public_name_can_be_imported() -> None:
     assert sorted(hybrid_search.__all__, key=str.lower) == sorted(hybrid_search._HOME, key=str.lower)
     for name in hybrid_search.__all__:
         assert getattr(hybrid_search, name) is not None
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """They are imported by their names alone: of two, one would not be collected."""
+    names = [path.name for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert {name for name in names if names.count(name) > 1} == set()
