@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, Self, TypedDict
 
 from hybrid_search.boosts import Boost
-from hybrid_search.errors import CursorError, QueryError
+from hybrid_search.errors import QueryError
 from hybrid_search.filters import Filter
 from hybrid_search.search.facets import CANDIDATES, Facet
 from hybrid_search.search.fusion import Fusion
@@ -150,15 +150,6 @@ class SearchRequest:
                 is_left_out = given is None and name != "offset"
                 if isinstance(given, bool) or not (is_left_out or isinstance(given, kind)):
                     raise QueryError(f"{name} is {given!r:.60}", remedy=remedy)
-
-    def check_one_page(self) -> None:
-        """Refuse a cursor, for what has one page: that would come again and again.
-
-        Raises:
-            CursorError: there is one.
-        """
-        if self.cursor is not None:
-            raise CursorError("given for what has one page", remedy="Give it to the search that it goes on with")
 
 
 _TYPES: tuple[tuple[tuple[str, ...], type | UnionType, str], ...] = (

@@ -164,9 +164,8 @@ class Searcher:
         """One query, how and where it is searched, all of it checked.
 
         Raises:
-            QueryError: what :func:`plan_search` and :func:`check_query` refuse, or a cursor.
+            QueryError: what :func:`plan_search` and :func:`check_query` refuse.
         """
-        request.check_one_page()
         plan = self._plan(request)
         [asked] = self._all_checked([query], plan, request)
         if isinstance(asked, HybridSearchError):
@@ -177,9 +176,8 @@ class Searcher:
         """How and where what is no text is searched for, checked, and a query of the filter of the request alone.
 
         Raises:
-            QueryError: what :func:`plan_search` refuses, or a cursor, or the filter cannot be read.
+            QueryError: what :func:`plan_search` refuses, or the filter cannot be read.
         """
-        request.check_one_page()
         with boundary():
             return (
                 self._plan(request),

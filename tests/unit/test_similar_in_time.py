@@ -61,5 +61,5 @@ def test_one_deadline_holds_for_all_of_it(held) -> None:
 def test_a_cursor_is_refused_where_there_is_one_page(ask) -> None:
     """Whoever pages by it would read the first page for ever."""
     searcher = Searcher(Target("docs", OpenSearchDialect((3, 6, 0)), SCHEMA), Settings(), None, None)
-    with pytest.raises(CursorError, match="what has one page"):
+    with pytest.raises(CursorError, match="only searches go on with one"):
         run(ask(searcher, SearchRequest.of(2, cursor="x", legs=["bm25"])), lambda step: pytest.fail(str(step)))
