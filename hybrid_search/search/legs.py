@@ -161,7 +161,7 @@ def _ranked(query: Body, *, size: int, timeout: float) -> Body:
     """The common part: no stored field is read, not even ``_id``, for one is in the same block as the whole source.
 
     The name of a passage is made of doc values (:func:`passage_id`). With two hundred hits of passages that carry
-    vectors a leg takes 3.4 times as long where ``_id`` is read (OpenSearch 3.6), 1.6 times on Elasticsearch 9.5
+    vectors a leg takes 2.3 to 3.8 times as long where ``_id`` is read (OpenSearch 3.6), 1.6 times on Elasticsearch 9.5
     (``benchmarks/search/sparse.py``).
     """
     return {
