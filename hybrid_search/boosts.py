@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -41,8 +42,21 @@ CURVES: Mapping[str, Callable[[float, float, float], float]] = {
 """
 
 
+class _Named:
+    """What every boost is called."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    field: str
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        return f"{self.kind}:{self.field}"
+
+
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(_Named):
     """The nearer a date is to ``origin``, on either side of it, the better; of several dates the nearest counts.
 
     Attributes:
@@ -81,11 +95,6 @@ class Fresh:
         if self.curve not in CURVES:
             raise _wrong(self, f"unknown curve {self.curve!r}", f"There are: {', '.join(CURVES)}.")
 
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return f"{self.kind}:{self.field}"
-
     def worth(self, dates: Sequence[float], origin: float) -> float:
         """From 0 to 1, of epoch milliseconds."""
         if not dates:
@@ -95,8 +104,24 @@ class Fresh:
         return CURVES[self.curve](far, scale, self.decay)
 
 
+class _OfNumbers(_Named, ABC):
+    """The more the better: of several numbers the largest counts, and none counts less than 0."""
+
+    __slots__ = ()
+    of: ClassVar[str] = "number"
+    missing: float
+
+    def worth(self, numbers: Sequence[float], _origin: float) -> float:
+        """From 0 to 1."""
+        return self._worth(max(0.0, *numbers)) if numbers else self.missing
+
+    @abstractmethod
+    def _worth(self, most: float) -> float:
+        """Of the largest number, which is not below 0."""
+
+
 @dataclass(frozen=True, slots=True)
-class Log1p:
+class Log1p(_OfNumbers):
     """The more the better, by orders of magnitude: ``ln(1 + n) / ln(1 + full)``, at most 1; of several the largest.
 
     Attributes:
@@ -110,7 +135,6 @@ class Log1p:
     """
 
     kind: ClassVar[str] = "log1p"
-    of: ClassVar[str] = "number"
 
     field: str
     full: float
@@ -121,20 +145,12 @@ class Log1p:
         _check_common(self)
         _check_above_zero(self, "full")
 
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return f"{self.kind}:{self.field}"
-
-    def worth(self, numbers: Sequence[float], _origin: float) -> float:
-        """From 0 to 1."""
-        if not numbers:
-            return self.missing
-        return min(1.0, math.log1p(max(0.0, *numbers)) / math.log1p(self.full))
+    def _worth(self, most: float) -> float:
+        return min(1.0, math.log1p(most) / math.log1p(self.full))
 
 
 @dataclass(frozen=True, slots=True)
-class Saturation:
+class Saturation(_OfNumbers):
     """The more the better, ever less so: ``n / (n + pivot)``, as of the engines' ``rank_feature``; largest of several.
 
     Craswell, Robertson, Zaragoza, Taylor: Relevance Weighting for Query Independent Evidence, SIGIR 2005.
@@ -150,7 +166,6 @@ class Saturation:
     """
 
     kind: ClassVar[str] = "saturation"
-    of: ClassVar[str] = "number"
 
     field: str
     pivot: float
@@ -161,16 +176,7 @@ class Saturation:
         _check_common(self)
         _check_above_zero(self, "pivot")
 
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return f"{self.kind}:{self.field}"
-
-    def worth(self, numbers: Sequence[float], _origin: float) -> float:
-        """From 0 to 1."""
-        if not numbers:
-            return self.missing
-        most = max(0.0, *numbers)
+    def _worth(self, most: float) -> float:
         return 1 / (1 + self.pivot / most) if most > 0 else 0.0
 
 

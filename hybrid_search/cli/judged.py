@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from hybrid_search.records import Query
     from hybrid_search.search import SearchClient
 
-PANEL = "By which queries"
+PANEL = "Judged queries"
 
 
 @dataclass(frozen=True)
-class JudgedOptions:
-    """Judged queries; or, where there are none, queries made from the index."""
+class JudgedQueries:
+    """Queries and what is relevant to them."""
 
     queries: Annotated[Path | None, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=PANEL)] = (
         None
@@ -33,6 +33,27 @@ class JudgedOptions:
         Path | None, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=PANEL)
     ] = None
     split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=PANEL)] = "test"
+
+    def read(self) -> tuple[Sequence[Query], Qrels]:
+        """The queries with their judgements; nothing where none are named.
+
+        Raises:
+            SettingsError: one is named without the other.
+        """
+        from hybrid_search import read
+
+        if (self.queries is None) != (self.qrels is None):
+            raise SettingsError("--queries and --qrels go together", remedy="Give both, or neither")
+        if self.queries is None or self.qrels is None:
+            return [], {}
+        qrels = read.qrels(self.qrels, split=self.split)
+        return read.queries(self.queries, empty=True), qrels
+
+
+@dataclass(frozen=True)
+class JudgedOptions(JudgedQueries):
+    """Judged queries; or, where there are none, queries made from the index."""
+
     known_items: Annotated[
         int | None,
         typer.Option(help="Without judgements: titles of this many documents, to find them by.", rich_help_panel=PANEL),
@@ -57,15 +78,6 @@ class JudgedOptions:
     def is_beir(self) -> bool:
         """Whether a document with the query's own id is left out."""
         return self.qrels is not None and self.qrels.is_dir()
-
-    def read(self) -> tuple[Sequence[Query], Qrels]:
-        """The judged queries; nothing where known items are asked for."""
-        from hybrid_search import read
-
-        if self.queries is None or self.qrels is None:
-            return [], {}
-        qrels = read.qrels(self.qrels, split=self.split)
-        return read.queries(self.queries, empty=True), qrels
 
     def known(self, client: SearchClient, connection: Connection) -> KnownItems | None:
         """The queries that are made from the index, where they are asked for."""

@@ -12,17 +12,16 @@ from msgspec.structs import replace
 
 from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.judged import PANEL, JudgedQueries
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.search import SearchedIndex
-from hybrid_search.errors import MissingExtraError, SettingsError
+from hybrid_search.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from hybrid_search.read import Qrels
-    from hybrid_search.records import Query
     from hybrid_search.settings import Settings
 
 TOKEN_VARIABLE = "HYBRID_SEARCH_SERVE_TOKEN"  # noqa: S105  # the name of it
-WHERE, JUDGED = "Where it is served", "Judged queries"
+WHERE = "Where it is served"
 
 
 @dataclass(frozen=True)
@@ -41,30 +40,13 @@ class PlaceOptions:
 
 
 @dataclass(frozen=True)
-class JudgedOptions:
+class JudgingOptions(JudgedQueries):
     """The judged queries, and where judgements by click go."""
 
-    queries: Annotated[Path | None, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=JUDGED)] = (
-        None
-    )
-    qrels: Annotated[
-        Path | None, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=JUDGED)
-    ] = None
-    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=JUDGED)] = "test"
     judge: Annotated[
         Path | None,
-        typer.Option(help="The folder for judgements by click (default: judgements-INDEX).", rich_help_panel=JUDGED),
+        typer.Option(help="The folder for judgements by click (default: judgements-INDEX).", rich_help_panel=PANEL),
     ] = None
-
-    def read(self) -> tuple[list[Query], Qrels]:
-        """The queries that are judged, and their judgements."""
-        from hybrid_search import read
-
-        if (self.queries is None) != (self.qrels is None):
-            raise SettingsError("--queries and --qrels go together", remedy="Give both, or neither")
-        if self.queries is None or self.qrels is None:
-            return [], {}
-        return read.queries(self.queries, empty=True), read.qrels(self.qrels, split=self.split)
 
 
 def _with_legs(settings: Settings, legs: list[str] | None) -> Settings:
@@ -82,7 +64,7 @@ def serve(
     index: SearchedIndex,
     *,
     place: PlaceOptions,
-    judged: JudgedOptions,
+    judged: JudgingOptions,
     legs: Annotated[str | None, typer.Option(help="The legs that search: bm25,dense,sparse.")] = None,
     rerank: Annotated[str | None, typer.Option(help="late, the name of a cross-encoder, or none.")] = None,
     settings_file: SettingsFile = None,

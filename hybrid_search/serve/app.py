@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from inspect import signature
@@ -41,7 +41,7 @@ async def opened(
     index: str,
     settings: Settings,
     *,
-    queries: list[Query] | None = None,
+    queries: Sequence[Query] | None = None,
     qrels: Qrels | None = None,
     judge: Path | None = None,
     ignore_identical: bool = False,
