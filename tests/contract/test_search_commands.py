@@ -6,36 +6,26 @@ import json
 import re
 
 import pytest
+from by_words import filled_by_words
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
-from hybrid_search.engine.bulk import bulk_request, index_action
-from hybrid_search.engine.indices import create_index, read_settings, refresh, update_settings
+from hybrid_search.engine.indices import read_settings, update_settings
 from hybrid_search.evaluate import read_run
 from hybrid_search.ingest.state.cluster import update_state
-from hybrid_search.records import Document, EncodedPassage, IndexSchema, Passage
 
 TEXTS = {
     "strptime": "Parse a date from a string. Dates have many formats.",
     "zlib": "Compress bytes with zlib.",
     "sorted": "Sort a list by a key. A date is a good key.",
 }
-SCHEMA = IndexSchema(dense=None, sparse=None, keyword_fields=("kind",))
 
 
 @pytest.fixture
 def index(opensearch, new_names) -> str:
     """Three documents with a kind, found by their words alone."""
-    name = new_names(opensearch)
-    create_index(opensearch, name, SCHEMA)
-    lines = b""
-    for id_, text in TEXTS.items():
-        passage = Passage(Document(id_, text, {"kind": "class" if id_ == "zlib" else "function"}), 0, 0, len(text))
-        lines += index_action(name, EncodedPassage(passage, None, None), opensearch.dialect, SCHEMA)
-    assert not opensearch.send(bulk_request(lines))["errors"]
-    refresh(opensearch, name)
-    return name
+    return filled_by_words(opensearch, new_names(opensearch), TEXTS)
 
 
 @pytest.fixture

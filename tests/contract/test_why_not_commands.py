@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from by_words import filled_by_words
 from typer.testing import CliRunner
 
 from hybrid_search.absence import LookedInto, known_of
 from hybrid_search.cli.app import app
-from hybrid_search.engine.bulk import bulk_request, index_action
-from hybrid_search.engine.indices import create_index, refresh
 from hybrid_search.errors import HybridSearchError, RecordError
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.letters import DeadLetters, LetterOrigin
 from hybrid_search.ingest.work import Refusal
-from hybrid_search.records import Document, EncodedPassage, IndexSchema, Passage
+from hybrid_search.records import Document
 from hybrid_search.settings import DocumentSettings, Settings
 
 TEXTS = {
@@ -23,21 +22,12 @@ TEXTS = {
     "zlib": "Compress bytes.",
     "sorted": "Sort by date, a date is a key.",
 }
-SCHEMA = IndexSchema(dense=None, sparse=None, keyword_fields=("kind",))
 
 
 @pytest.fixture
 def index(opensearch, new_names) -> str:
     """Three documents with a kind, found by their words alone."""
-    name = new_names(opensearch)
-    create_index(opensearch, name, SCHEMA)
-    lines = b""
-    for id_, text in TEXTS.items():
-        passage = Passage(Document(id_, text, {"kind": "class" if id_ == "zlib" else "function"}), 0, 0, len(text))
-        lines += index_action(name, EncodedPassage(passage, None, None), opensearch.dialect, SCHEMA)
-    assert not opensearch.send(bulk_request(lines))["errors"]
-    refresh(opensearch, name)
-    return name
+    return filled_by_words(opensearch, new_names(opensearch), TEXTS)
 
 
 @pytest.fixture
