@@ -220,7 +220,8 @@ class ModelQueue:
             raise
         except BaseException as error:
             if call.must:
-                self.breaker.failed(f"{type(error).__name__}: {error}"[:200])
+                # The kind alone: what an error says may quote the query of one, and the reason is told to all.
+                self.breaker.failed(type(error.__cause__ or error).__name__)
             raise
         if not self._is_missed:
             self.breaker.succeeded()

@@ -100,8 +100,8 @@ def answered_by_bm25(result, model) -> None:
     assert [hit.id for hit in result] == ["a", "b"]
     assert result.degraded == {Leg.DENSE: WarningCode.LEG_FAILED, Leg.SPARSE: WarningCode.LEG_FAILED}
     assert result.warnings[0].startswith(
-        "the dense leg failed: the encoder is not asked: it failed 5 times in a row (ModelError: the encoder failed: "
-        "RuntimeError: the server is down); it is tried again in 10 s"
+        "the dense leg failed: the encoder is not asked: it failed 5 times in a row (RuntimeError); it is tried again"
+        " in 10 s"
     )
     assert model.asked == FAILURES == 5
 
@@ -126,6 +126,17 @@ def test_an_encoder_that_keeps_failing_is_not_asked() -> None:
         assert not client.search("again").degraded
         assert not client.search("and again").degraded
     assert model.asked == 7
+
+
+def test_nobody_is_told_what_others_asked() -> None:
+    """An error that quotes its query is told to whoever asked it; whom the breaker refuses hears of its kind alone."""
+    model = Failing(ValueError("cannot encode 'my diagnosis'"))
+    with SearchClient("docs", encoder=model, connection=connection(respond)) as client:
+        own = [client.search("my diagnosis") for _ in range(5)]
+        other = client.search("q")
+    assert "my diagnosis" in own[-1].warnings[0]
+    assert "5 times in a row (ValueError)" in other.warnings[0]
+    assert not [warning for warning in other.warnings if "diagnosis" in warning]
 
 
 async def test_nor_in_the_asynchronous_client() -> None:
