@@ -103,15 +103,18 @@ def to_toml(settings: Settings) -> str:
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
     if settings.engine.url is not None:
         tables["engine"]["url"] = without_credentials(settings.engine.url)
-    return tomli_w.dumps({section: _sayable(table) for section, table in tables.items()})
+    return tomli_w.dumps({section: _sayable(_told(table)) for section, table in tables.items()})
+
+
+def _told(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section without its secrets; tables in it are named by users, whose field may be called ``password``."""
+    return {key: value for key, value in section.items() if key not in MASKED or isinstance(value, dict)}
 
 
 def _sayable(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table without secrets and what has no value, which TOML cannot say."""
+    """A table without what has no value, which TOML cannot say."""
     return {
-        key: _sayable(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value is not None and key not in MASKED
+        key: _sayable(value) if isinstance(value, dict) else value for key, value in table.items() if value is not None
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybrid_search.errors import SettingsError
@@ -118,6 +118,7 @@ FIELDS = st.dictionaries(
 
 
 @given(fields=FIELDS)
+@example(fields={"cursor_key": TextFieldSettings(), "password": TextFieldSettings(weight=2.0)})
 def test_what_is_written_is_read_back(fields, tmp_path_factory) -> None:
     """Whatever fields are called."""
     path = tmp_path_factory.mktemp("settings") / "a.toml"
