@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from hybrid_search.engine import layout
-from hybrid_search.engine.foreign import whole_source
 from hybrid_search.errors import EngineError
 from hybrid_search.records import StoredPassage
 from hybrid_search.search import legs
@@ -20,6 +19,7 @@ from hybrid_search.search.facets_stage import over_all, with_counts
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.highlight_stage import with_marks, with_the_fetch
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
+from hybrid_search.search.similar_held import with_vectors
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
 
@@ -125,7 +125,7 @@ def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]
     """What fetches passages: with their vectors, where hits are to be compared."""
     if course.plan.diversity is None:
         return _body
-    stored = whole_source(course.target.dialect, [*layout.STORED, layout.DENSE])
+    stored = with_vectors(course.target.dialect, [*layout.STORED, layout.DENSE])
     return lambda ids, within: {**_body(ids, within), "_source": stored}
 
 

@@ -98,10 +98,16 @@ def passages_search(
         "query": {"bool": wanted},
         "size": MOST,
         "sort": [{layout.PASSAGE: "asc"}, {"_score": "desc"}],  # the score is asked for: every hit must have one
-        "_source": whole_source(dialect, [*layout.STORED, layout.PASSAGES, layout.DENSE, layout.SPARSE]),
+        "_source": with_vectors(dialect, [*layout.STORED, layout.PASSAGES, layout.DENSE, layout.SPARSE]),
         "track_total_hits": False,
         "timeout": f"{round(within * 1000)}ms",
     }
+
+
+def with_vectors(dialect: Dialect, names: Sequence[str]) -> dict[str, Any]:
+    """What ``_source`` holds, for an engine that leaves vectors out unless it is asked for them."""
+    found: dict[str, Any] = whole_source(dialect, names)
+    return found
 
 
 def _passage(hit: Mapping[str, Any]) -> HeldPassage:
