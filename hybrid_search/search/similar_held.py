@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.engine import layout
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import EngineError, QueryError
 from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, SparseVector, Vector
@@ -26,7 +27,6 @@ NEAR = 3
 """Ids that are named where an id is not in the index."""
 
 _CANDIDATES = 50
-_HIDES_VECTORS = (9, 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def passages_search(
 
 def with_vectors(dialect: Dialect, names: Sequence[str]) -> dict[str, Any]:
     """What ``_source`` holds, for an engine that leaves vectors out unless it is asked for them."""
-    hides = dialect.engine == "elasticsearch" and dialect.version >= _HIDES_VECTORS
-    return {"includes": list(names), **({"exclude_vectors": False} if hides else {})}
+    found: dict[str, Any] = whole_source(dialect, names)
+    return found
 
 
 def _passage(hit: Mapping[str, Any]) -> HeldPassage:
