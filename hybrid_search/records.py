@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.attachment import Attachment
 from hybrid_search.found import FacetCounts, Highlighted
 from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
@@ -339,6 +340,9 @@ class IndexSchema:
 
     ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
     lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
+
+    ``vectors`` marks passages whose vectors these models made, while others may be there: a change of models is under
+    way. ``attached`` says where everything is in an index that somebody else owns.
     """
 
     dense: Fingerprint | None
@@ -365,3 +369,5 @@ class IndexSchema:
     language: str | None = None
     analyzers: Mapping[str, str] = field(default_factory=dict)
     detects_language: bool = False
+    vectors: str | None = None
+    attached: Attachment | None = None

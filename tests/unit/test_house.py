@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
 SHARED = {
+    "attachment",
     "boosts",
     "errors",
     "addresses",
@@ -37,7 +38,8 @@ SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
-    "records": {"found", "provenance", "search_warnings"},
+    "attachment": set(),
+    "records": {"attachment", "found", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
