@@ -10,7 +10,7 @@ from hybrid_search.evaluate.html.svg import bars, differences, line, simplex_map
 from hybrid_search.evaluate.known_items import KnownItems
 from hybrid_search.evaluate.tuning.choice import Tuned
 from hybrid_search.evaluate.tuning.collected import Collected
-from hybrid_search.evaluate.tuning.report import notes, row_cells
+from hybrid_search.evaluate.tuning.report import notes, rule_rows, tuned_rows
 from hybrid_search.evaluate.tuning.weighting import Weighting
 from hybrid_search.read import Qrels
 
@@ -86,13 +86,8 @@ def _parts(
 def _choices(tuned: Tuned, legs: Sequence[str]) -> str:
     rerank = ["rerank"] if tuned.rerankings else []
     header = ("", "fusion", *legs, "window", *rerank, "queries", f"{tuned.objective}, out of fold", "in use")
-    count, every = str(len(tuned.by_query)), f"{tuned.default_mean:.4f}"
-    rows = [("in use", *row_cells(tuned.default), count, "", every)]
-    rows += [
-        (f"fold {n}", *row_cells(fold.chosen), str(fold.queries), f"{fold.mean:.4f}", f"{fold.default_mean:.4f}")
-        for n, fold in enumerate(tuned.folds, start=1)
-    ]
-    rows.append(("all", *row_cells(tuned.chosen), count, f"{tuned.mean:.4f}", every))
+    rows = [row for one, cells in tuned_rows(tuned) for row in (cells, *rule_rows(one, legs))]
+    rows = [[*row, *[""] * (len(header) - len(row))] for row in rows]
     return table(header, rows, text=(1,))
 
 
@@ -100,8 +95,8 @@ def _surface(tuned: Tuned, legs: Sequence[str]) -> Iterator[str]:
     """The mean over the weights, with all else as it was chosen."""
     if len(legs) > THREE:
         return
-    chosen = replace(tuned.chosen, reranking=None)
-    default = replace(tuned.default, reranking=None)
+    chosen = replace(tuned.chosen, reranking=None, rules=())
+    default = replace(tuned.default, reranking=None, rules=())
     like = [one for one in tuned.surface if one.shape == chosen.shape and (one != default or _on_grid(tuned, one))]
     values = {one.weights: tuned.surface[one] for one in like}
     if not values:
