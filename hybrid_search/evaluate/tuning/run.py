@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypedDict
 
 from hybrid_search.errors import InputError
@@ -39,8 +40,8 @@ def run_tuning(
 ) -> tuple[Tuned, Collected]:
     """Retrieve every leg once, then choose fusion, weights, rank constant and window by cross-validation.
 
-    Where the client has a reranker, its weight and window are chosen too, over the chosen fusion. So is a rule that
-    gives some queries other weights (:mod:`hybrid_search.weight_rules`), where it is better than none beyond chance.
+    So are, over the chosen fusion, the weight and window of the client's reranker, and a rule for some queries
+    (:mod:`hybrid_search.weight_rules`).
 
     Args:
         client: of the index; its settings are those in use, which the choice must beat.
@@ -51,7 +52,7 @@ def run_tuning(
         folds: parts that the queries are split into.
         steps: steps of a weight between 0 and 1.
         windows: documents that each leg ranks; the window in use is always tried.
-        rules: whether rules for some queries are tried.
+        rules: whether rules are tried.
         ignore_identical: leave the document with the id of the query out.
         cache: where runs are kept, so that the next call retrieves nothing.
         progress: told about every step.
@@ -68,12 +69,10 @@ def run_tuning(
     judged = [query for query in queries if query.id in qrels and query.text.strip()]
     found = collect(client, judged, weighed, every[-1], cache=cache, progress=progress)
     found = replace(found, queries=_without_own(found.queries)) if ignore_identical else found
-    reranked = _rerankings(client, judged, found, qrels, progress) if client.searcher.reranker is not None else None
+    reranked = _rerankings(client, judged, found, qrels, progress)
     how: _How = {"objective": objective, "folds": folds, "rules": rules, "rerankings": reranked}
-    told = None if progress is None else (lambda done, of: progress("weigh", done, of))
-    return tune(
-        found, qrels, default, weightings(len(weighed), steps=steps, windows=every), progress=told, **how
-    ), found
+    grid = weightings(len(weighed), steps=steps, windows=every)
+    return tune(found, qrels, default, grid, progress=progress and partial(progress, "weigh"), **how), found
 
 
 class _How(TypedDict):
@@ -102,7 +101,9 @@ def _in_use(client: SearchClient, legs: Sequence[SearchLeg]) -> Weighting:
 
 def _rerankings(
     client: SearchClient, queries: Sequence[Query], found: Collected, qrels: Qrels, progress: OnProgress | None
-) -> Rerankings:
+) -> Rerankings | None:
+    if client.searcher.reranker is None:
+        return None
     pairs, by_id = Pairs(client), {str(query.id): query for query in queries}
     return Rerankings(
         found,
