@@ -144,7 +144,8 @@ class Query:
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
     dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
     which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
-    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`); ``unknown`` by one whose rules for weights
+    look at it, the share of the words that the model's vocabulary has only in pieces.
     """
 
     text: str
@@ -155,6 +156,7 @@ class Query:
     bm25: Mapping[str, Any] | None = None
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
+    unknown: float | None = field(default=None, compare=False, repr=False)
 
     @property
     def plain(self) -> str:

@@ -189,7 +189,7 @@ def settings_with(settings: Settings, weights: str | None, rank_constant: int | 
     """The settings, with what the flags change in the fusion."""
     given: dict[str, Any] = {} if rank_constant is None else {"rank_constant": rank_constant}
     if weights is not None:
-        given["weights"] = dict(_weight(part) for part in weights.split(","))
+        given |= {"weights": dict(_weight(part) for part in weights.split(",")), "rules": ()}  # for all queries
     return replace(settings, search=replace(settings.search, **given))
 
 
