@@ -15,7 +15,7 @@ from typing import Any
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
 from hybrid_search.encode.threads import wait_passively
 from hybrid_search.errors import MissingExtraError, SettingsError
-from hybrid_search.settings import NO_MODEL, DenseSettings, Settings, SparseSettings
+from hybrid_search.settings import NO_MODEL, Settings, SparseSettings
 
 __all__ = ["EncodedTexts", "Reranker", "TextEncoder", "Tokenizer", "load_encoder", "load_reranker"]
 
@@ -46,7 +46,7 @@ def load_encoder(settings: Settings) -> TextEncoder:
             return encoder
         from hybrid_search.encode.pair import PairEncoder
 
-        return PairEncoder(_load_dense(settings.dense), _load_sparse(settings.sparse))
+        return PairEncoder(_load_dense(settings), _load_sparse(settings))
 
 
 def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Reranker | None:
@@ -70,7 +70,7 @@ def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Rer
             return reranker
         from hybrid_search.encode.cross import load_cross
 
-        return load_cross(settings.rerank)
+        return load_cross(settings.rerank, settings.encode)
 
 
 @contextmanager
@@ -85,13 +85,14 @@ def _extra_of_models() -> Iterator[None]:
         raise MissingExtraError("Encoding with a model", "models") from error
 
 
-def _load_dense(settings: DenseSettings) -> Any:
+def _load_dense(settings: Settings) -> Any:
     from hybrid_search.encode.dense import load_dense
     from hybrid_search.encode.pair import Precomputed
 
-    if settings.model == NO_MODEL:
+    dense = settings.dense
+    if dense.model == NO_MODEL:
         return None
-    return Precomputed(settings.dimension) if settings.model == PRECOMPUTED else load_dense(settings)
+    return Precomputed(dense.dimension) if dense.model == PRECOMPUTED else load_dense(dense, settings.encode)
 
 
 def _check_pruning(settings: SparseSettings) -> None:
@@ -111,22 +112,23 @@ def _check_pruning(settings: SparseSettings) -> None:
             )
 
 
-def _load_sparse(settings: SparseSettings) -> Any:
+def _load_sparse(settings: Settings) -> Any:
     from hybrid_search.encode.pair import Precomputed
 
-    if settings.model == NO_MODEL:
+    sparse = settings.sparse
+    if sparse.model == NO_MODEL:
         return None
-    if settings.model == PRECOMPUTED:
+    if sparse.model == PRECOMPUTED:
         return Precomputed()
     from hybrid_search.encode.idf import is_table, load_idf
 
-    if settings.model == "idf":
-        return load_idf(max_terms=settings.max_terms)
-    if is_table(Path(settings.model)):
-        return load_idf(Path(settings.model), max_terms=settings.max_terms)
+    if sparse.model == "idf":
+        return load_idf(max_terms=sparse.max_terms)
+    if is_table(Path(sparse.model)):
+        return load_idf(Path(sparse.model), max_terms=sparse.max_terms)
     from hybrid_search.encode.sparse import load_sparse
 
-    return load_sparse(settings)
+    return load_sparse(sparse, settings.encode)
 
 
 def _loader(place: str) -> Callable[..., Any]:

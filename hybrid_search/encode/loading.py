@@ -114,10 +114,10 @@ def _check_loaded(model: Any, folder: Path, reports: list[Report], role: Role) -
     for report in reports:
         check_layers(report, where)
     check_vocabulary(model, where)
-    check_weights_used(reports, lambda: _probe(model, role), where)
+    check_weights_used(reports, lambda: probe(model, role), where)
 
 
-def _probe(model: Any, role: Role) -> Any:
+def probe(model: Any, role: Role) -> Any:
     """Numbers out of every route of the model, for a short text."""
     quiet = {"show_progress_bar": False}
     if role == "rerank":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybrid_search.settings.section import Section, require, require_at_least
+from hybrid_search.settings.section import Section, require, require_at_least, require_one_of
 
 OWN_NAMES = {"starter": ("sparse",), "idf": ("sparse",), "late": ("rerank",), "precomputed": ("dense", "sparse")}
 """Names of ``model`` that are no model's, and the sections that take them."""
@@ -10,6 +10,10 @@ OWN_NAMES = {"starter": ("sparse",), "idf": ("sparse",), "late": ("rerank",), "p
 DENSE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 NO_MODEL = "none"
 """The value of ``model`` that leaves a leg or the reranker out."""
+BACKENDS = ("auto", "torch", "onnx", "openvino")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+COMPUTES = {"torch": ("fp32", "bf16", "fp16"), "onnx": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
+"""The precisions of each backend. torch's own 8-bit integers lose too much: cosine .92 for MiniLM."""
 MAX_DIMENSION = 16_000
 """OpenSearch's limit; Elasticsearch's own, 4,096, is checked where the engine is known."""
 
@@ -96,6 +100,34 @@ class RerankSettings(Section, frozen=True):
         _require_model("rerank", self.model, self.batch_size)
         require_at_least(1, "rerank.window", self.window)
         require(0 <= self.weight <= 1, "rerank.weight", f"must be between 0 and 1, got {self.weight}")
+
+
+class EncodeSettings(Section, frozen=True):
+    """What runs the models, all of them: a backend and a precision.
+
+    ``backend`` ``"auto"`` takes the fastest that is installed and gives what torch gives, as it was measured here; on a
+    GPU, torch. ``precision`` is ``fp32``; ``bf16`` (processors with AMX or AVX512-BF16, GPUs) and ``fp16`` (GPUs) stay
+    within a cosine of .9995 of it, which is checked, so that one index serves all three; ``int8`` does not, and is part
+    of the fingerprint of an index.
+    """
+
+    backend: str = "auto"
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        require_one_of(BACKENDS, "encode.backend", self.backend)
+        require_one_of(PRECISIONS, "encode.precision", self.precision)
+        computes = COMPUTES.get(self.backend, PRECISIONS)
+        require(
+            self.precision in computes,
+            "encode.precision",
+            f"is {self.precision!r}, and {self.backend} computes in {' or '.join(computes)}",
+            'Set encode.backend to "auto", or the precision to "fp32"',
+        )
+
+
+AUTO = EncodeSettings()
+"""What the settings say where they are silent."""
 
 
 def _require_model(section: str, model: str, batch_size: int) -> None:
