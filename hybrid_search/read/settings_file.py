@@ -57,8 +57,9 @@ TYPES: dict[str, Any] = {
     for field in msgspec.structs.fields(struct)
 }
 """The type of every key, by its dotted name."""
-SECRET_KEYS = frozenset({"search.cursor_key", *(f"engine.{name}" for name in SECRETS)})
-HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS)})
+_KEYS_OF_SERVICES = {f"{section}.api_key" for section in ("dense", "sparse", "rerank")}
+SECRET_KEYS = frozenset({"search.cursor_key", *(f"engine.{name}" for name in SECRETS), *_KEYS_OF_SERVICES})
+HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS), *_KEYS_OF_SERVICES})
 """Keys that hold credentials, and those that become headers."""
 
 
