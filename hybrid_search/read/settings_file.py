@@ -59,8 +59,11 @@ TYPES: dict[str, Any] = {
 """The type of every key, by its dotted name."""
 CLUSTERS = ("engine", "source")
 """Sections that say where a cluster is."""
-SECRET_KEYS = frozenset({"search.cursor_key", *(f"{section}.{name}" for section in CLUSTERS for name in SECRETS)})
-HEADER_KEYS = frozenset(f"{section}.{name}" for section in CLUSTERS for name in ("url", *IN_HEADERS))
+_KEYS_OF_SERVICES = {f"{section}.api_key" for section in ("dense", "sparse", "rerank")}
+_SECRETS = {f"{section}.{name}" for section in CLUSTERS for name in SECRETS}
+_IN_HEADERS = {f"{section}.{name}" for section in CLUSTERS for name in ("url", *IN_HEADERS)}
+SECRET_KEYS = frozenset({"search.cursor_key", *_SECRETS, *_KEYS_OF_SERVICES})
+HEADER_KEYS = frozenset({*_IN_HEADERS, *_KEYS_OF_SERVICES})
 """Keys that hold credentials, and those that become headers."""
 
 
