@@ -29,6 +29,10 @@ STATE = "state"
 EXACT = "exact"
 ANALYZED = "analyzed"
 WORDS = "words"
+BEFORE = "before"
+AFTER = "after"
+"""With ``BEFORE``, where a passage keeps, under ``STATE``, the white space around it, which no passage has: every
+index stores that object and never looks into it."""
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
