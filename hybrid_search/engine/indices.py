@@ -16,6 +16,7 @@ import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
+from hybrid_search.engine.foreign import not_ours
 from hybrid_search.engine.layout import (
     DENSE,
     DOC_ID,
@@ -122,9 +123,7 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
     mappings = content["mappings"]
     meta = mappings.get("_meta", {}).get(META)
     if meta is None:
-        raise IndexMismatchError(
-            "the index was not made by hybrid-search", where=place, remedy="Index into a new one: hybrid-search index"
-        )
+        raise not_ours(index, mappings, place)
     version = meta["schema_version"]
     if version not in READABLE:
         raise IndexMismatchError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
-from hybrid_search.errors import HybridSearchError
+from hybrid_search.errors import FrameworkError
 
 NEEDED = {
     "langchain": ("LangChain", "langchain-core", "1.4"),
@@ -23,10 +23,6 @@ NEEDED = {
     "mcp": ("The Model Context Protocol", "mcp", "2.0"),
 }
 """By the extra that brings it: what a framework is called, its distribution, and the least version."""
-
-
-class FrameworkError(HybridSearchError):
-    """A framework is not installed, or older than its adapter is written for; the remedy is the pip command."""
 
 
 def need(extra: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hybrid_search import frameworks
-from hybrid_search.frameworks import NEEDED, FrameworkError, need
+from hybrid_search.errors import FrameworkError
+from hybrid_search.frameworks import NEEDED, need
 
 EXTRAS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
