@@ -16,7 +16,7 @@ import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
-from hybrid_search.engine.foreign import not_ours
+from hybrid_search.engine.foreign_layouts import not_ours
 from hybrid_search.engine.layout import (
     DENSE,
     DOC_ID,
