@@ -53,7 +53,8 @@ def not_ours(index: str, mappings: Mapping[str, Any], where: str) -> IndexMismat
     """The error of an index that this package did not make."""
     layout, what = layout_of(mappings), "the index was not made by hybrid-search"
     if layout is None:
-        return IndexMismatchError(what, where=where, remedy="Index into a new one: hybrid-search index")
+        remedy = "Index into a new one: hybrid-search index; or give this one vectors: hybrid-search attach"
+        return IndexMismatchError(what, where=where, remedy=remedy)
     source = f"{layout.scheme}:{index}"
     remedy = f"Load its documents into a new one: hybrid-search init {source}, then hybrid-search index {source} NEW"
     return IndexMismatchError(f"{what}: it has the layout of {layout}", where=where, remedy=remedy)
