@@ -37,7 +37,7 @@ SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
-    "records": {"found", "provenance", "search_warnings"},
+    "records": {"errors", "found", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
