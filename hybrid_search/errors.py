@@ -11,6 +11,7 @@ HybridSearchError                 exit status 1: something failed
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 │       └── CursorError           a cursor that was changed, has expired, or is of another search
 ├── MissingExtraError             a library of an optional extra is not installed
+├── FrameworkError                a framework that an adapter is for is not installed, or too old
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
 │   ├── ModelTimeoutError         it did not answer in the time that the caller gave
@@ -119,6 +120,10 @@ class MissingExtraError(HybridSearchError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the extra [{extra}]", remedy=f"Run: pip install 'hybrid-search[{extra}]'")
+
+
+class FrameworkError(HybridSearchError):
+    """A framework is not installed, or older than its adapter is written for; the remedy is the pip command."""
 
 
 class ModelError(HybridSearchError):

@@ -17,6 +17,7 @@ import msgspec
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.attached import ATTACHED_VERSION, attached_faults, refuse_attached
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
+from hybrid_search.engine.foreign_layouts import not_ours
 from hybrid_search.engine.layout import (
     DENSE,
     DOC_ID,
@@ -125,8 +126,7 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
     mappings = content["mappings"]
     meta = mappings.get("_meta", {}).get(META)
     if meta is None:
-        remedy = "Index into a new one: hybrid-search index; or give this one vectors: hybrid-search attach"
-        raise IndexMismatchError("the index was not made by hybrid-search", where=place, remedy=remedy)
+        raise not_ours(index, mappings, place)
     version = meta["schema_version"]
     if version not in READABLE:
         raise IndexMismatchError(
