@@ -28,6 +28,7 @@ from hybrid_search.search.facets_stage import by_place, count_candidates, reopen
 from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.highlight_stage import encode_again, highlight_hits
 from hybrid_search.search.leg import SearchLeg
+from hybrid_search.search.notebook import Shown
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.reranking import rerank_hits
@@ -159,6 +160,7 @@ def _result(one: Progress, asked: Query, course: Course, reranker: str | None) -
         rest=RestOfList(one, asked, course, kind),
         facets={facet.called: one.facets[facet.called] for facet in plan.facets if facet.called in one.facets},
         retrieved=found,
+        shown=Shown(course.target.schema.title),
     )
 
 
