@@ -103,7 +103,8 @@ def title_in(fields: Mapping[str, Any], title_field: str | None = None) -> str |
 def footer(result: SearchResult, width: int = 1_000) -> str:
     """How the result was made, and in which time: on a line of its own where both do not fit."""
     took = result.took_ms
-    steps = ", ".join(f"{name} {took[name]:.0f}" for name in ("encode", "retrieve", "fetch", "rerank") if name in took)
+    names = ("encode", "retrieve", "fetch", *(["rerank"] if result.reranker is not None else []))
+    steps = ", ".join(f"{name} {took[name]:.0f}" for name in names if name in took)
     reranked = f", reranked by {result.reranker}" if result.reranker is not None else ""
     searched = f" of {' + '.join(result.legs)}" if result.legs else ""
     made, spent = f"{result.fusion}{searched}{reranked}", f"in {took['total']:.0f} ms ({steps})"
