@@ -145,7 +145,7 @@ def plan_search(
         highlight=checked_highlight(request.highlight),
         text=text,
     )
-    _check_ranges(plan)
+    _check_ranges(plan, schema)
     fusion.shares(plan.names)
     heard = fusion.having_a_say(plan.names)
     return replace(plan, legs=tuple(leg for leg in plan.legs if leg.name in heard))
@@ -339,7 +339,20 @@ def two_phase_of(settings: SearchSettings, request: SearchRequest) -> float:
     return share
 
 
-def _check_ranges(plan: Plan) -> None:
+def _check_attached(plan: Plan) -> None:
+    """Raise QueryError for what takes passages that are documents of the engine."""
+    if plan.collapse.kind in ("sum", "first") or plan.passages:
+        raise QueryError(
+            "in an index that others own, documents are ranked by their best passage, and one passage of each is shown",
+            remedy="Leave out collapse and passages, or copy the index into one of ours: hybrid-search index.",
+        )
+    if plan.fusion.by_server:
+        raise QueryError("the server cannot fuse what is found in an index that others own", remedy="Use fusion = rrf.")
+
+
+def _check_ranges(plan: Plan, schema: IndexSchema) -> None:
+    if schema.attached is not None:
+        _check_attached(plan)
     if not (math.isfinite(plan.timeout) and plan.timeout > 0):
         raise QueryError(f"a timeout of {plan.timeout} s", remedy="Give a number of seconds above 0.")
     if plan.k < 1:
