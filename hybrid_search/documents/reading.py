@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 from hybrid_search.documents.restored import READ_FIRST, Restored, Stored, read_of, restored_of
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.engine.indices import OpenedIndex, refresh
 from hybrid_search.engine.layout import DOC_ID, PASSAGE
 from hybrid_search.engine.point_in_time import point_in_time
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMissingError
 from hybrid_search.records import Document
-from hybrid_search.search.similar_held import with_vectors
 
 PAGE = 500
 """Passages that are read at once."""
@@ -101,7 +101,7 @@ class Reading:
             "size": PAGE,
             "query": query,
             "sort": [{DOC_ID: "asc"}, {PASSAGE: "asc"}],
-            "_source": with_vectors(self._connection.dialect, names),
+            "_source": whole_source(self._connection.dialect, names),
         }
 
 

@@ -118,6 +118,8 @@ def _source(
         source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
     if encoded.sparse is not None:
         source[layout.SPARSE] = _sparse_json(encoded.sparse, passage.document)
+    if (said := _models_of(encoded, schema)) is not None:
+        source[layout.VECTORS] = said
     return source
 
 
@@ -131,6 +133,14 @@ def _white_space(passage: Passage) -> dict[str, str]:
     found = _WHITE_SPACE.match(text, passage.end)
     after = "" if found is None or (found.end() < len(text) and not found[0].strip(" ")) else found[0]
     return {name: space for name, space in ((layout.BEFORE, before), (layout.AFTER, after)) if space}
+
+
+def _models_of(encoded: EncodedPassage, schema: IndexSchema) -> str | None:
+    """What is said of the vectors of a passage: nothing where they are there, and the models do not change."""
+    pairs = ((schema.dense, encoded.dense), (schema.sparse, encoded.sparse))
+    if any(model is not None and vector is None for model, vector in pairs):
+        return layout.LATER
+    return schema.vectors
 
 
 def _fields(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
@@ -159,6 +169,24 @@ def _outcome(action: str, result: Mapping[str, Any]) -> ItemOutcome:
     cause = error_cause(status, error) if isinstance(error, Mapping) else Failure(status, "", str(error or ""))
     judged = verdict(cause)
     return ItemOutcome(passage_id, action, judged, None if judged is Verdict.SUPERSEDED else cause)
+
+
+def dense_json(vector: Vector, document: Document, dialect: Dialect) -> Any:
+    """A dense vector for orjson to write.
+
+    Raises:
+        RecordError: it is zero or not finite.
+    """
+    return dialect.dense_value(_checked_dense(vector, document))
+
+
+def sparse_json(weights: SparseVector, document: Document) -> orjson.Fragment:
+    """The weights of terms by escaped names, as JSON.
+
+    Raises:
+        RecordError: a weight that is not positive and finite.
+    """
+    return _sparse_json(weights, document)
 
 
 def _checked_id(passage_id: str, document: Document) -> str:

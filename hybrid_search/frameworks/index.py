@@ -227,7 +227,8 @@ class _Awaited:
         self.client: AsyncSearchClient | None = None
         self.opening = asyncio.Lock()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="hybrid-search-async", daemon=True)
+        self._ending: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._live, name="hybrid-search-async", daemon=True)
         self._thread.start()
 
     async def awaited(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -239,11 +240,27 @@ class _Awaited:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def close(self) -> None:
-        """Close the client and end the thread; done twice it changes nothing."""
-        if self._loop.is_closed():
-            return
-        if self.client is not None:
-            self.run(self.client.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        """Close the client and end the thread; done twice it changes nothing.
+
+        A store that nobody holds any more is found out by whichever thread happens to: also by this one, which cannot
+        wait for itself.
+        """
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _live(self) -> None:
+        self._loop.run_forever()
         self._loop.close()
+
+    def _end(self) -> None:
+        if self._ending is None:
+            self._ending = self._loop.create_task(self._ended())
+
+    async def _ended(self) -> None:
+        try:
+            if self.client is not None:
+                await self.client.close()
+        finally:
+            self._loop.stop()

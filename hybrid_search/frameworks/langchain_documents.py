@@ -17,8 +17,10 @@ from hybrid_search import records
 from hybrid_search.errors import InputError
 from hybrid_search.frameworks.embeddings import Vectors, matrix, name_of, vector
 from hybrid_search.frameworks.langchain_filters import translated
+from hybrid_search.ingest.stages.checks import check_document
 from hybrid_search.records import Hit, Leg, Query, SearchResult
 from hybrid_search.search.mmr import Mmr
+from hybrid_search.search.steps import Encode
 
 Content = Literal["document", "passage"]
 """What a hit shows: the whole document as it was added, or the passage that was found."""
@@ -28,6 +30,9 @@ PASSAGE: Content = "passage"
 
 BATCH = 256
 """Texts that the embeddings are given at a time."""
+
+ENCODING = Encode((), 0)
+"""What the embeddings are asked for; where they fail, the error says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,18 @@ def with_ids(documents: Sequence[Document], ids: Sequence[str | None] | None) ->
 
     Raises:
         InputError: not as many ids as documents.
+        RecordError: a document that no index can hold; nothing was spent on it, nor on the others.
     """
     if ids is not None and len(ids) != len(documents):
         raise InputError(f"{len(ids)} ids for {len(documents)} documents", remedy="Give one for each, or none")
     own = [one.id for one in documents] if ids is None else ids
-    return [
+    found = [
         records.Document(str(uuid4()) if id_ is None else str(id_), one.page_content, storable(one.metadata))
         for id_, one in zip(own, documents, strict=True)
     ]
+    for document in found:
+        check_document(document, None)
+    return found
 
 
 def batches(documents: Sequence[records.Document], size: int) -> Iterator[list[str]]:

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from hybrid_search.encode import load_reranker
 from hybrid_search.encode.protocols import Reranker
 from hybrid_search.errors import SettingsError
-from hybrid_search.frameworks.langchain_documents import PASSAGE, Asked, Content, Found
+from hybrid_search.frameworks.langchain_documents import PASSAGE, Asked, Content, Found, storable
 from hybrid_search.frameworks.langchain_store import HybridVectorStore
 from hybrid_search.records import Hit
 from hybrid_search.search.steps import Score, boundary
@@ -178,5 +178,6 @@ def _explained(found: Found) -> list[Document]:
 
 def _provenance(hit: Hit) -> dict[str, Any]:
     """The hit as JSON, without what the document has of it."""
-    told: dict[str, Any] = msgspec.to_builtins(hit, str_keys=True)
-    return {key: value for key, value in told.items() if key not in {"id", "text", "fields"}}
+    told = msgspec.to_builtins(hit, str_keys=True)
+    found: dict[str, Any] = storable({key: one for key, one in told.items() if key not in {"id", "text", "fields"}})
+    return found

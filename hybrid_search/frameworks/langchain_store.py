@@ -18,6 +18,7 @@ from hybrid_search.frameworks.index import FrameworkIndex
 from hybrid_search.frameworks.langchain_documents import (
     BATCH,
     DOCUMENT,
+    ENCODING,
     PASSAGE,
     Asked,
     Content,
@@ -121,7 +122,7 @@ class HybridVectorStore(VectorStore):
         given = with_ids(documents, ids)
         if self._embedding is not None:
             embed = self._embedding.embed_documents
-            with boundary():
+            with boundary(ENCODING):
                 vectors = [embed(texts) for texts in batches(given, batch_size)]
             given = with_vectors(given, vectors, self._embedding)
         self._index.put(given)
@@ -135,7 +136,7 @@ class HybridVectorStore(VectorStore):
         given = with_ids(documents, ids)
         if self._embedding is not None:
             embed = self._embedding.aembed_documents
-            with boundary():
+            with boundary(ENCODING):
                 vectors = [await embed(texts) for texts in batches(given, batch_size)]
             given = with_vectors(given, vectors, self._embedding)
         await asyncio.to_thread(self._index.put, given)
@@ -353,7 +354,7 @@ class HybridVectorStore(VectorStore):
         """The same, awaited; the query is embedded on the caller's event loop, beside others."""
         if self._embedding is not None and asked.query.dense is None:
             try:
-                with boundary():
+                with boundary(ENCODING):
                     asked = asked.with_vector(await self._embedding.aembed_query(asked.query.text))
             except HybridSearchError as error:  # the search asks once more, and says what it went on without
                 log.debug("%s", error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from loading import GeneratedEncoder, documents
 
-from hybrid_search.engine.foreign import layout_of
+from hybrid_search.engine.foreign_layouts import layout_of
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError
 from hybrid_search.ingest import index_documents
