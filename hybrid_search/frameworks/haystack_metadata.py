@@ -103,7 +103,7 @@ class DescribedDocuments(StoredDocuments):
             values = client.values(TERMS, wanted, beginning=beginning, limit=limit, descending=descending)
             return [value for value, _ in values]
 
-        self._check_own()
+        self._own_schema()
         return iter(self._filtered(filters, listed))
 
 

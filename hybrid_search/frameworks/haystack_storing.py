@@ -83,10 +83,10 @@ class StoredDocuments:
         given = list(documents)
         if others := {type(one).__name__ for one in given if not isinstance(one, Document)}:
             raise ValueError(f"a {min(others)} among the documents: give haystack Documents")
-        self._check_own()
-        places = self._places([one.id for one in given])
+        schema = self._own_schema()
+        places = {} if schema is None else self._places([one.id for one in given])
         chosen = given if policy is DuplicatePolicy.OVERWRITE else self._new(given, places, policy)
-        self._put(chosen, places)
+        self._put(chosen, places, self._legs(schema))
         return len(chosen)
 
     def update_by_filter(self, filters: Filters, meta: dict[str, Any]) -> int:
@@ -94,24 +94,27 @@ class StoredDocuments:
         _check_chosen(filters, "update_by_filter")
         if not isinstance(meta, Mapping):
             raise TypeError(f"meta is a {type(meta).__name__}: give a dictionary")
-        return self._filtered(filters, lambda client, wanted: self._updated(client, wanted, meta))
+        legs = self._legs(self._own_schema())
+        return self._filtered(filters, lambda client, wanted: self._updated(client, wanted, meta, legs))
 
     def delete_documents(self, document_ids: list[str]) -> None:
         """Delete documents; ids that are not there are passed over."""
-        self._access.documents.delete(document_ids)
+        if self._own_schema() is not None:
+            self._access.documents.delete(document_ids)
 
     def delete_by_filter(self, filters: Filters) -> int:
         """Delete the documents that pass the filters; how many they were."""
         _check_chosen(filters, "delete_by_filter")
+        self._own_schema()
         return self._filtered(filters, lambda client, wanted: client.delete_where(wanted))
 
     def delete_all_documents(self, recreate_index: bool = False) -> None:
         """Delete all documents; with ``recreate_index`` the index too, which the next documents make anew."""
-        client = self._access.documents
+        if self._own_schema() is None:
+            return
         if not recreate_index:
-            client.delete_where(None)
-        elif client.schema() is not None:
-            self._check_own()
+            self._access.documents.delete_where(None)
+        else:
             delete_index(self._access.connection, self._access.index)
             self._access.forget()
             self._is_own = False
@@ -169,13 +172,20 @@ class StoredDocuments:
             self._is_own = TERMS in schema.keyword_fields
         return self._is_own
 
-    def _check_own(self) -> None:
-        if not self._holds_own():
+    def _own_schema(self) -> IndexSchema | None:
+        """What the index holds that a store has made; None where there is no index.
+
+        Raises:
+            IndexMismatchError: it was made in another way, and is not changed here.
+        """
+        schema = self._access.documents.schema()
+        if schema is not None and TERMS not in schema.keyword_fields:
             raise IndexMismatchError(
                 f"the index has another layout: it was not made by HybridDocumentStore, whose field {TERMS} it lacks",
                 where=self._access.index,
                 remedy="Write into a new index; HybridRetriever searches this one as it is",
             )
+        return schema
 
     def _places(self, ids: Sequence[str]) -> dict[str, int]:
         """The places in the order of writing of the documents that are there: what is written again keeps its own."""
@@ -193,10 +203,9 @@ class StoredDocuments:
                 raise DuplicateDocumentError(f"ID '{document.id}' already exists; nothing was written")
         return [*chosen.values()]
 
-    def _put(self, documents: Iterable[Document], places: Mapping[str, int]) -> None:
-        client, numbered = self._access.documents, enumerate(documents, time.time_ns())
-        legs = self._legs(client.schema())
-        client.put(to_ours(one, legs, places.get(one.id, place)) for place, one in numbered)
+    def _put(self, documents: Iterable[Document], places: Mapping[str, int], legs: Legs) -> None:
+        numbered = enumerate(documents, time.time_ns())
+        self._access.documents.put(to_ours(one, legs, places.get(one.id, place)) for place, one in numbered)
 
     def _legs(self, schema: IndexSchema | None) -> Legs:
         """Which vectors of documents an index searches; of one that is to be made, those of the settings."""
@@ -205,12 +214,12 @@ class StoredDocuments:
             return Legs(settings.dense.model == PRECOMPUTED, settings.sparse.model == PRECOMPUTED)
         return Legs(*(one is not None and one.kind == PRECOMPUTED for one in (schema.dense, schema.sparse)))
 
-    def _updated(self, client: DocumentClient, wanted: Filter | None, meta: Mapping[str, Any]) -> int:
+    def _updated(self, client: DocumentClient, wanted: Filter | None, meta: Mapping[str, Any], legs: Legs) -> int:
         found, updated = client.find(wanted), 0
         while page := list(islice(found, TOGETHER)):
             documents = [to_haystack(one.id, one.text, one.fields) for one in page]
             changed = [replace(one, meta={**one.meta, **meta}) for one in documents]
-            self._put(changed, {one.id: place_of(one.fields) for one in page})
+            self._put(changed, {one.id: place_of(one.fields) for one in page}, legs)
             updated += len(page)
         return updated
 

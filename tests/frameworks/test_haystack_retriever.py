@@ -222,7 +222,17 @@ def test_an_index_of_another_layout_is_searched_and_not_written(connection, engi
     assert [one.id for one in store.filter_documents({"field": "brand", "operator": "==", "value": "Ink"})] == ["pen"]
     with pytest.raises(FilterError, match=r"cannot filter on 'colour'.*It can filter on: brand, price"):
         retriever.run("desk", filters={"field": "colour", "operator": "==", "value": "red"})
-    for use in (lambda: store.write_documents(TEAS), store.get_metadata_fields_info):
+    lamps = {"field": "brand", "operator": "==", "value": "Lumo"}
+    uses = [
+        lambda: store.write_documents(TEAS),
+        lambda: store.update_by_filter(lamps, {"brand": "x"}),
+        lambda: store.delete_by_filter(lamps),
+        lambda: store.delete_documents(["lamp"]),
+        store.delete_all_documents,
+        lambda: store.delete_all_documents(recreate_index=True),
+        store.get_metadata_fields_info,
+    ]
+    for use in uses:
         with pytest.raises(IndexMismatchError, match=r"another layout.*haystack_terms.*Write into a new index"):
             use()
     assert store.count_documents() == 2
