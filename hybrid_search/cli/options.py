@@ -24,7 +24,6 @@ Sources = Annotated[
     list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, es:INDEX, os:INDEX, or -.")
 ]
 Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")]
-Judgements = Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")]
 Split = Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
 RecordsPath = Annotated[

@@ -23,7 +23,7 @@ def pixels(picture: bytes, path: Path) -> np.ndarray:
     """Red, green and blue of each dot."""
     image = pytest.importorskip("matplotlib.image", reason="matplotlib is not installed")
     path.write_bytes(picture)
-    return image.imread(path)[..., :3]
+    return np.asarray(image.imread(path))[..., :3]
 
 
 def is_grey(shown: np.ndarray) -> bool:
