@@ -94,6 +94,7 @@ def langchain(given: Given, index: str) -> Iterator[Ask]:
 def haystack(given: Given, index: str) -> Iterator[Ask]:
     """The retriever over a document store, with embeddings that the documents and the query bring."""
     from haystack import Document
+
     from hybrid_search.frameworks.haystack import HybridDocumentStore, HybridRetriever
 
     stored = given.stored
