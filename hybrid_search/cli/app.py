@@ -25,6 +25,7 @@ from hybrid_search.cli import (
     index,
     init,
     judgements,
+    mcp,
     node,
     search,
     serve,
@@ -94,7 +95,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
+SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve, mcp)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):

@@ -132,6 +132,7 @@ def check_source(source: str, format: str | None) -> None:
     """Refuse a source that is not there, or a format that is not known, before anything else is asked; SourceError."""
     from hybrid_search.read.formats.registry import ALIASES, FORMATS
     from hybrid_search.read.hub import PREFIX as HUB
+    from hybrid_search.read.ir_datasets import is_collection
     from hybrid_search.read.places import is_pattern
     from hybrid_search.read.streams import STDIN
 
@@ -140,7 +141,7 @@ def check_source(source: str, format: str | None) -> None:
     if _ADDRESS.match(source) and not Path(source).exists():
         remedy = "Fetch it first, or pipe it in: curl ADDRESS | hybrid-search index - INDEX"
         raise SourceError("is an address; sources are files and folders", where=source, remedy=remedy)
-    if source == STDIN or source.startswith(HUB) or is_pattern(source):
+    if source == STDIN or source.startswith(HUB) or is_collection(source) or is_pattern(source):
         return
     if not Path(source).exists():
         raise SourceError("no such file or folder", where=source, remedy="Check the path")

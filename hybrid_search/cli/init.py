@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    source: Annotated[str, typer.Argument(help="A file, a folder, hf:NAME, or - for standard input.")],
+    source: Annotated[str, typer.Argument(help="A file, a folder, hf:NAME, ir_datasets:NAME, or -.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
     *,
     format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
