@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine.attached import ATTACHED_VERSION, attached_faults, refuse_attached
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
 from hybrid_search.engine.layout import (
     DENSE,
@@ -43,8 +44,8 @@ ADMIN_TIMEOUT = 120.0
 
 ALIAS_PROPERTIES = frozenset({"filter", "index_routing", "search_routing", "is_write_index", "is_hidden"})
 
-READABLE = (1, SCHEMA_VERSION)
-"""Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
+READABLE = (1, SCHEMA_VERSION, ATTACHED_VERSION)
+"""Schema versions of indices that can be searched: those of release 0.1, of now, and of what others own."""
 
 CURSOR_KEY = "cursor_key"
 """Where ``_meta`` has the key."""
@@ -91,15 +92,17 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
 
 
 def open_index(connection: Connection, name: str) -> OpenedIndex:
-    """What the index, or the one index behind an alias, holds.
+    """What the index of this package, or the one behind an alias, holds: what it is given is written into it.
 
     Raises:
         IndexMissingError: no such index or alias.
-        IndexMismatchError: not made by this package, by another version of its layout, or changed by hand.
+        IndexMismatchError: not made by this package, by another version of its layout, or changed by hand; or attached.
         RequestRefusedError: ``name`` is a pattern: what is opened here may be written to.
     """
     refuse_patterns(name)
-    return opened(name, connection.send(opening(name)), connection.where)
+    index = opened(name, connection.send(opening(name)), connection.where)
+    refuse_attached(index.schema, index.where)
+    return index
 
 
 async def open_index_async(connection: AsyncConnection, name: str) -> OpenedIndex:
@@ -122,9 +125,8 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
     mappings = content["mappings"]
     meta = mappings.get("_meta", {}).get(META)
     if meta is None:
-        raise IndexMismatchError(
-            "the index was not made by hybrid-search", where=place, remedy="Index into a new one: hybrid-search index"
-        )
+        remedy = "Index into a new one: hybrid-search index; or give this one vectors: hybrid-search attach"
+        raise IndexMismatchError("the index was not made by hybrid-search", where=place, remedy=remedy)
     version = meta["schema_version"]
     if version not in READABLE:
         raise IndexMismatchError(
@@ -133,7 +135,8 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
             remedy="Use the version of hybrid-search that made it, or index again",
         )
     schema = replace(msgspec.convert(meta["schema"], IndexSchema), layout=version)
-    faults = list(_faults(schema, mappings["properties"]))
+    faults_of = _faults if schema.attached is None else attached_faults
+    faults = list(faults_of(schema, mappings.get("properties", {})))
     if faults:
         raise IndexMismatchError(f"the mapping is not what _meta says: {'; '.join(faults)}", where=place)
     return OpenedIndex(index, schema, place, cursor_key=meta.get(CURSOR_KEY))

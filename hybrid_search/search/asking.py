@@ -17,6 +17,7 @@ from hybrid_search.engine.protocols import Dialect, Request
 from hybrid_search.errors import AliasMovedError, EngineError, EngineTimeoutError, RequestRefusedError
 from hybrid_search.records import IndexSchema
 from hybrid_search.search import legs
+from hybrid_search.search.attached import attached_passage_id
 from hybrid_search.search.steps import Send, Step
 
 GRACE = 0.5
@@ -212,7 +213,7 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
 
 def _check_hits(hits: Sequence[Any], target: Target) -> None:
     """Gives every hit its id; raises what one without a score raises, and AliasMovedError for one of another index."""
-    behind, passage_id = target.behind, legs.passage_id
+    behind, passage_id = target.behind, legs.passage_id if target.schema.attached is None else attached_passage_id
     for hit in hits:
         hit["_id"] = passage_id(hit)
         float(hit["_score"])

@@ -45,7 +45,8 @@ _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", 
 class LegSearch:
     """One leg of the query at ``place`` in its batch, still to be sent.
 
-    ``before`` is what it found of fewer passages; ``carried`` asks for what its hits are to bring along.
+    ``before`` is what it found of fewer passages; ``carried`` asks for what its hits are to bring along. ``attached``
+    says that somebody else owns the index.
     """
 
     place: int
@@ -54,10 +55,12 @@ class LegSearch:
     size: int
     before: Found[LegRun] | None = None
     carried: tuple[dict[str, str], ...] = ()
+    attached: bool = False
 
     def body(self, within: float) -> legs.Body:
         """The whole search body, for an engine that may take ``within`` seconds."""
-        return legs.passage_search(self.query.body(self.size), size=self.size, timeout=within, carried=self.carried)
+        query = self.query.body(self.size)
+        return legs.passage_search(query, size=self.size, timeout=within, carried=self.carried, attached=self.attached)
 
     @property
     def cut(self) -> tuple[SearchWarning, ...]:
@@ -142,7 +145,8 @@ def prepared(
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
-                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried))
+                attached = target.schema.attached is not None
+                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried, attached=attached))
             else:
                 settled[place, leg.name] = wanted
     return pending, settled

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
@@ -43,8 +43,24 @@ def serve(
     Raises:
         HybridSearchError: the workbench cannot be opened.
     """
+    serve_app(_workbench_app(opening, access), listening, started=started)
+
+
+def serve_app(
+    opening: AbstractAsyncContextManager[Layer],
+    listening: socket.socket,
+    *,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """The same for any application behind the layer; ``opening`` is closed at the end."""
     with contextlib.closing(listening), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(opening, access, listening, started))
+        runner.run(_serve(opening, listening, started))
+
+
+@contextlib.asynccontextmanager
+async def _workbench_app(opening: AbstractAsyncContextManager[Workbench], access: Access) -> AsyncIterator[Layer]:
+    async with opening as workbench:
+        yield make_app(workbench, access)
 
 
 def server_config(app: Layer) -> uvicorn.Config:
@@ -68,13 +84,10 @@ def server_config(app: Layer) -> uvicorn.Config:
 
 
 async def _serve(
-    opening: AbstractAsyncContextManager[Workbench],
-    access: Access,
-    listening: socket.socket,
-    started: Callable[[], None],
+    opening: AbstractAsyncContextManager[Layer], listening: socket.socket, started: Callable[[], None]
 ) -> None:
-    async with opening as workbench:
-        await serve_until_signal(server_config(make_app(workbench, access)), listening, started)
+    async with opening as app:
+        await serve_until_signal(server_config(app), listening, started)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -89,8 +89,8 @@ async def called(client: Client, tool: str, **arguments) -> dict:
     return result.structured_content
 
 
-async def drive(client: Client) -> None:
-    """Every tool, as an agent would: look around, search, read on, ask why."""
+async def drive(client: Client) -> list[str]:
+    """Every tool, as an agent would: look around, search, read on, ask why; gives their names."""
     listed = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert list(listed) == ["search", "fetch", "facets", "why"]
     assert all(tool.annotations.read_only_hint for tool in listed.values())
@@ -107,12 +107,13 @@ async def drive(client: Client) -> None:
     assert part["next"] == hit["start"] + 7
     why = await called(client, "why", query="espresso shot", id="bread")
     assert why["reason"] == "not-found"
+    return list(listed)
 
 
 async def test_an_agent_that_starts_the_command(loaded) -> None:
     """Over stdio the SDK's client starts the command, on both engines; all that it prints is the protocol."""
     async with Client(StdioServerParameters(command=sys.executable, args=command(loaded), env=dict(os.environ))) as one:
-        await drive(one)
+        assert await drive(one) == ["search", "fetch", "facets", "why"]
 
 
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
