@@ -4,6 +4,7 @@ HybridSearchError                 exit status 1: something failed
 ├── InputError                    exit status 2: what the caller gave is wrong
 │   ├── SettingsError             a settings file, environment variable or flag
 │   ├── SourceError               a source of documents that cannot be read
+│   │   └── SourceChangedError    it has changed while it was read: what was not read can be read once more
 │   ├── RecordError               one record of a source: a broken line, a bad id or vector
 │   │   ├── RepeatedIdError       one with the id of another
 │   │   └── EmptyTextError        one without text, which a load leaves out and counts
@@ -80,6 +81,12 @@ class SettingsError(InputError):
 
 class SourceError(InputError):
     """A source of documents cannot be read."""
+
+
+class SourceChangedError(SourceError):
+    """A source has changed while it was read, and is not kept as it was; the same load goes on when it is repeated."""
+
+    exit_status: ClassVar[int] = 1
 
 
 class RecordError(InputError):

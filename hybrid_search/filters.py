@@ -214,7 +214,12 @@ def clause(filter: Filter, schema: IndexSchema, *, now: int | None = None) -> di
         QueryError: a field that the index cannot filter on (with the nearest that it can), a value of another type, or
             more of either than the engines take.
     """
-    return _clause(filter, Against(schema, now), 0)
+    return clause_against(filter, Against(schema, now))
+
+
+def clause_against(filter: Filter, against: Against) -> dict[str, Any]:
+    """The same for what may be no index of this package; see :func:`clause`."""
+    return _clause(filter, against, 0)
 
 
 def _clause(filter: Filter, against: Against, depth: int) -> dict[str, Any]:

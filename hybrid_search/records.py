@@ -6,6 +6,7 @@ vector maps a feature name (for models: the vocabulary id in decimal) to a stric
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -144,7 +145,8 @@ class Query:
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
     dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
     which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
-    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`); ``unknown`` by one whose rules for weights
+    look at it, the share of the words that the model's vocabulary has only in pieces.
     """
 
     text: str
@@ -155,6 +157,7 @@ class Query:
     bm25: Mapping[str, Any] | None = None
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
+    unknown: float | None = field(default=None, compare=False, repr=False)
 
     @property
     def plain(self) -> str:
@@ -265,6 +268,12 @@ TRUNCATED_FROM = "truncated_from"
 """Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
 
 
+PROBE = "probe"
+"""The key of a fingerprint's ``extra`` for what a model that is reached over HTTP makes of a certain text."""
+ALIKE = 0.999
+"""Cosine of two probes of one model: services answer with other last digits from day to day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What makes two encoders interchangeable: all of it is kept in the index and compared when it is opened.
@@ -287,9 +296,22 @@ class Fingerprint:
 
     def difference(self, other: Fingerprint) -> list[str]:
         """Lines ``name: this one / the other`` for all that differs and matters; empty when interchangeable."""
-        names = [n for n in self.__dataclass_fields__ if n != "name"]
-        pairs = [(n, getattr(self, n), getattr(other, n)) for n in names]
-        return [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
+        names = [n for n in self.__dataclass_fields__ if n not in {"name", "extra"}]
+        mine, theirs = ({k: v for k, v in one.extra.items() if k != PROBE} for one in (self, other))
+        pairs = [*((n, getattr(self, n), getattr(other, n)) for n in names), ("extra", mine, theirs)]
+        lines = [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
+        likeness = _likeness(self.extra.get(PROBE), other.extra.get(PROBE))
+        return lines if likeness >= ALIKE else [*lines, f"{PROBE}: the vectors of one text have cosine {likeness:.3f}"]
+
+
+def _likeness(one: Any, other: Any) -> float:
+    """The cosine of two probes, lists of components or weights by term; 1 of two that are not there."""
+    if not one or not other:
+        return 1.0 if one == other else 0.0
+    first, second = (probe if isinstance(probe, Mapping) else dict(enumerate(probe)) for probe in (one, other))
+    dot = sum(weight * second.get(term, 0.0) for term, weight in first.items())
+    lengths = math.sqrt(sum(w * w for w in first.values()) * sum(w * w for w in second.values()))
+    return dot / lengths if lengths else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from hybrid_search.cli.options import (
     Set,
     SettingsFile,
     Sources,
+    SourceUrl,
     Url,
     settings_of,
 )
@@ -83,6 +84,7 @@ def index(
     source_name: SourceName = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    source_url: SourceUrl = None,
     follow_links: FollowLinks = False,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     max_bad: MaxBad = "1%",
@@ -112,7 +114,7 @@ def index(
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
-    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links, source_url=source_url)
     check_models(settings)
     if dry_run:
         _print_plans(source, index, settings, files, what, as_json=as_json)
@@ -198,6 +200,7 @@ def _loads(
     from hybrid_search.ingest.source import index_source
     from hybrid_search.ingest.target import check_layout
     from hybrid_search.printed.console import Console
+    from hybrid_search.read.indexed import is_index
     from hybrid_search.recreate import recreate as rebuilt
 
     with connect(settings.engine) as connection:
@@ -210,7 +213,8 @@ def _loads(
             if outlook is not None:
                 lines = sentences(outlook, settings, index, is_terminal=sys.stderr.isatty())
                 Console(stderr=True).print("\n".join(lines), soft_wrap=True)
-            with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
+            known = outlook.documents if outlook is not None and is_index(source) else expected_documents(Path(source))
+            with progress_bar(index, what.limit or known) as progress:
                 report = load(source, index, connection, encoder, settings, files=own, what=what, progress=progress)
             yield report
 

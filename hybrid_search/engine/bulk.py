@@ -6,6 +6,7 @@ Both engines speak it. Sending, sizing, retrying and keeping account are the ing
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,20 @@ from hybrid_search.engine.answers import Failure, Verdict, error_cause, verdict
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.errors import RecordError
 from hybrid_search.fields import filter_values, with_taken_values
-from hybrid_search.records import Document, EncodedPassage, IndexSchema, Provenance, SparseVector, Vector
+from hybrid_search.records import (
+    Document,
+    EncodedPassage,
+    IndexSchema,
+    Passage,
+    Provenance,
+    SparseVector,
+    Vector,
+)
 
 BULK_TIMEOUT = 120.0
 """Seconds: a bulk request waits for the slowest shard."""
 
+_WHITE_SPACE = re.compile(r"\s*")
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
@@ -97,6 +107,8 @@ def _source(
         **searched_texts(passage.document, passage.text, schema),
         **_fields(passage.document.fields, schema),
     }
+    if around := _white_space(passage):
+        source[layout.STATE] = around
     if provenance is not None:
         source[layout.CONTENT_HASH] = provenance.digest
         source[layout.SOURCE] = provenance.source
@@ -109,6 +121,18 @@ def _source(
     if (said := _models_of(encoded, schema)) is not None:
         source[layout.VECTORS] = said
     return source
+
+
+def _white_space(passage: Passage) -> dict[str, str]:
+    """What of the document's text is in no passage: with it the passages give the text back, to the letter.
+
+    Spaces between two passages are left out: offsets say how many there are.
+    """
+    text = passage.document.text
+    before = text[: passage.start] if passage.number == 0 else ""
+    found = _WHITE_SPACE.match(text, passage.end)
+    after = "" if found is None or (found.end() < len(text) and not found[0].strip(" ")) else found[0]
+    return {name: space for name, space in ((layout.BEFORE, before), (layout.AFTER, after)) if space}
 
 
 def _models_of(encoded: EncodedPassage, schema: IndexSchema) -> str | None:

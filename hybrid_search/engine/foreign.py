@@ -213,7 +213,7 @@ def whole_source(dialect: Dialect, paths: Sequence[str] | None = None) -> Any:
     """What ``_source`` of a search must be to get documents with their vectors; only some fields where named."""
     if dialect.engine == "elasticsearch" and dialect.version >= HIDES_VECTORS:
         return {"exclude_vectors": False, **({} if paths is None else {"includes": list(paths)})}
-    return True if paths is None else list(paths)
+    return True if paths is None else {"includes": list(paths)}
 
 
 def _kept(mappings: Mapping[str, Any], settings: Mapping[str, str]) -> SourceKept:

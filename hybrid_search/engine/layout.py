@@ -29,6 +29,11 @@ STATE = "state"
 EXACT = "exact"
 ANALYZED = "analyzed"
 WORDS = "words"
+BEFORE = "before"
+AFTER = "after"
+"""With ``BEFORE``, where a passage keeps, under ``STATE``, the white space around it, which no passage has: every
+index stores that object and never looks into it."""
+
 VECTORS = "vectors"
 """Which models made the vectors of a passage, where that is not those of the index: :data:`LATER`, or their mark."""
 

@@ -64,6 +64,7 @@ class LoadOptions:
         retry: waits and patience.
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
+        brief: whether it is a load of a few documents, for which the settings of the index are not changed.
     """
 
     senders: int = SENDERS
@@ -73,6 +74,7 @@ class LoadOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +204,11 @@ class Load:
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             if self.source.vectors_later:
                 expect_vectors_later(connection, self.index.name)
-            read_back = VectorReadBack(connection, self.index.name)
+            number = lease.load if self.source.load is None else self.source.load
+            read_back = VectorReadBack(connection, self.index.name, number)
             check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
             chunk = self._chunk = Chunking(self.encoder, self.chunking, self.index.schema.passage_title)
-            write = self._writing(lease, read_back, keeps_bad=keeps_bad)
+            write = self._writing(number, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
 
             def settle(body: Body) -> None:
@@ -250,13 +253,13 @@ class Load:
         groups = side_by_side(grouped(batches), compare.together, COMPARING)
         return until_broken(chain.from_iterable(groups))
 
-    def _writing(self, lease: Lease, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:
+    def _writing(self, load: int, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:
         return Writing(
             index=self.index.name,
             dialect=self.connection.dialect,
             schema=self.index.schema,
             source=self.source.name,
-            load=lease.load if self.source.load is None else self.source.load,
+            load=load,
             sends=read_back.sends,
             keeps_bad=keeps_bad,
         )

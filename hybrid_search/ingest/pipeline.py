@@ -111,7 +111,8 @@ def running(load: Load, *, exclusive: bool, joined: bool = False) -> Iterator[Le
     """The lease of a load, from its begin to its end; see :func:`hybrid_search.ingest.state.lease.leased`."""
     waiting = patient(load.connection, load.options.retry, load.ledger.waiting)
     name, source = load.index.name, load.source.name
-    with leased(waiting, load.connection, name, source, exclusive=exclusive, joined=joined) as lease:
+    how: dict[str, bool] = {"exclusive": exclusive, "joined": joined, "brief": load.options.brief}
+    with leased(waiting, load.connection, name, source, **how) as lease:
         yield lease
 
 

@@ -57,8 +57,13 @@ TYPES: dict[str, Any] = {
     for field in msgspec.structs.fields(struct)
 }
 """The type of every key, by its dotted name."""
-SECRET_KEYS = frozenset({"search.cursor_key", *(f"engine.{name}" for name in SECRETS)})
-HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS)})
+CLUSTERS = ("engine", "source")
+"""Sections that say where a cluster is."""
+_KEYS_OF_SERVICES = {f"{section}.api_key" for section in ("dense", "sparse", "rerank")}
+_SECRETS = {f"{section}.{name}" for section in CLUSTERS for name in SECRETS}
+_IN_HEADERS = {f"{section}.{name}" for section in CLUSTERS for name in ("url", *IN_HEADERS)}
+SECRET_KEYS = frozenset({"search.cursor_key", *_SECRETS, *_KEYS_OF_SERVICES})
+HEADER_KEYS = frozenset({*_IN_HEADERS, *_KEYS_OF_SERVICES})
 """Keys that hold credentials, and those that become headers."""
 
 
@@ -101,8 +106,9 @@ def load_settings(
 def to_toml(settings: Settings) -> str:
     """All settings that have a value, as TOML that :func:`load_settings` reads back; secrets are left out."""
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
-    if settings.engine.url is not None:
-        tables["engine"]["url"] = without_credentials(settings.engine.url)
+    for section in CLUSTERS:
+        if tables[section].get("url") is not None:
+            tables[section]["url"] = without_credentials(tables[section]["url"])
     return tomli_w.dumps({section: _sayable(_told(table)) for section, table in tables.items()})
 
 

@@ -68,6 +68,11 @@ _REST = """
 
 # BM25 also searches fields on their own: a section [text.FIELD] for each, with "weight" and "analyzer".
 
+[encode]
+# What runs the models: "auto" (the fastest here that gives the same), "torch", "onnx" or "openvino".
+# backend = {encode[backend]}
+# precision = {encode[precision]}   # or "bf16", "fp16" on a GPU, "int8"
+
 [dense]
 # The bi-encoder: a name, a folder, or "none" to leave this leg out.
 # model = {dense[model]}

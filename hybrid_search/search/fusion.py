@@ -26,6 +26,7 @@ from typing import NamedTuple, overload
 
 from hybrid_search.errors import QueryError
 from hybrid_search.records import LegScore, Placed
+from hybrid_search.weight_rules import Signals, WeightRule
 
 Run = Sequence[tuple[str, float]]
 Runs = Mapping[str, Run]
@@ -136,6 +137,9 @@ class Fusion:
     weights as they are (1 by default: the published formula); the other methods divide them by their sum, a convex
     combination.
 
+    ``rules`` give some queries other weights (:mod:`hybrid_search.weight_rules`): :meth:`for_query` makes the fusion of
+    one query, which has none, and in ``by_rule`` the one that held.
+
     Raises:
         QueryError: an unknown method, a weight that is negative or not finite, a negative rank constant.
     """
@@ -143,6 +147,8 @@ class Fusion:
     method: str = "min-max"
     weights: Mapping[str, float] = field(default_factory=dict)
     rank_constant: int = RANK_CONSTANT
+    rules: tuple[WeightRule, ...] = ()
+    by_rule: WeightRule | None = None
 
     def __post_init__(self) -> None:
         known = [*METHODS, SERVER]
@@ -165,7 +171,7 @@ class Fusion:
 
     def __hash__(self) -> int:
         """Of what is compared; the order of weights does not matter."""
-        return hash((self.method, frozenset(self.weights.items()), self.rank_constant))
+        return hash((self.method, frozenset(self.weights.items()), self.rank_constant, self.rules, self.by_rule))
 
     @property
     def by_server(self) -> bool:
@@ -182,15 +188,36 @@ class Fusion:
         """The method and what is not its default, for tables and explanations: ``rrf 20 bm25=0.5``."""
         constant = [str(self.rank_constant)] if self.by_ranks and self.rank_constant != RANK_CONSTANT else []
         weights = [f"{leg}={weight:g}" for leg, weight in self.weights.items() if weight != 1]
-        return " ".join([self.method, *constant, *weights])
+        rules = [f"(rule: {rule})" for rule in self.rules]
+        held = [] if self.by_rule is None else [f"({self.by_rule.condition})"]
+        return " ".join([self.method, *constant, *weights, *rules, *held])
 
     def among(self, legs: Collection[str]) -> Fusion:
         """The same with the weights of ``legs`` only: those of others are no part of what is done."""
-        return replace(self, weights={leg: weight for leg, weight in self.weights.items() if leg in legs})
+        weights = {leg: weight for leg, weight in self.weights.items() if leg in legs}
+        rules = tuple(kept for rule in self.rules if (kept := rule.among(legs)) is not None)
+        return replace(self, weights=weights, rules=rules)
 
     def having_a_say(self, legs: Iterable[str]) -> tuple[str, ...]:
-        """Those of ``legs`` that do not weigh 0."""
-        return tuple(leg for leg in legs if self.weights.get(leg, 1.0) > 0)
+        """Those of ``legs`` that do not weigh 0, or not under each rule."""
+        ruled = {leg for rule in self.rules for leg, weight in rule.weights if weight > 0}
+        return tuple(leg for leg in legs if self.weights.get(leg, 1.0) > 0 or leg in ruled)
+
+    def for_query(self, signals: Signals, legs: Collection[str]) -> Fusion:
+        """The fusion of one query, without rules: the weights of the first that holds, else those of all queries.
+
+        Weights that are all 0 for ``legs``, those that answered, are passed over; where there are no others, the legs
+        weigh the same: what one leg did not find because another failed is better than nothing.
+        """
+        if not self.rules:
+            return self
+        usual = {leg: self.weights.get(leg, 1.0) for leg in legs}
+        held = next((rule for rule in self.rules if rule.condition.holds(signals)), None)
+        if held is not None and (rule := held.among(legs)) is not None and any((weights := usual | rule.legs).values()):
+            return replace(self, weights=weights, rules=(), by_rule=held)
+        if legs and not any(usual.values()):
+            usual = dict.fromkeys(legs, 1.0)
+        return replace(self, weights=usual, rules=())
 
     def worths(self, scores: Sequence[float], missing: float | None = None) -> list[float]:
         """What each of one leg's descending scores is worth, before its weight."""

@@ -32,6 +32,7 @@ from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
+from hybrid_search.weight_rules import parse_rule
 
 CANDIDATES_PER_HIT = 2
 
@@ -172,12 +173,15 @@ def fusion_of(
 ) -> Fusion:
     """A whole fusion as it is; another ``method`` than that of the settings keeps their weights and rank constant.
 
+    The rules of the settings go with their weights.
     A leg without a weight of its own weighs 1, and the starter's :data:`STARTER_WEIGHT` unless ranks are fused:
     reciprocal ranks are the published formula where the settings give no weights. ``legs`` may be more than the usual.
     """
     if isinstance(fusion, Fusion):
         return fusion
     usual = Fusion(fusion or settings.fusion, rank_constant=settings.rank_constant)
+    if not usual.by_server:  # which fuses before there are scores, by weights that are the same for all queries
+        usual = replace(usual, rules=tuple(map(parse_rule, settings.rules)))
     given = {leg_of(name).name: weight for name, weight in settings.weights.items()}
     if not usual.by_ranks and schema.sparse is not None and schema.sparse.name == STARTER:
         given = {SPARSE.name: STARTER_WEIGHT} | given

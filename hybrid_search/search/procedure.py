@@ -171,7 +171,7 @@ def _kind(one: Progress, course: Course, reranker: str | None) -> Kind:
     if course.paging is not None and course.paging.frozen is not None:
         return course.paging.frozen.kind
     unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
-    label = plan.fusion.among(set(plan.names) - one.retrieved.errors.keys()).label
+    label = one.retrieved.fusion(plan.fusion).among(set(plan.names) - one.retrieved.errors.keys()).label
     return Kind(label, None if plan.reranking is None or unranked else reranker)
 
 

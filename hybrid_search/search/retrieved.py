@@ -13,6 +13,7 @@ from hybrid_search.search.collapse import Best
 from hybrid_search.search.degradation import leg_warnings, unanswered
 from hybrid_search.search.fusion import Fused, Fusion, fuse, in_order
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped
+from hybrid_search.search.signals import signals_of
 from hybrid_search.search_warnings import SearchWarning
 
 _ID_AND_SCORE = attrgetter("id", "score")
@@ -103,17 +104,23 @@ class Retrieved:
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
         runs = {name: run for name, run in self.scores().items() if among is None or name in among}
-        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
-        return fuse(runs, fusion, missing=missing, unseen=self._unseen())
+        return fuse(runs, self.fusion(fusion, among), missing=self.missing, unseen=self._unseen())
+
+    def fusion(self, fusion: Fusion, among: Collection[str] | None = None) -> Fusion:
+        """The fusion of this query: with the weights that the rules give it, of legs that answered (``among`` them)."""
+        if not fusion.rules:
+            return fusion
+        runs = self.scores()
+        legs = [name for name in runs if among is None or name in among]
+        return fusion.for_query(signals_of(self.query, runs, self.missing), legs)
 
     def passages(self, fusion: Fusion) -> Sequence[Fused]:
         """All passages that the legs found as one ranking of their own; those of the server where it fused."""
         if isinstance(self.by_server, Found):
             ranked = in_order(self.by_server.value.passages.items())
             return [Fused(id_, score, {}) for id_, score in ranked]
-        return fuse(
-            {name: list(run.passages.items()) for name, run in self._answered().items()}, fusion, missing=self.missing
-        )
+        runs = {name: list(run.passages.items()) for name, run in self._answered().items()}
+        return fuse(runs, self.fusion(fusion), missing=self.missing)
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""

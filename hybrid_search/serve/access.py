@@ -25,7 +25,7 @@ MAX_BODY = 65_536
 MAX_ADDRESS = 16_384
 """Bytes of a request's path and parameters."""
 
-OPEN_PATHS = frozenset({"/healthz", "/login"})
+OPEN_PATHS = frozenset({"/healthz", "/health", "/login"})
 OPEN_PREFIX = "/static/"
 """What needs no token: nothing of it says anything about the index."""
 

@@ -94,7 +94,7 @@ class Workbench:
         stored = await self._stored(result)
         settings, schema = self.searcher.settings.search, self.searcher.target.schema
         boosts = plan_boosts(SearchRequest.of(**options), settings, schema)
-        return await asyncio.to_thread(runs_json, result, stored, self.title_field, boosts)
+        return await asyncio.to_thread(runs_json, result, stored, self.title_field, boosts, self.searcher.fusion())
 
     async def _stored(self, result: SearchResult) -> dict[str, StoredPassage]:
         """The passages of all runs: those of the hits are there already."""
@@ -154,6 +154,7 @@ class Workbench:
             "usual_weights": {
                 method: _fusion_json(searcher.fusion(method), self.legs)["weights"] for method in METHODS
             },
+            "rules": list(settings.search.rules),
             "window": settings.search.window,
             "k": settings.search.k,
             "reranker": searcher.reranker_name,

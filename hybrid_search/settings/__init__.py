@@ -14,11 +14,13 @@ from hybrid_search.settings.models import (
     MAX_DIMENSION,
     NO_MODEL,
     DenseSettings,
+    EncodeSettings,
     RerankSettings,
     SparseSettings,
 )
 from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
 from hybrid_search.settings.section import IN_HEADERS, MASKED, SECRETS, Section, require
+from hybrid_search.settings.source import SourceSettings
 from hybrid_search.settings.text import TextFieldSettings, require_text_fields
 
 __all__ = [
@@ -35,11 +37,13 @@ __all__ = [
     "ChunkingSettings",
     "DenseSettings",
     "DocumentSettings",
+    "EncodeSettings",
     "EngineSettings",
     "RerankSettings",
     "SearchSettings",
     "Section",
     "Settings",
+    "SourceSettings",
     "SparseSettings",
     "TextFieldSettings",
 ]
@@ -51,11 +55,13 @@ class Settings(Section, frozen=True):
     documents: DocumentSettings = DocumentSettings()
     text: dict[str, TextFieldSettings] = {}  # noqa: RUF012  # a struct copies its default
     chunking: ChunkingSettings = ChunkingSettings()
+    encode: EncodeSettings = EncodeSettings()
     dense: DenseSettings = DenseSettings()
     sparse: SparseSettings = SparseSettings()
     rerank: RerankSettings = RerankSettings()
     search: SearchSettings = SearchSettings()
     engine: EngineSettings = EngineSettings()
+    source: SourceSettings = SourceSettings()
 
     def __post_init__(self) -> None:
         """At least one leg that is searched must also be indexed, and what is searched as text must be text."""

@@ -142,7 +142,7 @@ def test_the_command_prints_json(index, engine_url) -> None:
         (["--m", "few"], "--m: 'few' is no list of numbers"),
         (["--legs", "bm25"], "--legs: no options of bm25"),
         (["--two-phase", "1"], "search.two_phase: must be from 0 to below 1"),
-        (["--plot", "sweep.pdf"], "only .svg is drawn"),
+        (["--plot", "sweep.pdf"], "only .svg and .png are drawn"),
     ],
     ids=["candidates", "m", "legs", "two-phase", "plot"],
 )

@@ -26,6 +26,7 @@ SHARED = {
     "readings",
     "geo",
     "settings",
+    "weight_rules",
     "fields",
     "languages",
     "model_languages",
@@ -45,14 +46,15 @@ MAY_IMPORT = {
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
-    "settings": {"errors", "addresses", "boosts", "languages"},
+    "weight_rules": {"errors"},
+    "settings": {"errors", "addresses", "boosts", "languages", "weight_rules"},
     "languages": set(),
     "model_languages": set(),
     "readings": set(),
     "geo": set(),
     "private_files": set(),
     "fields": {"errors", "records", "readings", "geo"},
-    "read": SHARED,
+    "read": SHARED | {"engine", "filters", "filter_values"},
     "encode": SHARED,
     "engine": SHARED,
     "filter_syntax": {"errors"},
@@ -64,7 +66,9 @@ MAY_IMPORT = {
     "search": SHARED | {"filters", "filter_dates", "read", "encode", "engine"},
     "evaluate": SHARED | {"filters", "read", "encode", "engine", "search"},
 }
-"""Which part may import which: documents flow read -> encode -> engine, queries flow encode -> engine -> search."""
+"""Which part may import which: documents flow read -> encode -> engine, queries flow encode -> engine -> search.
+
+An engine is a source as well, which is why reading may ask it."""
 
 
 def imports(path: Path) -> Iterator[str]:

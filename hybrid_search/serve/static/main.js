@@ -77,6 +77,9 @@ const bench = {
 
   search: () => search(),
 
+  /** The fusion of this query, a rule for it among the settings. */
+  inUse: (fusion = bench.state.fusion) => states.ofQuery(fusion, about, bench.found),
+
   /** Whether single keys do anything: some speak or type without meaning them. */
   keys: localStorage.getItem("keys") !== "off",
 };
@@ -89,9 +92,9 @@ bench.whyNot = new WhyNot(bench);
 
 /** What is shown: the settings of the sliders, those that are pinned, and the order before reranking. */
 function rankings() {
-  const { fusion, rerank, pinned } = bench.state;
-  const shown = { b: ranking(fusion, rerank) };
-  if (pinned) shown.a = ranking(pinned, pinned.rerank);
+  const { rerank, pinned } = bench.state;
+  const shown = { b: ranking(bench.inUse(), rerank) };
+  if (pinned) shown.a = ranking(bench.inUse(pinned), pinned.rerank);
   return shown;
 }
 
@@ -157,10 +160,10 @@ async function rerank() {
   const { fusion, pinned, rerank: on } = bench.state;
   const wanted = [on && fusion, pinned?.rerank && pinned].filter(Boolean);
   for (const one of bench.found ? wanted : []) {
-    const window = reranked(fused(one));
+    const window = reranked(fused(bench.inUse(one)));
     if (window.every((hit) => bench.scores.has(hit.passage))) continue;
     const k = about.rerank.window + bench.found.boosts.pinned.length;
-    const ranking = { fusion: one.method, weights: one.weights, rank_constant: one.rank_constant };
+    const ranking = states.asked(one, about);
     document.body.classList.add("is-reranking");
     try {
       const found = await post("/search", { ...bench.asked(), ...ranking, rerank: true, k }, asking.signal);

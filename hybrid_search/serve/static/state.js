@@ -76,6 +76,25 @@ function writeFusion(given, prefix, fusion) {
   if (fusion.method === "rrf") given.set(`${prefix}k`, String(fusion.rank_constant));
 }
 
+/** Whether nobody has moved a weight: rules of the settings hold then. */
+export function isUsual(fusion, about) {
+  return Object.entries(fusion.weights).every(([leg, weight]) => about.usual_weights[fusion.method][leg] === weight);
+}
+
+/** The fusion of the query that was asked: with the weights of the rule that holds for it. */
+export function ofQuery(fusion, about, found) {
+  if (!found?.rule || !isUsual(fusion, about)) return fusion;
+  return { ...fusion, weights: { ...fusion.weights, ...pick(found.rule.weights, about.legs) }, rule: found.rule.words };
+}
+
+const pick = (weights, legs) => Object.fromEntries(Object.entries(weights).filter(([leg]) => legs.includes(leg)));
+
+/** A fusion as the API takes it: where nobody has moved a weight, those of the settings and their rules. */
+export function asked(fusion, about) {
+  const ranking = { fusion: fusion.method, rank_constant: fusion.rank_constant };
+  return about.rules.length && isUsual(fusion, about) ? ranking : { ...ranking, weights: fusion.weights };
+}
+
 /** Whether two fusions rank alike. */
 export function same(a, b) {
   const legs = Object.keys(a.weights);
@@ -87,5 +106,5 @@ export function same(a, b) {
 export function label(fusion) {
   const weights = Object.entries(fusion.weights).map(([leg, weight]) => `${leg} ${weight}`).join(" · ");
   const constant = fusion.method === "rrf" ? ` ${fusion.rank_constant}` : "";
-  return `${fusion.method}${constant} · ${weights}`;
+  return `${fusion.method}${constant} · ${weights}${fusion.rule ? ` · ${fusion.rule}` : ""}`;
 }
