@@ -127,7 +127,7 @@ def beginning(field: str, value: Any, against: Against) -> Clause:
     return {"prefix": {against.path(field): {"value": text}}} if text else existing(field, against)
 
 
-def holding(field: str, value: Any, against: Against) -> Clause:
+def holding(field: str, value: Any, against: Against, *, ignore_case: bool = False) -> Clause:
     """Holds where a keyword holds the text, in which no character is a wildcard."""
     text = _part(field, value, against)
     if len(text) > MOST_HELD:
@@ -136,7 +136,8 @@ def holding(field: str, value: Any, against: Against) -> Clause:
     if not text:
         return existing(field, against)
     escaped = "".join(f"\\{character}" if character in "*?\\" else character for character in text)
-    return {"wildcard": {against.path(field): {"value": f"*{escaped}*"}}}
+    how = {"case_insensitive": True} if ignore_case else {}
+    return {"wildcard": {against.path(field): {"value": f"*{escaped}*", **how}}}
 
 
 def near(field: str, around: Place, distance: Any, against: Against) -> Clause:

@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.attachment import Attachment
+from hybrid_search.errors import QueryError
 from hybrid_search.found import FacetCounts, Highlighted
+from hybrid_search.found import LegReport as LegReport  # noqa: PLC0414 records are imported from here
+from hybrid_search.found import StoredPassage as StoredPassage  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import LegScore as LegScore  # noqa: PLC0414 records are imported from here
@@ -202,33 +205,13 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPassage:
-    """A passage as the index has it: its place in its document, and the fields of the document that come with it."""
-
-    id: str
-    text: str
-    start: int
-    end: int
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LegReport:
-    """How one leg fared: hits in its window, the engine's own milliseconds, and why it failed, if it did."""
-
-    hits: int
-    took_ms: float
-    failure: str | None = None
-    timed_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
     whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
-    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
+    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`), and
+    ``shown`` what a notebook shows (:mod:`hybrid_search.search.notebook`).
     """
 
     query: Query
@@ -241,6 +224,27 @@ class SearchResult:
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
     rest: Any | None = field(default=None, repr=False, compare=False)
+    shown: Any | None = field(default=None, repr=False, compare=False)
+
+    def to_pandas(self) -> Any:
+        """A frame of pandas with a row for each hit, in rank order.
+
+        Columns: ``rank``, ``id``, ``score``, ``fused``, ``text``, ``passage_id``, ``start``, ``end``; ``rank``,
+        ``score`` and ``contribution`` of each leg (``bm25.rank``); ``reranked`` where there is a reranker; the stored
+        fields by their names, those of a name that is taken with ``fields.`` before it.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+            QueryError: no search has made the result.
+        """
+        if self.shown is None:
+            raise QueryError("only what a search found has a frame", remedy="Search, or make one of result.hits.")
+        return self.shown.frame(self)
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the table of the command line."""
+        html: str | None = None if self.shown is None else self.shown.html(self)
+        return html
 
     @property
     def cursor(self) -> str | None:

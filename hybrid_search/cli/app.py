@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from hybrid_search.cli import (
+    attach,
     compare,
     demo,
     duplicates,
@@ -96,7 +97,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve, models, mcp)
+SEARCHING = (demo, node, init, index, attach, search, why_not, similar, duplicates, serve, models, mcp)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybrid_search.cli.grouped import CommandInPanels, grouped
+from hybrid_search.cli.models_tune import tune
 from hybrid_search.cli.options import Json, Set, SettingsFile, settings_of
 from hybrid_search.cli.serve import PlaceOptions
 from hybrid_search.errors import MissingExtraError
@@ -29,6 +30,7 @@ models = typer.Typer(no_args_is_help=True, help="Models: what is at hand, what o
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    models.command()(tune)
     app.add_typer(models, name="models")
 
 

@@ -27,7 +27,6 @@ Sources = Annotated[
     typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, ir_datasets:NAME, es:INDEX, os:INDEX, or -."),
 ]
 Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, a BEIR folder, or ir_datasets:NAME.")]
-Judgements = Annotated[Path, typer.Option(help="Judgements: TSV, TREC, a BEIR folder, or ir_datasets:NAME.")]
 Split = Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
 RecordsPath = Annotated[

@@ -267,10 +267,13 @@ def _encoded(path: Path, count: int, settings: Settings, index: str, connection:
 
 
 def _say_leftovers(connection: Connection) -> None:
-    from hybrid_search.evaluate.sweep.copies import leftovers
+    from hybrid_search.evaluate.sweep.copies import clear_leftovers
 
-    if found := leftovers(connection):
-        typer.echo(f"There are copies of a sweep that was killed, or runs now: {', '.join(found)}", err=True)
+    found = clear_leftovers(connection)
+    if found.removed:
+        typer.echo(f"Copies of a sweep that was killed here are removed: {', '.join(found.removed)}", err=True)
+    if found.kept:
+        typer.echo(f"There are copies of a sweep that was killed, or runs now: {', '.join(found.kept)}", err=True)
 
 
 def _print(
@@ -286,7 +289,7 @@ def _print(
     from hybrid_search.printed.console import Console
 
     console = Console()
-    for leg in chosen:
+    for leg in dict.fromkeys(row.build.leg for row in found.rows):
         console.print(sweep_table(found, request, chosen, leg))
     for note in notes(found, request, at_least=at_least, by=by):
         console.print(note, style="dim")

@@ -92,17 +92,17 @@ def attached_faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Itera
     ours = properties.get(layout.ATTACHED, {}).get("properties", {}).get("passages", {}).get("properties", {})
     yield from (f"no field {layout.ATTACHED_PASSAGES}.{name}" for name in sorted(fields - ours.keys()))
     paths = [*(one.name for one in schema.text_fields), *(attached.paths.values() if attached else ())]
-    if absent := [path for path in dict.fromkeys(paths) if not _is_mapped(path, properties)]:
+    if absent := [path for path in dict.fromkeys(paths) if not is_mapped(path, properties)]:
         yield f"no field {', '.join(absent)}"
 
 
-def _is_mapped(path: str, properties: Mapping[str, Any]) -> bool:
+def is_mapped(path: str, properties: Mapping[str, Any]) -> bool:
     """Whether a mapping has a field at a path, be it another form of one (``title.keyword``)."""
     if path in properties:
         return True
     head, _, rest = path.partition(".")
     found = properties.get(head, {})
-    return bool(rest) and (_is_mapped(rest, found.get("properties", {})) or rest in found.get("fields", {}))
+    return bool(rest) and (is_mapped(rest, found.get("properties", {})) or rest in found.get("fields", {}))
 
 
 def _without_graph(schema: IndexSchema) -> Body:

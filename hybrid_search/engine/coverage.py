@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hybrid_search.engine import layout
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.indices import ADMIN_TIMEOUT
+from hybrid_search.engine.indices import ADMIN_TIMEOUT, VECTORS_LATER, read_meta, update_meta
 from hybrid_search.engine.protocols import Request
 from hybrid_search.records import IndexSchema
 
@@ -36,10 +36,15 @@ class Coverage:
         return f"{percent:g} %"
 
 
-def add_vectors_field(connection: Connection, index: str) -> None:
-    """Adds the field that says of passages that they have no vectors yet, to an index of before there was one."""
+def expect_vectors_later(connection: Connection, index: str) -> None:
+    """Lets passages be written that have no vectors yet: searches count them from then on.
+
+    The field that says so is added to an index of before there was one.
+    """
     added = {"properties": {layout.VECTORS: {"type": "keyword", "index": True, "doc_values": True}}}
     connection.send(Request.json("PUT", f"/{quote(index, safe='')}/_mapping", added, timeout=ADMIN_TIMEOUT))
+    if not read_meta(connection, index).get(VECTORS_LATER):
+        update_meta(connection, index, {VECTORS_LATER: True})
 
 
 def every(schema: IndexSchema) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import IndexSchema, Vector
 
 OLDEST = (2, 11, 0)
+SEISMIC_SINCE = (3, 3, 0)
+"""From here on the plugin neural-search has the approximate sparse index SEISMIC."""
 RESCORES_SINCE = (2, 17, 0)
 """From here on a query can say how many candidates whole vectors score again."""
 
@@ -33,6 +35,7 @@ class OpenSearchDialect:
         return Capabilities(
             dense_index_types=templates.index_types(self.engine, self.version, "dense_index"),
             sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
+            sparse_measured=frozenset({"seismic"}) if self.version >= SEISMIC_SINCE else frozenset(),
             base64_vectors=self.version >= (3, 8, 0),
             server_rrf=self.version >= (3, 5, 0),
             combined_fields=self.version >= (3, 2, 0),

@@ -84,6 +84,8 @@ class Capabilities:
     base64_vectors: bool
     server_rrf: bool
     combined_fields: bool
+    sparse_measured: frozenset[str] = frozenset()
+    """Kinds of sparse index that a sweep measures and no index is made with."""
 
 
 class Dialect(Protocol):

@@ -33,6 +33,7 @@ class SourceOptions:
         query: what is asked of a database, or of an index.
         max_bad: the most records that may be left out; with more the load is no success.
         join: do the load together with other processes that were given the same.
+        vectors_later: load texts without vectors, which :func:`hybrid_search.ingest.attach.enrich` makes afterwards.
     """
 
     name: str | None = None
@@ -46,6 +47,7 @@ class SourceOptions:
     query: str | None = None
     max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
     join: bool = False
+    vectors_later: bool = False
 
     def check(self, source: str | Path) -> None:
         """Raise SettingsError for options that contradict each other."""

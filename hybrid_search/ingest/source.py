@@ -297,7 +297,8 @@ class Opened:
     ) -> Load:
         what = self._what
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
-        source = Source(self._name, what.take_over, what.max_removed if what.sync else None, what.expected)
+        most = what.max_removed if what.sync else None
+        source = Source(self._name, what.take_over, most, what.expected, vectors_later=what.vectors_later)
         chunking = self._settings.chunking
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
 

@@ -47,6 +47,9 @@ _FOREIGN = re.compile(
 )
 """Variables of others: Kubernetes gives every container those of a service that is named ``hybrid-search``."""
 
+CLOSE, CLOSER = 0.7, 0.85
+"""How alike two spellings are of which one may be meant; of keys of different sections more."""
+
 WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 SECTIONS: dict[str, type[Section]] = {
@@ -313,12 +316,12 @@ def _nearest(section: str, name: str) -> str:
 
 def _close_names(section: str, name: str) -> list[str]:
     """The key most like ``section.name`` within the section, else in any."""
-    for keys in ([key for key in TYPES if key.startswith(f"{section}.")], TYPES):
+    for keys, cutoff in (([key for key in TYPES if key.startswith(f"{section}.")], CLOSE), (TYPES, CLOSER)):
         by_name = {key.split(".")[1]: key for key in keys}
-        if near := _close(name, by_name):
+        if near := _close(name, by_name, cutoff):
             return [by_name[near[0]]]
     return []
 
 
-def _close(word: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+def _close(word: str, known: Iterable[str], cutoff: float = CLOSE) -> list[str]:
+    return difflib.get_close_matches(word, known, n=1, cutoff=cutoff)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.engine.coverage import Coverage
 from hybrid_search.engine.protocols import Dialect, Request
 from hybrid_search.errors import AliasMovedError, EngineError, EngineTimeoutError, RequestRefusedError
 from hybrid_search.records import IndexSchema
@@ -44,7 +45,7 @@ class Target:
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
     models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
     ``preference`` go to the same copies of the shards. ``headers`` go with every request. ``passages`` counts those of
-    each analyzer, where there are several languages.
+    each analyzer, where there are several languages. ``coverage`` is how much has vectors, None where all has.
     """
 
     index: str
@@ -55,6 +56,7 @@ class Target:
     preference: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     passages: Mapping[str, int] = field(default_factory=dict)
+    coverage: Coverage | None = None
 
     @property
     def where(self) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain, repeat
-from operator import itemgetter
+from operator import itemgetter, mul
 from types import MappingProxyType
 from typing import NamedTuple, overload
 
@@ -274,10 +274,16 @@ class FusedRanking(Sequence[Fused]):
     A search looks at those of its page, and fuses some hundreds.
     """
 
-    __slots__ = ("_legs", "_made", "_scores", "ids")
+    __slots__ = ("_factors", "_legs", "_made", "_scores", "ids")
 
-    def __init__(self, ids: Sequence[str], scores: Sequence[float], legs: Mapping[str, _FusedLeg]) -> None:
-        self.ids, self._scores, self._legs = ids, scores, legs
+    def __init__(
+        self,
+        ids: Sequence[str],
+        scores: Sequence[float],
+        legs: Mapping[str, _FusedLeg],
+        factors: Mapping[str, float] = _NONE,
+    ) -> None:
+        self.ids, self._scores, self._legs, self._factors = ids, scores, legs, factors
         self._made: dict[int, Fused] = {}
 
     @overload
@@ -288,7 +294,7 @@ class FusedRanking(Sequence[Fused]):
 
     def __getitem__(self, place: int | slice) -> Fused | FusedRanking:
         if isinstance(place, slice):
-            return FusedRanking(self.ids[place], self._scores[place], self._legs)
+            return FusedRanking(self.ids[place], self._scores[place], self._legs, self._factors)
         if (made := self._made.get(place)) is None:
             made = self._made[place] = self._hit(self.ids[place], self._scores[place])
         return made
@@ -308,8 +314,9 @@ class FusedRanking(Sequence[Fused]):
         return f"FusedRanking({list(self)!r})"
 
     def _hit(self, id_: str, score: float) -> Fused:
+        factor = self._factors.get(id_, 1.0)
         found = {
-            name: LegScore(place + 1, leg.scores[place], leg.contributions[place])
+            name: LegScore(place + 1, leg.scores[place], leg.contributions[place] * factor)
             for name, leg in self._legs.items()
             if (place := leg.places.get(id_)) is not None
         }
@@ -321,14 +328,25 @@ def ids_of(hits: Sequence[Fused]) -> Sequence[str]:
     return hits.ids if isinstance(hits, FusedRanking) else [hit.id for hit in hits]
 
 
-def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = None) -> FusedRanking:
+def fuse(
+    runs: Runs,
+    fusion: Fusion,
+    *,
+    missing: Mapping[str, float] | None = None,
+    unseen: Mapping[str, Collection[str]] | None = None,
+) -> FusedRanking:
     """One ranking of all ids in ``runs``, by descending fused score, ties by id.
+
+    A leg that cannot see an id, because it has no vectors yet, judges it as the mean of the legs that can: their
+    contributions are multiplied by the weight of all legs over their own. So the id is worth what it would be if every
+    such leg had given it what those gave, and no less for what it has not got yet.
 
     Args:
         runs: for each leg ``(id, score)`` pairs, ids unique within a leg; a leg that failed is left out, and the
             others share its weight; so is one that weighs 0. The order of legs and of pairs does not matter.
         fusion: the method, its weights and constants.
         missing: what those documents scored that a leg did not find, where that is known.
+        unseen: the legs that cannot see an id, by the id.
 
     Raises:
         QueryError: the weights do not fit the legs.
@@ -338,8 +356,21 @@ def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = No
     ids = list(dict.fromkeys(chain.from_iterable(leg.places for leg in legs.values())))
     shared = [dict(zip(leg.places, leg.contributions, strict=True)) for leg in legs.values()]
     totals = map(math.fsum, zip(*(map(found.get, ids, repeat(0.0)) for found in shared), strict=True))
+    factors = _factors(unseen or {}, {leg: shares[leg] for leg in legs})
+    if factors:
+        totals = map(mul, totals, map(factors.get, ids, repeat(1.0)))
     ranked = in_order(zip(ids, totals, strict=True))
-    return FusedRanking([id_ for id_, _ in ranked], [score for _, score in ranked], legs)
+    return FusedRanking([id_ for id_, _ in ranked], [score for _, score in ranked], legs, factors)
+
+
+def _factors(unseen: Mapping[str, Collection[str]], shares: Mapping[str, float]) -> dict[str, float]:
+    """What the contributions of ids are multiplied by that some legs cannot see."""
+    whole, found = math.fsum(shares.values()), {}
+    for id_, blind in unseen.items():
+        seeing = math.fsum(share for leg, share in shares.items() if leg not in blind)
+        if seeing > 0:
+            found[id_] = whole / seeing
+    return found
 
 
 def _leg(run: Run, fusion: Fusion, share: float, missing: float | None) -> _FusedLeg:

@@ -30,6 +30,7 @@ class LegRun:
         timed_out: the engine stopped it.
         values: what the passages of ``hits`` brought along (:mod:`hybrid_search.search.carried`), by the same ids.
         passages: the scores of all passages that it found, by their ids, where hits are to show more than one.
+        unseen: the legs that cannot see some of the hits, which have no vectors yet, by the ids of these.
     """
 
     hits: Mapping[str, Best] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class LegRun:
     timed_out: bool = False
     values: Mapping[str, Values] = field(default_factory=dict)
     passages: Mapping[str, float] = field(default_factory=dict)
+    unseen: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Retrieved:
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
         runs = {name: run for name, run in self.scores().items() if among is None or name in among}
-        return fuse(runs, self.fusion(fusion, among), missing=self.missing)
+        return fuse(runs, self.fusion(fusion, among), missing=self.missing, unseen=self._unseen())
 
     def fusion(self, fusion: Fusion, among: Collection[str] | None = None) -> Fusion:
         """The fusion of this query: with the weights that the rules give it, of legs that answered (``among`` them)."""
@@ -131,6 +133,10 @@ class Retrieved:
         if not isinstance(found, Found):
             raise KeyError(name)
         return found.value.hits[hit.id]
+
+    def _unseen(self) -> dict[str, Collection[str]]:
+        """Which legs cannot see what others have found."""
+        return {id_: legs for run in self._answered().values() for id_, legs in run.unseen.items()}
 
     def _answered(self) -> dict[str, LegRun]:
         """The runs of legs that answered; that of a leg which had nothing to do is empty."""

@@ -72,9 +72,9 @@ class Searcher:
 
     @property
     def is_due(self) -> bool:
-        """Whether it searches an alias that was last looked at a while ago."""
-        is_alias = self.target.behind not in {None, self.target.index}
-        return is_alias and time.monotonic() - self.opened_at > FRESH
+        """Whether it searches an alias, or what had not all of its vectors, that was last looked at a while ago."""
+        may_change = self.target.behind not in {None, self.target.index} or self.target.coverage is not None
+        return may_change and time.monotonic() - self.opened_at > FRESH
 
     @property
     def is_one_model(self) -> bool:

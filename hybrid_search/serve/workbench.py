@@ -80,6 +80,8 @@ class Workbench:
     async def runs(self, asked: Asked) -> dict[str, Any]:
         """What every leg finds, whatever it weighs, with what a list shows of all of it.
 
+        A highlight that is asked for is by meaning too: the sentence that the encoder finds nearest.
+
         Raises:
             HybridSearchError: what the client raises.
         """
@@ -87,7 +89,7 @@ class Workbench:
         options = searched.options(self.searcher)
         options["fusion"] = Fusion()
         options["facets"] = self.usual_facets() if not asked.facets else asked.facets
-        options["highlight"] = Highlight(fragments=1, length=SNIPPET, meaning=False)
+        options["highlight"] = Highlight(fragments=1, length=SNIPPET, meaning=asked.highlight)
         width = self.searcher.settings.search.window if asked.window is None else asked.window
         result = await self.client.search(asked.query, min(HIGHLIGHTED, width), **options)
         self.measures.searched(result)
@@ -155,6 +157,8 @@ class Workbench:
                 method: _fusion_json(searcher.fusion(method), self.legs)["weights"] for method in METHODS
             },
             "rules": list(settings.search.rules),
+            "can_diversify": schema.dense is not None,
+            "can_mark_meaning": schema.dense is not None and searcher.encoder is not None,
             "window": settings.search.window,
             "k": settings.search.k,
             "reranker": searcher.reranker_name,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import unicodedata
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import hypothesis
@@ -14,30 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kept_documents import BRIEF, LONG, OTHER, SETTINGS
 from loading import DENSE, SPARSE, GeneratedEncoder
 
 from hybrid_search import AsyncDocumentClient, Document, DocumentClient, SearchClient
 from hybrid_search.engine import indices
-from hybrid_search.engine.bulk import bulk_request, delete_action, index_action
+from hybrid_search.engine.bulk import bulk_request, index_action
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IngestError, ModelError, QueryError, RecordError
 from hybrid_search.filters import Eq, Exists, Range
-from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.records import EncodedPassage, IndexSchema, Passage
-from hybrid_search.settings import ChunkingSettings, DenseSettings, DocumentSettings, Settings, SparseSettings
-
-SETTINGS = Settings(
-    documents=DocumentSettings(text=("text",), keyword=("kind",), number=("size",)),
-    chunking=ChunkingSettings(overlap=2),
-)
-BRIEF = Document("brief", "three words only", {"kind": "a", "size": 1})
-LONG = Document(
-    "long", "\n\t One two three four five.\n\nSix seven  eight nine ten.\r\n eleven twelve\n", {"kind": "b"}
-)
-OTHER = Document("other", "ä b", {"kind": "a", "size": 3, "nested": {"a.b": [1, 2.5, None]}, "50%": True})
-
-Opens = Callable[..., DocumentClient]
+from hybrid_search.settings import DenseSettings, Settings, SparseSettings
 
 
 @pytest.fixture
@@ -244,19 +229,6 @@ def test_what_the_encoder_fails_at_is_not_put(connection, client, name):
     assert client.get(["brief"]) == [BRIEF]
 
 
-def test_a_few_documents_leave_the_settings_of_the_index_alone(connection, client, name):
-    """To change and restore them takes longer than writing the documents; a load that has ended leaves nothing."""
-    client.put([BRIEF])
-    before = indices.read_settings(connection, name)
-    sent = Recorded(connection.transport)
-    recorded = Connection(sent, connection.dialect)
-    DocumentClient(name, settings=SETTINGS, encoder=GeneratedEncoder(), connection=recorded).put([OTHER])
-    assert not [path for path in sent.paths if path.endswith("_settings") and path.startswith("PUT")]
-    assert indices.read_settings(connection, name) == before
-    state = read_state(connection, name)
-    assert (state.loads, state.before) == ({}, None)
-
-
 def test_a_refused_change_is_told_as_such(elasticsearch, new_names):
     """Elasticsearch takes no field named by a blank; the vector that is there still is the old one, and not misread."""
     settings = {"settings": SETTINGS, "encoder": GeneratedEncoder(), "connection": elasticsearch}
@@ -265,103 +237,6 @@ def test_a_refused_change_is_told_as_such(elasticsearch, new_names):
         with pytest.raises(IngestError, match="Field name cannot contain only whitespace"):
             client.put([replace(BRIEF, text="changed", fields={" ": 1})])
         assert client.get(["brief"]) == [BRIEF]
-
-
-class Recorded:
-    """A transport that keeps what it was asked."""
-
-    def __init__(self, transport):
-        self._transport, self.where, self.paths = transport, transport.where, []
-
-    def send(self, request):
-        self.paths.append(f"{request.method} {request.path}")
-        return self._transport.send(request)
-
-
-class Between(Recorded):
-    """A transport that lets something happen once, before the first bulk request that it carries."""
-
-    def __init__(self, transport, happens):
-        super().__init__(transport)
-        self._happens = happens
-
-    def send(self, request):
-        if request.path == "/_bulk" and self._happens is not None:
-            happens, self._happens = self._happens, None
-            happens()
-        return super().send(request)
-
-
-def between(connection, name, happens):
-    """A client during whose first writing something happens."""
-    transport = Between(connection.transport, happens)
-    carried = Connection(transport, connection.dialect)
-    return DocumentClient(name, settings=SETTINGS, encoder=GeneratedEncoder(), connection=carried)
-
-
-def test_of_two_that_put_one_document_the_later_stays_whole(connection, client, name):
-    """The later load has one passage and ends first: the passages 1 and 2 of the earlier do not stay beside it."""
-    later = replace(LONG, text="later")
-    between(connection, name, lambda: client.put([later])).put([LONG])
-    assert client.get(["long"]) == [later]
-    assert indices.count(connection, name) == 1
-
-
-def test_a_document_of_which_a_passage_is_deleted_meanwhile_is_put_again(connection, client, name):
-    """Somebody deletes its last passage after it was compared with the index: it is looked at again, and whole."""
-    client.put([LONG])
-    last = f"long#{indices.count(connection, name) - 1}"
-
-    def vanish():
-        connection.send(bulk_request(delete_action(name, last)))
-
-    between(connection, name, vanish).put([LONG, BRIEF])
-    assert client.get(["long"]) == [LONG]
-
-
-def test_what_is_read_while_it_is_written_is_one_version_or_the_other(client):
-    """A document of three passages becomes one of one and back, and no reader sees a part of it, or none."""
-    versions = [LONG, replace(LONG, text="short")]
-    client.put([LONG])
-    ended = threading.Event()
-
-    def write():
-        for number in range(6):
-            client.put([versions[number % 2]])
-        ended.set()
-
-    seen = []
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write)
-        while not ended.is_set():
-            seen += client.get(["long"])
-        writing.result()
-    assert {found.text for found in seen} <= {version.text for version in versions}
-    assert seen
-
-
-def test_threads_share_a_client(client):
-    """Ten threads put ten documents each, all of them one more, and delete half of their own: 50 and one are left."""
-
-    def work(thread: int) -> int:
-        own = [replace(BRIEF, id=f"t{thread}-{n}", text=f"text {n} of {thread}") for n in range(10)]
-        client.put([*own, replace(OTHER, text=f"of {thread}")])
-        return client.delete([one.id for one in own[:5]])
-
-    with ThreadPoolExecutor(10) as pool:
-        assert list(pool.map(work, range(10))) == [5] * 10
-    assert client.count() == 51
-    assert client.count(Eq("size", 3)) == 1
-
-
-def test_clients_that_delete_the_same_count_each_document_once(connection, client, name):
-    """Twenty documents, four clients: whoever deletes one has counted it, and nobody else."""
-    client.put([replace(LONG, id=f"d{number}") for number in range(20)])
-    ids = [f"d{number}" for number in range(20)]
-    clients = [DocumentClient(name, settings=SETTINGS, connection=connection) for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda one: one.delete(ids), clients)) == 20
-    assert client.count() == 0
 
 
 async def test_an_event_loop_is_not_blocked(connection, name):

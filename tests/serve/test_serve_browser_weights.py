@@ -47,3 +47,38 @@ def test_a_rule_weighs_the_legs_of_its_queries(page, served) -> None:
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.inner_text("#rule") == ""
+
+
+def test_hits_are_spread_as_a_search_spreads_them(page, served) -> None:
+    """At most one of a colour, unlike ones first: the fused list is the server's, kept in the address."""
+    open_page(page, served, "q=slow+tea")
+    page.select_option("#per", "colour")
+    limited = served.post("/search", query="slow tea", k=10, rerank=False, max_per=["colour=1"])
+    until(page, f"document.querySelectorAll('[data-list=\"fused\"] .hit').length === {len(limited['hits'])}")
+    assert ids(page) == [hit["id"] for hit in limited["hits"]]
+    page.select_option("#per", "")
+    page.locator("#diversity").evaluate("s => { s.value = 0.8; s.dispatchEvent(new Event('input')) }")
+    wanted = [hit["id"] for hit in served.post("/search", query="slow tea", k=10, rerank=False, diversity=0.8)["hits"]]
+    plain = [hit["id"] for hit in served.post("/search", query="slow tea", k=10, rerank=False)["hits"]]
+    assert wanted != plain
+    until(page, f"document.querySelectorAll('[data-list=\"fused\"] .hit')[1].dataset.id === {wanted[1]!r}")
+    until(page, "!document.body.classList.contains('is-reranking')")
+    assert ids(page) == wanted
+    until(page, "location.hash.includes('diversity=0.8')")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    until(page, "!document.body.classList.contains('is-reranking')")
+    assert ids(page) == wanted
+    assert page.input_value("#diversity") == "0.8"
+
+
+def test_sentences_by_meaning_are_asked_for(page, served) -> None:
+    """The encoder is asked only where the box is ticked; the lists are the same."""
+    open_page(page, served, "q=slow+tea")
+    before = ids(page)
+    with page.expect_request("**/runs") as asked:
+        page.check("#meaning")
+    assert asked.value.post_data_json["highlight"] is True
+    until(page, "!document.body.classList.contains('is-busy')")
+    assert ids(page) == before
+    assert "meaning=1" in page.evaluate("location.hash")

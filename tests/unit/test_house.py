@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
     "attachment": set(),
-    "records": {"attachment", "found", "provenance", "search_warnings"},
+    "records": {"attachment", "errors", "found", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},

@@ -5,7 +5,7 @@ those whose vectors are up to date, and writes the others' by partial updates ov
 Killed at any point it is run again: what is done is told by what is written beside the vectors.
 """
 
-from hybrid_search.ingest.attach.detach import DetachReport, detach
+from hybrid_search.ingest.attach.detaching import DetachReport, detach
 from hybrid_search.ingest.attach.encoding import PassOptions, PassReport
 from hybrid_search.ingest.attach.ours import enrich
 from hybrid_search.ingest.attach.owned import attach, plan_attachment

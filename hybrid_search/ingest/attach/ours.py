@@ -14,7 +14,7 @@ from hybrid_search.engine import indices, layout
 from hybrid_search.engine.attached import models_mark
 from hybrid_search.engine.bulk import dense_json, sparse_json
 from hybrid_search.engine.connection import Connection
-from hybrid_search.engine.coverage import add_vectors_field, lacking
+from hybrid_search.engine.coverage import expect_vectors_later, lacking
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import IndexMismatchError, SettingsError
@@ -89,30 +89,35 @@ def enrich(
     index: str,
     encoder: TextEncoder,
     *,
+    changes_models: bool = False,
     options: PassOptions | None = None,
     progress: Progress | None = None,
 ) -> PassReport:
     """Give what an index of ours holds without vectors its vectors; run again, it goes on.
 
-    With an encoder of other models than those of the index, all of it is encoded anew in place. Until that is done the
-    dense and sparse legs find what the new models have encoded alone. A new model must make vectors of the dimension
-    that the index has; :mod:`hybrid_search.reindex` takes any, and the way back.
+    With an encoder of other models than those of the index, all of it is encoded anew in place, if ``changes_models``.
+    Until that is done the dense and sparse legs find what the new models have encoded alone. A new model must make
+    vectors of the dimension that the index has; :mod:`hybrid_search.reindex` takes any, and has a way back.
 
     Args:
         connection: the cluster.
         index: an index of ours, or an alias of one.
         encoder: the models of the index, or those that are to take their place.
+        changes_models: whether they may.
         options: the order, and the patience with the cluster.
         progress: called after every few documents.
 
     Raises:
-        IndexMismatchError: the index is none of ours, or cannot hold vectors of these models.
+        IndexMismatchError: the index is none of ours, has other models that are not to be changed, or cannot hold
+            vectors of these.
         IngestError: the engine has refused some vectors; the others are written.
         EngineError: the cluster refuses, or the patience with it is exhausted.
     """
     options = options or PassOptions()
     waiting = patient(connection, options.retry)
     opened = indices.open_index(waiting, index)
+    if not changes_models:
+        indices.check_models(opened, encoder)
     schema = _begun(waiting, opened, encoder)
     shards = int(indices.read_settings(waiting, opened.name)["index.number_of_shards"])
     place = OurIndex(opened.name, shards, schema, connection.dialect, encoder, models_mark(schema.dense, schema.sparse))
@@ -127,7 +132,7 @@ def enrich(
 
 def _begun(connection: Connection, opened: OpenedIndex, encoder: TextEncoder) -> IndexSchema:
     """The schema, in which the models of ``encoder`` stand from now on; written before any vector is."""
-    add_vectors_field(connection, opened.name)
+    expect_vectors_later(connection, opened.name)
     schema = opened.schema
     if _is_same(schema.dense, encoder.dense) and _is_same(schema.sparse, encoder.sparse):
         return schema

@@ -9,6 +9,9 @@ export function usual(about) {
     filter: "",
     syntax: "text",
     rerank: about.reranker !== null,
+    meaning: false, // passages show the sentence that is nearest in meaning, too
+    diversity: 0,
+    per: "", // at most so many hits of one value: "brand=2"
     fusion: structuredClone(about.fusion),
     pinned: null, // the settings A of a comparison; the sliders are B
     selected: null,
@@ -26,6 +29,11 @@ export function read(hash, about) {
   state.filter = given.get("f") ?? "";
   if (given.get("syntax") === "simple") state.syntax = "simple";
   state.rerank = about.reranker !== null && given.get("rerank") !== "0";
+  state.meaning = about.can_mark_meaning && given.get("meaning") === "1";
+  const diversity = given.get("diversity") ?? "";
+  if (about.can_diversify && NUMBER.test(diversity)) state.diversity = Math.min(1, Number(diversity));
+  const per = given.get("per") ?? "";
+  if (/=[1-9]$/.test(per) && about.fields.keyword.includes(per.slice(0, -2))) state.per = per;
   state.fusion = fusionIn(given, "", about) ?? state.fusion;
   state.pinned = fusionIn(given, "a.", about);
   if (state.pinned) state.pinned.rerank = about.reranker !== null && given.get("a.rerank") !== "0";
@@ -57,6 +65,9 @@ export function written(state, about) {
   if (state.filter) given.set("f", state.filter);
   if (state.syntax !== "text") given.set("syntax", state.syntax);
   if (!state.rerank && about.reranker !== null) given.set("rerank", "0");
+  if (state.meaning) given.set("meaning", "1");
+  if (state.diversity) given.set("diversity", String(state.diversity));
+  if (state.per) given.set("per", state.per);
   if (!same(state.fusion, about.fusion)) writeFusion(given, "", state.fusion);
   if (state.pinned) {
     writeFusion(given, "a.", state.pinned);
