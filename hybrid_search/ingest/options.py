@@ -49,6 +49,11 @@ class SourceOptions:
     join: bool = False
     vectors_later: bool = False
 
+    @property
+    def removes(self) -> Limit | None:
+        """The most documents that may go; None where none is removed."""
+        return self.max_removed if self.sync else None
+
     def check(self, source: str | Path) -> None:
         """Raise SettingsError for options that contradict each other."""
         if self.sync and self.limit is not None:
