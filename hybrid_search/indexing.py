@@ -23,6 +23,7 @@ def index_documents(
     url: str | None = None,
     settings: Settings | None = None,
     source: str = PROGRAM,
+    vectors_later: bool = False,
 ) -> IngestReport:
     """Load documents into an index, which is made if it is not there; a document loaded again replaces itself.
 
@@ -34,6 +35,7 @@ def index_documents(
         url: the cluster, instead of that of the settings; without either, the local node.
         settings: None takes the defaults and the environment.
         source: the source's name; documents of another source are not overwritten.
+        vectors_later: write texts alone, which :func:`hybrid_search.ingest.attach.enrich` encodes afterwards.
 
     Raises:
         RecordError: a document that no index can hold; those before it are loaded.
@@ -44,4 +46,5 @@ def index_documents(
     settings = load_settings() if settings is None else settings
     engine = settings.engine if url is None else msgspec.structs.replace(settings.engine, url=url)
     with connect(engine) as connection:
-        return load(documents, index, connection, load_encoder(settings), settings, source=source)
+        encoder = load_encoder(settings)
+        return load(documents, index, connection, encoder, settings, source=source, vectors_later=vectors_later)
