@@ -147,7 +147,8 @@ def prepared(
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
                 attached = target.schema.attached is not None
-                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried, attached=attached))
+                size = plan.window if attached else plan.candidates  # of documents none is another's passage
+                pending.append(LegSearch(place, leg, wanted, size, carried=carried, attached=attached))
             else:
                 settled[place, leg.name] = wanted
     return pending, settled
