@@ -32,6 +32,7 @@ def index_documents(
     url: str | None = None,
     settings: Settings | None = None,
     source: str = PROGRAM,
+    vectors_later: bool = False,
 ) -> IngestReport:
     """Load documents into an index, which is made if it is not there; a document loaded again replaces itself.
 
@@ -46,6 +47,7 @@ def index_documents(
         url: the cluster, instead of that of the settings; without either, the local node.
         settings: None takes the defaults and the environment.
         source: the source's name; documents of another source are not overwritten.
+        vectors_later: write texts alone, which :func:`hybrid_search.ingest.attach.enrich` encodes afterwards.
 
     Returns:
         What became of them. ``excess`` is a sentence where more rows had no text than one in a hundred.
@@ -68,6 +70,7 @@ def index_documents(
 
     found = documents_of(documents, settings.documents, on_bad=refuse, repetitions=repetitions)
     with connect(engine) as connection:
-        report = load(found, index, connection, load_encoder(settings), settings, source=source)
+        encoder = load_encoder(settings)
+        report = load(found, index, connection, encoder, settings, source=source, vectors_later=vectors_later)
     report = left_out.counted(report, 0, MOST_LEFT_OUT)
     return replace(report, notes=(*report.notes, *repetitions.notes(), *left_out.notes()))

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hybrid_search.engine import Connection, layout
+from hybrid_search.engine.attached import refuse_attached
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import InputError
 from hybrid_search.evaluate.tuning.choice import FEWEST
@@ -73,6 +74,7 @@ def known_items(client: SearchClient, connection: Connection, count: int, *, see
     if not FEWEST <= count <= MOST:
         raise InputError(f"{count} known items", remedy=f"Give a number from {FEWEST} to {MOST:,}")
     target = client.searcher.target
+    refuse_attached(target.schema, target.where, "known items are drawn from passages of our own")
     answer = connection.send(
         Request.json("POST", f"/{quote(target.index, safe='')}/_search", _drawn(SPARE * count, seed))
     )

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.engine import layout
+from hybrid_search.engine.attached import refuse_attached
 from hybrid_search.engine.foreign import whole_source
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import AliasMovedError, QueryError
@@ -132,6 +133,7 @@ class Mining:
 
     def _begin(self, searcher: Searcher, timeout: float) -> Steps[None]:
         schema, target = searcher.target.schema, searcher.target
+        refuse_attached(schema, target.where, "duplicates are looked for among passages of our own")
         self._dimension = check_mined(schema)
         _, _, given = searcher.planned(SearchRequest(filter=self._request.filter, rerank=False))
         self._matching = passing(given, schema)

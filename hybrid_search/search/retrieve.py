@@ -25,7 +25,7 @@ from hybrid_search.search.collapse import collapsed
 from hybrid_search.search.covered import asked_of_hits, unseen_among
 from hybrid_search.search.degradation import stopped, unfilled, without_shards
 from hybrid_search.search.encoding import Encodings, encode, lacking, with_vectors
-from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
+from hybrid_search.search.leg import VECTORS, Asking, LegQuery, SearchLeg
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped, missed
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.retrieved import LegRun, Retrieved
@@ -147,7 +147,8 @@ def prepared(
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
                 attached = target.schema.attached is not None
-                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried, attached=attached))
+                size = plan.window if attached else plan.candidates  # of documents none is another's passage
+                pending.append(LegSearch(place, leg, wanted, size, carried=carried, attached=attached))
             else:
                 settled[place, leg.name] = wanted
     return pending, settled
@@ -305,7 +306,8 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     values, passages = values_by_id(hits, brought), dict(scored) if plan.passages else {}
     blind = unseen_among(answer.hits, target, plan)
     unseen = {id_: blind[best.passage_id] for id_, best in hits.items() if best.passage_id in blind} if blind else {}
-    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values, passages, unseen), notes)
+    wholes = target.schema.attached is not None and one.leg.part not in VECTORS
+    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values, passages, unseen, wholes), notes)
 
 
 def _scores(leg: SearchLeg, hits: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:

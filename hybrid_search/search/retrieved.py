@@ -31,6 +31,7 @@ class LegRun:
         values: what the passages of ``hits`` brought along (:mod:`hybrid_search.search.carried`), by the same ids.
         passages: the scores of all passages that it found, by their ids, where hits are to show more than one.
         unseen: the legs that cannot see some of the hits, which have no vectors yet, by the ids of these.
+        is_of_wholes: it found documents and not passages, so that others know better which passage is meant.
     """
 
     hits: Mapping[str, Best] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class LegRun:
     values: Mapping[str, Values] = field(default_factory=dict)
     passages: Mapping[str, float] = field(default_factory=dict)
     unseen: Mapping[str, Collection[str]] = field(default_factory=dict)
+    is_of_wholes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ class Retrieved:
             return added
         if isinstance(self.by_server, Found):
             return self.by_server.value.hits[hit.id]
-        name = max((name for name in self.legs if name in hit.legs), key=lambda name: hit.legs[name].contribution)
+        wholes = {name for name, run in self._answered().items() if run.is_of_wholes}
+        found_by = [name for name in self.legs if name in hit.legs]
+        name = max(found_by, key=lambda name: (name not in wholes, hit.legs[name].contribution))
         found = self.legs[name]
         if not isinstance(found, Found):
             raise KeyError(name)

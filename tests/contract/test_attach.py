@@ -20,7 +20,7 @@ from hybrid_search.errors import IndexMismatchError, QueryError
 from hybrid_search.filters import parse
 from hybrid_search.ingest.attach import PassOptions, attach, detach, plan_attachment
 from hybrid_search.records import Fingerprint, SearchResult
-from hybrid_search.search import AsyncSearchClient, SearchClient
+from hybrid_search.search import AsyncSearchClient, Fusion, SearchClient
 from hybrid_search.search.facets import Terms
 from hybrid_search.search.scored_text import TextScoring
 from hybrid_search.search_warnings import WarningCode
@@ -238,6 +238,20 @@ def test_an_evaluation_goes_by_the_owners_ids(client: SearchClient) -> None:
     [found] = client.retrieve(["stone"])
     assert next(iter(found.runs["dense"])) == "stone"
     assert set(found.runs["bm25"]) == {"stone", "long#1"}
+
+
+def test_a_hit_shows_the_passage_that_vectors_found(client: SearchClient) -> None:
+    """Words find a whole document, however much they contribute: a reranker is to read what was meant."""
+    result = client.search("ten stone", k=5, fusion=Fusion(weights={"bm25": 9, "dense": 1, "sparse": 1}))
+    long = next(hit for hit in result if hit.id == "long#1")
+    assert max(long.legs, key=lambda name: long.legs[name].contribution) == "bm25"
+    assert "stone" in long.text
+
+
+def test_duplicates_are_not_looked_for(client: SearchClient) -> None:
+    """They are among passages of our own: an error, not an empty list."""
+    with pytest.raises(IndexMismatchError, match="passages of our own"):
+        list(client.duplicates())
 
 
 @pytest.mark.parametrize("options", [{"collapse": "first"}, {"collapse": "sum:2"}, {"passages": 1}])
