@@ -20,6 +20,7 @@ SAYS = {
     "paraphrases.py": "  q6  Where can I find last year's invoices?",
     "product_search.py": "with brand=Lumo: Lumo 3, Norr 3, Sol 2",
     "langchain_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",
+    "llama_index_retrieval.py": "by words alone: ['sencha']",
 }
 """What is expected of each: the answer that a reader of its documents would give."""
 ELSEWHERE = {"mteb_scifact.py"}
