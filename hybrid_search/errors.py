@@ -15,7 +15,8 @@ HybridSearchError                 exit status 1: something failed
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
 │   ├── ModelTimeoutError         it did not answer in the time that the caller gave
-│   └── ModelUnavailableError     it kept failing, and is not asked for a while
+│   ├── ModelUnavailableError     it kept failing, and is not asked for a while; nothing answers at its address
+│   └── ModelInputError           the service that has it takes less text in one request
 ├── BusyError                     a client has as many searches in progress as it may: try again later
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
@@ -142,6 +143,10 @@ class ModelUnavailableError(ModelError):
     """A model kept failing and is not asked for a while, so that searches go on without it at once."""
 
 
+class ModelInputError(ModelError):
+    """The service that has a model takes fewer texts, or shorter ones, in one request."""
+
+
 class BusyError(HybridSearchError):
     """A client has as many searches in progress as it may; the same call may be answered a little later."""
 
@@ -159,11 +164,15 @@ class OutputError(HybridSearchError):
 
 
 class RefusedError(HybridSearchError):
-    """A request that this package's own server does not let in, with its HTTP ``status``."""
+    """A request that this package's own server does not let in, with its HTTP ``status``.
 
-    def __init__(self, status: int, what: str, remedy: str) -> None:
+    ``retry_after`` are the seconds after which it may be let in.
+    """
+
+    def __init__(self, status: int, what: str, remedy: str, *, retry_after: int | None = None) -> None:
         super().__init__(what, remedy=remedy)
         self.status = status
+        self.retry_after = retry_after
 
 
 class AliasMovedError(HybridSearchError):

@@ -8,9 +8,9 @@
 once by all-MiniLM-L6-v2, and both sides store the same texts and vectors on the same OpenSearch (lucene, the only one
 that all of them can use). Both embed the query with the model as the framework has it; nothing is kept from one query
 to the next. Frameworks' own retrievers (``benchmarks/search/peers.py`` says how each combines its legs) are asked for
-the ten documents that are shown, and for a hundred, from which theirs rank better; the adapters for ten, by BM25 and
-the dense leg as the others. Every query goes through all before the next, the first changes with each. The indices are
-deleted in the end. A framework without an adapter is said.
+the ten documents that are shown, and for a hundred, from which theirs rank better; the adapters for ten, each by the
+legs that it has unless told otherwise. Every query goes through all before the next, the first changes with each. The
+indices are deleted in the end. A framework without an adapter is said.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def langchain(given: Given, index: str) -> Iterator[Ask]:
 def haystack(given: Given, index: str) -> Iterator[Ask]:
     """The retriever over a document store, with embeddings that the documents and the query bring."""
     from haystack import Document
+
     from hybrid_search.frameworks.haystack import HybridDocumentStore, HybridRetriever
 
     stored = given.stored
@@ -104,7 +105,35 @@ def haystack(given: Given, index: str) -> Iterator[Ask]:
     yield lambda text: [found.id for found in retriever.run(text, query_embedding=given.embed(text))["documents"]]
 
 
-ADAPTERS: dict[str, Callable[[Given, str], Any]] = {"langchain": langchain, "haystack": haystack}
+@contextmanager
+def llama_index(given: Given, index: str) -> Iterator[Ask]:
+    """The vector store in its hybrid mode, with embeddings that the nodes and the query bring."""
+    from llama_index.core.schema import TextNode
+    from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+
+    from hybrid_search.frameworks.llama_index import HybridVectorStore
+
+    def ask(text: str) -> Sequence[str]:
+        query = VectorStoreQuery(
+            query_str=text,
+            query_embedding=given.embed(text),
+            similarity_top_k=peers.BEST,
+            mode=VectorStoreQueryMode.HYBRID,
+        )
+        return store.query(query).ids or ()
+
+    stored = given.stored
+    with HybridVectorStore(index, settings=given.settings) as store:
+        rows = zip(stored.ids, stored.texts, stored.vectors, strict=True)
+        store.add([TextNode(id_=id_, text=text, embedding=vector) for id_, text, vector in rows])
+        yield ask
+
+
+ADAPTERS: dict[str, Callable[[Given, str], Any]] = {
+    "langchain": langchain,
+    "haystack": haystack,
+    "llama-index": llama_index,
+}
 OWN = {"langchain": peers.langchain, "haystack": peers.haystack, "llama-index": peers.llama_index}
 
 
@@ -149,7 +178,7 @@ def compare(connection: Connection, given: Given, folder: Path, most: int | None
                     asks[f"{name}, own, {depth}"] = own(given.url, index, given.stored, given.model, depth)
                 try:
                     asks[name] = stack.enter_context(ADAPTERS[name](given, new(name)))
-                except (KeyError, ImportError) as error:
+                except ImportError as error:
                     print(f"no adapter for {name} is measured: {error}")
             for index in made:
                 connection.send(Request.json("POST", f"/{index}/_refresh", ignore_unavailable="true"))

@@ -26,6 +26,7 @@ from hybrid_search.cli import (
     index,
     init,
     judgements,
+    mcp,
     models,
     node,
     search,
@@ -96,7 +97,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, attach, search, why_not, similar, duplicates, serve, models)
+SEARCHING = (demo, node, init, index, attach, search, why_not, similar, duplicates, serve, models, mcp)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):

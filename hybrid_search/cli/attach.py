@@ -139,7 +139,7 @@ def enrich(
                 changes_models=is_change,
                 progress=lambda one: follow(one.looked_at),
             )
-    _print_report(report, as_json=as_json, of="passages")
+    _print_report(report, as_json=as_json, of="passage")
 
 
 def print_coverage(index: str, settings: Settings, *, as_json: bool) -> None:
@@ -227,11 +227,12 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:,.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
 
 
-def _print_report(report: PassReport, *, as_json: bool, of: str = "documents") -> None:
+def _print_report(report: PassReport, *, as_json: bool, of: str = "document") -> None:
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
         return
-    typer.echo(f"{report.encoded:,} {of} encoded, {report.up_to_date:,} were up to date, in {report.seconds:,.1f} s")
+    encoded = counted(report.encoded, of, f"{of}s")
+    typer.echo(f"{encoded} encoded, {report.up_to_date:,} were up to date, in {report.seconds:,.1f} s")
     notes = {
         "changed by others meanwhile and read again": report.read_again,
         "deleted meanwhile": report.gone,
@@ -240,7 +241,7 @@ def _print_report(report: PassReport, *, as_json: bool, of: str = "documents") -
     }
     for what, number in notes.items():
         if number:
-            typer.echo(f"Note: {number:,} {of} {what}")
+            typer.echo(f"Note: {counted(number, of, f'{of}s')} {what}")
 
 
 def _print_detached(report: DetachReport, *, as_json: bool) -> None:

@@ -133,6 +133,7 @@ def check_source(source: str, format: str | None) -> None:
     from hybrid_search.read.formats.registry import ALIASES, FORMATS
     from hybrid_search.read.hub import PREFIX as HUB
     from hybrid_search.read.indexed import index_of, is_index
+    from hybrid_search.read.ir_datasets import is_collection
     from hybrid_search.read.places import is_pattern
     from hybrid_search.read.streams import STDIN
 
@@ -144,7 +145,7 @@ def check_source(source: str, format: str | None) -> None:
     if is_index(source):
         index_of(source)
         return
-    if source == STDIN or source.startswith(HUB) or is_pattern(source):
+    if source == STDIN or source.startswith(HUB) or is_collection(source) or is_pattern(source):
         return
     if not Path(source).exists():
         raise SourceError("no such file or folder", where=source, remedy="Check the path")

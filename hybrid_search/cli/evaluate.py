@@ -66,7 +66,7 @@ def evaluate(
             window=measured.window,
             rerank=client.searcher.reranker is not None,
             exact=measured.exact_dense,
-            ignore_identical=qrels.is_dir() if measured.ignore_identical is None else measured.ignore_identical,
+            ignore_identical=read.is_beir(qrels) if measured.ignore_identical is None else measured.ignore_identical,
             progress=progress,
         )
         timings = time_searches(client, [q for q in asked if q.id in judged]) if timing else []

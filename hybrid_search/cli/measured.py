@@ -15,7 +15,7 @@ IgnoreIdentical = Annotated[
     bool | None,
     typer.Option(
         "--ignore-identical/--keep-identical",
-        help="Leave out the document with the query's own id (default: for a BEIR folder).",
+        help="Leave out the document with the query's own id (default: for BEIR).",
         rich_help_panel=PANEL,
     ),
 ]

@@ -94,8 +94,9 @@ def serve(
     """
     try:
         from hybrid_search.serve.access import Access
+        from hybrid_search.serve.listening import address, listen, token_for
         from hybrid_search.serve.models.app import model_server
-        from hybrid_search.serve.server import address, listen, serve_app, token_for
+        from hybrid_search.serve.server import serve_app
     except ModuleNotFoundError as error:
         raise MissingExtraError("The model server", "serve") from error
     settings = settings_of(settings_file, None, overrides)

@@ -38,7 +38,7 @@ def sweep(
     index: SearchedIndex,
     *,
     queries: Annotated[
-        Path | None, typer.Option(help="JSON lines, TSV, or a BEIR folder (default: vectors of passages).")
+        Path | None, typer.Option(help="JSON lines, TSV, BEIR, or ir_datasets:NAME (default: vectors of passages).")
     ] = None,
     sample: Annotated[int, typer.Option(min=100, help="Passages that are copied, at most.")] = 10_000,
     asked: Annotated[int, typer.Option(min=1, help="Queries, at most.")] = 100,

@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import msgspec
 
 from hybrid_search.documents.putting import Putting, batches, merged
 from hybrid_search.documents.reading import Reading
+from hybrid_search.documents.values import values_of
 from hybrid_search.encode import load_encoder
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import Connection, connect
@@ -26,7 +28,7 @@ from hybrid_search.ingest.pipeline import PROGRAM
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.state.indexed import document_count
 from hybrid_search.read.settings_file import load_settings
-from hybrid_search.records import Document
+from hybrid_search.records import Document, IndexSchema
 from hybrid_search.search.searcher import with_models_of
 from hybrid_search.settings import Settings
 
@@ -143,6 +145,40 @@ class DocumentClient:
             return document_count(self._connection, self._index, shown=query_of(filter, opened))
         except IndexMissingError:
             return 0
+
+    def values(
+        self,
+        field: str,
+        filter: Filter | str | None = None,
+        *,
+        beginning: str = "",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[str, int]]:
+        """The values of a keyword field, each once and in order, with how many documents have it.
+
+        Args:
+            field: the user's name.
+            filter: which documents' values; None: all.
+            beginning: what the values begin with.
+            descending: the last values first.
+            limit: how many at most.
+
+        Raises:
+            QueryError: no keyword field of the index; or as :meth:`find` does.
+            EngineError: the cluster cannot be reached, or refuses; also while values are asked for.
+        """
+        opened = self._opened()
+        if opened is None:
+            return iter(())
+        query = query_of(filter, opened)
+        listed = partial(values_of, self._connection, self._index, opened, field, query)
+        return listed(beginning=beginning, descending=descending, limit=limit)
+
+    def schema(self) -> IndexSchema | None:
+        """What the index holds: its models and the fields that are filtered on; None where there is no index."""
+        opened = self._opened()
+        return None if opened is None else opened.schema
 
     def delete(self, ids: Sequence[str]) -> int:
         """Delete the documents with these ids; how many were there, whoever put them.

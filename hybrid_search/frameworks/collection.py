@@ -103,12 +103,12 @@ class Collections:
         kept["reranker"] = None if self.reranker is None else self.reranker.name
         return hashlib.sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()[:16]
 
-    def open(self, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
+    def open(self, rows: Iterable[Mapping[str, Any]], name: str | None = None) -> str:
         """Load a collection, unless it is there, and search it from now on; gives the name of its index.
 
         Args:
-            name: of the collection; the index's is made of it.
             rows: ``id``, ``text`` and perhaps ``title``; one without any text is left out.
+            name: of the collection, which the index has in its name; None where there is but one.
 
         Raises:
             RecordError: a row without an id, or with one that no engine takes.
@@ -116,16 +116,17 @@ class Collections:
             EngineError: the cluster cannot be reached, or refuses.
         """
         self._leave()
-        index = f"{self._index}-{_plain(name)}" if self._loads else self._index
+        index = self._index if name is None or not self._loads else f"{self._index}-{_plain(name)}"
         if self._loads:
-            documents = compose(_records(rows, name), DOCUMENTS, name, _pass_over_empty)
+            source = name or "corpus"
+            documents = compose(_records(rows, source), DOCUMENTS, source, _pass_over_empty)
             index_documents(
                 documents,
                 index,
                 self._connection,
                 self.encoder,
                 replace(self.settings, documents=DOCUMENTS),
-                source=name,
+                source=source,
                 sync=True,
                 max_removed=EVERYTHING,
             )

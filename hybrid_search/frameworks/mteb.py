@@ -86,7 +86,7 @@ class HybridIndex:
             RecordError: a document that no engine takes.
             EngineError: the cluster cannot be reached, or refuses.
         """
-        self._collections.open(f"{task_metadata.name}-{hf_subset}-{hf_split}", corpus)
+        self._collections.open(corpus, f"{task_metadata.name}-{hf_subset}-{hf_split}")
 
     def search(
         self,

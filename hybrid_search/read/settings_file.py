@@ -36,6 +36,7 @@ NO_SETTINGS = {
     f"{PREFIX}JAVA_HOME": "the Java of the local node",
     f"{PREFIX}LOCAL_DIR": "the folder of the local nodes",
     f"{PREFIX}MAVEN_URL": "where the local node is fetched from",
+    f"{PREFIX}MCP_TOKEN": "what an agent must show",
     f"{PREFIX}SERVE_TOKEN": "what a caller of the workbench must show",
 }
 """Variables that are read elsewhere, and what they say."""

@@ -188,7 +188,7 @@ def highlight_hits(queries: Sequence[Progress], course: Course) -> Generator[Ste
     budget = Budget(course.budget.seconds * batch, course.budget.begun)
     with course.clock("highlight"):
         queries = yield from _all_marked(list(queries), course, budget)
-        shown = [list(_shown(place, one, course.plan, form)) for place, one in enumerate(queries)]
+        shown = [list(_shown(place, one, course, form)) for place, one in enumerate(queries)]
         every = [one for page in shown for one in page]
         notes = yield from _with_terms(every, form, budget)
         notes += yield from _with_sentences(every, form, budget)
@@ -234,13 +234,13 @@ class _Shown:
     highlights: list[Highlighted]
 
 
-def _shown(place: int, one: Progress, plan: Plan, form: Highlight) -> Iterator[_Shown]:
-    query = one.retrieved.query
+def _shown(place: int, one: Progress, course: Course, form: Highlight) -> Iterator[_Shown]:
+    query, plan, attached = one.retrieved.query, course.plan, course.target.schema.attached is not None
     for ranked in one.page(plan):
         id_ = one.retrieved.best(ranked.hit).passage_id
         marked, stored = one.marked.get(id_, Marked()), one.stored[id_]
         passage = Passage(stored[layout.TEXT], stored[layout.START], marked.weights)
-        highlights = list(by_words(passage, marked.words, form))
+        highlights = list(by_words(passage, marked.words, form, attached=attached))
         lacks = form.every or not (highlights and _by(ranked.hit, "text", plan))
         sparse, dense = (_by(ranked.hit, part, plan) and lacks for part in ("sparse", "dense"))
         sparse, dense = sparse and bool(query.sparse), dense and query.dense is not None

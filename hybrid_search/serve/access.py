@@ -74,7 +74,7 @@ class Access:
             RefusedError: it is not let in, with the status and the reason.
         """
         if not self.serves(headers.get("host", "")):
-            remedy = "Start hybrid-search serve with --allow-host NAME for a name of its own."
+            remedy = "Start it with --allow-host NAME for a name of its own."
             raise RefusedError(403, "this name is not served here", remedy)
         _check_origin(method, headers)
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
@@ -135,7 +135,7 @@ def _check_origin(method: str, headers: Mapping[str, str]) -> None:
     is_foreign = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
     if (is_foreign and method not in SAFE_METHODS) or (site in {"cross-site", "same-site"} and not is_link):
         raise RefusedError(403, "the request comes from a page of another host", "Send it from the page itself.")
-    if method not in SAFE_METHODS:
+    if method not in SAFE_METHODS and method != "DELETE":  # no page sends that to another host without being let
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in {"application/json", "application/x-www-form-urlencoded"}:
             raise RefusedError(415, "the body is no JSON", "Send it with 'Content-Type: application/json'.")

@@ -19,6 +19,7 @@ SAYS = {
     "filters.py": "brand=Alpa",
     "paraphrases.py": "  q6  Where can I find last year's invoices?",
     "product_search.py": "with brand=Lumo: Lumo 3, Norr 3, Sol 2",
+    "haystack_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",
     "langchain_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",
     "llama_index_retrieval.py": "by words alone: ['sencha']",
 }

@@ -16,7 +16,12 @@ import orjson
 
 from hybrid_search import read
 from hybrid_search.encode.protocols import EncodedTexts
+from hybrid_search.engine import Connection
+from hybrid_search.evaluate import Experiment, run_experiment
+from hybrid_search.ingest import index_documents
 from hybrid_search.records import Fingerprint, Query
+from hybrid_search.search import SearchClient
+from hybrid_search.settings import Settings
 
 DIMENSION = 64
 AXES = np.random.default_rng(3).standard_normal((4096, DIMENSION)).astype(np.float32)
@@ -94,3 +99,11 @@ class WordReranker:
     def score(self, query: str, passages: Sequence[str]):
         asked = set(words(query))
         return np.array([len(asked & set(words(passage))) / len(asked) for passage in passages], np.float32)
+
+
+def evaluated(connection: Connection, index: str, part: Part, **options) -> Experiment:
+    """The part loaded as its owner would, and measured by ``evaluate``."""
+    encoder, settings = WordEncoder(), Settings()
+    index_documents(read.documents(part.folder, settings.documents), index, connection, encoder, settings)
+    with SearchClient(index, settings=settings, encoder=encoder, connection=connection) as client:
+        return run_experiment(client, part.queries, part.qrels, fusions=["min-max"], **options)

@@ -200,6 +200,17 @@ async def test_variety_awaited_is_the_same(store) -> None:
     assert ids(await store.amax_marginal_relevance_search("north wind", k=2, lambda_mult=0.0)) == ["n", "s"]
 
 
+def test_langchains_own_retriever_searches_in_all_its_ways(store) -> None:
+    """By the hybrid ranking, with variety, and above a relevance: northeast is .7071 from north."""
+    narrow = {"k": 2, "filter": {"kind": {"$exists": True}}}
+    assert set(ids(store.as_retriever(search_kwargs=narrow).invoke("north wind"))) == {"n", "ne"}
+    varied = store.as_retriever(search_type="mmr", search_kwargs={"k": 2, "lambda_mult": 0.0})
+    assert ids(varied.invoke("north wind")) == ["n", "s"]
+    near = store.as_retriever(search_type="similarity_score_threshold", search_kwargs={"score_threshold": 0.9})
+    assert ids(near.invoke("north wind")) == ["n"]
+    assert near.tags == ["HybridVectorStore", "Compass"]
+
+
 def test_a_vector_of_another_dimension_is_refused(store) -> None:
     """Three numbers for an index of two."""
     with pytest.raises(QueryError, match="3"):

@@ -12,9 +12,10 @@ from typing import Any
 import uvicorn
 
 from hybrid_search.serve.access import Access
+from hybrid_search.serve.listening import listen
 from hybrid_search.serve.models.app import make_model_app
 from hybrid_search.serve.models.served import WAITING, Served, served_models
-from hybrid_search.serve.server import listen, server_config
+from hybrid_search.serve.server import server_config
 
 
 @contextmanager

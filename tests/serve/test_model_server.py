@@ -17,7 +17,8 @@ from model_server import model_server
 from served import DIMENSION, HashedEncoder, LongestFirst
 
 from hybrid_search.encode.tokens import WordSpans
-from hybrid_search.serve.models.batcher import Batcher, FullError, Room
+from hybrid_search.errors import RefusedError
+from hybrid_search.serve.models.batcher import Batcher, Room
 
 
 class Hashed(HashedEncoder):
@@ -236,7 +237,7 @@ def test_room_is_for_so_many() -> None:
     """A request larger than all of it gets in where nothing waits, and then nothing else does."""
     room = Room(4)
     room.enter(9)
-    with pytest.raises(FullError):
+    with pytest.raises(RefusedError, match="9 texts are waiting"):
         room.enter(1)
     room.leave(9, 1.0)
     room.enter(1)

@@ -9,8 +9,8 @@ from served import serving
 
 from hybrid_search.errors import SettingsError
 from hybrid_search.serve.access import Access
+from hybrid_search.serve.listening import address, listen, token_for
 from hybrid_search.serve.refusals import RefusedError
-from hybrid_search.serve.server import address, listen, token_for
 
 TOKEN = "a-token-of-the-test-0123456789"  # noqa: S105  # of this file alone
 

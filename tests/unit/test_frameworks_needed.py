@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -42,6 +43,14 @@ def test_a_framework_that_is_too_old_is_named_with_both_versions(version, monkey
             need("langchain")
     else:
         need("langchain")
+
+
+def test_an_adapter_says_so_before_it_imports_its_framework(monkeypatch) -> None:
+    """LangChain 99 is not here: neither is an ImportError, nor a class that fails later."""
+    monkeypatch.setitem(NEEDED, "langchain", ("LangChain", "langchain-core", "99"))
+    spec = importlib.util.find_spec("hybrid_search.frameworks.langchain")
+    with pytest.raises(FrameworkError, match=r"langchain-core 1\.\S+ is installed, the adapter needs 99"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def test_the_version_that_is_installed_will_do() -> None:

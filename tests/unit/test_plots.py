@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from hybrid_search.cli.app import app
 from hybrid_search.cli.plots import check_plots, write_plots
 from hybrid_search.errors import MissingExtraError, SettingsError
-from hybrid_search.evaluate.plots import sweep_png, tuned_pngs
+from hybrid_search.evaluate import Experiment, Row, Scores, System
+from hybrid_search.evaluate.plots import experiment_pngs, sweep_png, tuned_pngs
 from hybrid_search.evaluate.tuning import Weighting, tune, weightings
 from hybrid_search.records import Leg
+from hybrid_search.search.fusion import Fusion
 
 
 def pixels(picture: bytes, path: Path) -> np.ndarray:
@@ -43,6 +45,22 @@ def test_a_tuning_is_drawn_in_three_greys(count: int, tmp_path: Path) -> None:
         assert is_grey(shown), name
         assert 0.001 < (shown < 0.5).mean() < 0.6, name
     assert tuned_pngs(tuned, collected, qrels) == drawn
+
+
+def test_an_evaluation_is_drawn(tmp_path: Path) -> None:
+    """A bar for every system, and the gains and losses of the best against the best leg."""
+    alone = Fusion("rrf")
+    rows = [
+        Row(System(legs, alone), Scores({"nDCG@10": mean}, {"nDCG@10": {"q": mean, "p": mean}}), {})
+        for legs, mean in ((("a",), 0.5), (("b",), 0.25), (("a", "b"), 0.625))
+    ]
+    drawn = experiment_pngs(Experiment(rows, 2, 0, None, ("nDCG@10",)))
+    assert sorted(drawn) == ["queries.png", "systems.png"]
+    for name, picture in drawn.items():
+        shown = pixels(picture, tmp_path / name)
+        assert is_grey(shown), name
+        assert (shown < 0.5).mean() > 0.001, name
+    assert sorted(experiment_pngs(Experiment(rows[:1], 2, 0, None, ("nDCG@10",)))) == ["systems.png"]
 
 
 def test_a_sweep_is_drawn(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import orjson
 import urllib3
 
-from hybrid_search.errors import MissingExtraError, ModelError, ModelUnavailableError, SettingsError
+from hybrid_search.errors import MissingExtraError, ModelError, ModelInputError, ModelUnavailableError, SettingsError
 from hybrid_search.settings.models import ModelSettings
 
 TRIES = 5
@@ -105,7 +105,7 @@ class Service:
     def _halved(self, batch: Sequence[str], ask: Callable[[Sequence[str]], Sequence[T]]) -> Iterator[T]:
         try:
             answers = ask(batch)
-        except TooLargeError:
+        except ModelInputError:
             if len(batch) == 1:
                 raise
             half = len(batch) // 2
@@ -144,7 +144,7 @@ class Service:
                 f"the service is busy ({status}) after {TRIES} tries", where=where, remedy=remedy
             )
         if status == 413:
-            return TooLargeError(f"{path} takes no more text at a time", where=where, remedy="Give it shorter texts")
+            return ModelInputError(f"{path} takes no more text at a time", where=where, remedy="Give it shorter texts")
         remedies = {
             401: f"Give the key: HYBRID_SEARCH_{self.section.upper()}_API_KEY",
             403: f"Check the key: HYBRID_SEARCH_{self.section.upper()}_API_KEY",
@@ -153,10 +153,6 @@ class Service:
         return ModelError(
             f"{path} answers {status}", where=where, remedy=remedies.get(status, f"Check {self.section}.model")
         )
-
-
-class TooLargeError(ModelError):
-    """The service takes fewer texts, or shorter ones, in one request."""
 
 
 def _kind(error: Exception) -> str:

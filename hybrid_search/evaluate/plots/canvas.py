@@ -54,8 +54,8 @@ def plain(axes: Axes, *, grid: str = "both") -> None:
         axes.xaxis.grid(visible=grid == "x", color=PALE, linewidth=0.6)
 
 
-def differences_png(values: Sequence[float], unit: str) -> bytes:
-    """Bars from the largest gain to the largest loss: gains are filled, losses are outlines."""
+def differences_png(values: Sequence[float], unit: str, *, of: str = "") -> bytes:
+    """Bars from the largest gain to the largest loss: gains are filled, losses are outlines; ``of`` stands above."""
     ordered = sorted(values, reverse=True)
     drawn = figure(8, 4)
     axes = drawn.add_subplot()
@@ -66,6 +66,7 @@ def differences_png(values: Sequence[float], unit: str) -> bytes:
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xlabel(f"{len(ordered):,} queries, from the largest gain to the largest loss")
     axes.set_ylabel(unit)
+    axes.set_title(of, loc="left", fontsize=9)
     most = max(map(abs, ordered), default=0.0) or 1.0
     axes.set_ylim(-1.05 * most, 1.05 * most)
     plain(axes)

@@ -17,8 +17,9 @@ def experiment_pngs(experiment: Experiment) -> dict[str, bytes]:
     found = {"systems.png": _systems(experiment, measure)}
     if best is not leg:
         mine, its = best.scores.by_query[measure], leg.scores.by_query[measure]
-        unit = f"{measure}, {best.system.name}\nagainst {leg.system.name}"
-        found["queries.png"] = differences_png([value - its[id_] for id_, value in mine.items()], unit)
+        changes = [value - its[id_] for id_, value in mine.items()]
+        of = f"{best.system.name}\nagainst {leg.system.name}"
+        found["queries.png"] = differences_png(changes, f"difference in {measure}", of=of)
     return found
 
 

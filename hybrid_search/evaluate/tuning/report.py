@@ -92,7 +92,7 @@ def tuned_table(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = No
     queries = "judged queries" if known is None else "KNOWN ITEMS (made from the index, judged by nobody)"
     title = f"{len(tuned.by_query):,} {queries}, {tried}, {len(tuned.folds)} folds"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=len("fold 10"))
     table.add_column("fusion", no_wrap=True)
     for name in (*legs, "window", *(["rerank"] if tuned.rerankings else []), "queries", tuned.objective, "in use"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -69,10 +69,10 @@ class OwnersIndex:
 
     @property
     def source(self) -> Any:
-        """Their texts, and what we have written beside them but vectors."""
+        """Their texts, and what is under our name but passages."""
         title = self.schema.passage_title
         texts = dict.fromkeys((*self.attached.texts, *([] if title is None else [title])))
-        return [*texts, layout.ATTACHED_MODELS, layout.ATTACHED_DIGEST]
+        return {"includes": [*texts, layout.ATTACHED], "excludes": [layout.ATTACHED_PASSAGES]}
 
     def tasks(self, hits: Sequence[Hit]) -> Sequence[Task | None]:
         """Those whose vectors are of another text, of other models, or not there."""
@@ -87,7 +87,7 @@ class OwnersIndex:
 
     def _lacks(self, hit: Hit, text: str) -> bool:
         ours = (hit.get("_source") or {}).get(layout.ATTACHED) or {}
-        if not isinstance(ours, Mapping) or ours.keys() - OURS:
+        if not isinstance(ours, Mapping) or ours.keys() - OURS or (ours and "models" not in ours):
             raise IngestError(
                 f"the document {hit['_id']!r} has a field {layout.ATTACHED!r} that is not ours",
                 where=self.index,
@@ -202,6 +202,10 @@ def _added(found: ForeignIndex, schema: IndexSchema, dialect: Dialect) -> dict[s
 def _notes(found: ForeignIndex, schema: IndexSchema) -> list[str]:
     attached = schema.attached or Attachment(())
     notes = [] if attached.has_graph or schema.dense is None else [NO_GRAPH]
+    before = _attached_before(found.meta.get(META) or {})
+    if before is not None and before.attached is not None and before.attached.models != attached.models:
+        named = [one.name for one in (before.dense, before.sparse) if one is not None]
+        notes.append(f"vectors of other models are there ({', '.join(named)}), and all is encoded anew")
     unsearched = [name for name in attached.texts if not found.fields[name].is_indexed]
     if unsearched:
         notes.append(f"not indexed, so that words do not find them: {', '.join(unsearched)}")
@@ -260,14 +264,19 @@ def _begun(connection: Connection, plan: AttachPlan) -> IndexSchema:
 
     Where another model was attached before, the vectors that it made are not searched from now on.
     """
-    before = indices.read_meta(connection, plan.index).get("schema")
-    known = None if before is None else msgspec.convert(before, IndexSchema)
+    known = _attached_before(indices.read_meta(connection, plan.index))
     mark = plan.schema.attached.models if plan.schema.attached else None
     is_change = known is not None and known.attached is not None and known.attached.models != mark
     goes_on = known is not None and known.vectors == mark
     schema = replace(plan.schema, vectors=mark if is_change or goes_on else None)
     _write_schema(connection, plan.index, schema, attached_properties(schema, connection.dialect))
     return schema
+
+
+def _attached_before(meta: Mapping[str, Any]) -> IndexSchema | None:
+    """The schema of an earlier attachment, from our part of ``_meta``."""
+    before = meta.get("schema")
+    return None if before is None else msgspec.convert(before, IndexSchema)
 
 
 def _write_schema(

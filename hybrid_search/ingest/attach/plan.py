@@ -142,7 +142,7 @@ def attached_schema(
     Raises:
         SettingsError: a text field that the index has not, or no text field at all.
     """
-    named = tuple(texts) or _named_texts(found, settings.documents)
+    named = _named_texts(found, tuple(texts), settings.documents)
     searched = [found.fields[name] for name in named if found.fields[name].is_indexed]
     paths, kinds, readings = _filters(found)
     title = _title(settings, named)
@@ -193,11 +193,12 @@ def _field_name(leg: str, mapped: Mapping[str, Any]) -> str:
     return "_".join([leg, *([] if size is None else [str(size)]), said])
 
 
-def _named_texts(found: ForeignIndex, documents: DocumentSettings) -> tuple[str, ...]:
-    """The text fields of the settings, where somebody has set them; else all that the index has."""
+def _named_texts(found: ForeignIndex, texts: tuple[str, ...], documents: DocumentSettings) -> tuple[str, ...]:
+    """The text fields that are named, or those of the settings, where somebody has set them; else all of the index."""
     own = [one for one in found.of_kind(FieldKind.TEXT) if not one.path.startswith(f"{layout.ATTACHED}.")]
     ordered = sorted(own, key=lambda one: one.path not in {documents.title, "title"})  # mappings have no order
-    named = documents.text if documents.text != DocumentSettings().text else tuple(one.path for one in ordered)
+    usual = documents.text if documents.text != DocumentSettings().text else tuple(one.path for one in ordered)
+    named = texts or usual
     if absent := [name for name in named if name not in found.fields]:
         raise SettingsError(
             f"the index has no field {absent[0]!r}",

@@ -15,7 +15,6 @@ from hybrid_search.errors import HybridSearchError, ModelError, QueryError, Refu
 from hybrid_search.serve.access import Access
 from hybrid_search.serve.app import problems_of, without_telemetry
 from hybrid_search.serve.layer import Layer
-from hybrid_search.serve.models.batcher import FullError
 from hybrid_search.serve.models.routes import models
 from hybrid_search.serve.models.served import WAITING, Served, opened_models
 from hybrid_search.serve.refusals import error_json, status_of
@@ -58,7 +57,8 @@ def make_model_app(served: Served, access: Access) -> Layer:
 async def _failed(_: Request, error: Exception) -> Response:
     if not isinstance(error, HybridSearchError):
         raise error
-    headers = {"Retry-After": str(error.seconds)} if isinstance(error, FullError) else {}
+    later = error.retry_after if isinstance(error, RefusedError) else None
+    headers = {} if later is None else {"Retry-After": str(later)}
     return _json(error, status_of(error), headers)
 
 

@@ -22,14 +22,6 @@ Answer = TypeVar("Answer")
 Run = Callable[[Sequence[Item]], Sequence[Answer]]
 
 
-class FullError(RefusedError):
-    """Too much is waiting; ``seconds`` until there should be room."""
-
-    def __init__(self, waiting: int, seconds: int) -> None:
-        super().__init__(429, f"{waiting:,} texts are waiting", f"Ask again in {seconds} s, or for less at a time.")
-        self.seconds = seconds
-
-
 @dataclass(slots=True)
 class Room:
     """How many texts may wait for the models of one server, and how fast they go."""
@@ -43,10 +35,12 @@ class Room:
         """Take the room of ``count`` texts; a lone request that is larger than all of it still gets in.
 
         Raises:
-            FullError: there is no room.
+            RefusedError: there is no room.
         """
         if self.waiting and self.waiting + count > self.most:
-            raise FullError(self.waiting, max(1, math.ceil(self.waiting / self.rate)))
+            later = max(1, math.ceil(self.waiting / self.rate))
+            remedy = f"Ask again in {later} s, or for less at a time."
+            raise RefusedError(429, f"{self.waiting:,} texts are waiting", remedy, retry_after=later)
         self.waiting += count
 
     def leave(self, count: int, seconds: float | None) -> None:
@@ -86,7 +80,7 @@ class Batcher(Generic[Item, Answer]):
         """The answers for items, in order.
 
         Raises:
-            FullError: too much is waiting.
+            RefusedError: too much is waiting.
         """
         if not items:
             return []
