@@ -25,8 +25,12 @@ IgnoreIdentical = Annotated[
 class JudgedBy:
     """Queries and what is relevant to them."""
 
-    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=JUDGED)]
-    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=JUDGED)]
+    queries: Annotated[
+        Path, typer.Option(help="JSON lines, TSV, a BEIR folder, or ir_datasets:NAME.", rich_help_panel=JUDGED)
+    ]
+    qrels: Annotated[
+        Path, typer.Option(help="Judgements: TSV, TREC, a BEIR folder, or ir_datasets:NAME.", rich_help_panel=JUDGED)
+    ]
     split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=JUDGED)] = "test"
 
 

@@ -9,22 +9,23 @@ BEIR asks for 1,000 documents; given are those within the window of the settings
 that a user gets.
 """
 
+# ruff: noqa: E402  # a framework that is missing or too old is named before its imports fail
 from __future__ import annotations
+
+from hybrid_search.frameworks import need
+
+need("beir")
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+from beir.retrieval.search.base import BaseSearch  # type: ignore[import-untyped]  # ships no types
 
-from hybrid_search.errors import MissingExtraError, SourceError
+from hybrid_search.errors import SourceError
 from hybrid_search.frameworks.collection import Collections, Scores
 from hybrid_search.private_files import make_folder, open_new
-
-try:
-    from beir.retrieval.search.base import BaseSearch  # type: ignore[import-untyped]  # ships no types
-except ImportError as error:
-    raise MissingExtraError("The adapter for BEIR", "beir") from error
 
 Corpus = Mapping[str, Mapping[str, str]]
 """``title`` and ``text`` by document id."""

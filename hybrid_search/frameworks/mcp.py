@@ -5,7 +5,12 @@
 Over HTTP nothing is remembered between requests. Nothing is logged of a request: queries are somebody's words.
 """
 
+# ruff: noqa: E402  # a framework that is missing or too old is named before its imports fail
 from __future__ import annotations
+
+from hybrid_search.frameworks import need
+
+need("mcp")
 
 import asyncio
 import contextlib
@@ -21,30 +26,25 @@ from typing import Any, cast
 
 import anyio
 import orjson
+import uvicorn
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    TextContent,
+    ToolAnnotations,
+)
+from mcp_types import Tool as ToolSchema
 
-from hybrid_search.errors import HybridSearchError, MissingExtraError, RefusedError
+from hybrid_search.errors import HybridSearchError, RefusedError
 from hybrid_search.frameworks.mcp_tools import IndexTools, Tool
 from hybrid_search.printed import plain_stream
 from hybrid_search.search import AsyncSearchClient
 from hybrid_search.serve.access import MAX_BODY, Access, headers_of
-
-try:
-    import uvicorn
-    from mcp.server.lowlevel import Server
-    from mcp.server.stdio import stdio_server
-    from mcp.server.transport_security import TransportSecuritySettings
-    from mcp_types import (
-        CallToolRequestParams,
-        CallToolResult,
-        ListToolsResult,
-        TextContent,
-        ToolAnnotations,
-    )
-    from mcp_types import Tool as ToolSchema
-
-    from hybrid_search.serve.listening import serve_until_signal
-except ImportError as error:
-    raise MissingExtraError("The server for agents (mcp 2)", "mcp") from error
+from hybrid_search.serve.listening import serve_until_signal
 
 PATH = "/mcp"
 MOST = 64

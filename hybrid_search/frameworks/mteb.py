@@ -8,28 +8,29 @@ a ranking. It asks for 1,000 documents; given are those within the window of the
 ranking that a user gets.
 """
 
+# ruff: noqa: E402  # a framework that is missing or too old is named before its imports fail
 from __future__ import annotations
+
+from hybrid_search.frameworks import need
+
+need("mteb")
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from mteb.models.model_meta import ModelMeta, ScoringFunction
+from mteb.similarity_functions import cos_sim, pairwise_cos_sim
+from mteb.types import PromptType
 from numpy.typing import NDArray
 
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.encode.protocols import Reranker, TextEncoder
-from hybrid_search.errors import MissingExtraError, ModelError
+from hybrid_search.errors import ModelError
 from hybrid_search.frameworks.collection import Collections, Scores
 from hybrid_search.read.settings_file import load_settings
 from hybrid_search.settings import Settings
-
-try:
-    from mteb.models.model_meta import ModelMeta, ScoringFunction
-    from mteb.similarity_functions import cos_sim, pairwise_cos_sim
-    from mteb.types import PromptType
-except ImportError as error:
-    raise MissingExtraError("The adapter for mteb 2", "mteb") from error
 
 if TYPE_CHECKING:
     from mteb.abstasks.task_metadata import TaskMetadata

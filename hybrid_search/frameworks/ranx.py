@@ -6,21 +6,23 @@ ranx orders a run by its scores, equal ones anyhow: those written here fall stri
 ranking's. A query that found nothing is in no run: ``make_comparable=True`` has it count 0.
 """
 
+# ruff: noqa: E402  # a framework that is missing or too old is named before its imports fail
 from __future__ import annotations
+
+from hybrid_search.frameworks import need
+
+need("ranx")
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hybrid_search.errors import InputError, MissingExtraError
+from ranx import Qrels, Run  # type: ignore[import-untyped]  # ships no types
+
+from hybrid_search.errors import InputError
 from hybrid_search.evaluate import Experiment, Rankings
 from hybrid_search.evaluate.runs import falling
 from hybrid_search.read import Qrels as Grades
 from hybrid_search.records import SearchResult
-
-try:
-    from ranx import Qrels, Run  # type: ignore[import-untyped]  # ships no types
-except ImportError as error:
-    raise MissingExtraError("Runs and judgements for ranx", "ranx") from error
 
 _BEYOND_LATIN_1 = "\u0100"
 
