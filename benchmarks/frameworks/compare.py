@@ -108,9 +108,10 @@ def haystack(given: Given, index: str) -> Iterator[Ask]:
 @contextmanager
 def llama_index(given: Given, index: str) -> Iterator[Ask]:
     """The vector store in its hybrid mode, with embeddings that the nodes and the query bring."""
-    from hybrid_search.frameworks.llama_index import HybridVectorStore
     from llama_index.core.schema import TextNode
     from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+
+    from hybrid_search.frameworks.llama_index import HybridVectorStore
 
     def ask(text: str) -> Sequence[str]:
         query = VectorStoreQuery(

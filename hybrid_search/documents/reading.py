@@ -18,8 +18,8 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMissingError
 from hybrid_search.records import Document
 
-PAGE = 500
-"""Passages that are read at once."""
+PAGE = 200
+"""Passages that are read at once: of a megabyte each they are still less than an answer may have."""
 
 IDS = 1_000
 """Documents that are asked for at once."""

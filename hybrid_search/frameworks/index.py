@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -85,7 +85,7 @@ class FrameworkIndex:
         with self._putting:
             schema = self._schema()
             known = () if schema is None else filter_kinds(schema)
-            read = with_fields_of((one.fields for one in documents), known, self._settings.documents)
+            read = with_fields_of(map(self.filterable, documents), known, self._settings.documents)
             settings = msgspec.structs.replace(self._settings, documents=read)
             client = DocumentClient(
                 self.name,
@@ -97,6 +97,10 @@ class FrameworkIndex:
             client.put(documents)
         if schema is None or read is not self._settings.documents:
             self.reopen()
+
+    def filterable(self, document: Document) -> Mapping[str, Any]:
+        """What of a document's fields is filtered on: all of them."""
+        return document.fields
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Document]:
         """The documents with these ids, in their order; those that are not there are left out."""

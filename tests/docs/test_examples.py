@@ -21,6 +21,7 @@ SAYS = {
     "product_search.py": "with brand=Lumo: Lumo 3, Norr 3, Sol 2",
     "haystack_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",
     "langchain_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",
+    "llama_index_retrieval.py": "by words alone: ['sencha']",
 }
 """What is expected of each: the answer that a reader of its documents would give."""
 ELSEWHERE = {"mteb_scifact.py"}

@@ -30,6 +30,10 @@ NOW = 1_773_156_600_123
         (Prefix("brand", "So*"), {"prefix": {"filter.brand": {"value": "So*"}}}),
         (Prefix("brand", ""), {"exists": {"field": "filter.brand"}}),
         (Contains("brand", r"a*b?\c"), {"wildcard": {"filter.brand": {"value": r"*a\*b\?\\c*"}}}),
+        (
+            Contains("brand", "so", ignore_case=True),
+            {"wildcard": {"filter.brand": {"value": "*so*", "case_insensitive": True}}},
+        ),
         (Contains("brand", "e\u0301"), {"wildcard": {"filter.brand": {"value": "*é*"}}}),
         (
             GeoDistance("shop", 48.1, 11.5, "5km"),
