@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hybrid_search.copying import copy_index
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
     from hybrid_search.errors import HybridSearchError
@@ -49,6 +50,7 @@ _HOME = {
     "Settings": "hybrid_search.settings",
     "WarningCode": "hybrid_search.records",
     "connect": "hybrid_search.engine",
+    "copy_index": "hybrid_search.copying",
     "index_documents": "hybrid_search.indexing",
     "load_encoder": "hybrid_search.encode",
     "load_reranker": "hybrid_search.encode",
@@ -79,6 +81,7 @@ __all__ = [
     "WarningCode",
     "WhyNot",
     "connect",
+    "copy_index",
     "index_documents",
     "load_encoder",
     "load_reranker",

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from hybrid_search.cli import (
     compare,
+    copy,
     demo,
     duplicates,
     evaluate,
@@ -94,7 +95,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
+SEARCHING = (demo, node, init, index, copy, search, why_not, similar, duplicates, serve)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):
