@@ -20,8 +20,9 @@ given is wrong) or 130 (interrupted). Settings come from a file (`--settings`), 
 (`HYBRID_SEARCH_SECTION_KEY`), then `--set section.key=value`; the later ones win, and a key or a variable that does not
 exist is an error that names the nearest one. Variables that are no settings: `HYBRID_SEARCH_DEBUG` (tracebacks),
 `HYBRID_SEARCH_JAVA_HOME`, `HYBRID_SEARCH_LOCAL_DIR` and `HYBRID_SEARCH_MAVEN_URL` (the local node),
-`HYBRID_SEARCH_SERVE_TOKEN` (the workbench), `HYBRID_SEARCH_JUDGE_KEY` (a model that judges); those that begin
-with `HYBRID_SEARCH_TEST_` are for the project's tests, and those that Kubernetes makes for a service are passed over.
+`HYBRID_SEARCH_SERVE_TOKEN` (the workbench), `HYBRID_SEARCH_MCP_TOKEN` (agents), `HYBRID_SEARCH_JUDGE_KEY` (a model that
+judges); those that begin with `HYBRID_SEARCH_TEST_` are for the project's tests, and those that Kubernetes makes for a
+service are passed over.
 What reaches a terminal, and what becomes of output that cannot be written: [results](results.md).
 """
 

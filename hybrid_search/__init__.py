@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hybrid_search.copying import copy_index
+    from hybrid_search.documents import AsyncDocumentClient, DocumentClient
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
     from hybrid_search.errors import HybridSearchError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from hybrid_search.settings import Settings
 
 _HOME = {
+    "AsyncDocumentClient": "hybrid_search.documents",
+    "DocumentClient": "hybrid_search.documents",
     "Dates": "hybrid_search.search.facets",
     "DuplicateGroup": "hybrid_search.search.duplicates_records",
     "FacetCounts": "hybrid_search.found",
@@ -58,9 +61,11 @@ _HOME = {
 }
 
 __all__ = [
+    "AsyncDocumentClient",
     "AsyncSearchClient",
     "Dates",
     "Document",
+    "DocumentClient",
     "DuplicateGroup",
     "FacetCounts",
     "FacetValue",

@@ -11,10 +11,12 @@ HybridSearchError                 exit status 1: something failed
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 │       └── CursorError           a cursor that was changed, has expired, or is of another search
 ├── MissingExtraError             a library of an optional extra is not installed
+├── FrameworkError                a framework that an adapter is for is not installed, or too old
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
 │   ├── ModelTimeoutError         it did not answer in the time that the caller gave
-│   └── ModelUnavailableError     it kept failing, and is not asked for a while
+│   ├── ModelUnavailableError     it kept failing, and is not asked for a while; nothing answers at its address
+│   └── ModelInputError           the service that has it takes less text in one request
 ├── BusyError                     a client has as many searches in progress as it may: try again later
 ├── IngestError                   documents were refused, or the load could not be finished
 ├── LocalNodeError                Java, memory, disk, port or download of the local node
@@ -121,6 +123,10 @@ class MissingExtraError(HybridSearchError):
         super().__init__(f"{feature} needs the extra [{extra}]", remedy=f"Run: pip install 'hybrid-search[{extra}]'")
 
 
+class FrameworkError(HybridSearchError):
+    """A framework is not installed, or older than its adapter is written for; the remedy is the pip command."""
+
+
 class ModelError(HybridSearchError):
     """A model cannot be found, loaded or trusted."""
 
@@ -135,6 +141,10 @@ class ModelTimeoutError(ModelError):
 
 class ModelUnavailableError(ModelError):
     """A model kept failing and is not asked for a while, so that searches go on without it at once."""
+
+
+class ModelInputError(ModelError):
+    """The service that has a model takes fewer texts, or shorter ones, in one request."""
 
 
 class BusyError(HybridSearchError):
@@ -154,11 +164,15 @@ class OutputError(HybridSearchError):
 
 
 class RefusedError(HybridSearchError):
-    """A request that this package's own server does not let in, with its HTTP ``status``."""
+    """A request that this package's own server does not let in, with its HTTP ``status``.
 
-    def __init__(self, status: int, what: str, remedy: str) -> None:
+    ``retry_after`` are the seconds after which it may be let in.
+    """
+
+    def __init__(self, status: int, what: str, remedy: str, *, retry_after: int | None = None) -> None:
         super().__init__(what, remedy=remedy)
         self.status = status
+        self.retry_after = retry_after
 
 
 class AliasMovedError(HybridSearchError):

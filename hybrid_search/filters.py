@@ -82,10 +82,11 @@ class Prefix(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Contains(Filter):
-    """The keyword holds this text, in the same case; ``*`` and ``?`` are letters like others."""
+    """The keyword holds this text, in the same case unless that is ignored; ``*`` and ``?`` are letters like others."""
 
     field: str
     value: str
+    ignore_case: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +292,8 @@ def _single(filter: Filter, against: Against) -> dict[str, Any]:
     match filter:
         case Prefix(field, value):
             return values_of.beginning(field, value, against)
-        case Contains(field, value):
-            return values_of.holding(field, value, against)
+        case Contains(field, value, ignore_case):
+            return values_of.holding(field, value, against, ignore_case=ignore_case)
         case GeoDistance(field, latitude, longitude, distance):
             return values_of.near(field, (latitude, longitude), distance, against)
         case GeoBox(field, south, west, north, east):

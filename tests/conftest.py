@@ -31,6 +31,9 @@ ENGINES = [OPENSEARCH, ELASTICSEARCH, *(f"url-{number}" for number in range(len(
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 
+# Read when Haystack is imported: no test tells its makers anything.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+
 # Speed is no property under test: on a busy machine, hypothesis' limit of 200 ms for one example fails by chance.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

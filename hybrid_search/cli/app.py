@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from hybrid_search.cli import (
+    attach,
     compare,
     copy,
     demo,
@@ -26,6 +27,8 @@ from hybrid_search.cli import (
     index,
     init,
     judgements,
+    mcp,
+    models,
     node,
     search,
     serve,
@@ -95,7 +98,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, copy, search, why_not, similar, duplicates, serve)
+SEARCHING = (demo, node, init, index, attach, copy, search, why_not, similar, duplicates, serve, models, mcp)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):

@@ -133,6 +133,7 @@ def check_source(source: str, format: str | None) -> None:
     from hybrid_search.read.formats.registry import ALIASES, FORMATS
     from hybrid_search.read.hub import PREFIX as HUB
     from hybrid_search.read.indexed import index_of, is_index
+    from hybrid_search.read.ir_datasets import is_collection
     from hybrid_search.read.places import is_pattern
     from hybrid_search.read.streams import STDIN
 
@@ -144,7 +145,7 @@ def check_source(source: str, format: str | None) -> None:
     if is_index(source):
         index_of(source)
         return
-    if source == STDIN or source.startswith(HUB) or is_pattern(source):
+    if source == STDIN or source.startswith(HUB) or is_collection(source) or is_pattern(source):
         return
     if not Path(source).exists():
         raise SourceError("no such file or folder", where=source, remedy="Check the path")
@@ -189,7 +190,7 @@ def settings_with(settings: Settings, weights: str | None, rank_constant: int | 
     """The settings, with what the flags change in the fusion."""
     given: dict[str, Any] = {} if rank_constant is None else {"rank_constant": rank_constant}
     if weights is not None:
-        given["weights"] = dict(_weight(part) for part in weights.split(","))
+        given |= {"weights": dict(_weight(part) for part in weights.split(",")), "rules": ()}  # for all queries
     return replace(settings, search=replace(settings.search, **given))
 
 

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    source: Annotated[str, typer.Argument(help="A file, a folder, hf:NAME, es:INDEX, os:INDEX, or -.")],
+    source: Annotated[str, typer.Argument(help="A file, folder, hf:NAME, ir_datasets:NAME, es:INDEX, os:INDEX, or -.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
     *,
     format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,

@@ -26,11 +26,12 @@ PANEL = "Judged queries"
 class JudgedQueries:
     """Queries and what is relevant to them."""
 
-    queries: Annotated[Path | None, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=PANEL)] = (
-        None
-    )
+    queries: Annotated[
+        Path | None, typer.Option(help="JSON lines, TSV, a BEIR folder, or ir_datasets:NAME.", rich_help_panel=PANEL)
+    ] = None
     qrels: Annotated[
-        Path | None, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=PANEL)
+        Path | None,
+        typer.Option(help="Judgements: TSV, TREC, a BEIR folder, or ir_datasets:NAME.", rich_help_panel=PANEL),
     ] = None
     split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=PANEL)] = "test"
 
@@ -48,6 +49,13 @@ class JudgedQueries:
             return [], {}
         qrels = read.qrels(self.qrels, split=self.split)
         return read.queries(self.queries, empty=True), qrels
+
+    @property
+    def is_beir(self) -> bool:
+        """Whether a document with the query's own id is left out."""
+        from hybrid_search.read import is_beir
+
+        return self.qrels is not None and is_beir(self.qrels)
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,6 @@ class JudgedOptions(JudgedQueries):
                 where="--write",
                 remedy="Judge queries, or take judgements from clicks: hybrid-search judgements clicks",
             )
-
-    @property
-    def is_beir(self) -> bool:
-        """Whether a document with the query's own id is left out."""
-        return self.qrels is not None and self.qrels.is_dir()
 
     def known(self, client: SearchClient, connection: Connection) -> KnownItems | None:
         """The queries that are made from the index, where they are asked for."""

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+JUDGED = "Judged queries"
 PANEL = "What is measured"
 
 IgnoreIdentical = Annotated[
     bool | None,
     typer.Option(
         "--ignore-identical/--keep-identical",
-        help="Leave out the document with the query's own id (default: for a BEIR folder).",
+        help="Leave out the document with the query's own id (default: for BEIR).",
         rich_help_panel=PANEL,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class JudgedBy:
+    """Queries and what is relevant to them."""
+
+    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=JUDGED)]
+    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=JUDGED)]
+    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=JUDGED)] = "test"
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ Url = Annotated[str | None, typer.Option("--url", help="The cluster (default: th
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: dense.model=NAME. Repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Index = Annotated[str, typer.Argument(help="The index, or an alias of one.")]
-Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern, hf:NAME, es:INDEX, os:INDEX, or -.")]
-Sources = Annotated[
-    list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, es:INDEX, os:INDEX, or -.")
+Source = Annotated[
+    str, typer.Argument(help="A file, a folder, a quoted pattern, hf:NAME, ir_datasets:NAME, es:INDEX, os:INDEX, or -.")
 ]
-Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")]
-Judgements = Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, ir_datasets:NAME, es:INDEX, os:INDEX, or -."),
+]
+Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, a BEIR folder, or ir_datasets:NAME.")]
 Split = Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
 RecordsPath = Annotated[

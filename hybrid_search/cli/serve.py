@@ -20,7 +20,6 @@ from hybrid_search.errors import MissingExtraError
 if TYPE_CHECKING:
     from hybrid_search.settings import Settings
 
-TOKEN_VARIABLE = "HYBRID_SEARCH_SERVE_TOKEN"  # noqa: S105  # the name of it
 WHERE = "Where it is served"
 
 
@@ -49,7 +48,7 @@ class JudgingOptions(JudgedQueries):
     ] = None
 
 
-def _with_legs(settings: Settings, legs: list[str] | None) -> Settings:
+def with_legs(settings: Settings, legs: list[str] | None) -> Settings:
     """The settings with these legs in the place of theirs; where none reads a vector, no model is loaded."""
     return settings if legs is None else replace(settings, search=replace(settings.search, legs=tuple(legs)))
 
@@ -78,7 +77,7 @@ def serve(
     try:
         from hybrid_search.serve.access import Access
         from hybrid_search.serve.app import opened
-        from hybrid_search.serve.server import address, listen, token_for
+        from hybrid_search.serve.listening import TOKEN_VARIABLE, address, listen, token_for
         from hybrid_search.serve.server import serve as run
     except ModuleNotFoundError as error:
         raise MissingExtraError("The workbench", "serve") from error
@@ -91,14 +90,13 @@ def serve(
     token = token_for(place.host, os.environ.get(TOKEN_VARIABLE))
     access = Access.at(place.host, token, tuple(place.allow_host or ()))
     listening = listen(place.host, place.port)
-    ignoring = judged.qrels is not None and judged.qrels.is_dir()
     opening = opened(
         index,
-        _with_legs(settings, named_legs(legs)),
+        with_legs(settings, named_legs(legs)),
         queries=queries,
         qrels=qrels,
         judge=folder,
-        ignore_identical=ignoring,
+        ignore_identical=judged.is_beir,
     )
 
     def started() -> None:

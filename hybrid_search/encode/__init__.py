@@ -15,7 +15,7 @@ from typing import Any
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
 from hybrid_search.encode.threads import wait_passively
 from hybrid_search.errors import MissingExtraError, SettingsError
-from hybrid_search.settings import NO_MODEL, DenseSettings, Settings, SparseSettings
+from hybrid_search.settings import NO_MODEL, Settings, SparseSettings
 
 __all__ = ["EncodedTexts", "Reranker", "TextEncoder", "Tokenizer", "load_encoder", "load_reranker"]
 
@@ -41,12 +41,18 @@ def load_encoder(settings: Settings) -> TextEncoder:
     """
     with _extra_of_models():
         _check_pruning(settings.sparse)
-        if settings.sparse.model in SHARED_PASS:
+        _check_services(settings)
+        if settings.sparse.model in SHARED_PASS and settings.sparse.url is None:
             encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
             return encoder
         from hybrid_search.encode.pair import PairEncoder
 
-        return PairEncoder(_load_dense(settings.dense), _load_sparse(settings.sparse))
+        if settings.dense.url is not None and NO_MODEL not in {settings.dense.model, settings.sparse.model}:
+            from hybrid_search.encode.remote import own_pair
+
+            if (pair := own_pair(settings)) is not None:
+                return pair
+        return PairEncoder(_load_dense(settings), _load_sparse(settings))
 
 
 def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Reranker | None:
@@ -64,13 +70,17 @@ def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Rer
     name = settings.rerank.model
     if name == NO_MODEL:
         return None
+    if settings.rerank.url is not None:
+        from hybrid_search.encode.remote import remote_reranker
+
+        return remote_reranker(settings.rerank)
     with _extra_of_models():
         if name in ON_ENCODER:
             reranker: Reranker = _loader(ON_ENCODER[name])(settings, encoder)
             return reranker
         from hybrid_search.encode.cross import load_cross
 
-        return load_cross(settings.rerank)
+        return load_cross(settings.rerank, settings.encode)
 
 
 @contextmanager
@@ -85,13 +95,35 @@ def _extra_of_models() -> Iterator[None]:
         raise MissingExtraError("Encoding with a model", "models") from error
 
 
-def _load_dense(settings: DenseSettings) -> Any:
+def _load_dense(settings: Settings) -> Any:
     from hybrid_search.encode.dense import load_dense
     from hybrid_search.encode.pair import Precomputed
 
-    if settings.model == NO_MODEL:
+    dense = settings.dense
+    if dense.model == NO_MODEL:
         return None
-    return Precomputed(settings.dimension) if settings.model == PRECOMPUTED else load_dense(settings)
+    if dense.url is not None:
+        from hybrid_search.encode.remote import remote_dense
+
+        return remote_dense(dense)
+    return Precomputed(dense.dimension) if dense.model == PRECOMPUTED else load_dense(dense, settings.encode)
+
+
+def _check_services(settings: Settings) -> None:
+    """Refuse a sparse model that shares the pass of a dense one which is not here."""
+    dense, sparse = settings.dense, settings.sparse
+    if dense.url is not None and sparse.url is None and sparse.model in SHARED_PASS:
+        raise SettingsError(
+            f"is {sparse.model!r}, which shares the dense model's pass, and that is behind dense.url",
+            where="sparse.model",
+            remedy="Give sparse.url the same address, or sparse.model another model or none",
+        )
+    if settings.rerank.model in ON_ENCODER and dense.url is not None:
+        raise SettingsError(
+            f"is {settings.rerank.model!r}, which reads the dense model's token states, and that is behind dense.url",
+            where="rerank.model",
+            remedy="Give rerank.url a service, or rerank.model a cross-encoder",
+        )
 
 
 def _check_pruning(settings: SparseSettings) -> None:
@@ -111,22 +143,27 @@ def _check_pruning(settings: SparseSettings) -> None:
             )
 
 
-def _load_sparse(settings: SparseSettings) -> Any:
+def _load_sparse(settings: Settings) -> Any:
     from hybrid_search.encode.pair import Precomputed
 
-    if settings.model == NO_MODEL:
+    sparse = settings.sparse
+    if sparse.model == NO_MODEL:
         return None
-    if settings.model == PRECOMPUTED:
+    if sparse.url is not None:
+        from hybrid_search.encode.remote import remote_sparse
+
+        return remote_sparse(sparse)
+    if sparse.model == PRECOMPUTED:
         return Precomputed()
     from hybrid_search.encode.idf import is_table, load_idf
 
-    if settings.model == "idf":
-        return load_idf(max_terms=settings.max_terms)
-    if is_table(Path(settings.model)):
-        return load_idf(Path(settings.model), max_terms=settings.max_terms)
+    if sparse.model == "idf":
+        return load_idf(max_terms=sparse.max_terms)
+    if is_table(Path(sparse.model)):
+        return load_idf(Path(sparse.model), max_terms=sparse.max_terms)
     from hybrid_search.encode.sparse import load_sparse
 
-    return load_sparse(settings)
+    return load_sparse(sparse, settings.encode)
 
 
 def _loader(place: str) -> Callable[..., Any]:

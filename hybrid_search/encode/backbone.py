@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import tokenizers
     from torch import Tensor, device
 
+    from hybrid_search.encode.backends.choice import Switched
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -29,7 +31,7 @@ class Backbone(Protocol):
     """A loaded bi-encoder; safe to call from several threads.
 
     ``max_tokens`` counts special tokens; ``rows`` are the token embeddings, None where they are not known;
-    ``tokenizer`` neither cuts nor pads.
+    ``tokenizer`` neither cuts nor pads; ``networks`` are what a backend runs.
     """
 
     device: device
@@ -39,6 +41,7 @@ class Backbone(Protocol):
     pooling: str | None
     normalized: bool
     tokenizer: tokenizers.Tokenizer
+    networks: Sequence[Switched]
 
     def __call__(self, texts: Sequence[str], ids: Sequence[Sequence[int]], *, prompt: str, query: bool) -> Output:
         """One forward pass.

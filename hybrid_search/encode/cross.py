@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.batching import batches
-from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model, probe
 from hybrid_search.encode.tokens import TokenSpans
 from hybrid_search.errors import ModelError
-from hybrid_search.settings import RerankSettings
+from hybrid_search.settings import EncodeSettings, RerankSettings
+from hybrid_search.settings.models import AUTO
 
 TOKENS_PER_PAIR = 256
 
@@ -27,12 +28,15 @@ class CrossReranker:
     Args:
         folder: a model that may be loaded.
         settings: device and batch size (pairs of 256 tokens in one forward pass).
+        encode: backend and precision.
 
     Raises:
         ModelError: the model gives several labels instead of one score.
     """
 
-    def __init__(self, folder: Path, settings: RerankSettings) -> None:
+    def __init__(self, folder: Path, settings: RerankSettings, encode: EncodeSettings) -> None:
+        from hybrid_search.encode.backends.graft import graft
+
         self._model = load_model("CrossEncoder", folder, settings, "rerank")
         self._turn = threading.Lock()
         self._budget = settings.batch_size * TOKENS_PER_PAIR
@@ -42,6 +46,7 @@ class CrossReranker:
         if labels != 1:
             remedy = "A reranker needs a model with one"
             raise ModelError(f"it classifies into {labels} labels", where=self.name, remedy=remedy)
+        self.networks = graft(self._model, lambda: probe(self._model, "rerank"), encode, folder)
 
     def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """Scores of shape (n,), float32, in the order of ``passages``.
@@ -61,11 +66,11 @@ class CrossReranker:
         return scores
 
 
-def load_cross(settings: RerankSettings) -> CrossReranker:
+def load_cross(settings: RerankSettings, encode: EncodeSettings = AUTO) -> CrossReranker:
     """The cross-encoder that the settings name.
 
     Raises:
         ModelError: not found, not to be trusted without being told to, or not a scorer.
         MissingExtraError: sentence-transformers is not installed.
     """
-    return CrossReranker(find_trusted(settings, "rerank"), settings)
+    return CrossReranker(find_trusted(settings, "rerank"), settings, encode)

@@ -13,6 +13,7 @@ from hybrid_search.encode.batching import batches
 from hybrid_search.encode.folder import (
     Prompts,
     identity_of,
+    named_precision,
     read_prompts,
     truncation_of,
     vocabulary_digest,
@@ -25,7 +26,8 @@ from hybrid_search.encode.threads import use_allowed_threads
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
 from hybrid_search.records import TRUNCATED_FROM, Fingerprint
-from hybrid_search.settings import DenseSettings
+from hybrid_search.settings import DenseSettings, EncodeSettings
+from hybrid_search.settings.models import AUTO
 
 # Tokens in one forward pass for each text of ``batch_size``. On a CPU, 32 x 64 tokens of MiniLM's activations stay in
 # the cache: groups four times as large cost 1.3 times the processor time. A GPU wants to be filled.
@@ -48,6 +50,7 @@ class DenseEncoder:
         batch_size: size of a forward pass, in texts of 64 tokens on a CPU and of 512 tokens on a GPU.
         dimension: keep only so many components, the first (Matryoshka: arXiv:2205.13147); vectors of a model that
             normalises are normalised again. None keeps all.
+        precision: of the backend.
 
     Raises:
         ModelError: the prompt leaves no room for a text, or the model has fewer components than are asked for.
@@ -62,6 +65,7 @@ class DenseEncoder:
         name: str,
         batch_size: int,
         dimension: int | None = None,
+        precision: str = "fp32",
     ) -> None:
         self.backbone = backbone
         self.prompts = prompts
@@ -91,7 +95,7 @@ class DenseEncoder:
             vocabulary=vocabulary_digest(folder),
             query_prompt=prompts.query,
             document_prompt=prompts.document,
-            extra={**identity_of(folder), **self._truncation()},
+            extra={**identity_of(folder), **self._truncation(), **named_precision(precision)},
         )
 
     def _truncation(self) -> dict[str, int]:
@@ -115,6 +119,9 @@ class DenseEncoder:
         """
         prompt = self.prompts.query if query else self.prompts.document
         ids = self._cut.ids([prompt + text for text in texts])
+        if not query:
+            for network in self.backbone.networks:
+                network.passed(len(texts))
         for rows in batches([len(numbers) for numbers in ids], budget=self._budget):
             texts_of_rows, ids_of_rows = [texts[row] for row in rows], [ids[row] for row in rows]
             yield rows, self.backbone(texts_of_rows, ids_of_rows, prompt=prompt, query=query)
@@ -156,16 +163,16 @@ class DenseEncoder:
         return vectors
 
 
-def load_dense(settings: DenseSettings) -> DenseEncoder:
-    """The bi-encoder that the settings name.
+def load_dense(settings: DenseSettings, encode: EncodeSettings = AUTO) -> DenseEncoder:
+    """The bi-encoder that the settings name, run by the backend that ``encode`` says.
 
     Raises:
-        ModelError: not found, or not to be trusted without being told to.
-        MissingExtraError: torch is not installed.
+        ModelError: not found, not to be trusted without being told to, or not to be run by this backend.
+        MissingExtraError: torch, or a backend that is named, is not installed.
     """
     folder = find_trusted(settings, "dense")
     prompts = read_prompts(folder, query=settings.query_prompt, document=settings.document_prompt)
-    backbone = _load_backbone(folder, settings)
+    backbone = _load_backbone(folder, settings, encode)
     kept = truncation_of(folder)
     return DenseEncoder(
         backbone,
@@ -174,10 +181,11 @@ def load_dense(settings: DenseSettings) -> DenseEncoder:
         name=settings.model,
         batch_size=settings.batch_size,
         dimension=min(kept, backbone.dimension) if settings.dimension is None and kept else settings.dimension,
+        precision=encode.precision,
     )
 
 
-def _load_backbone(folder: Path, settings: DenseSettings) -> Backbone:
+def _load_backbone(folder: Path, settings: DenseSettings, encode: EncodeSettings) -> Backbone:
     try:
         from hybrid_search.encode.bert import BertBackbone
         from hybrid_search.encode.devices import find_device
@@ -187,11 +195,11 @@ def _load_backbone(folder: Path, settings: DenseSettings) -> Backbone:
     if is_plain_bert(folder):
         device = find_device(settings.device, "dense.device")
         try:
-            return BertBackbone(folder, device=device, max_tokens=settings.max_tokens)
+            return BertBackbone(folder, device=device, max_tokens=settings.max_tokens, encode=encode)
         except HybridSearchError:
             raise
         except Exception as error:  # whatever damaged files make the libraries raise
             raise load_error(error, folder) from error
     from hybrid_search.encode.sentence import SentenceBackbone
 
-    return SentenceBackbone(folder, settings)
+    return SentenceBackbone(folder, settings, encode)

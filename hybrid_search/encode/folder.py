@@ -152,6 +152,11 @@ def identity_of(folder: Path) -> dict[str, Any]:
     return {"configuration": configuration_digest(folder), **({"tokenizer": overrides} if overrides else {})}
 
 
+def named_precision(precision: str) -> dict[str, str]:
+    """For the fingerprint: only what changes vectors enough to matter, so that all other indices keep theirs."""
+    return {"precision": precision} if precision == "int8" else {}
+
+
 def read_json(path: Path) -> Mapping[str, Any]:
     """The object in a JSON file, empty where there is no file.
 

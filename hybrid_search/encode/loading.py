@@ -71,7 +71,7 @@ def load_model(kind: str, folder: Path, settings: ModelSettings, role: Role) -> 
         SettingsError: there is no such device.
         MissingExtraError: sentence-transformers is not installed, or is too old to have this kind.
     """
-    with _LOADING, _quiet():
+    with _LOADING, quiet():
         try:
             import sentence_transformers
 
@@ -114,10 +114,10 @@ def _check_loaded(model: Any, folder: Path, reports: list[Report], role: Role) -
     for report in reports:
         check_layers(report, where)
     check_vocabulary(model, where)
-    check_weights_used(reports, lambda: _probe(model, role), where)
+    check_weights_used(reports, lambda: probe(model, role), where)
 
 
-def _probe(model: Any, role: Role) -> Any:
+def probe(model: Any, role: Role) -> Any:
     """Numbers out of every route of the model, for a short text."""
     quiet = {"show_progress_bar": False}
     if role == "rerank":
@@ -158,7 +158,7 @@ def load_error(error: Exception, folder: Path) -> ModelError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No bars, log lines or warnings from the libraries while loading; everything is restored."""
     from transformers.utils import logging as transformers_logging
 

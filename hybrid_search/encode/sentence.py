@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from hybrid_search.encode.backbone import Output
+from hybrid_search.encode.backends.choice import Switched
+from hybrid_search.encode.backends.graft import graft
 from hybrid_search.encode.folder import UNLIMITED, module_types, pooling_of
-from hybrid_search.encode.loading import fast_tokenizer, load_model
+from hybrid_search.encode.loading import fast_tokenizer, load_model, probe
 from hybrid_search.encode.vocabulary import rows_of
-from hybrid_search.settings import DenseSettings
+from hybrid_search.settings import DenseSettings, EncodeSettings
 
 
 class SentenceBackbone:
@@ -23,7 +25,7 @@ class SentenceBackbone:
     Calls take turns: the library changes its tokenizer's settings from call to call.
     """
 
-    def __init__(self, folder: Path, settings: DenseSettings) -> None:
+    def __init__(self, folder: Path, settings: DenseSettings, encode: EncodeSettings) -> None:
         self._model = load_model("SentenceTransformer", folder, settings, "dense")
         self._turn = threading.Lock()
         self.device: torch.device = self._model.device
@@ -38,7 +40,9 @@ class SentenceBackbone:
         self.tokenizer = fast_tokenizer(self._model, folder)
         self._model.truncate_dim = None  # the encoder truncates, and normalises again
         self.rows = rows_of(self._model)
+        self.networks: Sequence[Switched] = ()
         self.dimension = self(["a"], [[0]], prompt="", query=False).embeddings.shape[1]
+        self.networks = graft(self._model, lambda: probe(self._model, "dense"), encode, folder)
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str], ids: Sequence[Sequence[int]], *, prompt: str, query: bool) -> Output:

@@ -15,18 +15,20 @@ from hybrid_search.encode.batching import batches
 from hybrid_search.encode.folder import (
     UNLIMITED,
     identity_of,
+    named_precision,
     read_prompts,
     vocabulary_digest,
     weights_digest,
 )
 from hybrid_search.encode.idf import IdfEncoder, load_idf
-from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model
+from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model, probe
 from hybrid_search.encode.protocols import QueryLimit
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.errors import ModelError
 from hybrid_search.records import Fingerprint, SparseVector
-from hybrid_search.settings import SparseSettings
+from hybrid_search.settings import EncodeSettings, SparseSettings
+from hybrid_search.settings.models import AUTO
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,10 +76,12 @@ class SparseEncoder:
     Args:
         folder: a model that may be loaded.
         settings: device, pruning and batch size (texts of 64 tokens in one forward pass).
+        encode: backend and precision.
     """
 
-    def __init__(self, folder: Path, settings: SparseSettings) -> None:
-        from hybrid_search.encode.splade_head import replace_heads
+    def __init__(self, folder: Path, settings: SparseSettings, encode: EncodeSettings) -> None:
+        from hybrid_search.encode.backends.graft import graft
+        from hybrid_search.encode.splade_head import kept_weights, replace_heads
 
         self._model = load_model("SparseEncoder", folder, settings, "sparse")
         self._turn = threading.Lock()
@@ -86,12 +90,15 @@ class SparseEncoder:
         self._pruning = Pruning(own if settings.max_terms is None else settings.max_terms, settings.min_share)
         self._query_pruning = Pruning(own if settings.max_query_terms is None else settings.max_query_terms)
         replace_heads(self._model, PROBES)
+        rows = rows_of(self._model)
+        kept = kept_weights(self._model)
+        self.networks = graft(self._model, lambda: probe(self._model, "sparse"), encode, folder, kept=kept)
         self._budget = settings.batch_size * TOKENS_PER_TEXT
         self._prompts = read_prompts(folder, query=None, document=None)
         longest = self._model.max_seq_length
         read = int(longest) if longest and longest < 1e9 else UNLIMITED
         backend = fast_tokenizer(self._model, folder)
-        self._cut = Cutter(backend, read, settings.model, rows=rows_of(self._model))
+        self._cut = Cutter(backend, read, settings.model, rows=rows)
         self.tokenizer = TokenSpans(backend)
         self.max_tokens = self._cut.room(self._prompts.document)
         self.query_limit = QueryLimit(self._cut.room(self._prompts.query), self.tokenizer)
@@ -103,7 +110,7 @@ class SparseEncoder:
             vocabulary=vocabulary_digest(folder),
             query_prompt=self._prompts.query,
             document_prompt=self._prompts.document,
-            extra={**identity_of(folder), **self._pruning.named()},
+            extra={**identity_of(folder), **self._pruning.named(), **named_precision(encode.precision)},
         )
 
     def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
@@ -116,6 +123,9 @@ class SparseEncoder:
 
     def _encode(self, texts: Sequence[str], *, query: bool) -> list[SparseVector]:
         prompt = self._prompts.query if query else self._prompts.document
+        if not query:
+            for network in self.networks:
+                network.passed(len(texts))
         lengths = [len(ids) for ids in self._cut.ids([prompt + text for text in texts])]
         vectors: list[SparseVector] = [{}] * len(texts)
         for rows in batches(lengths, budget=self._budget):
@@ -173,14 +183,14 @@ class InferenceFreeQueries:
         return self._queries.encode_queries(texts)
 
 
-def load_sparse(settings: SparseSettings) -> SparseEncoder | InferenceFreeQueries:
+def load_sparse(settings: SparseSettings, encode: EncodeSettings = AUTO) -> SparseEncoder | InferenceFreeQueries:
     """The sparse model that the settings name.
 
     Raises:
         ModelError: not found, not to be trusted without being told to, or without a form for queries.
         MissingExtraError: sentence-transformers is not installed.
     """
-    encoder = SparseEncoder(find_trusted(settings, "sparse"), settings)
+    encoder = SparseEncoder(find_trusted(settings, "sparse"), settings, encode)
     return InferenceFreeQueries(encoder, load_idf()) if settings.inference_free_queries else encoder
 
 

@@ -45,6 +45,11 @@ class VocabularyPooling(nn.Module):
         self._twice = twice
         self._chunk = chunk
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """The matrix and the bias."""
+        return list(self._decoder[0].parameters())
+
     def forward(self, features: dict[str, Any]) -> dict[str, Any]:
         """From ``token_embeddings`` (texts, tokens, hidden) to ``sentence_embedding`` (texts, vocabulary)."""
         states, mask = features.pop("token_embeddings"), features["attention_mask"].bool()
@@ -104,6 +109,11 @@ def replace_heads(model: Any, texts: list[str]) -> bool:
             sequence[position] = pooling
             _exchange(network, nothing, decoder)
     return replaced
+
+
+def kept_weights(model: Any) -> tuple[Tensor, ...]:
+    """What the heads of a model read, whoever runs its network."""
+    return tuple(one for head in model.modules() if isinstance(head, VocabularyPooling) for one in head.weights)
 
 
 def _heads(model: Any) -> Iterator[tuple[nn.Sequential, int]]:

@@ -165,7 +165,9 @@ def load_starter(settings: Settings) -> StarterEncoder:
         raise _refusal("needs the forward pass of all-MiniLM-L6-v2, and dense vectors are precomputed")
     if not dense_leg:
         find_device(settings.sparse.device, "sparse.device")
-    bi_encoder = load_dense(settings.dense if dense_leg else DenseSettings(device=settings.sparse.device))
+    bi_encoder = load_dense(
+        settings.dense if dense_leg else DenseSettings(device=settings.sparse.device), settings.encode
+    )
     file = read_head()
     backbone = _trained_on(bi_encoder, file)
     head = load_head(file.tensors, backbone.word_embeddings, _vocabulary(backbone)).to(backbone.device)

@@ -41,6 +41,12 @@ def use_allowed_threads() -> None:
         torch.set_num_threads(allowed_cores())
 
 
+def own_threads() -> int:
+    """Threads of one computation: as many as the user has said, else one for each core that the process may use."""
+    said = next((os.environ[name] for name in OWN_NUMBERS if name in os.environ), "").partition(",")[0]
+    return int(said) if said.isdigit() and int(said) > 0 else allowed_cores()
+
+
 def allowed_cores(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
     """Cores that this process may use: by its affinity, and by the quota of its control groups, rounded up.
 

@@ -9,6 +9,7 @@ from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.indexed import is_index
+from hybrid_search.read.ir_datasets import is_collection
 from hybrid_search.read.places import is_pattern
 from hybrid_search.read.splits import can_be_split
 from hybrid_search.read.streams import printable
@@ -32,6 +33,7 @@ class SourceOptions:
         query: what is asked of a database, or of an index.
         max_bad: the most records that may be left out; with more the load is no success.
         join: do the load together with other processes that were given the same.
+        vectors_later: load texts without vectors, which :func:`hybrid_search.ingest.attach.enrich` makes afterwards.
     """
 
     name: str | None = None
@@ -45,6 +47,12 @@ class SourceOptions:
     query: str | None = None
     max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
     join: bool = False
+    vectors_later: bool = False
+
+    @property
+    def removes(self) -> Limit | None:
+        """The most documents that may go; None where none is removed."""
+        return self.max_removed if self.sync else None
 
     def check(self, source: str | Path) -> None:
         """Raise SettingsError for options that contradict each other."""
@@ -82,7 +90,7 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
-    if is_pattern(source) or str(source).startswith(HUB) or is_index(source):
+    if is_pattern(source) or str(source).startswith(HUB) or is_collection(source) or is_index(source):
         return printable(str(source))
     path = Path(source).absolute()
     return printable((path if path.name != ".." else path.resolve()).name)

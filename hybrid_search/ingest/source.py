@@ -295,10 +295,9 @@ class Opened:
         progress: OnProgress | None,
         options: LoadOptions | None,
     ) -> Load:
-        what = self._what
+        what, chunking = self._what, self._settings.chunking
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
-        source = Source(self._name, what.take_over, what.max_removed if what.sync else None, what.expected)
-        chunking = self._settings.chunking
+        source = Source(self._name, what.take_over, what.removes, what.expected, vectors_later=what.vectors_later)
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
 
     def _splits(self, split_bytes: int) -> list[Split] | None:

@@ -1,4 +1,4 @@
-"""Queries and judgements for evaluation: BEIR folders, TREC qrels, plain TSV and JSON lines."""
+"""Queries and judgements for evaluation: BEIR folders, TREC qrels, plain TSV, JSON lines, ir_datasets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hybrid_search.errors import RecordError, SourceError
+from hybrid_search.read.ir_datasets import PREFIX, collection_qrels, collection_queries, is_collection
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.raw import refuse
 from hybrid_search.read.streams import PACKED, opened
@@ -25,12 +26,15 @@ def packed_variant(folder: Path, name: str) -> Path | None:
 def queries(path: str | Path, *, empty: bool = False) -> list[Query]:
     """Queries in the order of the file, compressed or not; with ``empty`` also those whose text is empty.
 
-    ``path`` is a BEIR folder, JSON lines (``_id`` or ``id``, ``text``), or TSV (``id``, tab, text).
+    ``path`` is a BEIR folder, JSON lines (``_id`` or ``id``, ``text``), TSV (``id``, tab, text), or
+    ``ir_datasets:NAME``.
 
     Raises:
         SourceError: the file is missing or holds no query.
         RecordError: a line is broken, has no id or no text, or its id was there before.
     """
+    if is_collection(path):
+        return collection_queries(path, empty=empty)
     file = _file(Path(path), "queries.jsonl")
     is_json = ".jsonl" in file.suffixes or ".json" in file.suffixes
     found: dict[str, Query] = {}
@@ -50,12 +54,15 @@ def qrels(path: str | Path, *, split: str = "test") -> Qrels:
     """Judgements, compressed or not: the grade of each document by query.
 
     ``path`` is a BEIR folder (its ``qrels/{split}.tsv``) or a file of three columns (query, document, grade; a header
-    is passed over) or of the four of TREC (query, iteration, document, grade).
+    is passed over) or of the four of TREC (query, iteration, document, grade); or ``ir_datasets:NAME``, which needs no
+    ``split``: it is in the name.
 
     Raises:
         SourceError: the file is missing or holds no judgement.
         RecordError: a line has other columns, a grade that is no whole number, or contradicts an earlier line.
     """
+    if is_collection(path):
+        return collection_qrels(path)
     file = _file(Path(path), f"qrels/{split}.tsv")
     judged: Qrels = {}
     with opened(file) as stream:
@@ -69,6 +76,11 @@ def qrels(path: str | Path, *, split: str = "test") -> Qrels:
     if not judged:
         raise SourceError("holds no judgement", where=str(file), remedy="Expected: query, document, grade")
     return judged
+
+
+def is_beir(path: str | Path) -> bool:
+    """Whether judgements are those of BEIR, whose measures leave out the document with the query's own id."""
+    return Path(path).is_dir() or str(path).startswith(f"{PREFIX}beir/")
 
 
 def _file(path: Path, name: str) -> Path:

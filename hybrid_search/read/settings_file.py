@@ -36,6 +36,7 @@ NO_SETTINGS = {
     f"{PREFIX}JAVA_HOME": "the Java of the local node",
     f"{PREFIX}LOCAL_DIR": "the folder of the local nodes",
     f"{PREFIX}MAVEN_URL": "where the local node is fetched from",
+    f"{PREFIX}MCP_TOKEN": "what an agent must show",
     f"{PREFIX}SERVE_TOKEN": "what a caller of the workbench must show",
 }
 """Variables that are read elsewhere, and what they say."""
@@ -45,6 +46,9 @@ _FOREIGN = re.compile(
     r"|.*_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$"
 )
 """Variables of others: Kubernetes gives every container those of a service that is named ``hybrid-search``."""
+
+CLOSE, CLOSER = 0.7, 0.85
+"""How alike two spellings are of which one may be meant; of keys of different sections more."""
 
 WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
@@ -59,8 +63,11 @@ TYPES: dict[str, Any] = {
 """The type of every key, by its dotted name."""
 CLUSTERS = ("engine", "source")
 """Sections that say where a cluster is."""
-SECRET_KEYS = frozenset({"search.cursor_key", *(f"{section}.{name}" for section in CLUSTERS for name in SECRETS)})
-HEADER_KEYS = frozenset(f"{section}.{name}" for section in CLUSTERS for name in ("url", *IN_HEADERS))
+_KEYS_OF_SERVICES = {f"{section}.api_key" for section in ("dense", "sparse", "rerank")}
+_SECRETS = {f"{section}.{name}" for section in CLUSTERS for name in SECRETS}
+_IN_HEADERS = {f"{section}.{name}" for section in CLUSTERS for name in ("url", *IN_HEADERS)}
+SECRET_KEYS = frozenset({"search.cursor_key", *_SECRETS, *_KEYS_OF_SERVICES})
+HEADER_KEYS = frozenset({*_IN_HEADERS, *_KEYS_OF_SERVICES})
 """Keys that hold credentials, and those that become headers."""
 
 
@@ -309,12 +316,12 @@ def _nearest(section: str, name: str) -> str:
 
 def _close_names(section: str, name: str) -> list[str]:
     """The key most like ``section.name`` within the section, else in any."""
-    for keys in ([key for key in TYPES if key.startswith(f"{section}.")], TYPES):
+    for keys, cutoff in (([key for key in TYPES if key.startswith(f"{section}.")], CLOSE), (TYPES, CLOSER)):
         by_name = {key.split(".")[1]: key for key in keys}
-        if near := _close(name, by_name):
+        if near := _close(name, by_name, cutoff):
             return [by_name[near[0]]]
     return []
 
 
-def _close(word: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+def _close(word: str, known: Iterable[str], cutoff: float = CLOSE) -> list[str]:
+    return difflib.get_close_matches(word, known, n=1, cutoff=cutoff)

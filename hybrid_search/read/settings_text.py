@@ -68,6 +68,11 @@ _REST = """
 
 # BM25 also searches fields on their own: a section [text.FIELD] for each, with "weight" and "analyzer".
 
+[encode]
+# What runs the models: "auto" (the fastest here that gives the same), "torch", "onnx" or "openvino".
+# backend = {encode[backend]}
+# precision = {encode[precision]}   # or "bf16", "fp16" on a GPU, "int8"
+
 [dense]
 # The bi-encoder: a name, a folder, or "none" to leave this leg out.
 # model = {dense[model]}
@@ -91,6 +96,7 @@ _REST = """
 # window = {search[window]}       # hits that each leg adds to the fusion
 # fusion = {search[fusion]}   # or "rrf", "z-score", "theoretical-min", "server"
 # weights = {{ bm25 = 1.0, dense = 1.0, sparse = 1.0 }}   # of the starter .6, unless ranks are fused
+# rules = []           # other weights for some queries: "words <= 2: bm25=0.6 dense=0.4"; tune finds them
 # boosts = []          # raise what is fresh, or sold: "fresh:published,30d", "log1p:sold,10000"
 
 [engine]

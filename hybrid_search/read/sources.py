@@ -13,6 +13,7 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, Files, format_of
 from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.indexed import SPLIT_OPERATIONS, Asked, Origin, is_index, needed, vectors_of
+from hybrid_search.read.ir_datasets import is_collection, read_collection
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.parts import parts_of
 from hybrid_search.read.places import fixed_part, is_pattern, matched, partition_values, without_links_out
@@ -42,7 +43,7 @@ def documents(
 
     Args:
         source: a file; a folder (BEIR, parts of one format, or texts); a pattern (``parts/*.jsonl``); ``-``, standard
-            input; ``hf:NAME``, a data set of the Hugging Face hub; ``es:NAME``, ``os:NAME``, an index.
+            input; ``hf:NAME`` and ``ir_datasets:NAME``, data sets; ``es:NAME`` and ``os:NAME``, an index.
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.
@@ -105,6 +106,10 @@ def records(
     if str(source).startswith(PREFIX):
         _known(format, str(source))
         yield from read_hub(str(source))
+        return
+    if is_collection(source):
+        _known(format, str(source))
+        yield from read_collection(source)
         return
     found = located(source, format, exclude, on_note, follow_links=follow_links)
     for file, kind in found.files:

@@ -32,6 +32,7 @@ from hybrid_search.read.formats.json_files import is_lines
 from hybrid_search.read.formats.registry import REGISTRY, Files
 from hybrid_search.read.hub import PREFIX
 from hybrid_search.read.indexed import KIND, OPERATION_BYTES, Asked, Origin, is_index, needed, vectors_of
+from hybrid_search.read.ir_datasets import is_collection
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, behind_last, refuse, unheard
 from hybrid_search.read.sources import file_records, located
 from hybrid_search.read.streams import PACKED, STDIN, printable
@@ -116,10 +117,10 @@ class Split:
 
 
 def can_be_split(source: str | Path) -> bool:
-    """Whether a source can be read in parts, and again: files, folders, indices, but no pipe and no set of the hub."""
+    """Whether a source can be read in parts, and again: files, folders, indices; no pipe, no data set by name."""
     if is_index(source):
         return True
-    if str(source) == STDIN or str(source).startswith(PREFIX):
+    if str(source) == STDIN or str(source).startswith(PREFIX) or is_collection(source):
         return False
     path = Path(source)
     return path.is_file() or path.is_dir() or not path.exists()

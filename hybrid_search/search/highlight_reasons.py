@@ -64,15 +64,20 @@ def _of(passage: Passage, form: Highlight) -> _Source:
 
 
 def by_words(
-    passage: Passage, marked: Mapping[str, tuple[str, Sequence[Span]]], form: Highlight
+    passage: Passage,
+    marked: Mapping[str, tuple[str, Sequence[Span]]],
+    form: Highlight,
+    *,
+    attached: bool = False,
 ) -> Iterator[Highlighted]:
     """Pieces with the words that the engine marked, by text field.
 
-    A field whose value is part of the passage is left out: its words are marked there.
+    A field whose value is part of the passage is left out: its words are marked there. But those of an index that
+    others own (``attached``) are the only ones that are marked, whatever they are called.
     """
     for name, (plain, spans) in marked.items():
-        if name != layout.TEXT:
-            if plain in passage.text:
+        if name != layout.TEXT or attached:
+            if plain in passage.text and not attached:
                 continue
             source = _Source(name, plain, 0, form)
         elif passage.text.startswith(plain):

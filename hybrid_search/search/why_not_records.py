@@ -206,5 +206,10 @@ class WhyNot:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types, by the names of the attributes."""
-        plain: dict[str, Any] = msgspec.to_builtins(self, str_keys=True, enc_hook=str)
+        plain: dict[str, Any] = msgspec.to_builtins(self, str_keys=True, enc_hook=_plain)
         return plain
+
+
+def _plain(value: Any) -> Any:
+    """What msgspec does not know: read-only mappings, and numbers of numpy and the like as text."""
+    return dict(value) if isinstance(value, Mapping) else str(value)

@@ -25,7 +25,7 @@ MAX_BODY = 65_536
 MAX_ADDRESS = 16_384
 """Bytes of a request's path and parameters."""
 
-OPEN_PATHS = frozenset({"/healthz", "/login"})
+OPEN_PATHS = frozenset({"/healthz", "/health", "/login"})
 OPEN_PREFIX = "/static/"
 """What needs no token: nothing of it says anything about the index."""
 
@@ -74,7 +74,7 @@ class Access:
             RefusedError: it is not let in, with the status and the reason.
         """
         if not self.serves(headers.get("host", "")):
-            remedy = "Start hybrid-search serve with --allow-host NAME for a name of its own."
+            remedy = "Start it with --allow-host NAME for a name of its own."
             raise RefusedError(403, "this name is not served here", remedy)
         _check_origin(method, headers)
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
@@ -90,10 +90,19 @@ def shown_token(headers: Mapping[str, str]) -> str | None:
     if kind.lower() == "bearer" and token:
         return token.strip()
     try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_at(headers.get("host", "")))
     except CookieError:
         return None
     return None if cookie is None else cookie.value
+
+
+def cookie_at(host_header: str) -> str:
+    """The name of the cookie of this address: a browser gives those of one host to every port of it."""
+    try:
+        port = urlsplit(f"//{host_header}").port
+    except ValueError:
+        port = None
+    return COOKIE if port is None else f"{COOKIE}_{port}"
 
 
 def host_of(header: str) -> str | None:
@@ -126,7 +135,7 @@ def _check_origin(method: str, headers: Mapping[str, str]) -> None:
     is_foreign = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
     if (is_foreign and method not in SAFE_METHODS) or (site in {"cross-site", "same-site"} and not is_link):
         raise RefusedError(403, "the request comes from a page of another host", "Send it from the page itself.")
-    if method not in SAFE_METHODS:
+    if method not in SAFE_METHODS and method != "DELETE":  # no page sends that to another host without being let
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in {"application/json", "application/x-www-form-urlencoded"}:
             raise RefusedError(415, "the body is no JSON", "Send it with 'Content-Type: application/json'.")

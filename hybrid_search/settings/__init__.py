@@ -14,6 +14,7 @@ from hybrid_search.settings.models import (
     MAX_DIMENSION,
     NO_MODEL,
     DenseSettings,
+    EncodeSettings,
     RerankSettings,
     SparseSettings,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "ChunkingSettings",
     "DenseSettings",
     "DocumentSettings",
+    "EncodeSettings",
     "EngineSettings",
     "RerankSettings",
     "SearchSettings",
@@ -53,6 +55,7 @@ class Settings(Section, frozen=True):
     documents: DocumentSettings = DocumentSettings()
     text: dict[str, TextFieldSettings] = {}  # noqa: RUF012  # a struct copies its default
     chunking: ChunkingSettings = ChunkingSettings()
+    encode: EncodeSettings = EncodeSettings()
     dense: DenseSettings = DenseSettings()
     sparse: SparseSettings = SparseSettings()
     rerank: RerankSettings = RerankSettings()

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TORCH_STACK = {"torch", "transformers", "sentence_transformers"}
 VENDOR_CLIENTS = {"elasticsearch", "elastic_transport", "opensearchpy", "boto3"}
 SHARED = {
+    "attachment",
     "boosts",
     "errors",
     "addresses",
@@ -25,6 +26,7 @@ SHARED = {
     "readings",
     "geo",
     "settings",
+    "weight_rules",
     "fields",
     "languages",
     "model_languages",
@@ -37,13 +39,15 @@ SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
-    "records": {"found", "provenance", "search_warnings"},
+    "attachment": set(),
+    "records": {"attachment", "errors", "found", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
     "addresses": {"errors"},
     "boosts": {"errors"},
-    "settings": {"errors", "addresses", "boosts", "languages"},
+    "weight_rules": {"errors"},
+    "settings": {"errors", "addresses", "boosts", "languages", "weight_rules"},
     "languages": set(),
     "model_languages": set(),
     "readings": set(),

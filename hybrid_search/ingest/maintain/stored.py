@@ -18,10 +18,12 @@ from hybrid_search.engine.layout import (
     DOC_ID,
     END,
     FILTER,
+    LATER,
     PASSAGE,
     SPARSE,
     START,
     TEXT,
+    VECTORS,
     WORDS,
     user_fields,
 )
@@ -70,9 +72,13 @@ def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchem
     return (
         passage.get(TEXT) == document.text[passage.get(START, 0) : passage.get(END, 0)]
         and _has_fields(passage, document, schema)
-        and (schema.dense is None or bool(passage.get(DENSE)))
-        and (schema.sparse is None or passage.get(SPARSE) is not None)
+        and (_has_vectors(passage, schema) or passage.get(VECTORS) == LATER)
     )
+
+
+def _has_vectors(passage: Mapping[str, Any], schema: IndexSchema) -> bool:
+    has_dense = schema.dense is None or bool(passage.get(DENSE))
+    return has_dense and (schema.sparse is None or passage.get(SPARSE) is not None)
 
 
 def _has_fields(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:

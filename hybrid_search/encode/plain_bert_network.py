@@ -1,0 +1,110 @@
+"""The forward pass of a BERT bi-encoder in plain torch (arXiv:1810.04805), its pooling that of SBERT (1908.10084)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Weights = Callable[[str], Tensor]
+"""The stored tensor of a name, without the prefix ``bert.``."""
+
+
+class PlainBert(nn.Module):
+    """From token ids to token states and pooled embeddings; of inference only.
+
+    Args:
+        one: looks weights up, float32.
+        layers: how many the model has.
+        heads: of its attention.
+        epsilon: of its layer norms.
+        pooling: ``mean`` or ``cls``.
+        normalized: whether embeddings get length one.
+    """
+
+    def __init__(
+        self, one: Weights, *, layers: int, heads: int, epsilon: float, pooling: str | None, normalized: bool
+    ) -> None:
+        super().__init__()
+        # Public: heads that score the vocabulary are tied to these, shape (vocabulary, hidden).
+        self.words = _fixed(one("embeddings.word_embeddings.weight"))
+        # One text is one segment, so that segment 0's embedding can be added to the positions once.
+        segment = one("embeddings.token_type_embeddings.weight")[0]
+        self.positions = _fixed(one("embeddings.position_embeddings.weight") + segment)
+        self.norm = _norm(one, "embeddings.LayerNorm", epsilon)
+        self.layers = nn.ModuleList(Layer(one, f"encoder.layer.{n}", heads, epsilon) for n in range(layers))
+        self.pooling = pooling
+        self.normalized = normalized
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """States (texts, tokens, hidden) and embeddings (texts, hidden), of ids and mask (texts, tokens).
+
+        ``mask`` is true for tokens; of padding, states are whatever they are.
+        """
+        # In a graph all shapes are unknown, and so is whether there is padding.
+        visible = None if not torch.compiler.is_exporting() and bool(mask.all()) else mask[:, None, None, :]
+        states: Tensor = self.norm(self.words[ids] + self.positions[: ids.shape[1]])
+        for layer in self.layers:
+            states = layer(states, visible)
+        return states, self._pool(states, mask)
+
+    def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        if self.pooling == "cls":
+            pooled = states[:, 0].float()
+        else:
+            pooled = (states.float() * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        return functional.normalize(pooled, dim=1) if self.normalized else pooled
+
+
+class Layer(nn.Module):
+    """Attention and two matrices, each with a residual and a norm; query, key and value are one matrix."""
+
+    def __init__(self, one: Weights, name: str, heads: int, epsilon: float) -> None:
+        super().__init__()
+        parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
+        self.heads = heads
+        self.qkv = _linear(
+            torch.cat([one(f"{part}.weight") for part in parts]), torch.cat([one(f"{part}.bias") for part in parts])
+        )
+        self.attention = _linear(*_pair(one, f"{name}.attention.output.dense"))
+        self.attention_norm = _norm(one, f"{name}.attention.output.LayerNorm", epsilon)
+        self.up = _linear(*_pair(one, f"{name}.intermediate.dense"))
+        self.down = _linear(*_pair(one, f"{name}.output.dense"))
+        self.norm = _norm(one, f"{name}.output.LayerNorm", epsilon)
+
+    def forward(self, states: Tensor, visible: Tensor | None) -> Tensor:
+        """States (texts, tokens, hidden); ``visible`` is a mask that broadcasts over heads and queries."""
+        states = self.attention_norm(states + self.attention(self._attend(states, visible)))
+        out: Tensor = self.norm(states + self.down(functional.gelu(self.up(states))))
+        return out
+
+    def _attend(self, states: Tensor, visible: Tensor | None) -> Tensor:
+        texts, tokens, hidden = states.shape
+        # (texts, tokens, 3 x hidden) -> three of (texts, heads, tokens, hidden / heads)
+        split = self.qkv(states).view(texts, tokens, 3, self.heads, hidden // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        return mixed.transpose(1, 2).reshape(texts, tokens, hidden)
+
+
+def _pair(one: Weights, name: str) -> tuple[Tensor, Tensor]:
+    return one(f"{name}.weight"), one(f"{name}.bias")
+
+
+def _fixed(weight: Tensor) -> nn.Parameter:
+    return nn.Parameter(weight, requires_grad=False)
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    made = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    made.weight, made.bias = _fixed(weight), _fixed(bias)
+    return made
+
+
+def _norm(one: Weights, name: str, epsilon: float) -> nn.LayerNorm:
+    weight, bias = _pair(one, name)
+    made = nn.LayerNorm(len(weight), eps=epsilon, device="meta")
+    made.weight, made.bias = _fixed(weight), _fixed(bias)
+    return made
