@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hybrid_search.copying import copy_index
     from hybrid_search.documents import AsyncDocumentClient, DocumentClient
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
@@ -52,6 +53,7 @@ _HOME = {
     "Settings": "hybrid_search.settings",
     "WarningCode": "hybrid_search.records",
     "connect": "hybrid_search.engine",
+    "copy_index": "hybrid_search.copying",
     "index_documents": "hybrid_search.indexing",
     "load_encoder": "hybrid_search.encode",
     "load_reranker": "hybrid_search.encode",
@@ -84,6 +86,7 @@ __all__ = [
     "WarningCode",
     "WhyNot",
     "connect",
+    "copy_index",
     "index_documents",
     "load_encoder",
     "load_reranker",

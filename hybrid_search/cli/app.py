@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from hybrid_search.cli import (
     attach,
     compare,
+    copy,
     demo,
     duplicates,
     evaluate,
@@ -97,7 +98,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, attach, search, why_not, similar, duplicates, serve, models, mcp)
+SEARCHING = (demo, node, init, index, attach, copy, search, why_not, similar, duplicates, serve, models, mcp)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):

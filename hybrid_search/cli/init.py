@@ -71,16 +71,8 @@ def init(
     if as_json:
         fields = [asdict(view) for view in seen.fields]
         facts = {"source": seen.source, "records": seen.seen, "bad": len(seen.bad), "fields": fields}
-        typer.echo(
-            json.dumps(
-                {
-                    **facts,
-                    "notes": [*seen.notes, *([] if warning is None else [warning])],
-                    **_tried_as_json(seen, tried),
-                },
-                indent=2,
-            )
-        )
+        notes = [*seen.notes, *([] if warning is None else [warning])]
+        typer.echo(json.dumps({**facts, "notes": notes, **_tried_as_json(seen, tried)}, indent=2))
     elif output == STDOUT:
         _show(seen, to_stderr=True)
         _say(seen, tried, warning, to_stderr=True)

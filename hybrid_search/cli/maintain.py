@@ -78,16 +78,9 @@ def verify(
         bad.append(str(error))
 
     with connect(settings.engine) as connection, origin_of(source, settings) as origin:
-        found = documents(
-            source,
-            settings.documents,
-            format=format,
-            on_bad=keep if skip_bad else LeftOut().refuse,
-            unique_ids=False,
-            records_path=records_path,
-            query=query,
-            origin=origin,
-        )
+        how: dict[str, Any] = {"format": format, "records_path": records_path, "query": query, "origin": origin}
+        report_bad = keep if skip_bad else LeftOut().refuse
+        found = documents(source, settings.documents, on_bad=report_bad, unique_ids=False, **how)
         report = verifying.verify(found, index, connection, settings.chunking, source=source_name, deep=deep)
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "bad": len(bad)}, indent=2))

@@ -70,9 +70,8 @@ def reindex(
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
     check_source(source, format)
-    settings = settings_of(
-        settings_file, url, _with_model(overrides, model), follow_links=follow_links, source_url=source_url
-    )
+    asked = _with_model(overrides, model)
+    settings = settings_of(settings_file, url, asked, follow_links=follow_links, source_url=source_url)
     check_models(settings)
     stop_cleanly()
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")

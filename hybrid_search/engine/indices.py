@@ -80,8 +80,8 @@ class OpenedIndex:
         return {leg: model for leg, model in legs.items() if model is not None}
 
 
-def create_index(connection: Connection, name: str, schema: IndexSchema) -> None:
-    """Creates the index with its mapping and the fingerprints of its models.
+def create_index(connection: Connection, name: str, schema: IndexSchema, meta: Mapping[str, Any] | None = None) -> None:
+    """Creates the index with its mapping, the fingerprints of its models, and what else ``_meta`` is to say.
 
     Where the schema names no number of replicas a local node makes none, any other cluster what is its default.
 
@@ -93,7 +93,7 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
     if schema.replicas is None and is_local(connection):
         schema = replace(schema, replicas=0)
     body = connection.dialect.index_body(schema)
-    body["mappings"]["_meta"][META][CURSOR_KEY] = secrets.token_hex(16)
+    body["mappings"]["_meta"][META] |= {**(meta or {}), CURSOR_KEY: secrets.token_hex(16)}
     connection.send(Request.json("PUT", _path(name), body, timeout=ADMIN_TIMEOUT))
 
 

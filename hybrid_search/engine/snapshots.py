@@ -89,13 +89,15 @@ class Snapshots:
                     del self._points[shard]
             raise
 
-    def greatest(self, shard: Shard) -> int:
-        """The greatest sequence number of a document; -1 where there is none.
+    def greatest(self, shard: Shard, query: Mapping[str, Any] | None = None) -> int:
+        """The greatest sequence number of a document that matches; -1 where there is none.
 
         Raises:
             UnsupportedError: the index keeps no sequence numbers.
         """
-        body = {"size": 1, "sort": [{SEQUENCE: "desc"}], "_source": False, "track_total_hits": False}
+        body: dict[str, Any] = {"size": 1, "sort": [{SEQUENCE: "desc"}], "_source": False, "track_total_hits": False}
+        if query is not None:
+            body["query"] = query
         hits = self.search(shard, body)["hits"]["hits"]
         if not hits:
             return -1

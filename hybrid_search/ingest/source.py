@@ -347,13 +347,12 @@ class Opened:
         on_bad, on_note = tally.counting(self._report), self._left_out.note
         if not self._is_cut:
             return self._documents(on_bad)
-        settings, origin = self._settings.documents, self._place.origin
+        origin, settings = self._place.origin, self._settings.documents
         return read_split(split, settings, on_bad=on_bad, start=start, on_note=on_note, origin=origin)
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
-        name = self._name
-        plan = planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, name)
+        plan = planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, self._name)
         report, bad = IngestReport("", documents=plan.documents), len(self._early) + plan.bad
         return replace(plan, excess=self._left_out.counted(report, bad, self._what.max_bad).excess)
 

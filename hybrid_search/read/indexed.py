@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ import numpy as np
 from hybrid_search.engine import layout
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.foreign import FieldKind, ForeignIndex, SourceKept, foreign_indices, whole_source
-from hybrid_search.engine.snapshots import KEPT, SEQUENCE, Held, PointExpiredError, Shard, Snapshots, within
-from hybrid_search.errors import IndexMissingError, SettingsError, SourceChangedError, SourceError
+from hybrid_search.engine.ranges import Part, hits_of, parts_of
+from hybrid_search.engine.snapshots import KEPT, Shard, Snapshots
+from hybrid_search.errors import IndexMissingError, SettingsError, SourceError
 from hybrid_search.read.raw import RawRecord, RawRecords
 from hybrid_search.read.source_query import source_clause
 from hybrid_search.records import ResumePoint
@@ -37,26 +38,6 @@ OPERATION_BYTES = 3_200
 """What a document is taken for: a split of 64 MiB is some 20,000 operations of a shard."""
 SPLIT_OPERATIONS = 20_000
 COUNTED_AT_ONCE = 1 << 30
-MOST_PARTS = 2_000
-"""Of a shard; one that has had more operations is cut into larger ones."""
-
-FIRST_PAGE, LARGEST_PAGE, PAGE_BYTES = 100, 2_000, 4 << 20
-"""Documents of the first page, the most of any, and the bytes of an answer that pages are to have."""
-
-REOPENED = 20
-"""Points in time that may be lost in a row without a page between them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Sequence numbers of a shard, from ``begin`` to before ``end``, and what they had of documents at the start."""
-
-    index: str
-    uuid: str
-    shard: int
-    begin: int
-    end: int
-    held: Held
 
 
 def is_index(source: str | Path) -> bool:
@@ -130,7 +111,7 @@ class Origin:
             part
             for one in self.indices(asked.source)
             for shard in range(one.shards)
-            for part in self._of_shard(one, Shard(one.name, shard), query, operations)
+            for part in parts_of(self._snapshots, Shard(one.name, shard), one.uuid, query, operations)
         ]
 
     def records(self, part: Part, asked: Asked, start: ResumePoint | None = None) -> RawRecords:
@@ -142,7 +123,7 @@ class Origin:
         index = next(one for one in self.indices(asked.source) if one.uuid == part.uuid)
         begin, number = (part.begin, 0) if start is None else (start.offset, start.line)
         decode = _Decoder(index, self._connection.dialect.engine)
-        for hit in self._hits(part, begin, self._body(index, asked), self._clause(asked)):
+        for hit in hits_of(self._snapshots, part, begin, self._body(index, asked), self._clause(asked)):
             number += 1
             end = ResumePoint(hit["sort"][0] + 1, number)
             yield RawRecord(decode.values(hit), f"{asked.source} {hit['_id']!r}", None, end)
@@ -177,66 +158,12 @@ class Origin:
     def _clause(self, asked: Asked) -> dict[str, Any] | None:
         return None if asked.query is None else source_clause(asked.query, self.indices(asked.source))
 
-    def _of_shard(
-        self, one: ForeignIndex, shard: Shard, query: Mapping[str, Any] | None, operations: int
-    ) -> Iterator[Part]:
-        while True:
-            try:
-                end = self._snapshots.greatest(shard) + 1
-                while end > operations * MOST_PARTS:
-                    operations *= 2
-                ranges = [(begin, min(begin + operations, end)) for begin in range(0, end, operations)]
-                found = self._snapshots.held(shard, ranges, query)
-            except PointExpiredError:
-                continue
-            for (begin, behind), held in zip(ranges, found, strict=True):
-                if held.count:
-                    yield Part(one.name, one.uuid, shard.number, begin, behind, held)
-            return
-
     def _body(self, index: ForeignIndex, asked: Asked) -> dict[str, Any]:
         source = whole_source(self._connection.dialect)
         left = [field.path for field in _vectors(index) if not _is_wanted(field.path, asked)]
         if left:
             source = {**(source if isinstance(source, dict) else {}), "excludes": left}
-        return {"_source": source, "sort": [{SEQUENCE: "asc"}], "track_total_hits": False}
-
-    def _hits(
-        self, part: Part, begin: int, body: Mapping[str, Any], query: Mapping[str, Any] | None
-    ) -> Iterator[Mapping[str, Any]]:
-        """The hits of a part from a sequence number on, page by page."""
-        shard, size, lost = Shard(part.index, part.shard), FIRST_PAGE, 0
-        must = [] if query is None else [query]
-        while begin < part.end:
-            asked = {**body, "size": size, "query": {"bool": {"filter": [within(begin, part.end), *must]}}}
-            try:
-                answer = self._snapshots.search(shard, asked)
-            except PointExpiredError:
-                lost += 1
-                self._check_unchanged(part, shard, query, lost)
-                continue
-            lost, hits = 0, answer["hits"]["hits"]
-            yield from hits
-            if len(hits) < size:
-                return
-            begin = hits[-1]["sort"][0] + 1
-            size = _next_size(hits, size)
-
-    def _check_unchanged(self, part: Part, shard: Shard, query: Mapping[str, Any] | None, lost: int) -> None:
-        """Raise SourceChangedError unless the shard as it is now has the same documents in a part."""
-        what = "points in time are lost at once"
-        while lost < REOPENED:
-            try:
-                held = self._snapshots.held(shard, [(part.begin, part.end)], query)
-            except PointExpiredError:
-                lost += 1
-                continue
-            if held == [part.held]:
-                return
-            what = "has changed since its point in time was lost"
-            break
-        remedy = "Run the same command again: it goes on with what was not loaded or has changed"
-        raise SourceChangedError(what, where=str(shard), remedy=remedy)
+        return {"_source": source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +197,6 @@ def _numbers(text: str, engine: str) -> Any:
         return np.frombuffer(data, dtype=">f4" if engine == "elasticsearch" else "<f4").astype(np.float32).tolist()
     except (binascii.Error, ValueError):
         return text
-
-
-def _next_size(hits: Sequence[Mapping[str, Any]], size: int) -> int:
-    """Documents of the next page: by the length of some of these."""
-    some = hits[:: max(1, len(hits) // 8)]
-    average = sum(len(str(hit.get("_source"))) for hit in some) / len(some)
-    return max(1, min(2 * size, LARGEST_PAGE, int(PAGE_BYTES / max(1.0, average))))
 
 
 def _vectors(index: ForeignIndex) -> list[Any]:

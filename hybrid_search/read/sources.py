@@ -42,9 +42,8 @@ def documents(
     """The documents of a source, read one at a time.
 
     Args:
-        source: a file; a folder (BEIR, parts of one format, or texts); a pattern (``parts/*.jsonl``); ``-`` for
-            standard input; ``hf:NAME`` and ``ir_datasets:NAME`` for data sets; ``es:NAME`` and ``os:NAME`` for an
-            index. Compression is undone.
+        source: a file; a folder (BEIR, parts of one format, or texts); a pattern (``parts/*.jsonl``); ``-``, standard
+            input; ``hf:NAME`` and ``ir_datasets:NAME``, data sets; ``es:NAME`` and ``os:NAME``, an index.
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from hybrid_search.engine.ranges import Part
 from hybrid_search.errors import SourceError
 from hybrid_search.read.columns import row_groups
 from hybrid_search.read.compose import compose
@@ -30,7 +31,7 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_files import is_lines
 from hybrid_search.read.formats.registry import REGISTRY, Files
 from hybrid_search.read.hub import PREFIX
-from hybrid_search.read.indexed import KIND, OPERATION_BYTES, Asked, Origin, Part, is_index, needed, vectors_of
+from hybrid_search.read.indexed import KIND, OPERATION_BYTES, Asked, Origin, is_index, needed, vectors_of
 from hybrid_search.read.ir_datasets import is_collection
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, behind_last, refuse, unheard
 from hybrid_search.read.sources import file_records, located
@@ -96,7 +97,7 @@ class Split:
     def key(self) -> str:
         """What it is known by in a later plan of the same source."""
         if self.part is not None:
-            return f"{self.part.uuid}[{self.part.shard}]:{self.begin}-{self.end}"
+            return self.part.key
         names = hashlib.blake2b("\n".join(self.files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         name = printable(str(self.paths[0].resolve())) if len(self.files) == 1 else names
         return f"{name}:{self.begin}" + ("" if self.end is None else f"-{self.end}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from hybrid_search.addresses import without_credentials
 from hybrid_search.errors import SettingsError
 from hybrid_search.settings.engine import EngineSettings
 from hybrid_search.settings.section import Section
@@ -47,6 +48,7 @@ class SourceSettings(Section, frozen=True):
         given: dict[str, Any] = {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
         if given.keys() & _CREDENTIALS:
             own = {name: getattr(target, name) for name in _PLACE} | given
+            own["url"] = None if target.url is None else without_credentials(target.url)
             try:
                 return EngineSettings(**own)
             except SettingsError as error:
