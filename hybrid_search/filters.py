@@ -10,7 +10,7 @@ whole day, month or year; and nothing else is compared than keyword, number, dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from datetime import date
 from functools import partial, reduce
@@ -201,6 +201,29 @@ def _within(field: str, area: str) -> GeoDistance | GeoBox:
         raise QueryError(what, where=field, remedy=f"Write {field} within 5km of 48.1,11.5, or within 48,11 to 49,12")
     (south, west), (north, east) = values_of.place_in(field, first), values_of.place_in(field, second)
     return GeoBox(field, south, west, north, east)
+
+
+def passes_all(filter: Filter) -> bool:
+    """Whether nothing is left of a filter that a document could fail: ``And(())``, ``~In("brand", ())``."""
+    return _known(filter) is True
+
+
+def _known(filter: Filter) -> bool | None:
+    """What a filter comes to whatever a document holds; None where that matters."""
+    match _without_pairs(filter):
+        case And() as all_of:
+            inner = {_known(part) for part in _flattened(all_of, And)}
+            return False if False in inner else None if None in inner else True
+        case Or() as any_of:
+            inner = {_known(part) for part in _flattened(any_of, Or)}
+            return True if True in inner else None if None in inner else False
+        case Not(part):
+            inside = _known(part)
+            return None if inside is None else not inside
+        case In(_, values):
+            return False if isinstance(values, Sized) and len(values) == 0 else None
+        case _:
+            return None
 
 
 def clause(filter: Filter, schema: IndexSchema, *, now: int | None = None) -> dict[str, Any]:

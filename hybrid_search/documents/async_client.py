@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import threading
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -45,14 +46,23 @@ class AsyncDocumentClient:
     ) -> AsyncIterator[Document]:
         """See :meth:`DocumentClient.find`."""
         found = await asyncio.to_thread(self._client.find, filter, limit=limit, vectors=vectors)
+        reading = threading.Lock()  # a page that nobody waits for any more is still read, and closing waits for it
+
+        def page() -> list[Document]:
+            with reading:
+                return list(islice(found, HANDED_ON))
+
+        def end() -> None:
+            with reading:
+                if isinstance(found, Generator):  # gives up what the engine keeps for it
+                    found.close()
+
         try:
-            while documents := await asyncio.to_thread(lambda: list(islice(found, HANDED_ON))):
+            while documents := await asyncio.to_thread(page):
                 for document in documents:
                     yield document
         finally:
-            close = getattr(found, "close", None)  # a generator has one, and gives up what the engine keeps for it
-            if close is not None:
-                await asyncio.to_thread(close)
+            await asyncio.to_thread(end)
 
     async def count(self, filter: Filter | str | None = None) -> int:
         """See :meth:`DocumentClient.count`."""

@@ -21,8 +21,8 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.indices import OpenedIndex, open_index
 from hybrid_search.engine.layout import DOC_ID
-from hybrid_search.errors import IndexMissingError
-from hybrid_search.filters import Filter, clause, parse
+from hybrid_search.errors import IndexMissingError, InputError, QueryError
+from hybrid_search.filters import Filter, clause, parse, passes_all
 from hybrid_search.ingest.maintain.remove import delete_documents, delete_where
 from hybrid_search.ingest.pipeline import PROGRAM
 from hybrid_search.ingest.report import IngestReport
@@ -112,9 +112,11 @@ class DocumentClient:
             vectors: whether documents of one passage come with the vectors that the index has of it.
 
         Raises:
+            InputError: one text in the place of a list.
             IndexMismatchError: the index was not made by this package.
             EngineError: the cluster cannot be reached, or refuses.
         """
+        _check_listed(ids)
         reading = self._reading(vectors=vectors)
         return [] if reading is None else reading.by_ids(ids)
 
@@ -184,9 +186,11 @@ class DocumentClient:
         """Delete the documents with these ids; how many were there, whoever put them.
 
         Raises:
+            InputError: one text in the place of a list.
             IngestError: the engine refuses to delete one of them.
             EngineError: the cluster cannot be reached, or refuses.
         """
+        _check_listed(ids)
         deleted = Tally()
         if ids and self._opened() is not None:
             with self._writing, suppress(IndexMissingError):
@@ -194,11 +198,18 @@ class DocumentClient:
         return deleted.documents
 
     def delete_where(self, filter: Filter | str | None) -> int:
-        """Delete the documents that pass a filter (None: all); how many they were. Raises as both above."""
+        """Delete the documents that pass a filter (None: all); how many they were.
+
+        Raises:
+            QueryError: also a filter of which no condition is left, such as ``And(())``: it would delete all.
+            IngestError: the engine refuses to delete one of them.
+            EngineError: the cluster cannot be reached, or refuses.
+        """
         deleted = Tally()
         opened = self._opened()
         if opened is not None:
             query = query_of(filter, opened)
+            _check_chosen(filter)
             with self._writing, suppress(IndexMissingError):
                 delete_where(self._connection, self._index, query, deleted=deleted.add)
         return deleted.documents
@@ -251,6 +262,19 @@ class Tally:
         if passage_id.endswith("#0"):
             with self._lock:
                 self.documents += 1
+
+
+def _check_listed(ids: Sequence[str]) -> None:
+    """Refuse a text: its letters would be taken for ids."""
+    if isinstance(ids, str | bytes):
+        raise InputError(f"the ids are one text, {ids!r:.60}", remedy=f"Give a list: [{ids!r:.60}]")
+
+
+def _check_chosen(filter: Filter | str | None) -> None:
+    """Refuse to delete what nobody chose: programs put filters together, and sometimes of nothing."""
+    if isinstance(filter, Filter) and passes_all(filter):
+        what = "the filter has no condition: every document passes it"
+        raise QueryError(what, remedy="Give it one; to delete all documents, give None")
 
 
 def query_of(filter: Filter | str | None, opened: OpenedIndex) -> dict[str, Any]:
