@@ -20,10 +20,11 @@ written last: without it a folder is no copy.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -48,6 +49,8 @@ PLAIN = (
 )
 """Columns that are values of a passage as they are."""
 INDEXED = "indexed"
+NAME = re.compile(r"passages-\d{5,}\.parquet")
+"""Of a file of passages; no other is read or removed, whatever a folder says of itself."""
 ROWS = 500
 """Of a group of rows, and of what is held at a time."""
 
@@ -60,6 +63,14 @@ class Manifest(msgspec.Struct, frozen=True):
     of: str
     facts: Facts
     files: dict[str, int]
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a copy that was begun is known by: its source, the bulks of that as they were, the names of its files."""
+
+    of: str
+    held: list[Any]
+    files: list[str]
 
 
 class FolderOrigin:
@@ -126,18 +137,30 @@ class FolderTarget:
         )
         plan = _plan(self._origin, self._bulks)
         there = sorted(path.name for path in self._folder.iterdir())
-        known = _read(self._folder / BEGUN)
+        known = self._begun()
         if there and known is None:
             self._refuse(f"holds {', '.join(there[:3])}{' ...' if len(there) > 3 else ''}")
         if known == plan:
-            return (self._folder / WHOLE).is_file()
+            return all((self._folder / name).is_file() for name in (*plan.files, WHOLE))
         if known is not None:
-            if known.get("of") != plan["of"] or (self._folder / WHOLE).is_file():
-                self._refuse(f"is a copy of {known.get('of')}, as it was")
+            if known.of != plan.of or (self._folder / WHOLE).is_file():
+                self._refuse(f"is a copy of {known.of}, as it was")
             self.notes.append("the source has changed since the copy was begun, which is therefore begun anew")
-            self._remove(self._folder / name for name in (*known["files"], WHOLE))
-        _write_whole(self._folder / BEGUN, orjson.dumps(plan))
+            self._remove(self._folder / name for name in (*known.files, WHOLE))
+        _write_whole(self._folder / BEGUN, msgspec.json.encode(plan))
         return False
+
+    def _begun(self) -> Begun | None:
+        """What was begun here; refuses what others may have written: its files are removed by their names."""
+        try:
+            found = msgspec.json.decode((self._folder / BEGUN).read_bytes(), type=Begun)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError:
+            found = None
+        if found is None or not all(map(NAME.fullmatch, found.files)):
+            self._refuse(f"has a {BEGUN} that is none of ours")
+        return found
 
     def write(self) -> int:
         """Write the files that are not there; how many passages those hold."""
@@ -156,18 +179,28 @@ class FolderTarget:
 
     def compare(self, *, deep: bool) -> Compared:
         """The rows of the files, and with ``deep`` every passage."""
-        from pyarrow import parquet
+        from pyarrow import ArrowException
 
         wrong: list[str] = []
         for number, bulk in enumerate(self._bulks):
             path = self._folder / _name(number)
-            rows = parquet.read_metadata(path).num_rows
-            if rows != bulk.passages:
-                wrong.append(f"{path.name} has {rows:,} passages, not {bulk.passages:,}")
-            elif deep:
-                held = (values for batch in _batches(path) for values in _rows(batch))
-                wrong += _unlike(self._origin.read(number), held)
+            try:
+                wrong += self._wrong(path, number, bulk, deep=deep)
+            except ArrowException:
+                wrong.append(f"{path.name} is broken")
         return Compared(sum(bulk.passages for bulk in self._bulks), tuple(wrong))
+
+    def _wrong(self, path: Path, number: int, bulk: Bulk, *, deep: bool) -> Iterator[str]:
+        from pyarrow import parquet
+
+        with path.open("rb") as opened:
+            file = parquet.ParquetFile(opened)
+            rows = file.metadata.num_rows
+            if rows != bulk.passages:
+                yield f"{path.name} has {rows:,} passages, not {bulk.passages:,}"
+            elif deep:
+                held = (values for batch in file.iter_batches(ROWS) for values in _rows(batch))
+                yield from _unlike(self._origin.read(number), held)
 
     def _write_bulk(self, number: int) -> None:
         from pyarrow import parquet
@@ -193,7 +226,7 @@ class FolderTarget:
         for path in paths:
             path.unlink(missing_ok=True)
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, what: str) -> NoReturn:
         raise IngestError(f"the folder {what}", where=str(self._folder), remedy="Name an empty folder, or a new one")
 
 
@@ -201,20 +234,13 @@ def _name(number: int) -> str:
     return f"passages-{number:05}.parquet"
 
 
-def _plan(origin: Origin, bulks: Sequence[Bulk]) -> dict[str, Any]:
-    """What a copy is of, as plain JSON: one that was begun is known by it."""
-    held = [[bulk.key, *bulk.held] for bulk in bulks]
-    return {"of": origin.where, "held": held, "files": [_name(number) for number in range(len(bulks))]}
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return {}
-    return found
+def _plan(origin: Origin, bulks: Sequence[Bulk]) -> Begun:
+    """What a copy is of: one that was begun is known by it."""
+    return Begun(
+        of=origin.where,
+        held=[[bulk.key, *bulk.held] for bulk in bulks],
+        files=[_name(number) for number in range(len(bulks))],
+    )
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -233,6 +259,9 @@ def _manifest(folder: Path) -> Manifest:
     if found.format != FORMAT:
         remedy = "Use the version of hybrid-search that wrote it"
         raise SourceError(f"is of format {found.format}, this version reads {FORMAT}", where=str(path), remedy=remedy)
+    if foreign := [name for name in found.files if not NAME.fullmatch(name)]:
+        what = f"names {foreign[0]!r:.80}, which is no file of a copy"
+        raise SourceError(what, where=str(path), remedy="Copy the index again")
     return found
 
 
