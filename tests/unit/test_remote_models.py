@@ -215,6 +215,16 @@ def test_one_that_stays_busy() -> None:
     assert KEY not in str(raised.value)
 
 
+def test_no_service_decides_how_long_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may ask for an hour; a search waits no longer than between other tries: 4 times before 5 tries."""
+    waited: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", waited.append)
+    with service(lambda *_: (503, {}, {"retry-after": "3600"})) as (url, asked), pytest.raises(ModelUnavailableError):
+        load_encoder(dense_settings(url + "/v1"))
+    assert len(asked) == 5
+    assert waited == [post.LONGEST_BACKOFF] * 4
+
+
 def test_nobody_answers() -> None:
     """The setting is named."""
     with service(openai) as (url, _):

@@ -22,11 +22,20 @@ TRIES = 5
 BACKOFF = 0.5
 """Seconds before the first retry, doubled each time; a service's ``Retry-After`` counts instead."""
 LONGEST_BACKOFF = 20.0
+"""Seconds that are waited at most, also where a service asks for more."""
 BUSY = (429, 502, 503, 504)
 KEYRING = "keyring"
 KEYRING_SERVICE = "hybrid-search"
 
 T = TypeVar("T")
+
+
+class _Again(urllib3.Retry):
+    """Tries that no service can put off for hours."""
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        found = super().get_retry_after(response)
+        return None if found is None else min(found, LONGEST_BACKOFF)
 
 
 @dataclass(slots=True)
@@ -56,7 +65,7 @@ class Service:
         return cls(section, url, _key(section, settings), settings.batch_size, settings.concurrency, settings.timeout)
 
     def __post_init__(self) -> None:
-        again = urllib3.Retry(
+        again = _Again(
             total=TRIES - 1,
             redirect=False,
             status_forcelist=BUSY,
