@@ -72,9 +72,9 @@ class AsyncDocumentClient:
         """See :meth:`DocumentClient.delete`."""
         return await asyncio.to_thread(self._client.delete, ids)
 
-    async def delete_where(self, filter: Filter | str | None) -> int:
+    async def delete_where(self, filter: Filter | str | None, *, own: bool = False) -> int:
         """See :meth:`DocumentClient.delete_where`."""
-        return await asyncio.to_thread(self._client.delete_where, filter)
+        return await asyncio.to_thread(self._client.delete_where, filter, own=own)
 
     async def close(self) -> None:
         """See :meth:`DocumentClient.close`."""

@@ -20,7 +20,7 @@ from hybrid_search.encode import load_encoder
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.indices import OpenedIndex, open_index
-from hybrid_search.engine.layout import DOC_ID
+from hybrid_search.engine.layout import DOC_ID, SOURCE
 from hybrid_search.errors import IndexMissingError, InputError, QueryError
 from hybrid_search.filters import Filter, clause, parse, passes_all
 from hybrid_search.ingest.maintain.remove import delete_documents, delete_where
@@ -197,8 +197,12 @@ class DocumentClient:
                 delete_documents(self._connection, self._index, ids, deleted=deleted.add)
         return deleted.documents
 
-    def delete_where(self, filter: Filter | str | None) -> int:
+    def delete_where(self, filter: Filter | str | None, *, own: bool = False) -> int:
         """Delete the documents that pass a filter (None: all); how many they were.
+
+        Args:
+            filter: what must hold.
+            own: delete only what was put under the ``source`` of this client, and leave what others have loaded.
 
         Raises:
             QueryError: also a filter of which no condition is left, such as ``And(())``: it would delete all.
@@ -210,6 +214,8 @@ class DocumentClient:
         if opened is not None:
             query = query_of(filter, opened)
             _check_chosen(filter)
+            if own:
+                query = {"bool": {"filter": [query, {"term": {SOURCE: self._source}}]}}
             with self._writing, suppress(IndexMissingError):
                 delete_where(self._connection, self._index, query, deleted=deleted.add)
         return deleted.documents

@@ -178,8 +178,8 @@ class HybridVectorStore(BasePydanticVectorStore):
         return await asyncio.to_thread(self.get_nodes, node_ids, filters)
 
     def clear(self) -> None:
-        """Delete all nodes; the index stays."""
-        self._index.delete_where(None)
+        """Delete all nodes that stores of this ``source`` have put; the index stays, with what others have loaded."""
+        self._index.clear()
 
     async def aclear(self) -> None:
         """The same, in a thread."""

@@ -58,9 +58,13 @@ class NodeIndex(FrameworkIndex):
         """The documents that pass a filter, by ascending id, with their vectors."""
         return self._documents.find(filter, vectors=True)
 
-    def delete_where(self, filter: Filter | None) -> int:
-        """Delete the documents that pass a filter (None: all); how many they were."""
+    def delete_where(self, filter: Filter) -> int:
+        """Delete the documents that pass a filter; how many they were."""
         return self._documents.delete_where(filter)
+
+    def clear(self) -> int:
+        """Delete the documents that were put under the source of this index; how many they were."""
+        return self._documents.delete_where(None, own=True)
 
 
 def document_of(node: BaseNode, *, embedded: bool) -> Document:

@@ -12,6 +12,7 @@ were, of its repository's ``llama-index-integrations/vector_stores``:
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from llama_index.core import MockEmbedding, StorageContext, VectorStoreIndex
 from llama_index.core.schema import ImageNode, IndexNode, NodeRelationship, QueryBundle, RelatedNodeInfo, TextNode
@@ -216,6 +217,20 @@ def test_nodes_are_deleted_by_document_by_id_and_by_filter(store):
     assert [one.node_id for one in store.get_nodes()] == ["curie"]
     store.clear()
     assert store.get_nodes() == []
+
+
+def test_what_others_have_loaded_is_not_cleared(engine_url, index_name):
+    """A store over an index of somebody clears what it has put itself: 1 of 2 documents."""
+    settings = Settings(dense=DenseSettings(model="precomputed", dimension=3), sparse=SparseSettings(model="none"))
+    name = index_name()
+    with DocumentClient(name, url=engine_url, settings=settings, source="catalogue") as theirs:
+        theirs.put([Document("theirs", "Somebody else's.", dense=np.array([1.0, 0.0, 0.0], dtype=np.float32))])
+        with HybridVectorStore(name, url=engine_url, settings=settings) as store:
+            store.add(NODES[:1])
+            assert {one.node_id for one in store.get_nodes()} == {"theirs", "king"}
+            store.clear()
+            assert [one.node_id for one in store.get_nodes()] == ["theirs"]
+        assert theirs.count() == 1
 
 
 async def test_the_same_awaited(empty):
