@@ -23,7 +23,7 @@ from hybrid_search.encode import load_encoder
 from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.engine import connect
 from hybrid_search.engine.indices import open_index
-from hybrid_search.errors import IndexMissingError, QueryError
+from hybrid_search.errors import IndexMissingError, InputError, QueryError
 from hybrid_search.fields import filter_kinds
 from hybrid_search.frameworks.metadata_fields import with_fields_of
 from hybrid_search.ingest.pipeline import PROGRAM
@@ -236,8 +236,19 @@ class _Awaited:
         self._thread.start()
 
     async def awaited(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Its result, for whoever awaits it on another loop; one that is cancelled there is cancelled here."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+        """Its result, for whoever awaits it on another loop; one that is cancelled there is cancelled here.
+
+        Raises:
+            InputError: this was closed meanwhile.
+        """
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if self._ending is None or asking is None or asking.cancelling():
+                raise
+            remedy = "Close it when its searches have ended"
+            raise InputError("the store was closed while it was searched", remedy=remedy) from None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Its result, for a thread."""
@@ -264,6 +275,10 @@ class _Awaited:
 
     async def _ended(self) -> None:
         try:
+            searching = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in searching:
+                task.cancel()
+            await asyncio.gather(*searching, return_exceptions=True)
             if self.client is not None:
                 await self.client.close()
         finally:
