@@ -76,6 +76,38 @@ def test_tokens(server) -> None:
     assert [(one["text"], one["start"], one["stop"]) for one in rows[0]] == [("thé", 0, 3), ("vert", 4, 8)]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tokenize", {"inputs": TEXTS}),
+        ("/embed", {"inputs": "tea " * 100}),
+        ("/v1/embeddings", {"model": "hashed", "input": TEXTS}),
+    ],
+)
+def test_others_are_answered_while_texts_are_cut_into_tokens(path, body) -> None:
+    """A request may have 32 MB of texts: they are counted beside the event loop, which goes on."""
+    counting, counted = threading.Event(), threading.Event()
+
+    class Slow(WordSpans):
+        def spans(self, texts):
+            counting.set()
+            assert counted.wait(5)
+            return super().spans(texts)
+
+    class Counted(Hashed):
+        tokenizer = Slow()
+
+    with model_server(Counted()) as (url, _), ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(ask, url, path, body)
+        assert counting.wait(5)
+        try:
+            with urllib.request.urlopen(url + "/health", timeout=2) as healthy:  # noqa: S310  # the test's own server
+                assert healthy.status == 200
+        finally:
+            counted.set()
+        assert answer.result()[0] == 200
+
+
 def test_a_model_that_breaks() -> None:
     """Its kind of error, and not what it says, which may hold a text."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
-from hybrid_search.encode.protocols import QueryLimit
+from hybrid_search.encode.protocols import QueryLimit, Tokenizer
 from hybrid_search.errors import RefusedError
 from hybrid_search.serve.models.bodies import Embed, Embeddings, EmbedSparse, Encode, Rerank, Tokenize
 from hybrid_search.serve.models.served import Dense, Served, missing
@@ -48,7 +49,7 @@ async def embed_sparse(body: EmbedSparse, request: Request) -> Response:
     served = _of(request)
     if not served.sparse:
         raise missing("sparse model", "sparse.model")
-    _check_lengths(body, served.limit("sparse"))
+    await _check_lengths(body, served.limit("sparse"))
     vectors = await served.sparse[body.is_query].ask(body.texts)
     return _json([[{"index": int(term), "value": weight} for term, weight in vector.items()] for vector in vectors])
 
@@ -80,7 +81,7 @@ async def rerank(body: Rerank, request: Request) -> Response:
 @models.post("/tokenize")
 async def tokenize(body: Tokenize, request: Request) -> Response:
     """The tokens of texts, with the characters at which they begin and end; special ones are not told."""
-    spans = _of(request).encoding().tokenizer.spans(body.texts)
+    spans = await _spans(_of(request).encoding().tokenizer, body.texts)
     return _json(
         [
             [{"text": text[start:stop], "special": False, "start": start, "stop": stop} for start, stop in row]
@@ -97,7 +98,7 @@ async def embeddings(body: Embeddings, request: Request) -> Response:
         raise RefusedError(404, "there is no such model", f"This server has {served.name}.")
     asked = Embed.model_validate({"inputs": body.texts, "truncate": True, **body.model_dump(include=SHARED)})
     vectors = await _dense(served, asked)
-    tokens = sum(map(len, served.encoding().tokenizer.spans(body.texts)))
+    tokens = sum(map(len, await _spans(served.encoding().tokenizer, body.texts)))
     return _json(
         {
             "object": "list",
@@ -133,7 +134,7 @@ async def _dense(served: Served, body: Embed) -> NDArray[np.float32]:
     """Vectors of shape (texts, dimensions)."""
     if not served.dense:
         raise missing("dense model", "dense.model")
-    _check_lengths(body, served.limit("dense"))
+    await _check_lengths(body, served.limit("dense"))
     rows = await served.dense[body.is_query].ask(body.texts)
     vectors = np.vstack(rows) if rows else np.empty((0, 0), np.float32)
     if body.dimensions is not None and body.dimensions > vectors.shape[1]:
@@ -147,10 +148,15 @@ async def _dense(served: Served, body: Embed) -> NDArray[np.float32]:
     return np.asarray(cut / lengths, dtype=np.float32)
 
 
-def _check_lengths(body: EmbedSparse, limit: QueryLimit) -> None:
+async def _spans(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequence[Sequence[tuple[int, int]]]:
+    """Where the tokens of texts are, found beside the event loop: they may be of many megabytes."""
+    return await asyncio.to_thread(tokenizer.spans, texts)
+
+
+async def _check_lengths(body: EmbedSparse, limit: QueryLimit) -> None:
     """Refuse a text that the model would not read to its end, unless it may be cut."""
     long = [] if body.truncate else [text for text in body.texts if len(text.encode()) > limit.max_tokens]
-    most = max(map(len, limit.tokenizer.spans(long))) if long else 0
+    most = max(map(len, await _spans(limit.tokenizer, long))) if long else 0
     if most > limit.max_tokens:
         what = f"a text has {most:,} tokens, and the model reads {limit.max_tokens:,}"
         raise RefusedError(413, what, 'Send shorter texts, or "truncate": true.')
