@@ -97,6 +97,7 @@ def index(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded and removed.")] = False,
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
     join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the load.")] = 1,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
     confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
@@ -109,7 +110,8 @@ def index(
 
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
     bounds = most[0], expect, take_over, records_path, query, most[1]
-    what = SourceOptions(source_name, format, limit, sync, *bounds, join, vectors is Vectors.LATER)
+    shared = join or workers > 1
+    what = SourceOptions(source_name, format, limit, sync, *bounds, shared, vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
@@ -120,7 +122,9 @@ def index(
         _print_plans(source, index, settings, files, what, as_json=as_json)
         return
     stop_cleanly()
-    for report in _loads(source, index, settings, files, what, recreate=recreate, confirm=confirm):
+    alone = partial(_loads, recreate=recreate, confirm=confirm)
+    loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
+    for report in loads(source, index, settings, files, what):
         print_report(report, as_json=as_json)
         raise_if_incomplete(report)
 
@@ -219,6 +223,25 @@ def _loads(
             yield report
 
 
+def _shared_loads(
+    sources: list[str], index: str, settings: Settings, files: list[LoadFiles], what: SourceOptions, *, workers: int
+) -> Iterator[IngestReport]:
+    """The same by several processes, each with models of its own."""
+    from hybrid_search.cli.estimate import expected_documents
+    from hybrid_search.cli.progress import progress_bar
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.names import check_target
+    from hybrid_search.ingest.target import check_layout
+    from hybrid_search.scale.workers import Share, load_by_workers
+
+    with connect(settings.engine) as connection:
+        check_target(connection, index)
+        check_layout(connection, index, settings)
+    for source, own in zip(sources, files, strict=True):
+        with progress_bar(index, expected_documents(Path(source))) as progress:
+            yield load_by_workers(Share(source, index, settings, own, what), workers, progress=progress)
+
+
 def replay(
     file: Annotated[Path, typer.Argument(help="A dead-letter file.")],
     index: Index,
@@ -309,7 +332,7 @@ def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:
     if join and (journal is not None or dry_run):
         raise SettingsError(
             "goes with neither --journal nor --dry-run: the index itself records what is settled",
-            where="--join",
+            where="--join (of --workers too)",
             remedy="Leave one of them out",
         )
 

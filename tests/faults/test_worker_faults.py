@@ -1,0 +1,142 @@
+"""``index --workers``: processes of one machine that share a load, and one of them killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from hybrid_search.ingest.files import LoadFiles
+from hybrid_search.ingest.options import SourceOptions
+from hybrid_search.ingest.state.indexed import document_count
+from hybrid_search.scale.workers import Share, numbered
+from hybrid_search.settings import Settings
+
+COUNT = 3_000
+FILES = 6
+WORDLESS = ("--set", "dense.model=none", "--set", "sparse.model=idf", "--no-cache")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Several files, so that there is something to share."""
+    root = tmp_path_factory.mktemp("workers") / "corpus"
+    root.mkdir()
+    each = COUNT // FILES
+    for number in range(FILES):
+        lines = (
+            json.dumps({"_id": f"d{n}", "text": f"Crate {n} holds lamp {n % 17}."})
+            for n in range(number * each, (number + 1) * each)
+        )
+        (root / f"part-{number}.jsonl").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def start(folder, connection, index, *options):
+    """The command in a process group of its own."""
+    command = [sys.executable, "-m", "hybrid_search", "index", str(folder), index, "--url", connection.where]
+    return subprocess.Popen(
+        [*command, *WORDLESS, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+
+
+def loaded(connection, index) -> int:
+    """Documents that are there, once each."""
+    return document_count(connection, index)
+
+
+def test_two_workers_load_every_document_once(folder, connection, index_name) -> None:
+    """The report is of both together, and the load is ended as any is."""
+    index = index_name()
+    process = start(folder, connection, index, "--workers", "2", "--json")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    report = json.loads(out)
+    assert (report["documents"], report["indexed"], report["refused"]) == (COUNT, COUNT, 0)
+    assert loaded(connection, index) == COUNT
+    assert sum("and ended the load" in note for note in report["notes"]) == 1
+
+
+def test_a_worker_that_is_killed_loses_nothing(folder, connection, index_name) -> None:
+    """kill -9 of one of two as soon as it has sent something: the other loads the rest, and the report says so."""
+    index = index_name()
+    process = start(folder, connection, index, "--workers", "2", "--json")
+    workers = _workers(process)
+    _wait(lambda: _has_some(connection, index))
+    workers[0].send_signal(signal.SIGKILL)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    report = json.loads(out)
+    assert loaded(connection, index) == COUNT
+    assert report["refused"] == 0
+    died = any("died (exit -9); others took what it had" in note for note in report["notes"])
+    assert died or report["documents"] == COUNT, json.dumps(report)  # it had ended before it was killed
+
+
+def test_a_worker_that_fails_is_told(tmp_path, connection, index_name) -> None:
+    """The record and its line, and that the same command goes on."""
+    (tmp_path / "bad.jsonl").write_text('{"_id": "a", "text": "a lamp"}\n{"_id": "b", "text": \n')
+    process = start(tmp_path / "bad.jsonl", connection, index_name(), "--workers", "2")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "a worker failed: " in err
+    assert "bad.jsonl:2" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--workers", "0"), "--workers"),
+        (("--workers", "2", "--limit", "5"), "read by one process"),
+        (("--workers", "2", "--dry-run"), "--workers too"),
+        (("--workers", "2", "--recreate"), "--recreate"),
+    ],
+)
+def test_what_workers_cannot_do(folder, connection, index_name, options, said) -> None:
+    """It is refused before anything is made."""
+    process = start(folder, connection, index_name(), *options)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said in err
+
+
+def test_each_worker_has_files_of_its_own(tmp_path) -> None:
+    """Two do not write into one file; the first has the name that was given."""
+    share = Share("s", "i", Settings(), LoadFiles(skip_bad=tmp_path / "bad.jsonl"), SourceOptions())
+    names = [share.of(number).files.skip_bad.name for number in range(3)]
+    assert names == ["bad.jsonl", "bad-w2.jsonl", "bad-w3.jsonl"]
+    assert share.of(1).what.join
+    assert numbered(None, 4) is None
+
+
+def _workers(process) -> list[psutil.Process]:
+    """The processes that load; not the one that multiprocessing keeps for itself."""
+    found: list[psutil.Process] = []
+
+    def both() -> bool:
+        children = psutil.Process(process.pid).children()
+        found[:] = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return len(found) == 2
+
+    _wait(both)
+    return found
+
+
+def _has_some(connection, index) -> bool:
+    try:
+        return loaded(connection, index) > 0
+    except Exception:  # noqa: BLE001  # there is no index yet
+        return False
+
+
+def _wait(holds) -> None:
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
