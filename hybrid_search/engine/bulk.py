@@ -5,6 +5,7 @@ Both engines speak it. Sending, sizing, retrying and keeping account are the ing
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -106,6 +107,8 @@ def _source(
         source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
     if encoded.sparse is not None:
         source[layout.SPARSE] = _sparse_json(encoded.sparse, passage.document)
+    if encoded.late is not None and schema.late is not None:
+        source[layout.LATE] = base64.b64encode(encoded.late).decode("ascii")
     return source
 
 

@@ -122,10 +122,13 @@ def _body(ids: Sequence[str], within: float) -> legs.Body:
 
 
 def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]:
-    """What fetches passages: with their vectors, where hits are to be compared."""
-    if course.plan.diversity is None:
+    """What fetches passages: with their vectors, where hits are to be compared, and their tokens, to be reranked by."""
+    reranking = course.plan.reranking
+    late = [layout.LATE] if reranking is not None and reranking.stored else []
+    if course.plan.diversity is None and not late:
         return _body
-    stored = with_vectors(course.target.dialect, [*layout.STORED, layout.DENSE])
+    dense = [] if course.plan.diversity is None else [layout.DENSE]
+    stored = with_vectors(course.target.dialect, [*layout.STORED, *dense, *late])
     return lambda ids, within: {**_body(ids, within), "_source": stored}
 
 

@@ -17,6 +17,7 @@ from hybrid_search.engine.layout import (
     DOC_ID,
     END,
     FILTER,
+    LATE,
     PASSAGE,
     SPARSE,
     START,
@@ -79,6 +80,7 @@ def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchem
         and _has_fields(passage, document, schema)
         and (schema.dense is None or bool(passage.get(DENSE)))
         and (schema.sparse is None or passage.get(SPARSE) is not None)
+        and (schema.late is None or bool(passage.get(LATE)))
     )
 
 
