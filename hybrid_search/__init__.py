@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hybrid_search.documents import AsyncDocumentClient, DocumentClient
     from hybrid_search.encode import load_encoder, load_reranker
     from hybrid_search.engine import connect
     from hybrid_search.errors import HybridSearchError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from hybrid_search.settings import Settings
 
 _HOME = {
+    "AsyncDocumentClient": "hybrid_search.documents",
+    "DocumentClient": "hybrid_search.documents",
     "Dates": "hybrid_search.search.facets",
     "DuplicateGroup": "hybrid_search.search.duplicates_records",
     "FacetCounts": "hybrid_search.found",
@@ -56,9 +59,11 @@ _HOME = {
 }
 
 __all__ = [
+    "AsyncDocumentClient",
     "AsyncSearchClient",
     "Dates",
     "Document",
+    "DocumentClient",
     "DuplicateGroup",
     "FacetCounts",
     "FacetValue",

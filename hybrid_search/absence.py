@@ -88,13 +88,16 @@ def _left_out(id_: str, path: Path) -> Iterator[str]:
 
 def _in_source(id_: str, source: str, settings: Settings) -> str:
     """Whether a source has the document; it is read to its end, or to the document."""
+    from hybrid_search.ingest.origin import origin_of
     from hybrid_search.read import documents
 
     read = 0
     bad: list[RecordError] = []
-    for document in documents(source, settings.documents, on_bad=lambda error, _data: bad.append(error)):
-        read += 1
-        if document.id == id_:
-            return f"it is in the source {source}, at {document.origin}: load that again"
+    with origin_of(source, settings) as origin:
+        found = documents(source, settings.documents, on_bad=lambda error, _data: bad.append(error), origin=origin)
+        for document in found:
+            read += 1
+            if document.id == id_:
+                return f"it is in the source {source}, at {document.origin}: load that again"
     rest = f", and {counted(len(bad), 'record is', 'records are')} none" if bad else ""
     return f"it is not in the source {source}, which has {counted(read, 'document', 'documents')}{rest}"

@@ -31,6 +31,7 @@ from hybrid_search.ingest.state.identity import source_identity
 from hybrid_search.ingest.state.indexed import document_count, source_names
 from hybrid_search.ingest.state.lease import is_loading, lives, process_here
 from hybrid_search.ingest.target import opened_or_created, schema_of
+from hybrid_search.read.indexed import is_index
 from hybrid_search.read.splits import can_be_split
 from hybrid_search.settings import Settings
 
@@ -104,8 +105,8 @@ def versions(connection: Connection, name: str) -> list[Version]:
 
 
 def build_identity(source: str | Path, encoder: TextEncoder, settings: Settings) -> str | None:
-    """What makes two builds the same: source, settings and models; None for a stream, which cannot be known again."""
-    if not can_be_split(source):
+    """What makes two builds the same: source, settings and models; None for a stream and for an index."""
+    if not can_be_split(source) or is_index(source):
         return None
     content = {
         "source": source_identity(Path(source)),

@@ -4,12 +4,14 @@ HybridSearchError                 exit status 1: something failed
 ├── InputError                    exit status 2: what the caller gave is wrong
 │   ├── SettingsError             a settings file, environment variable or flag
 │   ├── SourceError               a source of documents that cannot be read
+│   │   └── SourceChangedError    it has changed while it was read: what was not read can be read once more
 │   ├── RecordError               one record of a source: a broken line, a bad id or vector
 │   │   ├── RepeatedIdError       one with the id of another
 │   │   └── EmptyTextError        one without text, which a load leaves out and counts
 │   └── QueryError                an empty query, k out of range, an unknown leg or field
 │       └── CursorError           a cursor that was changed, has expired, or is of another search
 ├── MissingExtraError             a library of an optional extra is not installed
+├── FrameworkError                a framework that an adapter is for is not installed, or too old
 ├── ModelError                    a model that cannot be found, loaded or trusted
 │   ├── ModelBusyError            it served others for as long as the caller would wait
 │   ├── ModelTimeoutError         it did not answer in the time that the caller gave
@@ -82,6 +84,12 @@ class SourceError(InputError):
     """A source of documents cannot be read."""
 
 
+class SourceChangedError(SourceError):
+    """A source has changed while it was read, and is not kept as it was; the same load goes on when it is repeated."""
+
+    exit_status: ClassVar[int] = 1
+
+
 class RecordError(InputError):
     """One record of a source is broken; ``where`` names the file and line, or the document."""
 
@@ -112,6 +120,10 @@ class MissingExtraError(HybridSearchError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the extra [{extra}]", remedy=f"Run: pip install 'hybrid-search[{extra}]'")
+
+
+class FrameworkError(HybridSearchError):
+    """A framework is not installed, or older than its adapter is written for; the remedy is the pip command."""
 
 
 class ModelError(HybridSearchError):

@@ -91,7 +91,7 @@ def equal(field: str, values: Collection[Any], against: Against) -> list[Clause]
     kind, path = against.kind(field), against.path(field)
     if kind == "date":
         days = dict.fromkeys(_date(field, value, against) for value in values)
-        return [{"range": {path: {"gte": day, "lte": day}}} for day in days]
+        return [{"range": {path: {"gte": day, "lte": day, **_written(against)}}} for day in days]
     if kind == "number":
         numbers = [_number(field, value, against) for value in values]
         return equals(numbers, path, exact_path(field, against.schema) or path)
@@ -110,9 +110,15 @@ def within(field: str, bounds: Mapping[str, Any], against: Against) -> list[Clau
     if not bounds:
         raise QueryError("a range without bounds", where=field, remedy="Give gt, gte, lt or lte")
     if kind == "date":
-        return [{"range": {path: {name: _date(field, value, against) for name, value in bounds.items()}}}]
+        days = {name: _date(field, value, against) for name, value in bounds.items()}
+        return [{"range": {path: {**days, **_written(against)}}}]
     numbers = {name: _number(field, value, against) for name, value in bounds.items()}
     return numbers_within(numbers, path, exact_path(field, against.schema) or path)
+
+
+def _written(against: Against) -> dict[str, str]:
+    """How the dates of a filter are written, where an owner's field may be written in another way."""
+    return {} if against.schema.attached is None else {"format": "strict_date_optional_time||epoch_millis"}
 
 
 def beginning(field: str, value: Any, against: Against) -> Clause:
@@ -121,7 +127,7 @@ def beginning(field: str, value: Any, against: Against) -> Clause:
     return {"prefix": {against.path(field): {"value": text}}} if text else existing(field, against)
 
 
-def holding(field: str, value: Any, against: Against) -> Clause:
+def holding(field: str, value: Any, against: Against, *, ignore_case: bool = False) -> Clause:
     """Holds where a keyword holds the text, in which no character is a wildcard."""
     text = _part(field, value, against)
     if len(text) > MOST_HELD:
@@ -130,7 +136,8 @@ def holding(field: str, value: Any, against: Against) -> Clause:
     if not text:
         return existing(field, against)
     escaped = "".join(f"\\{character}" if character in "*?\\" else character for character in text)
-    return {"wildcard": {against.path(field): {"value": f"*{escaped}*"}}}
+    how = {"case_insensitive": True} if ignore_case else {}
+    return {"wildcard": {against.path(field): {"value": f"*{escaped}*", **how}}}
 
 
 def near(field: str, around: Place, distance: Any, against: Against) -> Clause:
@@ -208,7 +215,8 @@ def _keyword(field: str, value: Any, against: Against) -> str:
         raise QueryError("half a surrogate pair is no text, so the value is no keyword", where=field) from None
     except ValueError:
         raise QueryError(f"{shown(value)} is no keyword", where=field, remedy="Give a string") from None
-    return text if against.schema.layout == 1 else unicodedata.normalize("NFC", text)
+    kept = against.schema.layout == 1 or against.schema.attached is not None  # as others have written it
+    return text if kept else unicodedata.normalize("NFC", text)
 
 
 def _number(field: str, value: Any, against: Against) -> int | float:

@@ -82,10 +82,11 @@ class Prefix(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Contains(Filter):
-    """The keyword holds this text, in the same case; ``*`` and ``?`` are letters like others."""
+    """The keyword holds this text, in the same case unless that is ignored; ``*`` and ``?`` are letters like others."""
 
     field: str
     value: str
+    ignore_case: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,12 @@ def clause(filter: Filter, schema: IndexSchema, *, now: int | None = None) -> di
         QueryError: a field that the index cannot filter on (with the nearest that it can), a value of another type, or
             more of either than the engines take.
     """
-    return _clause(filter, Against(schema, now), 0)
+    return clause_against(filter, Against(schema, now))
+
+
+def clause_against(filter: Filter, against: Against) -> dict[str, Any]:
+    """The same for what may be no index of this package; see :func:`clause`."""
+    return _clause(filter, against, 0)
 
 
 def _clause(filter: Filter, against: Against, depth: int) -> dict[str, Any]:
@@ -286,8 +292,8 @@ def _single(filter: Filter, against: Against) -> dict[str, Any]:
     match filter:
         case Prefix(field, value):
             return values_of.beginning(field, value, against)
-        case Contains(field, value):
-            return values_of.holding(field, value, against)
+        case Contains(field, value, ignore_case):
+            return values_of.holding(field, value, against, ignore_case=ignore_case)
         case GeoDistance(field, latitude, longitude, distance):
             return values_of.near(field, (latitude, longitude), distance, against)
         case GeoBox(field, south, west, north, east):

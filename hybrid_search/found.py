@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as option
+from typing import Any
 
 Value = str | int | float
 
@@ -89,3 +90,24 @@ class Highlighted:
     html: str
     terms: Mapping[str, float] = option(default_factory=dict)
     score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index has it: its place in its document, and the fields of the document that come with it."""
+
+    id: str
+    text: str
+    start: int
+    end: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """How one leg fared: hits in its window, the engine's own milliseconds, and why it failed, if it did."""
+
+    hits: int
+    took_ms: float
+    failure: str | None = None
+    timed_out: bool = False

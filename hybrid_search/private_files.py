@@ -25,6 +25,16 @@ def open_new(path: Path) -> TextIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE), "w", encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file, with the rights of :func:`open_new`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open_new(path) as file:
+        file.buffer.write(content)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for files of ours, closed to other users; a folder of the user's choice that is there stays open.
 

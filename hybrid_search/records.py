@@ -6,6 +6,7 @@ vector maps a feature name (for models: the vocabulary id in decimal) to a stric
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.attachment import Attachment
+from hybrid_search.errors import QueryError
 from hybrid_search.found import FacetCounts, Highlighted
+from hybrid_search.found import LegReport as LegReport  # noqa: PLC0414 records are imported from here
+from hybrid_search.found import StoredPassage as StoredPassage  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import LegScore as LegScore  # noqa: PLC0414 records are imported from here
@@ -144,7 +149,8 @@ class Query:
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
     dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
     which the BM25 leg searches instead of by the text (:mod:`hybrid_search.search.expert`). ``read`` is set by a search
-    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`).
+    that reads the text for signs (:mod:`hybrid_search.search.query_syntax`); ``unknown`` by one whose rules for weights
+    look at it, the share of the words that the model's vocabulary has only in pieces.
     """
 
     text: str
@@ -155,6 +161,7 @@ class Query:
     bm25: Mapping[str, Any] | None = None
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
+    unknown: float | None = field(default=None, compare=False, repr=False)
 
     @property
     def plain(self) -> str:
@@ -199,33 +206,13 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPassage:
-    """A passage as the index has it: its place in its document, and the fields of the document that come with it."""
-
-    id: str
-    text: str
-    start: int
-    end: int
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LegReport:
-    """How one leg fared: hits in its window, the engine's own milliseconds, and why it failed, if it did."""
-
-    hits: int
-    took_ms: float
-    failure: str | None = None
-    timed_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits in rank order, and what was done to get them. ``took_ms`` has the wall milliseconds of each step.
 
     ``facets`` are by their names, in the order they were asked for. ``retrieved`` is what the hits were fused from, the
     whole window of each leg (:class:`~hybrid_search.search.retrieved.Retrieved`): another fusion of it needs no other
-    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`).
+    retrieval. ``rest`` writes a cursor for what comes behind the page (:mod:`hybrid_search.search.cursor_pages`), and
+    ``shown`` what a notebook shows (:mod:`hybrid_search.search.notebook`).
     """
 
     query: Query
@@ -238,6 +225,27 @@ class SearchResult:
     facets: Mapping[str, FacetCounts] = field(default_factory=dict)
     retrieved: Any | None = field(default=None, repr=False, compare=False)
     rest: Any | None = field(default=None, repr=False, compare=False)
+    shown: Any | None = field(default=None, repr=False, compare=False)
+
+    def to_pandas(self) -> Any:
+        """A frame of pandas with a row for each hit, in rank order.
+
+        Columns: ``rank``, ``id``, ``score``, ``fused``, ``text``, ``passage_id``, ``start``, ``end``; ``rank``,
+        ``score`` and ``contribution`` of each leg (``bm25.rank``); ``reranked`` where there is a reranker; the stored
+        fields by their names, those of a name that is taken with ``fields.`` before it.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+            QueryError: no search has made the result.
+        """
+        if self.shown is None:
+            raise QueryError("only what a search found has a frame", remedy="Search, or make one of result.hits.")
+        return self.shown.frame(self)
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the table of the command line."""
+        html: str | None = None if self.shown is None else self.shown.html(self)
+        return html
 
     @property
     def cursor(self) -> str | None:
@@ -265,6 +273,12 @@ TRUNCATED_FROM = "truncated_from"
 """Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
 
 
+PROBE = "probe"
+"""The key of a fingerprint's ``extra`` for what a model that is reached over HTTP makes of a certain text."""
+ALIKE = 0.999
+"""Cosine of two probes of one model: services answer with other last digits from day to day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What makes two encoders interchangeable: all of it is kept in the index and compared when it is opened.
@@ -287,9 +301,22 @@ class Fingerprint:
 
     def difference(self, other: Fingerprint) -> list[str]:
         """Lines ``name: this one / the other`` for all that differs and matters; empty when interchangeable."""
-        names = [n for n in self.__dataclass_fields__ if n != "name"]
-        pairs = [(n, getattr(self, n), getattr(other, n)) for n in names]
-        return [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
+        names = [n for n in self.__dataclass_fields__ if n not in {"name", "extra"}]
+        mine, theirs = ({k: v for k, v in one.extra.items() if k != PROBE} for one in (self, other))
+        pairs = [*((n, getattr(self, n), getattr(other, n)) for n in names), ("extra", mine, theirs)]
+        lines = [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
+        likeness = _likeness(self.extra.get(PROBE), other.extra.get(PROBE))
+        return lines if likeness >= ALIKE else [*lines, f"{PROBE}: the vectors of one text have cosine {likeness:.3f}"]
+
+
+def _likeness(one: Any, other: Any) -> float:
+    """The cosine of two probes, lists of components or weights by term; 1 of two that are not there."""
+    if not one or not other:
+        return 1.0 if one == other else 0.0
+    first, second = (probe if isinstance(probe, Mapping) else dict(enumerate(probe)) for probe in (one, other))
+    dot = sum(weight * second.get(term, 0.0) for term, weight in first.items())
+    lengths = math.sqrt(sum(w * w for w in first.values()) * sum(w * w for w in second.values()))
+    return dot / lengths if lengths else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +369,9 @@ class IndexSchema:
     lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
 
     ``late`` is the identity of the token states that are stored beside passages; None where none are.
+
+    ``vectors`` marks passages whose vectors these models made, while others may be there: a change of models is under
+    way. ``attached`` says where everything is in an index that somebody else owns.
     """
 
     dense: Fingerprint | None
@@ -369,3 +399,5 @@ class IndexSchema:
     analyzers: Mapping[str, str] = field(default_factory=dict)
     detects_language: bool = False
     late: Fingerprint | None = None
+    vectors: str | None = None
+    attached: Attachment | None = None

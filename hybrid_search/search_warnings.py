@@ -30,6 +30,7 @@ class WarningCode(StrEnum):
     FEW_DOCUMENTS = "few-documents"
     LIST_CUT = "list-cut"
     PINNED_NOT_FOUND = "pinned-not-found"
+    VECTORS_INCOMPLETE = "vectors-incomplete"
 
     @property
     def degrades(self) -> bool:

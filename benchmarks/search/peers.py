@@ -17,15 +17,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from hybrid_search import read
 from hybrid_search.engine import Connection, connect
 from hybrid_search.engine.protocols import Request
 from hybrid_search.evaluate.measures import measure
+from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.settings import EngineSettings, RerankSettings, SearchSettings, Settings
 
@@ -43,18 +45,23 @@ Ids = Sequence[str]
 Ask = Callable[[str], Ids]
 
 
+@dataclass(frozen=True)
 class Stored:
-    """The passages of an index with their vectors."""
+    """Passages with the ids of their documents and their vectors."""
 
-    def __init__(self, connection: Connection, index: str) -> None:
+    ids: Sequence[str]
+    texts: Sequence[str]
+    vectors: Sequence[list[float]]
+
+    @classmethod
+    def of(cls, connection: Connection, index: str) -> Self:
+        """Those of an index."""
         body = {"query": {"exists": {"field": "dense"}}, "size": 10_000, "_source": ["doc_id", "text", "dense"]}
         hits = connection.send(Request.json("POST", f"/{index}/_search", body))["hits"]["hits"]
-        self.ids = [hit["_source"]["doc_id"] for hit in hits]
-        self.texts = [hit["_source"]["text"] for hit in hits]
-        self.vectors = [hit["_source"]["dense"] for hit in hits]
+        return cls(*([hit["_source"][name] for hit in hits] for name in ("doc_id", "text", "dense")))
 
 
-def haystack(url: str, index: str, stored: Stored, model: Any) -> Ask:
+def haystack(url: str, index: str, stored: Stored, model: Any, depth: int = CANDIDATES) -> Ask:
     """BM25 and kNN one after the other, joined by reciprocal ranks."""
     from haystack import Document
     from haystack_integrations.components.retrievers.opensearch import OpenSearchHybridRetriever
@@ -64,7 +71,7 @@ def haystack(url: str, index: str, stored: Stored, model: Any) -> Ask:
     pairs = zip(stored.texts, stored.ids, stored.vectors, strict=True)
     store.write_documents([Document(content=text, meta={"doc": id_}, embedding=vector) for text, id_, vector in pairs])
     retriever = OpenSearchHybridRetriever(
-        store, embedder=_haystack_embedder(model), top_k_bm25=CANDIDATES, top_k_embedding=CANDIDATES, top_k=CANDIDATES
+        store, embedder=_haystack_embedder(model), top_k_bm25=depth, top_k_embedding=depth, top_k=depth
     )
     return lambda text: [hit.meta["doc"] for hit in retriever.run(query=text)["documents"]]
 
@@ -86,7 +93,7 @@ def _haystack_embedder(model: Any) -> Any:
     return Embedder()
 
 
-def llama_index(url: str, index: str, stored: Stored, model: Any) -> Ask:
+def llama_index(url: str, index: str, stored: Stored, model: Any, depth: int = CANDIDATES) -> Ask:
     """One hybrid query, combined by the server."""
     from llama_index.core.schema import TextNode
     from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
@@ -102,14 +109,14 @@ def llama_index(url: str, index: str, stored: Stored, model: Any) -> Ask:
     def ask(text: str) -> Ids:
         vector = model.encode(text, show_progress_bar=False).tolist()
         query = VectorStoreQuery(
-            query_str=text, query_embedding=vector, similarity_top_k=CANDIDATES, mode=VectorStoreQueryMode.HYBRID
+            query_str=text, query_embedding=vector, similarity_top_k=depth, mode=VectorStoreQueryMode.HYBRID
         )
         return [node.metadata["doc"] for node in store.query(query).nodes or ()]
 
     return ask
 
 
-def langchain(url: str, index: str, stored: Stored, model: Any) -> Ask:
+def langchain(url: str, index: str, stored: Stored, model: Any, depth: int = CANDIDATES) -> Ask:
     """The same through ``similarity_search``."""
     from langchain_community.vectorstores import OpenSearchVectorSearch
     from langchain_core.embeddings import Embeddings
@@ -129,7 +136,7 @@ def langchain(url: str, index: str, stored: Stored, model: Any) -> Ask:
     store.add_embeddings(pairs, metadata, bulk_size=len(pairs), engine="lucene", space_type="cosinesimil")
     options = {"search_type": "hybrid_search", "search_pipeline": pipeline_of(index)}
     return lambda text: [
-        hit.metadata["doc"] for hit in store.similarity_search(text, CANDIDATES, query_text=text, **options)
+        hit.metadata["doc"] for hit in store.similarity_search(text, depth, query_text=text, **options)
     ]
 
 
@@ -154,7 +161,7 @@ def main() -> None:
     mark = f"benchmark-peers-{uuid4().hex[:8]}"
     makers = {"haystack": haystack, "llama-index": llama_index, "langchain": langchain}
     with connect(settings.engine) as connection, SearchClient(options.index, settings=settings) as client:
-        stored = Stored(connection, options.index)
+        stored = Stored.of(connection, options.index)
         asks: dict[str, Ask] = {
             "hybrid_search, two legs": lambda text: [hit.id for hit in client.search(text, legs=["bm25", "dense"])],
             "hybrid_search, three legs": lambda text: [hit.id for hit in client.search(text)],
@@ -183,6 +190,20 @@ def report(asks: dict[str, Ask], folder: Path) -> None:
     """Medians, ratios to ours with the same legs, and nDCG@10."""
     qrels = read.qrels(folder, split="test")
     queries = [query for query in read.queries(folder) if query.id in qrels]
+    took, found = measured(asks, queries)
+    names = list(asks)
+    ours = median(took[names[0]])
+    print(f"{len(queries)} judged queries")
+    for name in names:
+        quality = measure(qrels, found[name], ["nDCG@10"]).mean["nDCG@10"]
+        theirs = median(took[name])
+        print(f"{name:<26} p50 {theirs:7.1f} ms  ours / theirs {ours / theirs:5.2f}  nDCG@10 {quality:.4f}")
+
+
+def measured(
+    asks: dict[str, Ask], queries: Sequence[Query]
+) -> tuple[dict[str, list[float]], dict[str, dict[str, list[tuple[str, float]]]]]:
+    """Milliseconds of each query, and runs of the first documents, by the names of those that were asked."""
     took: dict[str, list[float]] = {name: [] for name in asks}
     found: dict[str, dict[str, list[tuple[str, float]]]] = {name: {} for name in asks}
     names = list(asks)
@@ -193,12 +214,7 @@ def report(asks: dict[str, Ask], folder: Path) -> None:
             if n >= 10:  # the first ones warm everybody up
                 took[name].append((time.perf_counter() - begin) * 1000)
             found[name][str(query.id)] = [(id_, -float(rank)) for rank, id_ in enumerate(ids)]
-    ours = median(took[names[0]])
-    print(f"{len(queries)} judged queries")
-    for name in names:
-        quality = measure(qrels, found[name], ["nDCG@10"]).mean["nDCG@10"]
-        theirs = median(took[name])
-        print(f"{name:<26} p50 {theirs:7.1f} ms  ours / theirs {ours / theirs:5.2f}  nDCG@10 {quality:.4f}")
+    return took, found
 
 
 def arguments() -> argparse.Namespace:

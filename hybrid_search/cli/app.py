@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from hybrid_search.cli import (
+    attach,
     compare,
     demo,
     duplicates,
@@ -25,6 +26,7 @@ from hybrid_search.cli import (
     index,
     init,
     judgements,
+    models,
     node,
     search,
     serve,
@@ -94,7 +96,7 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, search, why_not, similar, duplicates, serve)
+SEARCHING = (demo, node, init, index, attach, search, why_not, similar, duplicates, serve, models)
 MEASURING = (evaluate, tune, compare, judgements, sweep)
 
 for group in (*SEARCHING, *MEASURING):

@@ -132,6 +132,7 @@ def check_source(source: str, format: str | None) -> None:
     """Refuse a source that is not there, or a format that is not known, before anything else is asked; SourceError."""
     from hybrid_search.read.formats.registry import ALIASES, FORMATS
     from hybrid_search.read.hub import PREFIX as HUB
+    from hybrid_search.read.indexed import index_of, is_index
     from hybrid_search.read.places import is_pattern
     from hybrid_search.read.streams import STDIN
 
@@ -139,7 +140,10 @@ def check_source(source: str, format: str | None) -> None:
         raise SourceError(f"unknown format {format!r}", where=source, remedy=f"Known: {', '.join(FORMATS)}")
     if _ADDRESS.match(source) and not Path(source).exists():
         remedy = "Fetch it first, or pipe it in: curl ADDRESS | hybrid-search index - INDEX"
-        raise SourceError("is an address; sources are files and folders", where=source, remedy=remedy)
+        raise SourceError("is an address; sources are files, folders and indices", where=source, remedy=remedy)
+    if is_index(source):
+        index_of(source)
+        return
     if source == STDIN or source.startswith(HUB) or is_pattern(source):
         return
     if not Path(source).exists():
@@ -185,7 +189,7 @@ def settings_with(settings: Settings, weights: str | None, rank_constant: int | 
     """The settings, with what the flags change in the fusion."""
     given: dict[str, Any] = {} if rank_constant is None else {"rank_constant": rank_constant}
     if weights is not None:
-        given["weights"] = dict(_weight(part) for part in weights.split(","))
+        given |= {"weights": dict(_weight(part) for part in weights.split(",")), "rules": ()}  # for all queries
     return replace(settings, search=replace(settings.search, **given))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.cli.checks import searched_with
-from hybrid_search.cli.options import Set, SettingsFile, Url
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url
 from hybrid_search.cli.results import TABLE
 from hybrid_search.cli.search import SearchedIndex, client_on, searching
 from hybrid_search.errors import QueryError, counted
@@ -51,6 +51,7 @@ def duplicates(
     format: Annotated[
         str, typer.Option(help="table, json (a line each), tsv (pairs), ids (a group a line).")
     ] = "table",
+    as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
     overrides: Set = None,
@@ -61,6 +62,7 @@ def duplicates(
 
     if format not in FORMATS:
         raise QueryError(f"unknown format {format!r}", where="--format", remedy=f"There are: {', '.join(FORMATS)}.")
+    shown = "json" if as_json else format
     options: MiningOptions = {
         "exact": exact,
         "neighbours": neighbours,
@@ -73,13 +75,13 @@ def duplicates(
         options["on_progress"] = follow
         found: Iterable[DuplicateGroup | SimilarPair] = (
             client.similar_pairs(threshold, **options)
-            if pairs or format == "tsv"
+            if pairs or shown == "tsv"
             else client.duplicates(threshold, **options)
         )
-        if format == TABLE:
+        if shown == TABLE:
             _print(found, client)
         else:
-            write_lines(_lines(found, format))
+            write_lines(_lines(found, shown))
     for note in _notes(reports[-1] if reports else None):
         typer.echo(f"Note: {note}", err=True)
 

@@ -13,8 +13,8 @@ from hybrid_search.cli.checks import check_search, named_legs, searched_with
 from hybrid_search.cli.gate import GateOptions, changes_of
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.kept import KeptOptions
-from hybrid_search.cli.measured import MeasuredOptions
-from hybrid_search.cli.options import Json, Judgements, Queries, Set, SettingsFile, Split, Url
+from hybrid_search.cli.measured import JudgedBy, MeasuredOptions
+from hybrid_search.cli.options import Json, Set, SettingsFile, Url
 from hybrid_search.cli.search import SearchedIndex
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     index: SearchedIndex,
     *,
-    queries: Queries,
-    qrels: Judgements,
-    split: Split = "test",
+    judged_by: JudgedBy,
     measured: MeasuredOptions,
     timing: Annotated[bool, typer.Option("--timing", help="Also time every leg and the whole search.")] = False,
     kept: KeptOptions,
@@ -56,7 +54,8 @@ def evaluate(
     check_search(settings, window=measured.window, legs=named_legs(measured.legs), fusions=methods)
     kept.check()
     baseline = gate.check()
-    asked, judged = read.queries(queries, empty=True), read.qrels(qrels, split=split)
+    qrels = judged_by.qrels
+    asked, judged = read.queries(judged_by.queries, empty=True), read.qrels(qrels, split=judged_by.split)
     with SearchClient(index, settings=settings) as client, progress_bars() as progress:
         experiment = run_experiment(
             client,

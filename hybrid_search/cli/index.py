@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,7 @@ from hybrid_search.cli.options import (
     Set,
     SettingsFile,
     Sources,
+    SourceUrl,
     Url,
     settings_of,
 )
@@ -53,6 +55,13 @@ COUNTS = (
 )
 
 
+class Vectors(StrEnum):
+    """When documents are encoded."""
+
+    NOW = "now"
+    LATER = "later"
+
+
 SourceName = Annotated[str | None, typer.Option("--source", help="The source's name (default: the file's).")]
 
 
@@ -75,6 +84,7 @@ def index(
     source_name: SourceName = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    source_url: SourceUrl = None,
     follow_links: FollowLinks = False,
     skip_bad: Annotated[Path | None, typer.Option(help="Leave out bad records and save them here.")] = None,
     max_bad: MaxBad = "1%",
@@ -90,6 +100,7 @@ def index(
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
     confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
+    vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
@@ -97,14 +108,13 @@ def index(
     from hybrid_search.ingest.source import SourceOptions
 
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
-    what = SourceOptions(
-        source_name, format, limit, sync, most[0], expect, take_over, records_path, query, most[1], join
-    )
+    bounds = most[0], expect, take_over, records_path, query, most[1]
+    what = SourceOptions(source_name, format, limit, sync, *bounds, join, vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
-    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links, source_url=source_url)
     check_models(settings)
     if dry_run:
         _print_plans(source, index, settings, files, what, as_json=as_json)
@@ -190,6 +200,7 @@ def _loads(
     from hybrid_search.ingest.source import index_source
     from hybrid_search.ingest.target import check_layout
     from hybrid_search.printed.console import Console
+    from hybrid_search.read.indexed import is_index
     from hybrid_search.recreate import recreate as rebuilt
 
     with connect(settings.engine) as connection:
@@ -198,11 +209,12 @@ def _loads(
         encoder = load_encoder(settings)
         load = partial(rebuilt, confirm=confirm) if recreate else index_source
         for source, own in zip(sources, files, strict=True):
-            outlook = outlook_of(source, settings, encoder, what)
+            outlook = None if what.vectors_later else outlook_of(source, settings, encoder, what)
             if outlook is not None:
                 lines = sentences(outlook, settings, index, is_terminal=sys.stderr.isatty())
                 Console(stderr=True).print("\n".join(lines), soft_wrap=True)
-            with progress_bar(index, what.limit or expected_documents(Path(source))) as progress:
+            known = outlook.documents if outlook is not None and is_index(source) else expected_documents(Path(source))
+            with progress_bar(index, what.limit or known) as progress:
                 report = load(source, index, connection, encoder, settings, files=own, what=what, progress=progress)
             yield report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from math import ceil
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybrid_search.cli.options import Query, RecordsPath, write_settings
+from hybrid_search.cli.options import Query, RecordsPath, SourceUrl, settings_of, write_settings
 from hybrid_search.errors import SettingsError, SourceError, counted
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from hybrid_search.read.indexed import Origin
     from hybrid_search.read.survey import Survey
     from hybrid_search.rehearsal import Rehearsal
 
@@ -36,12 +38,13 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    source: Annotated[str, typer.Argument(help="A file, a folder, hf:NAME, or - for standard input.")],
+    source: Annotated[str, typer.Argument(help="A file, a folder, hf:NAME, es:INDEX, os:INDEX, or -.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - prints it.")] = DEFAULT_FILE,
     *,
     format: Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")] = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    source_url: SourceUrl = None,
     sample: Annotated[int, typer.Option(min=1, help="How many records to look at.")] = 1000,
     multilingual: Annotated[bool, typer.Option("--multilingual", help="Write models of many languages.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
@@ -56,9 +59,10 @@ def init(
         raise SettingsError("the file is there already", where=str(output), remedy="Give --force to write over it")
     if output != STDOUT and output.exists() and Path(source).exists() and output.samefile(source):
         raise SettingsError("is the source itself", where=str(output), remedy="Name another file for the settings")
-    seen = survey(source, format=format, sample=sample, records_path=records_path, query=query)
+    with _origin(source, source_url) as origin:
+        seen = survey(source, format=format, sample=sample, records_path=records_path, query=query, origin=origin)
     _require_text(seen)
-    given = {"--format": format, "--records": records_path, "--query": query}
+    given = {"--format": format, "--records": records_path, "--query": query, "--source-url": _shown(source_url)}
     text = settings_text(seen, multilingual=multilingual)
     warning = None if multilingual else model_warning(seen)
     tried = rehearsed(seen.records, text, seen.source)
@@ -85,6 +89,23 @@ def init(
         _show(seen, to_stderr=False)
         _say(seen, tried, warning, to_stderr=False)
         typer.echo(f"\nWrote {output}. Next:\n{_next(source, output, given, seen, tried)}")
+
+
+def _origin(source: str, source_url: str | None) -> AbstractContextManager[Origin | None]:
+    """The cluster of a source that is an index; settings of others are not asked for."""
+    from hybrid_search.ingest.origin import origin_of
+    from hybrid_search.read.indexed import is_index
+
+    if not is_index(source):
+        return nullcontext()
+    return origin_of(source, settings_of(None, None, source_url=source_url))
+
+
+def _shown(url: str | None) -> str | None:
+    """An address as it may be printed."""
+    from hybrid_search.addresses import without_credentials
+
+    return None if url is None else without_credentials(url)
 
 
 def _require_text(seen: Survey) -> None:

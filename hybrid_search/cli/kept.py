@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hybrid_search.cli.html import check_new, write_page
+from hybrid_search.cli.plots import HELP, check_plots, write_plots
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class KeptOptions:
     html: Annotated[
         Path | None, typer.Option(help="A new HTML file: the report with its plots.", rich_help_panel=PANEL)
     ] = None
+    plots: Annotated[Path | None, typer.Option(help=HELP, rich_help_panel=PANEL)] = None
 
     def check(self) -> None:
         """What takes minutes to measure must have a place to go."""
         check_new(self.html, "--html")
+        check_plots(self.plots)
         folder = self.runs
         nearest = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
         if nearest is not None and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
@@ -49,3 +52,7 @@ class KeptOptions:
             save_runs(experiment, self.runs)
         if self.html is not None:
             write_page(self.html, experiment_page(experiment, {str(query.id): query.text for query in queries}))
+        if self.plots is not None:
+            from hybrid_search.evaluate.plots import experiment_pngs
+
+            write_plots(self.plots, experiment_pngs(experiment))

@@ -22,6 +22,7 @@ from hybrid_search.cli.options import (
     Set,
     SettingsFile,
     Source,
+    SourceUrl,
     Url,
     settings_of,
 )
@@ -53,6 +54,7 @@ def verify(
     format: Format = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    source_url: SourceUrl = None,
     follow_links: FollowLinks = False,
     source_name: Annotated[
         str | None, typer.Option("--source", help="Its name, where others are in the index.")
@@ -65,16 +67,17 @@ def verify(
     from hybrid_search.engine.connection import connect
     from hybrid_search.ingest.left_out import LeftOut
     from hybrid_search.ingest.maintain import verify as verifying
+    from hybrid_search.ingest.origin import origin_of
     from hybrid_search.read import documents
 
     check_source(source, format)
-    settings = settings_of(settings_file, url, overrides, follow_links=follow_links)
+    settings = settings_of(settings_file, url, overrides, follow_links=follow_links, source_url=source_url)
     bad: list[str] = []
 
     def keep(error: RecordError, _data: bytes) -> None:
         bad.append(str(error))
 
-    with connect(settings.engine) as connection:
+    with connect(settings.engine) as connection, origin_of(source, settings) as origin:
         found = documents(
             source,
             settings.documents,
@@ -83,6 +86,7 @@ def verify(
             unique_ids=False,
             records_path=records_path,
             query=query,
+            origin=origin,
         )
         report = verifying.verify(found, index, connection, settings.chunking, source=source_name, deep=deep)
     if as_json:

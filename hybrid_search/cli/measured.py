@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+JUDGED = "Judged queries"
 PANEL = "What is measured"
 
 IgnoreIdentical = Annotated[
@@ -17,6 +19,15 @@ IgnoreIdentical = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class JudgedBy:
+    """Queries and what is relevant to them."""
+
+    queries: Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.", rich_help_panel=JUDGED)]
+    qrels: Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.", rich_help_panel=JUDGED)]
+    split: Annotated[str, typer.Option(help="Which judgements of a BEIR folder.", rich_help_panel=JUDGED)] = "test"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybrid_search.cli.attach import print_coverage
+from hybrid_search.cli.options import SettingsFile, Url, settings_of
 from hybrid_search.errors import LocalNodeError, SettingsError
 
 if TYPE_CHECKING:
@@ -79,8 +81,17 @@ def down(
     typer.echo(f"The node {name} is stopped; its data stays in {node.data}")
 
 
-def status(*, as_json: Json = False) -> None:
-    """Show every local node: whether it runs, where, and what it holds."""
+def status(
+    index: Annotated[str | None, typer.Argument(help="An index: how much of it has vectors, and of which.")] = None,
+    *,
+    settings_file: SettingsFile = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Show every local node, whether it runs, where, and what it holds; or how much of an index has vectors."""
+    if index is not None:
+        print_coverage(index, settings_of(settings_file, url), as_json=as_json)
+        return
     from hybrid_search.engine import local
     from hybrid_search.engine.local.state import broken_records
 

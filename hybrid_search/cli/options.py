@@ -19,27 +19,39 @@ Url = Annotated[str | None, typer.Option("--url", help="The cluster (default: th
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: dense.model=NAME. Repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Index = Annotated[str, typer.Argument(help="The index, or an alias of one.")]
-Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern, hf:NAME, or -.")]
+Source = Annotated[str, typer.Argument(help="A file, a folder, a quoted pattern, hf:NAME, es:INDEX, os:INDEX, or -.")]
 Sources = Annotated[
-    list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, or -; each is loaded as its own source.")
+    list[str], typer.Argument(help="Files, folders, a quoted pattern, hf:NAME, es:INDEX, os:INDEX, or -.")
 ]
 Queries = Annotated[Path, typer.Option(help="JSON lines, TSV, or a BEIR folder.")]
-Judgements = Annotated[Path, typer.Option(help="Judgements: TSV, TREC, or a BEIR folder.")]
 Split = Annotated[str, typer.Option(help="Which judgements of a BEIR folder.")]
 Format = Annotated[str | None, typer.Option(help="The source's format where its name does not tell.")]
 RecordsPath = Annotated[
     str | None, typer.Option("--records", help="Where in a JSON or XML file the records are: data.rows.")
 ]
-Query = Annotated[str | None, typer.Option(help="What is asked of a database: SELECT ... FROM ...")]
+Query = Annotated[
+    str | None,
+    typer.Option("--query", "--source-query", help="What is asked of a database (SELECT ...) or index (year>=2020)."),
+]
+SourceUrl = Annotated[
+    str | None, typer.Option("--source-url", help="The cluster of es:NAME or os:NAME (default: the target's).")
+]
+URLS = {"engine.url": ("--url", "URL"), "source.url": ("--source-url", "SOURCE_URL")}
+"""Addresses by their keys: the option and the variable that give them."""
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Also read what links lead to outside of a folder.")]
 MaxBad = Annotated[str, typer.Option(help="The most records that may be left out: 1%, 500 or all.")]
 MaxRemoved = Annotated[str, typer.Option(help="The most documents that may go: 10%, 500 or all.")]
 
 
 def settings_of(
-    path: Path | None, url: str | None, overrides: list[str] | None = None, *, follow_links: bool = False
+    path: Path | None,
+    url: str | None,
+    overrides: list[str] | None = None,
+    *,
+    follow_links: bool = False,
+    source_url: str | None = None,
 ) -> Settings:
-    """The settings of a file, the environment, ``--set``, ``--url`` and ``--follow-links``; the later ones win."""
+    """The settings of a file, the environment, ``--set``, the addresses and ``--follow-links``; the later ones win."""
     from hybrid_search.read.settings_file import load_settings
 
     given = {}
@@ -52,6 +64,8 @@ def settings_of(
         given[key] = value
     if url is not None:
         given["engine.url"] = url
+    if source_url is not None:
+        given["source.url"] = source_url
     if follow_links:
         given["documents.follow_links"] = "true"
     settings = load_settings(path, given)
@@ -76,8 +90,8 @@ def _notes(given: Mapping[str, str]) -> Iterator[str]:
     for key, value in given.items():
         if key in SECRET_KEYS:
             where, variable = f"--set {key}", f"{PREFIX}{key.upper().replace('.', '_')}"
-        elif key == "engine.url" and MASK in masked(value):
-            where, variable = "--url", f"{PREFIX}URL"
+        elif key in URLS and MASK in masked(value):
+            where, variable = URLS[key][0], f"{PREFIX}{URLS[key][1]}"
         else:
             continue
         yield f"The secret in {where} stands in the process list for all users of this machine: set {variable} instead"

@@ -20,6 +20,7 @@ from hybrid_search.settings.documents import REFUSE
 if TYPE_CHECKING:
     from hybrid_search.encode.protocols import TextEncoder
     from hybrid_search.ingest.source import SourceOptions
+    from hybrid_search.read.indexed import Origin
     from hybrid_search.records import Document
     from hybrid_search.settings import Settings
 
@@ -59,13 +60,14 @@ def outlook_of(source: str, settings: Settings, encoder: TextEncoder, what: Sour
 
     An error of the source is left to the load, which says it in its place.
     """
+    from hybrid_search.ingest.origin import origin_of
     from hybrid_search.read.splits import can_be_split
 
     if not can_be_split(source):
         return None
-    total = _total(source, what)
     try:
-        first = _first(source, settings, what)
+        with origin_of(source, settings) as origin:
+            total, first = _total(source, what, origin), _first(source, settings, what, origin)
         passages = _passages(first, settings, encoder)
         if not first:
             return None
@@ -116,12 +118,14 @@ def _is_on_processor(settings: Settings) -> bool:
     return torch is not None and (device.startswith("cpu") or not torch.cuda.is_available())
 
 
-def _total(source: str, what: SourceOptions) -> int | None:
-    total = expected_documents(Path(source))
+def _total(source: str, what: SourceOptions, origin: Origin | None) -> int | None:
+    from hybrid_search.read.indexed import Asked
+
+    total = expected_documents(Path(source)) if origin is None else origin.count(Asked(source, what.query))
     return what.limit if total is None else min(total, what.limit or total)
 
 
-def _first(source: str, settings: Settings, what: SourceOptions) -> list[Document]:
+def _first(source: str, settings: Settings, what: SourceOptions, origin: Origin | None) -> list[Document]:
     """The first documents; bad records are passed over, ids that come again do not matter."""
     from hybrid_search.read import documents
 
@@ -134,6 +138,7 @@ def _first(source: str, settings: Settings, what: SourceOptions) -> list[Documen
         on_bad=lambda _error, _data: None,
         records_path=what.records_path,
         query=what.query,
+        origin=origin,
     )
     return list(islice(found, SAMPLE if what.limit is None else min(SAMPLE, what.limit)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
@@ -39,6 +39,25 @@ def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
         if progress.expected is not None:
             bar.update(task, total=max(progress.expected, progress.documents))
         bar.update(task, completed=progress.documents, waiting=progress.waiting or "")
+
+    try:
+        yield follow
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+@contextmanager
+def pass_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar that follows a pass over ``total`` documents; it is drawn when there is something to show."""
+    bar = progress_on_stderr(
+        literal("{task.description}"), BarColumn(), MofNCompleteColumn(), SpeedColumn(), TimeRemainingColumn()
+    )
+    task = bar.add_task(what, total=total)
+
+    def follow(done: int) -> None:
+        bar.start()
+        bar.update(task, completed=done)
 
     try:
         yield follow

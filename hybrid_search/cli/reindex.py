@@ -20,6 +20,7 @@ from hybrid_search.cli.options import (
     Set,
     SettingsFile,
     Source,
+    SourceUrl,
     Url,
     settings_of,
 )
@@ -55,6 +56,7 @@ def reindex(
     format: Format = None,
     records_path: RecordsPath = None,
     query: Query = None,
+    source_url: SourceUrl = None,
     follow_links: FollowLinks = False,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -68,7 +70,9 @@ def reindex(
     if (queries is None) != (qrels is None):
         raise SettingsError("give both, or neither", where="--queries, --qrels")
     check_source(source, format)
-    settings = settings_of(settings_file, url, _with_model(overrides, model), follow_links=follow_links)
+    settings = settings_of(
+        settings_file, url, _with_model(overrides, model), follow_links=follow_links, source_url=source_url
+    )
     check_models(settings)
     stop_cleanly()
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")

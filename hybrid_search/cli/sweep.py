@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -14,6 +14,7 @@ from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of,
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import SettingsError
+from hybrid_search.private_files import write_bytes
 
 if TYPE_CHECKING:
     from hybrid_search.engine import Connection
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", int, float)
 
 Cheapest = Literal["memory", "disk", "latency"]
+
+PNG = ".png"
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +58,7 @@ def sweep(
     k: Annotated[int, typer.Option("-k", min=1, help="Hits that recall counts.")] = 10,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="The recall that the chosen row must have.")] = 0.95,
     cheapest: Annotated[Cheapest, typer.Option(help="What the chosen row has least of.")] = "memory",
-    plot: Annotated[Path | None, typer.Option(help="A new .svg file for the picture.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="A new file for a picture: .svg or .png (extra [plots]).")] = None,
     write: Annotated[Path | None, typer.Option(help="A new settings file for the chosen rows.")] = None,
     as_json: Json = False,
     settings_file: SettingsFile = None,
@@ -71,7 +74,7 @@ def sweep(
     from hybrid_search.evaluate.sweep import cheapest as cheapest_of
 
     _check_new(write, "--write")
-    _check_new(plot, "--plot", suffix=".svg")
+    _check_new(plot, "--plot", suffixes=(".svg", PNG))
     settings = settings_of(settings_file, url, list(overrides or ()))
     values = Values(kinds, sparse_kinds, m, ef_construction, candidates, min_share, two_phase, oversample)
     swept = _legs(legs)
@@ -131,16 +134,21 @@ def _swept(
         return request, run_sweep(connection, request, in_use=_in_use(settings), progress=progress)
 
 
-def _check_new(path: Path | None, where: str, *, suffix: str | None = None) -> None:
-    """Before anything is measured: a place that is free, and the picture's only format."""
+def _check_new(path: Path | None, where: str, *, suffixes: Sequence[str] = ()) -> None:
+    """Before anything is measured: a place that is free, and a format of pictures that there is."""
     if path is None:
         return
-    if suffix is not None and path.suffix != suffix:
-        raise SettingsError(f"only {suffix} is drawn", where=f"{where} {path}", remedy=f"Name it {path.stem}{suffix}")
+    if suffixes and path.suffix not in suffixes:
+        what, remedy = f"only {' and '.join(suffixes)} are drawn", f"Name it {path.stem}{suffixes[0]}"
+        raise SettingsError(what, where=f"{where} {path}", remedy=remedy)
     if not path.parent.is_dir():
         raise SettingsError("no such folder", where=f"{where} {path}", remedy="Make it, or name another")
     if path.exists():
         raise SettingsError("the file is there and is not touched", where=f"{where} {path}", remedy="Name a new one")
+    if suffixes and path.suffix == PNG:
+        from hybrid_search.evaluate.plots import require_plots
+
+        require_plots()
 
 
 def _legs(given: str) -> list[Leg]:
@@ -259,10 +267,13 @@ def _encoded(path: Path, count: int, settings: Settings, index: str, connection:
 
 
 def _say_leftovers(connection: Connection) -> None:
-    from hybrid_search.evaluate.sweep.copies import leftovers
+    from hybrid_search.evaluate.sweep.copies import clear_leftovers
 
-    if found := leftovers(connection):
-        typer.echo(f"There are copies of a sweep that was killed, or runs now: {', '.join(found)}", err=True)
+    found = clear_leftovers(connection)
+    if found.removed:
+        typer.echo(f"Copies of a sweep that was killed here are removed: {', '.join(found.removed)}", err=True)
+    if found.kept:
+        typer.echo(f"There are copies of a sweep that was killed, or runs now: {', '.join(found.kept)}", err=True)
 
 
 def _print(
@@ -278,7 +289,7 @@ def _print(
     from hybrid_search.printed.console import Console
 
     console = Console()
-    for leg in chosen:
+    for leg in dict.fromkeys(row.build.leg for row in found.rows):
         console.print(sweep_table(found, request, chosen, leg))
     for note in notes(found, request, at_least=at_least, by=by):
         console.print(note, style="dim")
@@ -290,11 +301,15 @@ def _keep(
     """The picture and the settings."""
     import tomli_w
 
+    from hybrid_search.evaluate.plots import sweep_png
     from hybrid_search.evaluate.sweep.options import settings_of as settings_of_row
     from hybrid_search.evaluate.sweep.plot import sweep_svg
 
-    if plot is not None:
+    if plot is not None and plot.suffix == PNG:
+        write_bytes(plot, sweep_png(found.rows, chosen, k=request.k))
+    elif plot is not None:
         write_settings(plot, sweep_svg(found.rows, chosen, k=request.k))
+    if plot is not None:
         typer.echo(f"{plot} is written", err=True)
     if write is not None:
         sections: dict[str, dict[str, object]] = {}

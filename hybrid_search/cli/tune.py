@@ -19,6 +19,7 @@ from hybrid_search.cli.options import (
     Url,
     write_settings,
 )
+from hybrid_search.cli.plots import HELP, check_plots, write_plots
 from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.cli.tuned import TunedOptions
 
@@ -42,6 +43,7 @@ def tune(
     tuned: TunedOptions,
     write: Annotated[Path | None, typer.Option(help="A new settings file for the choice, if it is better.")] = None,
     html: Html = None,
+    plots: Annotated[Path | None, typer.Option(help=HELP)] = None,
     as_json: Json = False,
     settings_file: SettingsFile = None,
     url: Url = None,
@@ -54,11 +56,13 @@ def tune(
     """
     from hybrid_search.engine import connect
     from hybrid_search.evaluate.html import tuned_page
+    from hybrid_search.evaluate.plots import tuned_pngs
     from hybrid_search.search import SearchClient
 
     judged.check(write)
     check_new(write, "--write")
     check_new(html, "--html")
+    check_plots(plots)
     settings = searched_with(settings_file, url, overrides, rerank=tuned.rerank, weights=None, rank_constant=None)
     check_search(settings, legs=named_legs(tuned.legs))
     given = judged.read()
@@ -74,6 +78,8 @@ def tune(
     _print(found, runs.legs, known, as_json=as_json)
     if html is not None:
         write_page(html, tuned_page(found, runs, qrels, {str(query.id): query.text for query in asked}, known))
+    if plots is not None:
+        write_plots(plots, tuned_pngs(found, runs, qrels))
     if write is not None:
         _write(write, found, runs.legs)
 

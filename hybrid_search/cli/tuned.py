@@ -36,6 +36,14 @@ class TunedOptions:
         str | None,
         typer.Option(help="Also tune reranking by late, or by a cross-encoder's name.", rich_help_panel=PANEL),
     ] = None
+    rules: Annotated[
+        bool,
+        typer.Option(
+            "--rules/--no-rules",
+            help="Try weights of their own for some queries, as those of few words.",
+            rich_help_panel=PANEL,
+        ),
+    ] = True
     folds: Annotated[int, typer.Option(min=2, help="Parts that the queries are split into.", rich_help_panel=PANEL)] = 5
 
     def tune(
@@ -60,6 +68,7 @@ class TunedOptions:
             legs=named_legs(self.legs),
             objective=self.objective,
             folds=self.folds,
+            rules=self.rules,
             ignore_identical=ignore_identical,
             cache=RunCache(user_cache_path("hybrid-search") / "evaluate", connection),
             progress=progress,

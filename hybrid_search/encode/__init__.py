@@ -42,11 +42,17 @@ def load_encoder(settings: Settings) -> TextEncoder:
     """
     with _extra_of_models():
         _check_pruning(settings.sparse)
-        if settings.sparse.model in SHARED_PASS:
+        _check_services(settings)
+        if settings.sparse.model in SHARED_PASS and settings.sparse.url is None:
             encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
             return encoder
         from hybrid_search.encode.pair import PairEncoder
 
+        if settings.dense.url is not None and NO_MODEL not in {settings.dense.model, settings.sparse.model}:
+            from hybrid_search.encode.remote import own_pair
+
+            if (pair := own_pair(settings)) is not None:
+                return pair
         dense = _load_dense(settings)
         return PairEncoder(dense, _load_sparse(settings), late=_late(settings, dense))
 
@@ -66,6 +72,10 @@ def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Rer
     name = settings.rerank.model
     if name == NO_MODEL:
         return None
+    if settings.rerank.url is not None:
+        from hybrid_search.encode.remote import remote_reranker
+
+        return remote_reranker(settings.rerank)
     with _extra_of_models():
         if name in ON_ENCODER:
             reranker: Reranker = _loader(ON_ENCODER[name])(settings, encoder)
@@ -110,7 +120,28 @@ def _load_dense(settings: Settings) -> Any:
     dense = settings.dense
     if dense.model == NO_MODEL:
         return None
+    if dense.url is not None:
+        from hybrid_search.encode.remote import remote_dense
+
+        return remote_dense(dense)
     return Precomputed(dense.dimension) if dense.model == PRECOMPUTED else load_dense(dense, settings.encode)
+
+
+def _check_services(settings: Settings) -> None:
+    """Refuse a sparse model that shares the pass of a dense one which is not here."""
+    dense, sparse = settings.dense, settings.sparse
+    if dense.url is not None and sparse.url is None and sparse.model in SHARED_PASS:
+        raise SettingsError(
+            f"is {sparse.model!r}, which shares the dense model's pass, and that is behind dense.url",
+            where="sparse.model",
+            remedy="Give sparse.url the same address, or sparse.model another model or none",
+        )
+    if settings.rerank.model in ON_ENCODER and dense.url is not None:
+        raise SettingsError(
+            f"is {settings.rerank.model!r}, which reads the dense model's token states, and that is behind dense.url",
+            where="rerank.model",
+            remedy="Give rerank.url a service, or rerank.model a cross-encoder",
+        )
 
 
 def _check_pruning(settings: SparseSettings) -> None:
@@ -136,6 +167,10 @@ def _load_sparse(settings: Settings) -> Any:
     sparse = settings.sparse
     if sparse.model == NO_MODEL:
         return None
+    if sparse.url is not None:
+        from hybrid_search.encode.remote import remote_sparse
+
+        return remote_sparse(sparse)
     if sparse.model == PRECOMPUTED:
         return Precomputed()
     from hybrid_search.encode.idf import is_table, load_idf

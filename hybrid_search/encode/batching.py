@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 USUAL = 32
-"""Texts of a pass where the settings name no ``batch_size``: there the search for the best number begins."""
+"""The default of ``batch_size``: there the search for the best number begins. Any other was chosen, and stays."""
 
 CPU_SIZES = (1.0, 0.5, 2.0)
 GPU_SIZES = (1.0, 0.5, 2.0, 4.0)

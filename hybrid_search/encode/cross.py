@@ -95,8 +95,8 @@ class CrossReranker:
             return self._model.predict(list(pairs), batch_size=len(pairs), show_progress_bar=False)
 
 
-def _budget(batch_size: int | None, *, is_cpu: bool) -> TokenBudget:
-    if batch_size is not None:
+def _budget(batch_size: int, *, is_cpu: bool) -> TokenBudget:
+    if batch_size != USUAL:
         return TokenBudget(batch_size * TOKENS_PER_PAIR, (1.0,))
     return TokenBudget(USUAL * (CPU_TOKENS if is_cpu else GPU_TOKENS), CPU_SIZES if is_cpu else GPU_SIZES)
 

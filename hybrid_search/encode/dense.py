@@ -51,8 +51,8 @@ class DenseEncoder:
         folder: its files, for the fingerprint.
         prompts: texts put before queries and passages.
         name: what explanations call it.
-        batch_size: size of a forward pass, in texts of 64 tokens on a CPU and of 512 tokens on a GPU; None finds the
-            fastest on the way.
+        batch_size: size of a forward pass, in texts of 64 tokens on a CPU and of 512 tokens on a GPU; that of the
+            default is where the search for the fastest begins.
         dimension: keep only so many components, the first (Matryoshka: arXiv:2205.13147); vectors of a model that
             normalises are normalised again. None keeps all.
         precision: of the backend.
@@ -68,7 +68,7 @@ class DenseEncoder:
         folder: Path,
         prompts: Prompts,
         name: str,
-        batch_size: int | None,
+        batch_size: int,
         dimension: int | None = None,
         precision: str = "fp32",
     ) -> None:
@@ -78,8 +78,8 @@ class DenseEncoder:
         self.tokenizer = TokenSpans(backbone.tokenizer)
         self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name, rows=backbone.rows)
         is_cpu = backbone.device.type == "cpu"
-        usual = (batch_size or USUAL) * (CPU_TOKENS if is_cpu else GPU_TOKENS)
-        self.budget = TokenBudget(usual, (1.0,) if batch_size else CPU_SIZES if is_cpu else GPU_SIZES)
+        usual = batch_size * (CPU_TOKENS if is_cpu else GPU_TOKENS)
+        self.budget = TokenBudget(usual, (1.0,) if batch_size != USUAL else CPU_SIZES if is_cpu else GPU_SIZES)
         self.max_tokens = self._cut.room(prompts.document)
         self.query_limit = QueryLimit(self._cut.room(prompts.query), self.tokenizer)
         if self.max_tokens < 1:

@@ -71,7 +71,7 @@ def load_model(kind: str, folder: Path, settings: ModelSettings, role: Role) -> 
         SettingsError: there is no such device.
         MissingExtraError: sentence-transformers is not installed, or is too old to have this kind.
     """
-    with _LOADING, _quiet():
+    with _LOADING, quiet():
         try:
             import sentence_transformers
 
@@ -158,7 +158,7 @@ def load_error(error: Exception, folder: Path) -> ModelError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No bars, log lines or warnings from the libraries while loading; everything is restored."""
     from transformers.utils import logging as transformers_logging
 

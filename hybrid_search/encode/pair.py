@@ -104,6 +104,11 @@ class PairEncoder:
         """The longest passage in tokens, special tokens and document prompt already subtracted."""
         return self._tightest.max_tokens
 
+    @property
+    def halves(self) -> tuple[DenseHalf | None, SparseHalf | None]:
+        """The dense and the sparse encoder, for whoever wants the vectors of one leg alone."""
+        return self._dense, self._sparse
+
     def query_limits(self) -> dict[str, QueryLimit]:
         """How much of a query each leg reads; none where queries bring their vectors."""
         halves = {"dense": self._dense, "sparse": self._sparse}

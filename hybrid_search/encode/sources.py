@@ -100,6 +100,14 @@ def _in_package(name: str) -> Path | None:
     return Path(spec.submodule_search_locations[0], *inner)
 
 
+def local_models() -> dict[str, Path]:
+    """The folders of models in installed packages and in the Hugging Face cache, by name."""
+    packaged = {*PACKAGES, *(point.name for point in entry_points(group=ENTRY_POINTS))}
+    cached = {folder.name[len("models--") :].replace("--", "/", 1) for folder in _hub_cache().glob("models--*")}
+    found = {name: next(_cached_or_installed(name), None) for name in packaged | cached}
+    return {name: folder for name, folder in found.items() if folder is not None}
+
+
 def fetch_code(repository: str) -> None:
     """Bring the Python files of a repository into the Hugging Face cache, where transformers looks for them.
 

@@ -94,7 +94,7 @@ class SparseEncoder:
         kept = kept_weights(self._model)
         self.networks = graft(self._model, lambda: probe(self._model, "sparse"), encode, folder, kept=kept)
         self.budget = TokenBudget(
-            (settings.batch_size or USUAL) * TOKENS_PER_TEXT, (1.0,) if settings.batch_size else CPU_SIZES
+            settings.batch_size * TOKENS_PER_TEXT, CPU_SIZES if settings.batch_size == USUAL else (1.0,)
         )
         self._prompts = read_prompts(folder, query=None, document=None)
         longest = self._model.max_seq_length

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,20 @@ from hybrid_search.engine.answers import Failure, Verdict, error_cause, verdict
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.errors import RecordError
 from hybrid_search.fields import filter_values, with_taken_values
-from hybrid_search.records import Document, EncodedPassage, IndexSchema, Provenance, SparseVector, Vector
+from hybrid_search.records import (
+    Document,
+    EncodedPassage,
+    IndexSchema,
+    Passage,
+    Provenance,
+    SparseVector,
+    Vector,
+)
 
 BULK_TIMEOUT = 120.0
 """Seconds: a bulk request waits for the slowest shard."""
 
+_WHITE_SPACE = re.compile(r"\s*")
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
@@ -98,6 +108,8 @@ def _source(
         **searched_texts(passage.document, passage.text, schema),
         **_fields(passage.document.fields, schema),
     }
+    if around := _white_space(passage):
+        source[layout.STATE] = around
     if provenance is not None:
         source[layout.CONTENT_HASH] = provenance.digest
         source[layout.SOURCE] = provenance.source
@@ -108,8 +120,30 @@ def _source(
     if encoded.sparse is not None:
         source[layout.SPARSE] = _sparse_json(encoded.sparse, passage.document)
     if encoded.late is not None and schema.late is not None:
-        source[layout.LATE] = base64.b64encode(encoded.late).decode("ascii")
+        source[layout.LATE] = late_json(encoded.late)
+    if (said := _models_of(encoded, schema)) is not None:
+        source[layout.VECTORS] = said
     return source
+
+
+def _white_space(passage: Passage) -> dict[str, str]:
+    """What of the document's text is in no passage: with it the passages give the text back, to the letter.
+
+    Spaces between two passages are left out: offsets say how many there are.
+    """
+    text = passage.document.text
+    before = text[: passage.start] if passage.number == 0 else ""
+    found = _WHITE_SPACE.match(text, passage.end)
+    after = "" if found is None or (found.end() < len(text) and not found[0].strip(" ")) else found[0]
+    return {name: space for name, space in ((layout.BEFORE, before), (layout.AFTER, after)) if space}
+
+
+def _models_of(encoded: EncodedPassage, schema: IndexSchema) -> str | None:
+    """What is said of the vectors of a passage: nothing where they are there, and the models do not change."""
+    pairs = ((schema.dense, encoded.dense), (schema.sparse, encoded.sparse))
+    if any(model is not None and vector is None for model, vector in pairs):
+        return layout.LATER
+    return schema.vectors
 
 
 def _fields(fields: Mapping[str, Any], schema: IndexSchema) -> dict[str, Any]:
@@ -138,6 +172,29 @@ def _outcome(action: str, result: Mapping[str, Any]) -> ItemOutcome:
     cause = error_cause(status, error) if isinstance(error, Mapping) else Failure(status, "", str(error or ""))
     judged = verdict(cause)
     return ItemOutcome(passage_id, action, judged, None if judged is Verdict.SUPERSEDED else cause)
+
+
+def dense_json(vector: Vector, document: Document, dialect: Dialect) -> Any:
+    """A dense vector for orjson to write.
+
+    Raises:
+        RecordError: it is zero or not finite.
+    """
+    return dialect.dense_value(_checked_dense(vector, document))
+
+
+def late_json(tokens: bytes) -> str:
+    """Token states as a ``binary`` field takes them."""
+    return base64.b64encode(tokens).decode("ascii")
+
+
+def sparse_json(weights: SparseVector, document: Document) -> orjson.Fragment:
+    """The weights of terms by escaped names, as JSON.
+
+    Raises:
+        RecordError: a weight that is not positive and finite.
+    """
+    return _sparse_json(weights, document)
 
 
 def _checked_id(passage_id: str, document: Document) -> str:

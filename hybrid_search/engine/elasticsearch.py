@@ -11,7 +11,8 @@ import numpy as np
 import orjson
 
 from hybrid_search.engine import templates
-from hybrid_search.engine.layout import DENSE
+from hybrid_search.engine.layout import OWN_DENSE, VectorField
+from hybrid_search.engine.nested import BEST_INNER, scored_by
 from hybrid_search.engine.protocols import Capabilities
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import IndexSchema, Vector
@@ -59,10 +60,11 @@ class ElasticsearchDialect:
         candidates: int,
         filter: Mapping[str, Any] | None,
         oversample: float | None = None,
+        field: VectorField = OWN_DENSE,
     ) -> dict[str, Any]:
         """A top-level ``knn`` section with the filter inside; ``k`` is global, scores are ``(1 + cosine) / 2``."""
         section: dict[str, Any] = {
-            "field": DENSE,
+            "field": field.path,
             "query_vector": vector.tolist(),
             "k": size,
             "num_candidates": min(candidates, MAX_CANDIDATES),
@@ -71,9 +73,13 @@ class ElasticsearchDialect:
             since = RESCORES_SINCE if oversample else RESCORING_OFF_SINCE
             templates.require_since(self.engine, self.version, since[min(self.version[0], 9)], "search.oversample")
             section["rescore_vector"] = {"oversample": float(oversample)}
+        if field.within is not None:
+            section["inner_hits"] = BEST_INNER
         return {"knn": section if filter is None else section | {"filter": filter}}
 
-    def exact_dense_search(self, vector: Vector, *, filter: Mapping[str, Any] | None) -> dict[str, Any]:
+    def exact_dense_search(
+        self, vector: Vector, *, filter: Mapping[str, Any] | None, field: VectorField = OWN_DENSE
+    ) -> dict[str, Any]:
         """A script over all documents, of the raw vectors also where the index is quantised.
 
         A server without Painless gets the widest graph search there is instead: every vector is compared as long as
@@ -83,14 +89,13 @@ class ElasticsearchDialect:
         if not self.painless:
             whole = 1.0 if self.version >= RESCORES_SINCE[min(self.version[0], 9)] else None
             most = MAX_CANDIDATES
-            return self.dense_search(vector, size=most, candidates=most, filter=filter, oversample=whole)
+            return self.dense_search(vector, size=most, candidates=most, filter=filter, oversample=whole, field=field)
         script = {
             "lang": "painless",
-            "source": f"(1.0 + cosineSimilarity(params.vector, '{DENSE}')) / 2.0",
+            "source": f"(1.0 + cosineSimilarity(params.vector, '{field.path}')) / 2.0",
             "params": {"vector": vector.tolist()},
         }
-        candidates = {"bool": {"filter": [{"exists": {"field": DENSE}}, *([filter] if filter else [])]}}
-        return {"query": {"script_score": {"query": candidates, "script": script}}}
+        return {"query": scored_by(script, field, filter)}
 
     def dense_value(self, vector: Vector) -> Any:
         """Base64 of the big-endian float32 bytes where the server reads it (9.3+), else the array."""

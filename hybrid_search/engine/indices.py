@@ -15,7 +15,9 @@ from urllib.parse import quote
 import msgspec
 
 from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.engine.attached import ATTACHED_VERSION, attached_faults, is_mapped, refuse_attached
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
+from hybrid_search.engine.foreign_layouts import not_ours
 from hybrid_search.engine.layout import (
     DENSE,
     DOC_ID,
@@ -43,11 +45,14 @@ ADMIN_TIMEOUT = 120.0
 
 ALIAS_PROPERTIES = frozenset({"filter", "index_routing", "search_routing", "is_write_index", "is_hidden"})
 
-READABLE = (1, SCHEMA_VERSION)
-"""Schema versions of indices that can be searched and added to: those of release 0.1 and of now."""
+READABLE = (1, SCHEMA_VERSION, ATTACHED_VERSION)
+"""Schema versions of indices that can be searched: those of release 0.1, of now, and of what others own."""
 
 CURSOR_KEY = "cursor_key"
 """Where ``_meta`` has the key."""
+
+VECTORS_LATER = "vectors_later"
+"""Where ``_meta`` says that something was loaded without vectors, once: how much lacks them is counted from then on."""
 
 MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
@@ -57,7 +62,8 @@ class OpenedIndex:
     """An index as it is: ``name`` is the index behind the alias that was opened, ``where`` is for messages.
 
     ``added`` names the fields to filter on that it has been given just now. ``cursor_key`` signs the cursors of
-    searches that are given no other key; None in an index of before there were cursors.
+    searches that are given no other key; None in an index of before there were cursors. ``may_lack_vectors`` says that
+    something was, or is, without vectors of these models.
     """
 
     name: str
@@ -65,6 +71,7 @@ class OpenedIndex:
     where: str
     added: tuple[str, ...] = field(default=(), compare=False)
     cursor_key: str | None = field(default=None, compare=False, repr=False)
+    may_lack_vectors: bool = field(default=False, compare=False)
 
     @property
     def models(self) -> Mapping[Leg, Fingerprint]:
@@ -91,15 +98,17 @@ def create_index(connection: Connection, name: str, schema: IndexSchema) -> None
 
 
 def open_index(connection: Connection, name: str) -> OpenedIndex:
-    """What the index, or the one index behind an alias, holds.
+    """What the index of this package, or the one behind an alias, holds: what it is given is written into it.
 
     Raises:
         IndexMissingError: no such index or alias.
-        IndexMismatchError: not made by this package, by another version of its layout, or changed by hand.
+        IndexMismatchError: not made by this package, by another version of its layout, or changed by hand; or attached.
         RequestRefusedError: ``name`` is a pattern: what is opened here may be written to.
     """
     refuse_patterns(name)
-    return opened(name, connection.send(opening(name)), connection.where)
+    index = opened(name, connection.send(opening(name)), connection.where)
+    refuse_attached(index.schema, index.where)
+    return index
 
 
 async def open_index_async(connection: AsyncConnection, name: str) -> OpenedIndex:
@@ -122,9 +131,7 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
     mappings = content["mappings"]
     meta = mappings.get("_meta", {}).get(META)
     if meta is None:
-        raise IndexMismatchError(
-            "the index was not made by hybrid-search", where=place, remedy="Index into a new one: hybrid-search index"
-        )
+        raise not_ours(index, mappings, place)
     version = meta["schema_version"]
     if version not in READABLE:
         raise IndexMismatchError(
@@ -133,10 +140,12 @@ def opened(name: str, answer: Mapping[str, Any], where: str) -> OpenedIndex:
             remedy="Use the version of hybrid-search that made it, or index again",
         )
     schema = replace(msgspec.convert(meta["schema"], IndexSchema), layout=version)
-    faults = list(_faults(schema, mappings["properties"]))
+    faults_of = _faults if schema.attached is None else attached_faults
+    faults = list(faults_of(schema, mappings.get("properties", {})))
     if faults:
         raise IndexMismatchError(f"the mapping is not what _meta says: {'; '.join(faults)}", where=place)
-    return OpenedIndex(index, schema, place, cursor_key=meta.get(CURSOR_KEY))
+    lacks = bool(meta.get(VECTORS_LATER)) or schema.vectors is not None or schema.attached is not None
+    return OpenedIndex(index, schema, place, cursor_key=meta.get(CURSOR_KEY), may_lack_vectors=lacks)
 
 
 def migrate(connection: Connection, index: OpenedIndex) -> None:
@@ -373,18 +382,11 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
     mapped = properties.get(filter_root(schema), {}).get("properties", {})
     if absent := [name for name in filter_kinds(schema) if escape(name) not in mapped]:
         yield f"no field {', '.join(absent)}"
-    unread = [path for path in text_paths(schema) if not _is_mapped(path.path, properties)]
+    unread = [path for path in text_paths(schema) if not is_mapped(path.path, properties)]
     if absent := sorted({path.analyzer for path in unread if path.name == TEXT}):
         yield f"no text for the analyzer {', '.join(absent)}"
     elif absent := list(dict.fromkeys(path.name for path in unread)):
         yield f"no text field {', '.join(absent)}"
-
-
-def _is_mapped(path: str, properties: Mapping[str, Any]) -> bool:
-    """Whether a mapping has a field at a path."""
-    head, _, rest = path.partition(".")
-    inside = properties.get(head, {}).get("properties", {})
-    return _is_mapped(rest, inside) if rest else head in properties
 
 
 def _difference(ours: Fingerprint | None, theirs: Fingerprint | None) -> list[str]:

@@ -30,6 +30,22 @@ STATE = "state"
 EXACT = "exact"
 ANALYZED = "analyzed"
 WORDS = "words"
+BEFORE = "before"
+AFTER = "after"
+"""With ``BEFORE``, where a passage keeps, under ``STATE``, the white space around it, which no passage has: every
+index stores that object and never looks into it."""
+
+VECTORS = "vectors"
+"""Which models made the vectors of a passage, where that is not those of the index: :data:`LATER`, or their mark."""
+
+LATER = "later"
+"""In place of models: the passage has no vectors yet."""
+
+ATTACHED = "hybrid_search"
+"""The one object under which everything is that we add to the documents of another owner."""
+
+ATTACHED_MODELS, ATTACHED_DIGEST = f"{ATTACHED}.models", f"{ATTACHED}.digest"
+ATTACHED_PASSAGES = f"{ATTACHED}.passages"
 
 STORED = (DOC_ID, PASSAGE, START, END, TEXT, FIELDS)
 """What an answer's ``_source`` holds; vectors stay in the index (OpenSearch would send them by default)."""
@@ -72,17 +88,54 @@ def filter_root(schema: IndexSchema) -> str:
 
 def field_path(name: str, schema: IndexSchema) -> str:
     """The path of a field to filter on, given by the user's name."""
+    if schema.attached is not None:
+        return schema.attached.paths[name]
     return f"{filter_root(schema)}.{escape(name)}"
+
+
+def document_clause(id_: str, schema: IndexSchema) -> dict[str, Any]:
+    """What all passages of a document match, and nothing else."""
+    return {"term": {DOC_ID: id_}} if schema.attached is None else {"ids": {"values": [id_]}}
 
 
 def exact_path(name: str, schema: IndexSchema) -> str | None:
     """The path at which a number field's whole numbers are exact; None for layout 1, which has doubles alone."""
-    return None if schema.layout == 1 else f"{field_path(name, schema)}.{EXACT}"
+    return None if schema.layout == 1 or schema.attached is not None else f"{field_path(name, schema)}.{EXACT}"
 
 
-def feature_path(name: str) -> str:
+def feature_path(name: str, field: str = SPARSE) -> str:
     """The path of a sparse term, for a ``rank_feature`` query."""
-    return f"{SPARSE}.{escape(name)}"
+    return f"{field}.{escape(name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorField:
+    """Where vectors are: the path of the field, and of the nested object that it lies in, None for none."""
+
+    path: str
+    within: str | None = None
+
+
+OWN_DENSE, OWN_SPARSE = VectorField(DENSE), VectorField(SPARSE)
+
+
+def dense_field(schema: IndexSchema) -> VectorField:
+    """Where the dense vectors are."""
+    if schema.attached is None:
+        return OWN_DENSE
+    return VectorField(f"{ATTACHED_PASSAGES}.{schema.attached.dense}", ATTACHED_PASSAGES)
+
+
+def sparse_field(schema: IndexSchema) -> VectorField:
+    """Where the sparse vectors are."""
+    if schema.attached is None:
+        return OWN_SPARSE
+    return VectorField(f"{ATTACHED_PASSAGES}.{schema.attached.sparse}", ATTACHED_PASSAGES)
+
+
+def models_field(schema: IndexSchema) -> str:
+    """Where it is said which models made the vectors."""
+    return VECTORS if schema.attached is None else ATTACHED_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +159,18 @@ def text_paths(schema: IndexSchema) -> tuple[TextPath, ...]:
     """Every text of an index that is searched by words: the whole text of a passage first, then fields on their own.
 
     In an index of several languages a text has one path for each of their analyzers (:func:`of_language`).
+    An attached index has the fields of its owner.
     """
+    if schema.attached is not None:
+        return tuple(TextPath(one.name, one.name, one.analyzer, one.weight) for one in schema.text_fields)
     alone = [(one, word_path(one.name)) for one in schema.text_fields]
     texts = [(TextField(TEXT, schema.analyzer, schema.text_weight), TEXT), *alone]
     return tuple(path for one, key in texts for path in _paths(one, key, schema))
 
 
 def whole_text_paths(schema: IndexSchema) -> list[str]:
-    """Where the whole texts of passages are searched: one path, or one for each analyzer."""
-    return [path.path for path in text_paths(schema) if path.name == TEXT]
+    """Where the whole texts of passages are searched: one path, or one for each analyzer or field of an owner."""
+    return [path.path for path in text_paths(schema) if path.name == TEXT or schema.attached is not None]
 
 
 def _paths(one: TextField, key: str, schema: IndexSchema) -> list[TextPath]:

@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hybrid_search.engine import templates
-from hybrid_search.engine.layout import DENSE
+from hybrid_search.engine.layout import OWN_DENSE, VectorField
+from hybrid_search.engine.nested import best_inner, scored_by
 from hybrid_search.engine.protocols import Capabilities
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.records import IndexSchema, Vector
 
 OLDEST = (2, 11, 0)
+SEISMIC_SINCE = (3, 3, 0)
+"""From here on the plugin neural-search has the approximate sparse index SEISMIC."""
 RESCORES_SINCE = (2, 17, 0)
 """From here on a query can say how many candidates whole vectors score again."""
 
@@ -32,6 +35,7 @@ class OpenSearchDialect:
         return Capabilities(
             dense_index_types=templates.index_types(self.engine, self.version, "dense_index"),
             sparse_index_types=templates.index_types(self.engine, self.version, "sparse_index"),
+            sparse_measured=frozenset({"seismic"}) if self.version >= SEISMIC_SINCE else frozenset(),
             base64_vectors=self.version >= (3, 8, 0),
             server_rrf=self.version >= (3, 5, 0),
             combined_fields=self.version >= (3, 2, 0),
@@ -48,6 +52,7 @@ class OpenSearchDialect:
         candidates: int,
         filter: Mapping[str, Any] | None,
         oversample: float | None = None,
+        field: VectorField = OWN_DENSE,
     ) -> dict[str, Any]:
         """A ``knn`` query with the filter inside; scores are ``(1 + cosine) / 2``.
 
@@ -63,17 +68,18 @@ class OpenSearchDialect:
         if oversample is not None:
             templates.require_since(self.engine, self.version, RESCORES_SINCE, "search.oversample")
             clause["rescore"] = {"oversample_factor": float(oversample)} if oversample else False
-        return {"query": {"knn": {DENSE: clause}}}
+        return {"query": best_inner({"knn": {field.path: clause}}, field)}
 
-    def exact_dense_search(self, vector: Vector, *, filter: Mapping[str, Any] | None) -> dict[str, Any]:
+    def exact_dense_search(
+        self, vector: Vector, *, filter: Mapping[str, Any] | None, field: VectorField = OWN_DENSE
+    ) -> dict[str, Any]:
         """The k-NN plugin's scoring script over all documents; ``(1 + cosine) / 2`` in 3.x."""
         script = {
             "lang": "knn",
             "source": "knn_score",
-            "params": {"field": DENSE, "query_value": vector.tolist(), "space_type": "cosinesimil"},
+            "params": {"field": field.path, "query_value": vector.tolist(), "space_type": "cosinesimil"},
         }
-        candidates = {"bool": {"filter": [{"exists": {"field": DENSE}}, *([filter] if filter else [])]}}
-        return {"query": {"script_score": {"query": candidates, "script": script}}}
+        return {"query": scored_by(script, field, filter)}
 
     def dense_value(self, vector: Vector) -> Any:
         """The array itself: as text, its bytes would be little-endian here (from 3.8) and big-endian elsewhere."""

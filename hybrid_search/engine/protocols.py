@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from hybrid_search.engine.layout import OWN_DENSE, VectorField
 from hybrid_search.records import IndexSchema, Vector
 
 JSON = "application/json"
@@ -83,6 +84,8 @@ class Capabilities:
     base64_vectors: bool
     server_rrf: bool
     combined_fields: bool
+    sparse_measured: frozenset[str] = frozenset()
+    """Kinds of sparse index that a sweep measures and no index is made with."""
 
 
 class Dialect(Protocol):
@@ -111,16 +114,20 @@ class Dialect(Protocol):
         candidates: int,
         filter: Mapping[str, Any] | None,
         oversample: float | None = None,
+        field: VectorField = OWN_DENSE,
     ) -> dict[str, Any]:
         """The part of a search body that finds ``size`` nearest neighbours (query or knn section, size not included).
 
         ``candidates`` is the width of the graph search (num_candidates / ef_search), at least ``size``. Where vectors
         are quantised, ``oversample`` times ``size`` of what they find is scored again by the whole vectors: 0 for
-        none, None for what the mapping says. UnsupportedError where this version cannot be asked so.
+        none, None for what the mapping says. UnsupportedError where this version cannot be asked so. Vectors of a
+        nested ``field`` find the documents that they lie in, each by its best one, and say which that was.
         """
         ...
 
-    def exact_dense_search(self, vector: Vector, *, filter: Mapping[str, Any] | None) -> dict[str, Any]:
+    def exact_dense_search(
+        self, vector: Vector, *, filter: Mapping[str, Any] | None, field: VectorField = OWN_DENSE
+    ) -> dict[str, Any]:
         """The same by comparing with every vector: the measure of what the graph costs."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybrid_search.evaluate.comparison import Comparison
 from hybrid_search.evaluate.experiment import Experiment, Row, System, run_experiment
 from hybrid_search.evaluate.measures import MEASURES, Scores, measure
-from hybrid_search.evaluate.runs import Ranking, Rankings, read_run, write_run
+from hybrid_search.evaluate.runs import Ranking, Rankings, rankings_of, read_run, run_of, write_run
 from hybrid_search.evaluate.significance import difference_interval, holm, randomisation_p
 from hybrid_search.evaluate.timing import Timing, time_searches
 
@@ -23,8 +23,10 @@ __all__ = [
     "holm",
     "measure",
     "randomisation_p",
+    "rankings_of",
     "read_run",
     "run_experiment",
+    "run_of",
     "time_searches",
     "write_run",
 ]

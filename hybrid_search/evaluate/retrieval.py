@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Unpack
 
 from hybrid_search.errors import EngineError
-from hybrid_search.records import Query
+from hybrid_search.records import Query, SearchResult
 from hybrid_search.search import SearchClient
 from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH
+from hybrid_search.search_warnings import SearchWarning
 
 MEASURING = 600.0
 """Seconds that a search may take that is measured: the time of ``search.timeout`` is for people who wait."""
@@ -38,12 +39,35 @@ def retrieve_in_full(
     return found
 
 
+def search_in_full(
+    client: SearchClient, queries: Sequence[Query], k: int, *, window: int | None = None
+) -> list[SearchResult]:
+    """What a search finds for every query, with all that follows fusion: reranking, boosts, limits.
+
+    Raises:
+        QueryError: a query is wrong, or ``k`` is beyond the window.
+        HybridSearchError: a query could not be searched.
+        EngineError: a part of a search failed or was late.
+    """
+    found: list[SearchResult] = []
+    for begin in range(0, len(queries), BATCH):
+        found += client.search_many(queries[begin : begin + BATCH], k, window=window, timeout=MEASURING)
+    for one in found:
+        _raise_lack(one.query, one.warnings, client.searcher.target.where)
+    return found
+
+
 def _check_whole(one: Retrieved, where: str) -> None:
     if failed := next(iter(one.errors.values()), None):
         raise failed
-    if lacking := next((warning for warning in one.warnings if warning.code.degrades), None):
+    _raise_lack(one.query, one.warnings, where)
+
+
+def _raise_lack(query: Query, warnings: Sequence[SearchWarning], where: str) -> None:
+    """Raise what an answer lacks; what is measured is whole."""
+    if lacking := next((warning for warning in warnings if warning.code.degrades), None):
         raise EngineError(
-            f"query {one.query.id} was not answered in full: {lacking}",
+            f"query {query.id} was not answered in full: {lacking}",
             where=where,
             remedy="Nothing was measured; try again when all of the cluster answers",
         )

@@ -8,13 +8,14 @@ to give the figures that were reported must hold scores that fall from line to l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hybrid_search.errors import RecordError, SettingsError, SourceError
 from hybrid_search.private_files import make_folder, open_new
+from hybrid_search.records import SearchResult
 
 Ranking = Sequence[tuple[str, float]]
 Rankings = Mapping[str, Ranking]
@@ -23,6 +24,33 @@ COLUMNS = 6
 
 STEP = np.float32(1e-12)
 """The least by which a written score falls: float32's own steps near 0 are lost in programs that round them to 0."""
+
+
+def run_of(results: Iterable[SearchResult]) -> dict[str, dict[str, float]]:
+    """Scores by query id and document id, as ``ranx.Run`` and ``ir_measures`` take them.
+
+    They order by score alone, so scores fall from hit to hit, as in a file (:func:`write_run`). A query without an id
+    has its place in ``results`` as one, from 1.
+
+    Raises:
+        RecordError: two queries have one id.
+    """
+    run: dict[str, dict[str, float]] = {}
+    for query_id, ranking in rankings_of(results).items():
+        scores = falling([score for _, score in ranking])
+        run[query_id] = {id_: float(score) for (id_, _), score in zip(ranking, scores, strict=True)}
+    return run
+
+
+def rankings_of(results: Iterable[SearchResult]) -> dict[str, list[tuple[str, float]]]:
+    """Rankings as :func:`write_run` takes them; see :func:`run_of`."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for number, result in enumerate(results, start=1):
+        query_id = str(number) if result.query.id is None else result.query.id
+        if query_id in found:
+            raise RecordError(f"two queries have the id {query_id!r}", remedy="Give each Query its own id")
+        found[query_id] = [(hit.id, hit.score) for hit in result.hits]
+    return found
 
 
 def write_run(path: Path, rankings: Rankings, tag: str) -> None:

@@ -15,6 +15,7 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.bulk import BULK_TIMEOUT
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.coverage import coverage, expect_vectors_later
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
 from hybrid_search.ingest.patience import RetryPolicy, patient
@@ -63,6 +64,7 @@ class LoadOptions:
         retry: waits and patience.
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
+        brief: whether it is a load of a few documents, for which the settings of the index are not changed.
     """
 
     senders: int = SENDERS
@@ -72,6 +74,7 @@ class LoadOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Source:
         expected: how many documents the source must have before anything is removed; None for any number.
         load: the number that its documents are written with, where it is not that of this load.
         since: the number of the first of the loads that do this together; None for a load by itself.
+        vectors_later: whether documents are written without vectors, but for those that they carry.
     """
 
     name: str
@@ -93,6 +97,7 @@ class Source:
     expected: int | None = None
     load: int | None = None
     since: int | None = None
+    vectors_later: bool = False
 
 
 class Since:
@@ -180,6 +185,10 @@ class Load:
             yield RESTORED
         if self._chunk is not None and (cut := self._chunk.note()):
             yield cut
+        if self.source.vectors_later:
+            had = coverage(self.connection, self.index.name, self.index.schema)
+            if not had.is_whole:
+                yield f"{had.of - had.vectors:,} passages have no vectors yet: hybrid-search enrich {self.index.name}"
         if self.index.added:
             named = ", ".join(self.index.added)
             yield f"can be filtered on from now on: {named}; what this load did not bring must be loaded again for it"
@@ -190,13 +199,16 @@ class Load:
         """Settle some documents of the source; ``continued`` are the loads that had those that are not read."""
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
-        encoding = Encoding(self.encoder, self.cache)
+        encoding = Encoding(self.encoder, self.cache, later=self.source.vectors_later)
         with Overlap() as overlap:
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
-            read_back = VectorReadBack(connection, self.index.name)
+            number = lease.load if self.source.load is None else self.source.load
+            if self.source.vectors_later:
+                expect_vectors_later(connection, self.index.name)
+            read_back = VectorReadBack(connection, self.index.name, number)
             check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
             chunk = self._chunk = Chunking(self.encoder, self.chunking, self.index.schema.passage_title)
-            write = self._writing(lease, read_back, keeps_bad=keeps_bad)
+            write = self._writing(number, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
 
             def settle(body: Body) -> None:
@@ -241,13 +253,13 @@ class Load:
         groups = side_by_side(grouped(batches), compare.together, COMPARING)
         return until_broken(chain.from_iterable(groups))
 
-    def _writing(self, lease: Lease, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:
+    def _writing(self, load: int, read_back: VectorReadBack, *, keeps_bad: bool) -> Writing:
         return Writing(
             index=self.index.name,
             dialect=self.connection.dialect,
             schema=self.index.schema,
             source=self.source.name,
-            load=lease.load if self.source.load is None else self.source.load,
+            load=load,
             sends=read_back.sends,
             keeps_bad=keeps_bad,
         )

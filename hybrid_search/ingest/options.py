@@ -8,6 +8,7 @@ from pathlib import Path
 from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.read.hub import PREFIX as HUB
+from hybrid_search.read.indexed import is_index
 from hybrid_search.read.places import is_pattern
 from hybrid_search.read.splits import can_be_split
 from hybrid_search.read.streams import printable
@@ -28,9 +29,10 @@ class SourceOptions:
         expected: how many documents the source must have before ``sync`` removes anything.
         take_over: replace documents of other sources that have the same ids, which is an error otherwise.
         records_path: where in a JSON or XML file the records are.
-        query: what is asked of a database.
+        query: what is asked of a database, or of an index.
         max_bad: the most records that may be left out; with more the load is no success.
         join: do the load together with other processes that were given the same.
+        vectors_later: load texts without vectors, which :func:`hybrid_search.ingest.attach.enrich` makes afterwards.
     """
 
     name: str | None = None
@@ -44,6 +46,7 @@ class SourceOptions:
     query: str | None = None
     max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
     join: bool = False
+    vectors_later: bool = False
 
     def check(self, source: str | Path) -> None:
         """Raise SettingsError for options that contradict each other."""
@@ -81,12 +84,7 @@ def source_name(source: str | Path) -> str:
     """The name of a source where none is given: that of the file or folder, or of the data set."""
     if str(source) == STDIN:
         return "stdin"
-    if is_pattern(source) or str(source).startswith(HUB):
+    if is_pattern(source) or str(source).startswith(HUB) or is_index(source):
         return printable(str(source))
     path = Path(source).absolute()
     return printable((path if path.name != ".." else path.resolve()).name)
-
-
-def place_of(source: str | Path) -> str:
-    """Where a source is read from; a link to today's file is the same place every day."""
-    return printable(str(Path(source).absolute()) if can_be_split(source) else str(source))

@@ -46,6 +46,7 @@ def index_documents(
     on_bad: OnBad | None = None,
     progress: OnProgress | None = None,
     options: LoadOptions | None = None,
+    vectors_later: bool = False,
 ) -> IngestReport:
     """Load documents into an index, which is made once the first document was read, if it is not there.
 
@@ -65,17 +66,16 @@ def index_documents(
         on_bad: takes documents that no index can hold; without it the first one raises.
         progress: called after every body and before every wait.
         options: concurrency, sizes and patience.
+        vectors_later: write texts alone, which :func:`hybrid_search.ingest.attach.enrich` encodes afterwards.
 
     Raises:
-        RecordError: a bad document, without ``on_bad``.
-        SettingsError: ``sync`` through an alias with a filter.
+        RecordError, SettingsError: a bad document, without ``on_bad``; ``sync`` through an alias with a filter.
         IngestError: refused documents without ``dead_letters``; an id of another source; another load; too many to go.
         EngineError: the index has other models, the cluster refuses, or the patience with it is exhausted.
     """
     check_destination(connection, index, settings, (options := options or LoadOptions()).retry, sync=sync)
-    documents = _looked_at(documents)
-    opened = opened_or_created(connection, index, encoder, settings, options.retry)
-    what = Source(source, take_over, (max_removed or Limit()) if sync else None)
+    documents, opened = _looked_at(documents), opened_or_created(connection, index, encoder, settings, options.retry)
+    what = Source(source, take_over, (max_removed or Limit()) if sync else None, vectors_later=vectors_later)
     ledger = Ledger(dead_letters, journal, progress, on_bad)
     load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options)
     return _complete(_run(load, documents, journal), opened, keeps_refused=dead_letters is not None)
@@ -111,7 +111,8 @@ def running(load: Load, *, exclusive: bool, joined: bool = False) -> Iterator[Le
     """The lease of a load, from its begin to its end; see :func:`hybrid_search.ingest.state.lease.leased`."""
     waiting = patient(load.connection, load.options.retry, load.ledger.waiting)
     name, source = load.index.name, load.source.name
-    with leased(waiting, load.connection, name, source, exclusive=exclusive, joined=joined) as lease:
+    how: dict[str, bool] = {"exclusive": exclusive, "joined": joined, "brief": load.options.brief}
+    with leased(waiting, load.connection, name, source, **how) as lease:
         yield lease
 
 

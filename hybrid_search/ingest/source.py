@@ -24,12 +24,13 @@ from hybrid_search.engine.indices import (
     read_settings,
     replica_warning,
 )
-from hybrid_search.errors import RecordError, SettingsError
+from hybrid_search.errors import RecordError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.left_out import LeftOut, Look
 from hybrid_search.ingest.load import Load, LoadOptions, Source
 from hybrid_search.ingest.maintain.plan import Plan, planned
-from hybrid_search.ingest.options import SourceOptions, place_of, source_name
+from hybrid_search.ingest.options import SourceOptions, source_name
+from hybrid_search.ingest.origin import Place, check_moved
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.pipeline import distrust, doubting, running
 from hybrid_search.ingest.reading import Reading, Splits, Stream, Tally
@@ -87,8 +88,9 @@ def index_source(
     See :func:`hybrid_search.ingest.pipeline.index_documents` for what is not said here, and for what is raised besides
     SourceError and SettingsError. A report with ``withheld`` says that ``sync`` would have removed too much.
 
-    ``source`` is a file, a folder, ``-`` for standard input or ``hf:NAME`` for a data set of the hub; the last two
-    cannot be continued. ``files`` says where the journal, dead letters and bad records go.
+    ``source`` is a file, a folder, an index (``es:NAME``, ``os:NAME``; ``settings.source`` is its cluster), ``-`` for
+    standard input or ``hf:NAME`` for a data set of the hub; the last two cannot be continued. ``files`` says where the
+    journal, dead letters and bad records go.
     """
     files, what = files or LoadFiles(), what or SourceOptions()
     what.check(source)
@@ -96,7 +98,7 @@ def index_source(
     check_destination(connection, index, settings, retry, sync=what.sync)
     with Opened(source, encoder, settings, files, what) as looked_at:
         opened = opened_or_created(connection, index, encoder, settings, retry)
-        _check_place(source, what, patient(connection, retry), opened)
+        looked_at.check_place(patient(connection, retry), opened)
         return replace(looked_at.load(opened, connection, progress, options), index=index)
 
 
@@ -121,7 +123,7 @@ def plan_source(
         opened = open_index(connection, index) if exists(connection, index) else None
         if opened is not None:
             check_models(opened, encoder)
-            _check_place(source, what, connection, opened)
+            looked_at.check_place(connection, opened)
         return looked_at.plan(opened, connection)
 
 
@@ -148,26 +150,41 @@ class Opened:
         self._report = self._left_out.refuse if files.skip_bad is None else self._on_bad
         self._repetitions = Repetitions()
         files.check()
+        self._place = Place(source, settings)
+        try:
+            self._look()
+        except BaseException:
+            self._place.close()
+            raise
+
+    def _look(self) -> None:
+        source, files, what = self._source, self._files, self._what
         if can_be_split(source):
-            unique = settings.documents.repeated_ids == REFUSE
+            unique = self._settings.documents.repeated_ids == REFUSE
             look = Look(skips=files.skip_bad is not None, most=what.max_bad, unique_ids=unique)
             look.through(self._documents, what.limit)
         self._found = self._documents(self._report)
         self._rest = islice(self._found, what.limit)
         self._first = list(islice(self._rest, LOOKED_AT))
-        try_out(self._first, encoder, settings)
+        try_out(self._first, self._encoder, self._settings)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self._place.close()
 
     def close(self) -> None:
-        """Close the source."""
+        """Close the source; a cluster that it is in is kept for reading it once more."""
         close = getattr(self._found, "close", None)  # a generator has one
         if close is not None:
             close()
+
+    def check_place(self, connection: Connection, opened: OpenedIndex) -> None:
+        """Refuse a sync with a source of the same name at another place."""
+        if self._what.sync and self._what.name is None:
+            check_moved(self._name, self._place.text, connection, opened)
 
     def load(
         self,
@@ -179,8 +196,8 @@ class Opened:
         """Load it into an index that is there."""
         if self._what.join:
             return self._load_together(opened, connection, progress, options)
-        source, waiting = self._source, patient(connection, (options or LoadOptions()).retry)
-        default = state_folder() / journal_name(Path(source), connection.where, opened.name)
+        waiting = patient(connection, (options or LoadOptions()).retry)
+        default = state_folder() / journal_name(self._place.known_as, connection.where, opened.name)
         splits = self._splits((options or LoadOptions()).split_bytes)
         parts = [Part(split.key, times_of(split), partial(fingerprint, split)) for split in splits or ()]
         identity = None if splits is None else self._identity(waiting, opened)
@@ -200,7 +217,7 @@ class Opened:
                     load.run(reading, lease, resumed=resumed, all_read=whole)
                 if self._what.limit is None:
                     since = min([lease.load, *load.ledger.resumed])
-                    lease.read_whole(place_of(source), load.documents, since=since)
+                    lease.read_whole(self._place.text, load.documents, since=since)
             if files.journal is not None:
                 files.journal.finish()
             notes = [*notes, *self._repetitions.notes()]
@@ -247,7 +264,7 @@ class Opened:
                     readers=options.readers,
                     ended=shared.ended,
                 )
-                part = Together(load, lease, shared, reading, self.again, place_of(self._source))
+                part = Together(load, lease, shared, reading, self.again, self._place.text)
                 with both_places(self.again):
                     notes += part.run(whole)
             report = load.report(lease, [*notes, *self._left_out.notes()])
@@ -263,7 +280,7 @@ class Opened:
 
     def _identity(self, connection: Connection, opened: OpenedIndex) -> Mapping[str, Any]:
         """What makes a later load the same one."""
-        known = load_identity(Path(self._source), self._settings, self._encoder, connection, opened)
+        known = load_identity(self._place.known_as, self._settings, self._encoder, connection, opened)
         removals = read_state(connection, opened.name).removals
         what = self._what
         how = {"limit": what.limit, "name": self._name, "format": what.format}
@@ -280,7 +297,8 @@ class Opened:
     ) -> Load:
         what = self._what
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
-        source = Source(self._name, what.take_over, what.max_removed if what.sync else None, what.expected)
+        most = what.max_removed if what.sync else None
+        source = Source(self._name, what.take_over, most, what.expected, vectors_later=what.vectors_later)
         chunking = self._settings.chunking
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
 
@@ -297,7 +315,7 @@ class Opened:
         """How the source is read."""
         what = self._what
         asked = {"format": what.format, "records_path": what.records_path, "query": what.query}
-        return {**asked, "exclude": self._files.own}
+        return {**asked, "exclude": self._files.own, "origin": self._place.origin}
 
     @property
     def _is_cut(self) -> bool:
@@ -331,7 +349,8 @@ class Opened:
         on_bad, on_note = tally.counting(self._report), self._left_out.note
         if not self._is_cut:
             return self._documents(on_bad)
-        return read_split(split, self._settings.documents, on_bad=on_bad, start=start, on_note=on_note)
+        settings, origin = self._settings.documents, self._place.origin
+        return read_split(split, settings, on_bad=on_bad, start=start, on_note=on_note, origin=origin)
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
@@ -342,7 +361,8 @@ class Opened:
 
     def again(self) -> Iterator[Document]:
         """The documents once more, from the start; bad records are passed over where they were skipped."""
-        return self._documents(_pass_over)
+        with self._place.open():
+            yield from self._documents(_pass_over)
 
     def _documents(self, on_bad: OnBadRecord) -> Iterator[Document]:
         return documents(
@@ -380,17 +400,3 @@ def try_out(first: Sequence[Document], encoder: TextEncoder, settings: Settings)
     cut = Chunking(encoder, settings.chunking, passage_title(settings))(Batch(0, len(numbered), numbered))
     short = [replace(item, passages=item.passages[:1]) for item in cut.items]
     Encoding(encoder)(replace(cut, items=short))
-
-
-def _check_place(source: str | Path, what: SourceOptions, connection: Connection, opened: OpenedIndex) -> None:
-    """A source of the same name at another place is another source, unless its name is said."""
-    if not what.sync or what.name is not None:
-        return
-    name = source_name(source)
-    before = read_state(connection, opened.name).sources.get(name)
-    if before is not None and before.place != place_of(source):
-        raise SettingsError(
-            f"the source {name!r} was loaded from {before.place}, this one is {place_of(source)}",
-            where="--sync",
-            remedy=f"If it has only moved, say --source {name}; else give this one a name of its own",
-        )

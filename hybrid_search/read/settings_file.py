@@ -46,6 +46,9 @@ _FOREIGN = re.compile(
 )
 """Variables of others: Kubernetes gives every container those of a service that is named ``hybrid-search``."""
 
+CLOSE, CLOSER = 0.7, 0.85
+"""How alike two spellings are of which one may be meant; of keys of different sections more."""
+
 WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 SECTIONS: dict[str, type[Section]] = {
@@ -57,8 +60,13 @@ TYPES: dict[str, Any] = {
     for field in msgspec.structs.fields(struct)
 }
 """The type of every key, by its dotted name."""
-SECRET_KEYS = frozenset({"search.cursor_key", *(f"engine.{name}" for name in SECRETS)})
-HEADER_KEYS = frozenset({"engine.url", *(f"engine.{name}" for name in IN_HEADERS)})
+CLUSTERS = ("engine", "source")
+"""Sections that say where a cluster is."""
+_KEYS_OF_SERVICES = {f"{section}.api_key" for section in ("dense", "sparse", "rerank")}
+_SECRETS = {f"{section}.{name}" for section in CLUSTERS for name in SECRETS}
+_IN_HEADERS = {f"{section}.{name}" for section in CLUSTERS for name in ("url", *IN_HEADERS)}
+SECRET_KEYS = frozenset({"search.cursor_key", *_SECRETS, *_KEYS_OF_SERVICES})
+HEADER_KEYS = frozenset({*_IN_HEADERS, *_KEYS_OF_SERVICES})
 """Keys that hold credentials, and those that become headers."""
 
 
@@ -101,8 +109,9 @@ def load_settings(
 def to_toml(settings: Settings) -> str:
     """All settings that have a value, as TOML that :func:`load_settings` reads back; secrets are left out."""
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
-    if settings.engine.url is not None:
-        tables["engine"]["url"] = without_credentials(settings.engine.url)
+    for section in CLUSTERS:
+        if tables[section].get("url") is not None:
+            tables[section]["url"] = without_credentials(tables[section]["url"])
     return tomli_w.dumps({section: _sayable(_told(table)) for section, table in tables.items()})
 
 
@@ -306,12 +315,12 @@ def _nearest(section: str, name: str) -> str:
 
 def _close_names(section: str, name: str) -> list[str]:
     """The key most like ``section.name`` within the section, else in any."""
-    for keys in ([key for key in TYPES if key.startswith(f"{section}.")], TYPES):
+    for keys, cutoff in (([key for key in TYPES if key.startswith(f"{section}.")], CLOSE), (TYPES, CLOSER)):
         by_name = {key.split(".")[1]: key for key in keys}
-        if near := _close(name, by_name):
+        if near := _close(name, by_name, cutoff):
             return [by_name[near[0]]]
     return []
 
 
-def _close(word: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+def _close(word: str, known: Iterable[str], cutoff: float = CLOSE) -> list[str]:
+    return difflib.get_close_matches(word, known, n=1, cutoff=cutoff)

@@ -76,7 +76,7 @@ _REST = """
 [dense]
 # The bi-encoder: a name, a folder, or "none" to leave this leg out.
 # model = {dense[model]}
-# batch_size = 32       # texts of 64 tokens in one pass; without it the fastest number is found on the way
+# batch_size = {dense[batch_size]}
 # query_prompt = "query: "        # only where the model's own files do not say it
 # document_prompt = "passage: "
 {dense_of_data}
@@ -96,6 +96,7 @@ _REST = """
 # window = {search[window]}       # hits that each leg adds to the fusion
 # fusion = {search[fusion]}   # or "rrf", "z-score", "theoretical-min", "server"
 # weights = {{ bm25 = 1.0, dense = 1.0, sparse = 1.0 }}   # of the starter .6, unless ranks are fused
+# rules = []           # other weights for some queries: "words <= 2: bm25=0.6 dense=0.4"; tune finds them
 # boosts = []          # raise what is fresh, or sold: "fresh:published,30d", "log1p:sold,10000"
 
 [engine]

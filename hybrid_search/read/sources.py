@@ -12,6 +12,7 @@ from hybrid_search.read.compose import compose
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, Files, format_of
 from hybrid_search.read.hub import PREFIX, read_hub
+from hybrid_search.read.indexed import SPLIT_OPERATIONS, Asked, Origin, is_index, needed, vectors_of
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.parts import parts_of
 from hybrid_search.read.places import fixed_part, is_pattern, matched, partition_values, without_links_out
@@ -35,21 +36,24 @@ def documents(
     query: str | None = None,
     on_note: OnNote = unheard,
     repetitions: Repetitions | None = None,
+    origin: Origin | None = None,
 ) -> Iterator[Document]:
     """The documents of a source, read one at a time.
 
     Args:
         source: a file; a folder (BEIR, parts of one format, or texts); a pattern (``parts/*.jsonl``); ``-`` for
-            standard input; ``hf:NAME`` for a data set of the Hugging Face hub. Compression is undone.
+            standard input; ``hf:NAME`` for a data set of the Hugging Face hub; ``es:NAME`` or ``os:NAME`` for an index
+            of Elasticsearch or OpenSearch. Compression is undone.
         settings: which field of a record is what; see :class:`hybrid_search.read.compose.Composer`.
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         format: one of ``FORMATS``, where the suffix does not tell it.
         unique_ids: False leaves repeated ids to the caller, who then need not have room for all of them in memory.
         exclude: files that the load writes to, which are no part of a folder.
         records_path: where in a JSON or XML file the records are, by names joined by dots.
-        query: what is asked of a database.
+        query: what is asked of a database, or of an index.
         on_note: told what was detected (an encoding, a separator) and what was left out.
         repetitions: counts the documents that ``documents.repeated_ids`` left out or numbered.
+        origin: the cluster of an index.
 
     Raises:
         SettingsError: ``documents.repeated_ids`` is ``last`` and the source a pipe, which cannot be read twice.
@@ -62,6 +66,8 @@ def documents(
         remedy = "Write it to a file first, or set first or number"
         raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
     found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, query=query)
+    if is_index(source):
+        found = partial(found, origin=origin, vectors=vectors_of(settings))
 
     def read(report: OnBad, hear: OnNote) -> Iterator[Document]:
         raw = found(on_bad=report, records_path=records_path, follow_links=settings.follow_links, on_note=hear)
@@ -86,12 +92,17 @@ def records(
     query: str | None = None,
     follow_links: bool = False,
     on_note: OnNote = unheard,
+    origin: Origin | None = None,
+    vectors: frozenset[str] | None = None,
 ) -> RawRecords:
     """The records of a source as they come, before settings say what each field is.
 
-    ``dense`` names a field of dense vectors, which Parquet then gives as numpy arrays; for the rest, and for what is
-    raised, see :func:`documents`.
+    ``dense`` names a field of dense vectors, which Parquet then gives as numpy arrays; ``vectors`` are those that are
+    read of an index, None for all; for the rest, and for what is raised, see :func:`documents`.
     """
+    if is_index(source):
+        yield from _of_index(needed(source, origin), Asked(str(source), query, vectors), on_note)
+        return
     if str(source).startswith(PREFIX):
         _known(format, str(source))
         yield from read_hub(str(source))
@@ -109,6 +120,14 @@ def records(
             is_alone=found.is_alone,
         )
         yield from file_records(given, kind)
+
+
+def _of_index(origin: Origin, asked: Asked, on_note: OnNote) -> RawRecords:
+    """The documents of an index, part by part."""
+    for note in origin.notes(asked):
+        on_note(note)
+    for part in origin.parts(asked, SPLIT_OPERATIONS):
+        yield from origin.records(part, asked)
 
 
 class Located(NamedTuple):

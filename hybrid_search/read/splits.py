@@ -8,6 +8,7 @@ function of its bytes, so every process that plans it finds the same splits.
 | JSON lines | 64 MiB of a file, cut at line ends | any record |
 | Parquet | row groups of 64 MiB together | any row |
 | CSV, TSV | a file: where a row begins cannot be told in its middle | any record |
+| an index | some 20,000 operations of a shard: :mod:`hybrid_search.read.indexed` | any document |
 | texts, pages, office documents | files of 64 MiB together, at most 1,000 | any file |
 | whatever else: other layouts of JSON, other encodings, sheets, databases, XML, compressed files | a file | nothing |
 
@@ -29,6 +30,7 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_files import is_lines
 from hybrid_search.read.formats.registry import REGISTRY, Files
 from hybrid_search.read.hub import PREFIX
+from hybrid_search.read.indexed import KIND, OPERATION_BYTES, Asked, Origin, Part, is_index, needed, vectors_of
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, behind_last, refuse, unheard
 from hybrid_search.read.sources import file_records, located
 from hybrid_search.read.streams import PACKED, STDIN, printable
@@ -68,7 +70,9 @@ class Split:
         formats: texts: the format of each file.
         is_alone: whether the source is this one file.
         records_path: where in the file its records are.
-        query: what is asked of a database.
+        query: what is asked of a database, or of an index.
+        part: of an index, in the place of files.
+        held: of an index, what tells that it is the same: counts and sums, as long as it has its documents.
     """
 
     kind: str
@@ -84,10 +88,14 @@ class Split:
     is_alone: bool = True
     records_path: str | None = None
     query: str | None = None
+    part: Part | None = None
+    held: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
         """What it is known by in a later plan of the same source."""
+        if self.part is not None:
+            return f"{self.part.uuid}[{self.part.shard}]:{self.begin}-{self.end}"
         names = hashlib.blake2b("\n".join(self.files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         name = printable(str(self.paths[0].resolve())) if len(self.files) == 1 else names
         return f"{name}:{self.begin}" + ("" if self.end is None else f"-{self.end}")
@@ -107,7 +115,9 @@ class Split:
 
 
 def can_be_split(source: str | Path) -> bool:
-    """Whether a source can be read in parts, and again: files and folders, but no pipe and no data set of the hub."""
+    """Whether a source can be read in parts, and again: files, folders, indices, but no pipe and no set of the hub."""
+    if is_index(source):
+        return True
     if str(source) == STDIN or str(source).startswith(PREFIX):
         return False
     path = Path(source)
@@ -123,11 +133,15 @@ def plan_splits(
     records_path: str | None = None,
     query: str | None = None,
     follow_links: bool = False,
+    origin: Origin | None = None,
 ) -> list[Split]:
     """The splits of a source that :func:`can_be_split`, in the order in which it is read.
 
     See :func:`hybrid_search.read.sources.documents` for the arguments and for what is raised.
     """
+    if is_index(source):
+        parts = needed(source, origin).parts(Asked(str(source), query), max(1, split_bytes // OPERATION_BYTES))
+        return [_of_index(part, str(source), query) for part in parts]
     found = located(source, format, exclude, follow_links=follow_links)
     folder, root = str(Path.cwd()), str(found.root)
     whole = Split("", (), folder, root, is_alone=found.is_alone, records_path=records_path, query=query)
@@ -146,7 +160,8 @@ def plan_splits(
 def as_one(splits: Sequence[Split]) -> Split:
     """All splits of a source as one, for a reader that must see the whole of it."""
     files = tuple(dict.fromkeys(file for split in splits for file in split.files))
-    return replace(splits[0], kind=WHOLE, files=files, begin=0, end=None, first=0, size=sum(s.size for s in splits))
+    size, held = sum(split.size for split in splits), tuple(number for split in splits for number in split.held)
+    return replace(splits[0], kind=WHOLE, files=files, begin=0, end=None, first=0, size=size, held=held)
 
 
 def read_split(
@@ -156,6 +171,7 @@ def read_split(
     on_bad: OnBad | None = None,
     start: ResumePoint | None = None,
     on_note: OnNote = unheard,
+    origin: Origin | None = None,
 ) -> Iterator[Document]:
     """The documents of a split with their positions; ids are not compared.
 
@@ -165,13 +181,18 @@ def read_split(
         on_bad: told of each bad record with its bytes; without it the first bad record ends the reading.
         start: the ``position`` of the last document that is not wanted; only those behind it are read.
         on_note: told what was detected.
+        origin: the cluster of a split of an index.
 
     Raises:
         SourceError: the split cannot be read, or has no place ``start`` any more.
         RecordError: a bad record, unless ``on_bad`` is given.
     """
     report = on_bad or refuse
-    records = read_records(split, dense=settings.dense, on_bad=report, start=start, on_note=on_note)
+    if split.part is not None:
+        asked = Asked(split.root, split.query, vectors_of(settings))
+        records = needed(split.root, origin).records(split.part, asked, start)
+    else:
+        records = read_records(split, dense=settings.dense, on_bad=report, start=start, on_note=on_note)
     return compose(records, settings, split.files[0], report, unique_ids=False, may_be_empty=True)
 
 
@@ -218,6 +239,8 @@ def lines_before(split: Split, known: tuple[int, int] = (0, 0)) -> int:
 
 def times_of(split: Split) -> list[int]:
     """Size, time of change and inode of each file: while they stay, so does the content."""
+    if split.part is not None:
+        return [*split.held]
     try:
         return [
             value
@@ -231,6 +254,9 @@ def times_of(split: Split) -> list[int]:
 def fingerprint(split: Split) -> str:
     """32 hexadecimal digits that change with the bytes of a split; of more than 128 MiB see :data:`HASHED`."""
     digest = hashlib.blake2b(digest_size=16)
+    if split.part is not None:
+        digest.update(f"{split.key} {split.held}".encode())
+        return digest.hexdigest()
     try:
         if split.kind == "parquet":
             digest.update(row_groups(split.paths[0])[0].encode())  # the names of columns are at the end of the file
@@ -257,6 +283,21 @@ def _hash(file: BinaryIO, length: int, digest: hashlib.blake2b) -> None:
     while length > 0 and (block := file.read(min(_BLOCK, length))):
         digest.update(block)
         length -= len(block)
+
+
+def _of_index(part: Part, source: str, query: str | None) -> Split:
+    return Split(
+        KIND,
+        (part.index,),
+        str(Path.cwd()),
+        source,
+        begin=part.begin,
+        end=part.end,
+        size=part.held.count,
+        query=query,
+        part=part,
+        held=(part.held.count, part.held.sum),
+    )
 
 
 def _whole(file: Path, _split_bytes: int, whole: Split) -> Iterator[Split]:

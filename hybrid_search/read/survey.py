@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from hybrid_search.fields import value_at, values_at
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.coordinates import is_place_object
 from hybrid_search.read.identity import document_id
+from hybrid_search.read.indexed import Origin
 from hybrid_search.read.judge import (
     ADDRESSES,
     FEW_LETTERS,
@@ -25,6 +26,7 @@ from hybrid_search.read.judge import (
     texts_of,
 )
 from hybrid_search.read.languages import Reading, languages, languages_said, listed, reading_of
+from hybrid_search.read.mapped import as_mapped, mapped_fields
 from hybrid_search.read.names import id_rank, is_language, is_name, title_rank
 from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.sources import records
@@ -133,8 +135,11 @@ def survey(
     sample: int = SAMPLE,
     records_path: str | None = None,
     query: str | None = None,
+    origin: Origin | None = None,
 ) -> Survey:
-    """Look at the first ``sample`` records of a source; for ``records_path`` and ``query`` see ``read.documents``.
+    """Look at the first ``sample`` records of a source; for the other arguments see ``read.documents``.
+
+    Of an index its mapping is looked at too.
 
     Raises:
         SourceError: it cannot be read, or none of its records can.
@@ -148,6 +153,7 @@ def survey(
         records_path=records_path,
         query=query,
         on_note=lambda note: notes.setdefault(note, None),
+        origin=origin,
     )
     sampled = list(islice(found, sample))
     if not sampled:
@@ -160,7 +166,7 @@ def survey(
     return Survey(
         shown(source),
         len(sampled),
-        _views(columns, identity, len(sampled), title),
+        _views(columns, identity, len(sampled), title, _mapping(source, origin)),
         tuple(bad),
         is_beir,
         CONTENT if identity.column is None else FIELD,
@@ -246,14 +252,30 @@ def _merged(objects: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: [item[name] for item in objects if item.get(name) not in (None, "", [], {})] for name in names}
 
 
-def _views(columns: Sequence[Column], identity: _Identity, seen: int, title: str | None) -> list[FieldView]:
-    findings = [(column, _found(column, identity)) for column in columns]
+Correct = Callable[[Column, Finding], Finding]
+"""What is found of a column, corrected by what else is known."""
+
+
+def _mapping(source: str | Path, origin: Origin | None) -> Correct:
+    """Corrects by the mapping of an index; leaves all as it is where there is none."""
+    if origin is None:
+        return lambda _, found: found
+    indices = origin.indices(str(source))
+    fields = mapped_fields(indices)
+    forms = frozenset(one.form_of for index in indices for one in index.fields.values() if one.form_of is not None)
+    return lambda column, found: as_mapped(column, found, fields, forms)
+
+
+def _views(
+    columns: Sequence[Column], identity: _Identity, seen: int, title: str | None, correct: Correct
+) -> list[FieldView]:
+    findings = [(column, _found(column, identity, correct)) for column in columns]
     ordered = sorted(findings, key=lambda item: _order(*item))
     return [_view(column, found, seen, title) for column, found in ordered]
 
 
-def _found(column: Column, identity: _Identity) -> Finding:
-    found = judged(column)
+def _found(column: Column, identity: _Identity, correct: Correct) -> Finding:
+    found = correct(column, judged(column))
     if column is identity.column:
         return Finding(found.kind, Role.ID, identity.reason)
     if column.in_list and found.role in {Role.TEXT, Role.DENSE, Role.SPARSE}:

@@ -13,10 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 from hybrid_search.engine.answers import error_for, failure
+from hybrid_search.engine.coverage import Coverage
 from hybrid_search.engine.protocols import Dialect, Request
 from hybrid_search.errors import AliasMovedError, EngineError, EngineTimeoutError, RequestRefusedError
 from hybrid_search.records import IndexSchema
 from hybrid_search.search import legs
+from hybrid_search.search.attached import attached_passage_id
 from hybrid_search.search.steps import Send, Step
 
 GRACE = 0.5
@@ -43,7 +45,7 @@ class Target:
     ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
     models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
     ``preference`` go to the same copies of the shards. ``headers`` go with every request. ``passages`` counts those of
-    each analyzer, where there are several languages.
+    each analyzer, where there are several languages. ``coverage`` is how much has vectors, None where all has.
     """
 
     index: str
@@ -54,6 +56,7 @@ class Target:
     preference: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     passages: Mapping[str, int] = field(default_factory=dict)
+    coverage: Coverage | None = None
 
     @property
     def where(self) -> str:
@@ -212,7 +215,7 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
 
 def _check_hits(hits: Sequence[Any], target: Target) -> None:
     """Gives every hit its id; raises what one without a score raises, and AliasMovedError for one of another index."""
-    behind, passage_id = target.behind, legs.passage_id
+    behind, passage_id = target.behind, legs.passage_id if target.schema.attached is None else attached_passage_id
     for hit in hits:
         hit["_id"] = passage_id(hit)
         float(hit["_score"])

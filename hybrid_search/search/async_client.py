@@ -190,6 +190,12 @@ class AsyncSearchClient:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return await self._run(lambda searcher: searcher.stored(passage_ids))
 
+    async def reopen(self) -> None:
+        """Read anew what the index holds; see :meth:`SearchClient.reopen`."""
+        with boundary():
+            searcher, connection = await self._opened()
+            await self._opened_again(connection, searcher, Budget(MAX_SECONDS))
+
     async def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""
         self._workers.close()

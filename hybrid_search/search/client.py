@@ -243,6 +243,16 @@ class SearchClient:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return self._run(lambda searcher: searcher.stored(passage_ids))
 
+    def reopen(self) -> None:
+        """Read anew what the index holds, such as fields to filter on that a load has added; searches go on meanwhile.
+
+        Raises:
+            IndexMissingError: it is gone.
+            IndexMismatchError: it is another now, made with other models.
+        """
+        with boundary():
+            self._opened_again(self._searcher, Budget(MAX_SECONDS))
+
     def close(self) -> None:
         """Close the connection, unless the caller gave it, and end the threads of the models."""
         self._workers.close()

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.engine import layout
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import AliasMovedError, QueryError
 from hybrid_search.records import IndexSchema, Vector
@@ -37,7 +38,7 @@ from hybrid_search.search.duplicates_records import MiningReport, MiningRequest,
 from hybrid_search.search.request import SearchRequest
 from hybrid_search.search.retrieve import passing
 from hybrid_search.search.searcher import Searcher
-from hybrid_search.search.similar_held import answered, dense_of, with_vectors
+from hybrid_search.search.similar_held import answered, dense_of
 from hybrid_search.search.steps import Steps
 
 EXACT_UP_TO = 50_000
@@ -239,7 +240,7 @@ def _page(within: float, *, size: int, after: Sequence[Any] | None, matching: le
         "query": {"bool": {"filter": _passing(matching)}},
         "size": size,
         "sort": _SORT,
-        "_source": with_vectors(target.dialect, [layout.DENSE, layout.PASSAGES]),
+        "_source": whole_source(target.dialect, [layout.DENSE, layout.PASSAGES]),
         "track_total_hits": False,
         "timeout": f"{round(within * 1000)}ms",
     }

@@ -47,9 +47,11 @@ class Grouped:
 
     def body(self, schema: IndexSchema, within: float) -> Body:
         """The whole search body, for an engine that may take ``within`` seconds."""
-        query = self.query if self.by_passage else {"bool": {"filter": [FIRST, self.query]}}
-        aggregations = {DOCUMENTS: _distinct() if self.by_passage else {"value_count": {"field": layout.DOC_ID}}}
-        if self.by_passage:
+        attached = schema.attached is not None
+        query = self.query if self.by_passage or attached else {"bool": {"filter": [FIRST, self.query]}}
+        every = {"value_count": {"field": "_index" if attached else layout.DOC_ID}}
+        aggregations = {DOCUMENTS: _distinct() if self.by_passage and not attached else every}
+        if self.by_passage and not attached:
             aggregations[PASSAGES] = {"max": {"field": layout.PASSAGE}}
         for number, facet in enumerate(self.facets):
             for part, asked in self._parts(facet, schema).items():
@@ -64,8 +66,9 @@ class Grouped:
 
     def _parts(self, facet: Facet, schema: IndexSchema) -> dict[str, Body]:
         path = layout.field_path(facet.field, schema)
-        inner = {"aggs": {DOCUMENTS: _distinct()}} if self.by_passage else {}
-        asked = {OWN: _asked(facet, path, schema, overfetch=self.by_passage), MISSING: {"missing": {"field": path}}}
+        inner = {"aggs": {DOCUMENTS: _distinct()}} if self.by_passage and schema.attached is None else {}
+        overfetch = self.by_passage and schema.attached is None
+        asked = {OWN: _asked(facet, path, schema, overfetch=overfetch), MISSING: {"missing": {"field": path}}}
         if chosen := self.selected.get(facet.called, ()):
             include = sorted(chosen, key=str)
             asked[CHOSEN] = {"terms": {"field": path, "include": include, "size": len(include)}}
@@ -76,7 +79,7 @@ class Grouped:
 
         ``whole`` says that all shards have answered to the end.
         """
-        estimated = self.by_passage and (found[PASSAGES]["value"] or 0) > 0
+        estimated = self.by_passage and schema.attached is None and (found[PASSAGES]["value"] or 0) > 0
         reading = _Reading(found, estimated, whole, schema, self)
         return {facet.called: reading.counts(number, facet) for number, facet in enumerate(self.facets)}
 

@@ -9,17 +9,18 @@ from itertools import islice
 from typing import Any
 
 from hybrid_search.engine import layout
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.errors import EngineError
 from hybrid_search.records import StoredPassage
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
+from hybrid_search.search.attached import as_passages, document_fetch
 from hybrid_search.search.degradation import gone, unreplaced
 from hybrid_search.search.diversity import first_hits
 from hybrid_search.search.facets_stage import over_all, with_counts
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.highlight_stage import with_marks, with_the_fetch
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
-from hybrid_search.search.similar_held import with_vectors
 from hybrid_search.search.stages import Course, Progress, Stored
 from hybrid_search.search.steps import Step
 
@@ -64,7 +65,8 @@ def fetch_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, A
             own, others = found[: len(wanted)], found[len(wanted) :]
             queries = with_counts(queries, counting, others[: len(counting)])
             queries = with_marks(queries, marking, others[len(counting) :])
-            answers, counting, marking = [_stored(one) for one in own], [], []
+            asked_for = zip(own, wanted.values(), strict=True)
+            answers, counting, marking = [_stored(one, ids, course.target) for one, ids in asked_for], [], []
             for (n, ids), answer in zip(wanted.items(), answers, strict=True):
                 if isinstance(answer, Found):
                     stored |= answer.value
@@ -96,7 +98,9 @@ def fetch(groups: Sequence[Sequence[str]], target: Target, budget: Budget) -> Ge
         EngineError: the engine refuses, or does not answer in time.
     """
     stored: dict[str, Stored] = {}
-    for answer in map(_stored, (yield from _asked([partial(_body, ids) for ids in groups], target, budget))):
+    found = yield from _asked([partial(_body, ids, target) for ids in groups], target, budget)
+    for one, ids in zip(found, groups, strict=True):
+        answer = _stored(one, ids, target)
         if not isinstance(answer, Found):
             raise answer.error
         stored |= answer.value
@@ -113,23 +117,31 @@ def _asked(
         return [error] * len(bodies)
 
 
-def _stored(answer: Answered | EngineError) -> Found[dict[str, Stored]] | Failed | Late:
-    return missed(answer) if isinstance(answer, EngineError) else Found(_passages(answer))
+def _stored(
+    answer: Answered | EngineError, ids: Sequence[str], target: Target
+) -> Found[dict[str, Stored]] | Failed | Late:
+    if isinstance(answer, EngineError):
+        return missed(answer)
+    if target.schema.attached is not None:
+        return Found({**as_passages(answer.hits, ids, target.schema)})
+    return Found(_passages(answer))
 
 
-def _body(ids: Sequence[str], within: float) -> legs.Body:
-    return legs.passage_fetch(ids, timeout=within)
+def _body(ids: Sequence[str], target: Target, within: float, *, vectors: bool = False) -> legs.Body:
+    if target.schema.attached is None:
+        return legs.passage_fetch(ids, timeout=within)
+    asked = document_fetch(ids, target.schema, target.dialect, vectors=vectors)
+    return {**asked, "track_total_hits": False, "timeout": f"{round(within * 1000)}ms"}
 
 
 def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]:
     """What fetches passages: with their vectors, where hits are to be compared, and their tokens, to be reranked by."""
-    reranking = course.plan.reranking
+    target, spread, reranking = course.target, course.plan.diversity is not None, course.plan.reranking
     late = [layout.LATE] if reranking is not None and reranking.stored else []
-    if course.plan.diversity is None and not late:
-        return _body
-    dense = [] if course.plan.diversity is None else [layout.DENSE]
-    stored = with_vectors(course.target.dialect, [*layout.STORED, *dense, *late])
-    return lambda ids, within: {**_body(ids, within), "_source": stored}
+    if not (spread or late) or target.schema.attached is not None:
+        return lambda ids, within: _body(ids, target, within, vectors=spread)
+    stored = whole_source(target.dialect, [*layout.STORED, *([layout.DENSE] if spread else []), *late])
+    return lambda ids, within: {**_body(ids, target, within), "_source": stored}
 
 
 def _passages(found: Answered) -> dict[str, Stored]:

@@ -20,12 +20,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain, repeat
-from operator import itemgetter
+from operator import itemgetter, mul
 from types import MappingProxyType
 from typing import NamedTuple, overload
 
 from hybrid_search.errors import QueryError
 from hybrid_search.records import LegScore, Placed
+from hybrid_search.weight_rules import Signals, WeightRule
 
 Run = Sequence[tuple[str, float]]
 Runs = Mapping[str, Run]
@@ -136,6 +137,9 @@ class Fusion:
     weights as they are (1 by default: the published formula); the other methods divide them by their sum, a convex
     combination.
 
+    ``rules`` give some queries other weights (:mod:`hybrid_search.weight_rules`): :meth:`for_query` makes the fusion of
+    one query, which has none, and in ``by_rule`` the one that held.
+
     Raises:
         QueryError: an unknown method, a weight that is negative or not finite, a negative rank constant.
     """
@@ -143,6 +147,8 @@ class Fusion:
     method: str = "min-max"
     weights: Mapping[str, float] = field(default_factory=dict)
     rank_constant: int = RANK_CONSTANT
+    rules: tuple[WeightRule, ...] = ()
+    by_rule: WeightRule | None = None
 
     def __post_init__(self) -> None:
         known = [*METHODS, SERVER]
@@ -165,7 +171,7 @@ class Fusion:
 
     def __hash__(self) -> int:
         """Of what is compared; the order of weights does not matter."""
-        return hash((self.method, frozenset(self.weights.items()), self.rank_constant))
+        return hash((self.method, frozenset(self.weights.items()), self.rank_constant, self.rules, self.by_rule))
 
     @property
     def by_server(self) -> bool:
@@ -182,15 +188,36 @@ class Fusion:
         """The method and what is not its default, for tables and explanations: ``rrf 20 bm25=0.5``."""
         constant = [str(self.rank_constant)] if self.by_ranks and self.rank_constant != RANK_CONSTANT else []
         weights = [f"{leg}={weight:g}" for leg, weight in self.weights.items() if weight != 1]
-        return " ".join([self.method, *constant, *weights])
+        rules = [f"(rule: {rule})" for rule in self.rules]
+        held = [] if self.by_rule is None else [f"({self.by_rule.condition})"]
+        return " ".join([self.method, *constant, *weights, *rules, *held])
 
     def among(self, legs: Collection[str]) -> Fusion:
         """The same with the weights of ``legs`` only: those of others are no part of what is done."""
-        return replace(self, weights={leg: weight for leg, weight in self.weights.items() if leg in legs})
+        weights = {leg: weight for leg, weight in self.weights.items() if leg in legs}
+        rules = tuple(kept for rule in self.rules if (kept := rule.among(legs)) is not None)
+        return replace(self, weights=weights, rules=rules)
 
     def having_a_say(self, legs: Iterable[str]) -> tuple[str, ...]:
-        """Those of ``legs`` that do not weigh 0."""
-        return tuple(leg for leg in legs if self.weights.get(leg, 1.0) > 0)
+        """Those of ``legs`` that do not weigh 0, or not under each rule."""
+        ruled = {leg for rule in self.rules for leg, weight in rule.weights if weight > 0}
+        return tuple(leg for leg in legs if self.weights.get(leg, 1.0) > 0 or leg in ruled)
+
+    def for_query(self, signals: Signals, legs: Collection[str]) -> Fusion:
+        """The fusion of one query, without rules: the weights of the first that holds, else those of all queries.
+
+        Weights that are all 0 for ``legs``, those that answered, are passed over; where there are no others, the legs
+        weigh the same: what one leg did not find because another failed is better than nothing.
+        """
+        if not self.rules:
+            return self
+        usual = {leg: self.weights.get(leg, 1.0) for leg in legs}
+        held = next((rule for rule in self.rules if rule.condition.holds(signals)), None)
+        if held is not None and (rule := held.among(legs)) is not None and any((weights := usual | rule.legs).values()):
+            return replace(self, weights=weights, rules=(), by_rule=held)
+        if legs and not any(usual.values()):
+            usual = dict.fromkeys(legs, 1.0)
+        return replace(self, weights=usual, rules=())
 
     def worths(self, scores: Sequence[float], missing: float | None = None) -> list[float]:
         """What each of one leg's descending scores is worth, before its weight."""
@@ -247,10 +274,16 @@ class FusedRanking(Sequence[Fused]):
     A search looks at those of its page, and fuses some hundreds.
     """
 
-    __slots__ = ("_legs", "_made", "_scores", "ids")
+    __slots__ = ("_factors", "_legs", "_made", "_scores", "ids")
 
-    def __init__(self, ids: Sequence[str], scores: Sequence[float], legs: Mapping[str, _FusedLeg]) -> None:
-        self.ids, self._scores, self._legs = ids, scores, legs
+    def __init__(
+        self,
+        ids: Sequence[str],
+        scores: Sequence[float],
+        legs: Mapping[str, _FusedLeg],
+        factors: Mapping[str, float] = _NONE,
+    ) -> None:
+        self.ids, self._scores, self._legs, self._factors = ids, scores, legs, factors
         self._made: dict[int, Fused] = {}
 
     @overload
@@ -261,7 +294,7 @@ class FusedRanking(Sequence[Fused]):
 
     def __getitem__(self, place: int | slice) -> Fused | FusedRanking:
         if isinstance(place, slice):
-            return FusedRanking(self.ids[place], self._scores[place], self._legs)
+            return FusedRanking(self.ids[place], self._scores[place], self._legs, self._factors)
         if (made := self._made.get(place)) is None:
             made = self._made[place] = self._hit(self.ids[place], self._scores[place])
         return made
@@ -281,8 +314,9 @@ class FusedRanking(Sequence[Fused]):
         return f"FusedRanking({list(self)!r})"
 
     def _hit(self, id_: str, score: float) -> Fused:
+        factor = self._factors.get(id_, 1.0)
         found = {
-            name: LegScore(place + 1, leg.scores[place], leg.contributions[place])
+            name: LegScore(place + 1, leg.scores[place], leg.contributions[place] * factor)
             for name, leg in self._legs.items()
             if (place := leg.places.get(id_)) is not None
         }
@@ -294,14 +328,25 @@ def ids_of(hits: Sequence[Fused]) -> Sequence[str]:
     return hits.ids if isinstance(hits, FusedRanking) else [hit.id for hit in hits]
 
 
-def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = None) -> FusedRanking:
+def fuse(
+    runs: Runs,
+    fusion: Fusion,
+    *,
+    missing: Mapping[str, float] | None = None,
+    unseen: Mapping[str, Collection[str]] | None = None,
+) -> FusedRanking:
     """One ranking of all ids in ``runs``, by descending fused score, ties by id.
+
+    A leg that cannot see an id, because it has no vectors yet, judges it as the mean of the legs that can: their
+    contributions are multiplied by the weight of all legs over their own. So the id is worth what it would be if every
+    such leg had given it what those gave, and no less for what it has not got yet.
 
     Args:
         runs: for each leg ``(id, score)`` pairs, ids unique within a leg; a leg that failed is left out, and the
             others share its weight; so is one that weighs 0. The order of legs and of pairs does not matter.
         fusion: the method, its weights and constants.
         missing: what those documents scored that a leg did not find, where that is known.
+        unseen: the legs that cannot see an id, by the id.
 
     Raises:
         QueryError: the weights do not fit the legs.
@@ -311,8 +356,21 @@ def fuse(runs: Runs, fusion: Fusion, *, missing: Mapping[str, float] | None = No
     ids = list(dict.fromkeys(chain.from_iterable(leg.places for leg in legs.values())))
     shared = [dict(zip(leg.places, leg.contributions, strict=True)) for leg in legs.values()]
     totals = map(math.fsum, zip(*(map(found.get, ids, repeat(0.0)) for found in shared), strict=True))
+    factors = _factors(unseen or {}, {leg: shares[leg] for leg in legs})
+    if factors:
+        totals = map(mul, totals, map(factors.get, ids, repeat(1.0)))
     ranked = in_order(zip(ids, totals, strict=True))
-    return FusedRanking([id_ for id_, _ in ranked], [score for _, score in ranked], legs)
+    return FusedRanking([id_ for id_, _ in ranked], [score for _, score in ranked], legs, factors)
+
+
+def _factors(unseen: Mapping[str, Collection[str]], shares: Mapping[str, float]) -> dict[str, float]:
+    """What the contributions of ids are multiplied by that some legs cannot see."""
+    whole, found = math.fsum(shares.values()), {}
+    for id_, blind in unseen.items():
+        seeing = math.fsum(share for leg, share in shares.items() if leg not in blind)
+        if seeing > 0:
+            found[id_] = whole / seeing
+    return found
 
 
 def _leg(run: Run, fusion: Fusion, share: float, missing: float | None) -> _FusedLeg:

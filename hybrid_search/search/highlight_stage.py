@@ -20,6 +20,7 @@ from hybrid_search.found import Highlighted
 from hybrid_search.records import Query
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, ask
+from hybrid_search.search.collapse import document_id
 from hybrid_search.search.degradation import HIGHLIGHTS
 from hybrid_search.search.encoding import encode, with_vectors
 from hybrid_search.search.fusion import Fused
@@ -62,14 +63,15 @@ class Marking:
     terms: bool
     paths: Sequence[layout.TextPath]
     dialect: Dialect
+    attached: bool = False
     sign: str = field(default_factory=lambda: token_hex(8))
 
     def body(self, within: float) -> legs.Body:
         """The whole search body."""
         body: legs.Body = {
-            "query": {"ids": {"values": list(self.ids)}},
+            "query": {"ids": {"values": self._documents if self.attached else list(self.ids)}},
             "size": len(self.ids),
-            "_source": {"includes": [layout.SPARSE]} if self.terms else False,
+            "_source": {"includes": [layout.SPARSE]} if self.terms and not self.attached else False,
             "track_total_hits": False,
             "timeout": f"{round(within * 1000)}ms",
         }
@@ -86,7 +88,15 @@ class Marking:
 
     def read(self, answer: Answered) -> dict[str, Marked]:
         """What the engine has marked, by passage."""
-        return {str(hit["_id"]): Marked(self._words(hit), _weights(hit)) for hit in answer.hits}
+        if not self.attached:
+            return {str(hit["_id"]): Marked(self._words(hit), _weights(hit)) for hit in answer.hits}
+        found = {document_id(str(hit["_id"])): Marked(self._words(hit)) for hit in answer.hits}
+        return {id_: found[document_id(id_)] for id_ in self.ids if document_id(id_) in found}
+
+    @property
+    def _documents(self) -> list[str]:
+        """The documents of another owner, whose words are marked in all of their text."""
+        return list(dict.fromkeys(map(document_id, self.ids)))
 
     def _words(self, hit: Mapping[str, Any]) -> dict[str, tuple[str, list[Span]]]:
         """By the users' names of the fields, of which any may have several paths."""
@@ -116,7 +126,9 @@ def _marking(place: int, one: Progress, hits: Sequence[Fused], course: Course) -
     words = _words(one, course) if query.text.strip() else None
     terms = bool(query.sparse) and any(_needs_terms(hit, course.plan) for hit in hits)
     paths = layout.text_paths(course.target.schema) if course.plan.text is None else course.plan.text.paths
-    return Marking(place, ids, words, terms, paths, course.target.dialect) if ids and (words or terms) else None
+    attached = course.target.schema.attached is not None
+    made = Marking(place, ids, words, terms, paths, course.target.dialect, attached)
+    return made if ids and (words or terms) else None
 
 
 def _needs_terms(hit: Fused, plan: Plan) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import orjson
 
 from hybrid_search.engine import layout
+from hybrid_search.engine.nested import best_inner
 from hybrid_search.engine.protocols import NDJSON, Dialect, Request
 from hybrid_search.records import SparseVector, Vector
 from hybrid_search.search.scored_text import WHOLE_TEXT, ScoredText, words_query, words_together
@@ -69,6 +70,7 @@ def dense(
     candidates: int,
     filter: Filter = None,
     oversample: float | None = None,
+    field: layout.VectorField = layout.OWN_DENSE,
 ) -> Body:
     """Query of the dense leg: the ``size`` nearest passages, by a graph search of width ``candidates``.
 
@@ -76,10 +78,16 @@ def dense(
     ``oversample`` is for quantised vectors alone.
     """
     width = max(size, candidates)
-    return dialect.dense_search(vector, size=size, candidates=width, filter=filter, oversample=oversample)
+    return dialect.dense_search(vector, size=size, candidates=width, filter=filter, oversample=oversample, field=field)
 
 
-def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RANK_FEATURES) -> Body:
+def sparse(
+    vector: SparseVector,
+    *,
+    filter: Filter = None,
+    field_type: str = RANK_FEATURES,
+    field: layout.VectorField = layout.OWN_SPARSE,
+) -> Body:
     """Query of the sparse leg: the dot product of ``vector`` with each passage's term weights, to 9 bits.
 
     One ``rank_feature`` clause with ``linear`` per term: its score is boost times the stored weight. Formal and
@@ -90,12 +98,15 @@ def sparse(vector: SparseVector, *, filter: Filter = None, field_type: str = RAN
     """
     if field_type == SPARSE_VECTOR:
         terms = {layout.escape(term): weight for term, weight in vector.items()}
-        return filtered({"sparse_vector": {"field": layout.SPARSE, "query_vector": terms, "prune": False}}, filter)
+        found = {"sparse_vector": {"field": field.path, "query_vector": terms, "prune": False}}
+        return filtered(best_inner(found, field), filter)
     clauses = [
-        {"rank_feature": {"field": layout.feature_path(term), "linear": {}, "boost": weight}}
+        {"rank_feature": {"field": layout.feature_path(term, field.path), "linear": {}, "boost": weight}}
         for term, weight in vector.items()
     ]
     scored: Body = {"should": clauses, "minimum_should_match": 1}
+    if field.within is not None:
+        return filtered(best_inner({"bool": scored}, field), filter)
     return {"query": {"bool": scored if filter is None else {**scored, "filter": [filter]}}}
 
 
@@ -136,13 +147,18 @@ def heaviest(vector: SparseVector, limit: int = MAX_CLAUSES) -> dict[str, float]
     return {term: float(weight) for term, weight in ordered[:limit]}
 
 
-def passage_search(query: Body, *, size: int, timeout: float, carried: Sequence[Body] = ()) -> Body:
+def passage_search(
+    query: Body, *, size: int, timeout: float, carried: Sequence[Body] = (), attached: bool = False
+) -> Body:
     """A whole search body that answers with at most ``size`` passage ids and scores, within ``timeout`` seconds.
 
     Equal scores are in the order of document and passage, also where ``size`` cuts them: an engine's own order is that
     of writing, shard by shard. Among equal neighbours the graph search has chosen before it is sorted. A search that
     the server fuses cannot be sorted so (:func:`fused_search`). ``carried`` are doc values that the hits bring along.
+    ``attached`` documents have no ids that can be sorted by: the client puts equal scores in order.
     """
+    if attached:
+        return {**_document_search(query, size=size, timeout=timeout), "docvalue_fields": list(carried)}
     if "rescore" in query:  # which no engine sorts: the client puts equal scores in order
         return fused_search(query, size=size, timeout=timeout, carried=carried)
     body = {**_ranked(query, size=size, timeout=timeout), "sort": TIES_BY_ID}
@@ -154,6 +170,16 @@ def fused_search(query: Body, *, size: int, timeout: float, carried: Sequence[Bo
     return {
         **_ranked(query, size=size, timeout=timeout),
         "docvalue_fields": [*({"field": name} for name in (layout.DOC_ID, layout.PASSAGE)), *carried],
+    }
+
+
+def _document_search(query: Body, *, size: int, timeout: float) -> Body:
+    return {
+        **query,
+        "size": size,
+        "_source": False,
+        "track_total_hits": False,
+        "timeout": f"{round(timeout * 1000)}ms",
     }
 
 

@@ -24,10 +24,12 @@ from hybrid_search.errors import (
 )
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.balance import passages_by_analyzer
+from hybrid_search.search.covered import coverage_of
 from hybrid_search.search.steps import Send, Step
 
 FRESH = 60.0
-"""Seconds after which a client asks again what an alias stands for and shows: its filter may have changed."""
+"""Seconds after which a client asks again what an alias stands for and shows, whose filter may have changed; and how
+much has vectors, where not all had."""
 
 PASSING = (EngineUnreachableError, EngineTimeoutError, OverloadedError)
 """Errors that say nothing about the alias."""
@@ -77,7 +79,8 @@ def open_target(
     index = opened(name, answer, where)
     within = None if index.name == name else (yield from _filter_of(name, index.name, made))
     passages = yield from passages_by_analyzer(index.name, index.schema, made)
-    target = Target(name, dialect, index.schema, index.name, within, preference, headers or {}, passages)
+    had = yield from coverage_of(index, made)
+    target = Target(name, dialect, index.schema, index.name, within, preference, headers or {}, passages, had)
     return index, target
 
 

@@ -32,6 +32,7 @@ from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.scored_text import ScoredText
 from hybrid_search.search.standard_legs import BM25, SPARSE, STANDARD
 from hybrid_search.settings import SearchSettings
+from hybrid_search.weight_rules import parse_rule
 
 CANDIDATES_PER_HIT = 2
 
@@ -144,7 +145,7 @@ def plan_search(
         highlight=checked_highlight(request.highlight),
         text=text,
     )
-    _check_ranges(plan)
+    _check_ranges(plan, schema)
     fusion.shares(plan.names)
     heard = fusion.having_a_say(plan.names)
     return replace(plan, legs=tuple(leg for leg in plan.legs if leg.name in heard))
@@ -172,12 +173,15 @@ def fusion_of(
 ) -> Fusion:
     """A whole fusion as it is; another ``method`` than that of the settings keeps their weights and rank constant.
 
+    The rules of the settings go with their weights.
     A leg without a weight of its own weighs 1, and the starter's :data:`STARTER_WEIGHT` unless ranks are fused:
     reciprocal ranks are the published formula where the settings give no weights. ``legs`` may be more than the usual.
     """
     if isinstance(fusion, Fusion):
         return fusion
     usual = Fusion(fusion or settings.fusion, rank_constant=settings.rank_constant)
+    if not usual.by_server:  # which fuses before there are scores, by weights that are the same for all queries
+        usual = replace(usual, rules=tuple(map(parse_rule, settings.rules)))
     given = {leg_of(name).name: weight for name, weight in settings.weights.items()}
     if not usual.by_ranks and schema.sparse is not None and schema.sparse.name == STARTER:
         given = {SPARSE.name: STARTER_WEIGHT} | given
@@ -335,7 +339,20 @@ def two_phase_of(settings: SearchSettings, request: SearchRequest) -> float:
     return share
 
 
-def _check_ranges(plan: Plan) -> None:
+def _check_attached(plan: Plan) -> None:
+    """Raise QueryError for what takes passages that are documents of the engine."""
+    if plan.collapse.kind in ("sum", "first") or plan.passages:
+        raise QueryError(
+            "in an index that others own, documents are ranked by their best passage, and one passage of each is shown",
+            remedy="Leave out collapse and passages, or copy the index into one of ours: hybrid-search index.",
+        )
+    if plan.fusion.by_server:
+        raise QueryError("the server cannot fuse what is found in an index that others own", remedy="Use fusion = rrf.")
+
+
+def _check_ranges(plan: Plan, schema: IndexSchema) -> None:
+    if schema.attached is not None:
+        _check_attached(plan)
     if not (math.isfinite(plan.timeout) and plan.timeout > 0):
         raise QueryError(f"a timeout of {plan.timeout} s", remedy="Give a number of seconds above 0.")
     if plan.k < 1:

@@ -20,6 +20,7 @@ from hybrid_search.search.asking import Budget, Target, check_alias
 from hybrid_search.search.boosting import boost_hits
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.completing import complete_pages
+from hybrid_search.search.covered import coverage_warnings
 from hybrid_search.search.cursor import Kind
 from hybrid_search.search.cursor_binding import Paging
 from hybrid_search.search.cursor_pages import RestOfList, frozen_hits
@@ -28,6 +29,7 @@ from hybrid_search.search.facets_stage import by_place, count_candidates, reopen
 from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.highlight_stage import encode_again, highlight_hits
 from hybrid_search.search.leg import SearchLeg
+from hybrid_search.search.notebook import Shown
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.reranking import rerank_hits
@@ -101,7 +103,9 @@ def fuse_runs(queries: Sequence[Progress], course: Course) -> Generator[Step, An
     """The runs as one ranking."""
     yield from ()
     with course.clock("fuse"):
-        return [one if one.error else replace(one, fused=one.retrieved.fused(course.plan.fusion)) for one in queries]
+        said = coverage_warnings(course.target, course.plan)
+        fused = [one if one.error else replace(one, fused=one.retrieved.fused(course.plan.fusion)) for one in queries]
+        return [one.noting(*said) for one in fused]
 
 
 def say_why_nothing(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -159,6 +163,7 @@ def _result(one: Progress, asked: Query, course: Course, reranker: str | None) -
         rest=RestOfList(one, asked, course, kind),
         facets={facet.called: one.facets[facet.called] for facet in plan.facets if facet.called in one.facets},
         retrieved=found,
+        shown=Shown(course.target.schema.title),
     )
 
 
@@ -168,7 +173,7 @@ def _kind(one: Progress, course: Course, reranker: str | None) -> Kind:
     if course.paging is not None and course.paging.frozen is not None:
         return course.paging.frozen.kind
     unranked = bool(one.ranked) and all(hit.rerank is None for hit in one.ranked)
-    label = plan.fusion.among(set(plan.names) - one.retrieved.errors.keys()).label
+    label = one.retrieved.fusion(plan.fusion).among(set(plan.names) - one.retrieved.errors.keys()).label
     return Kind(label, None if plan.reranking is None or unranked else reranker)
 
 

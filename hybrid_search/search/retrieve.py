@@ -22,6 +22,7 @@ from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
 from hybrid_search.search.carried import brought_along, docvalue_fields, values_by_id
 from hybrid_search.search.collapse import collapsed
+from hybrid_search.search.covered import asked_of_hits, unseen_among
 from hybrid_search.search.degradation import stopped, unfilled, without_shards
 from hybrid_search.search.encoding import Encodings, encode, lacking, with_vectors
 from hybrid_search.search.leg import Asking, LegQuery, SearchLeg
@@ -45,7 +46,8 @@ _TOO_MANY_CLAUSES = re.compile(r"maxClauseCount|too.?many.(?:nested.)?clauses", 
 class LegSearch:
     """One leg of the query at ``place`` in its batch, still to be sent.
 
-    ``before`` is what it found of fewer passages; ``carried`` asks for what its hits are to bring along.
+    ``before`` is what it found of fewer passages; ``carried`` asks for what its hits are to bring along. ``attached``
+    says that somebody else owns the index.
     """
 
     place: int
@@ -54,10 +56,12 @@ class LegSearch:
     size: int
     before: Found[LegRun] | None = None
     carried: tuple[dict[str, str], ...] = ()
+    attached: bool = False
 
     def body(self, within: float) -> legs.Body:
         """The whole search body, for an engine that may take ``within`` seconds."""
-        return legs.passage_search(self.query.body(self.size), size=self.size, timeout=within, carried=self.carried)
+        query = self.query.body(self.size)
+        return legs.passage_search(query, size=self.size, timeout=within, carried=self.carried, attached=self.attached)
 
     @property
     def cut(self) -> tuple[SearchWarning, ...]:
@@ -135,14 +139,15 @@ def prepared(
     """What the legs ``asked`` of each query have to ask the engine; and those that have nothing to ask."""
     pending: Pending = []
     settled: Settled = {}
-    carried = tuple(docvalue_fields(plan.carried, target.schema))
+    carried = (*docvalue_fields(plan.carried, target.schema), *asked_of_hits(target))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
         matching = legs.both(passing(query, target.schema), plan.collapse.filter)
         asking = Asking(target, matching, plan.candidates, plan.exact, plan.text, plan.two_phase, plan.oversample)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):
-                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried))
+                attached = target.schema.attached is not None
+                pending.append(LegSearch(place, leg, wanted, plan.candidates, carried=carried, attached=attached))
             else:
                 settled[place, leg.name] = wanted
     return pending, settled
@@ -298,7 +303,9 @@ def _read(one: LegSearch, answer: Answered, plan: Plan, target: Target) -> Outco
     hits = {best.id: best for best in run}
     missing = unfound if len(run) < plan.window else None
     values, passages = values_by_id(hits, brought), dict(scored) if plan.passages else {}
-    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values, passages), notes)
+    blind = unseen_among(answer.hits, target, plan)
+    unseen = {id_: blind[best.passage_id] for id_, best in hits.items() if best.passage_id in blind} if blind else {}
+    return Found(LegRun(hits, answer.took, missing, answer.timed_out, values, passages, unseen), notes)
 
 
 def _scores(leg: SearchLeg, hits: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:

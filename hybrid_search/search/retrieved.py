@@ -13,6 +13,7 @@ from hybrid_search.search.collapse import Best
 from hybrid_search.search.degradation import leg_warnings, unanswered
 from hybrid_search.search.fusion import Fused, Fusion, fuse, in_order
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, Skipped
+from hybrid_search.search.signals import signals_of
 from hybrid_search.search_warnings import SearchWarning
 
 _ID_AND_SCORE = attrgetter("id", "score")
@@ -29,6 +30,7 @@ class LegRun:
         timed_out: the engine stopped it.
         values: what the passages of ``hits`` brought along (:mod:`hybrid_search.search.carried`), by the same ids.
         passages: the scores of all passages that it found, by their ids, where hits are to show more than one.
+        unseen: the legs that cannot see some of the hits, which have no vectors yet, by the ids of these.
     """
 
     hits: Mapping[str, Best] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class LegRun:
     timed_out: bool = False
     values: Mapping[str, Values] = field(default_factory=dict)
     passages: Mapping[str, float] = field(default_factory=dict)
+    unseen: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +104,23 @@ class Retrieved:
         if isinstance(self.by_server, Found):
             return [Fused(best.id, best.score, {}) for best in self.by_server.value.hits.values()]
         runs = {name: run for name, run in self.scores().items() if among is None or name in among}
-        missing = {name: run.missing for name, run in self._answered().items() if run.missing is not None}
-        return fuse(runs, fusion, missing=missing)
+        return fuse(runs, self.fusion(fusion, among), missing=self.missing, unseen=self._unseen())
+
+    def fusion(self, fusion: Fusion, among: Collection[str] | None = None) -> Fusion:
+        """The fusion of this query: with the weights that the rules give it, of legs that answered (``among`` them)."""
+        if not fusion.rules:
+            return fusion
+        runs = self.scores()
+        legs = [name for name in runs if among is None or name in among]
+        return fusion.for_query(signals_of(self.query, runs, self.missing), legs)
 
     def passages(self, fusion: Fusion) -> Sequence[Fused]:
         """All passages that the legs found as one ranking of their own; those of the server where it fused."""
         if isinstance(self.by_server, Found):
             ranked = in_order(self.by_server.value.passages.items())
             return [Fused(id_, score, {}) for id_, score in ranked]
-        return fuse(
-            {name: list(run.passages.items()) for name, run in self._answered().items()}, fusion, missing=self.missing
-        )
+        runs = {name: list(run.passages.items()) for name, run in self._answered().items()}
+        return fuse(runs, self.fusion(fusion), missing=self.missing)
 
     def best(self, hit: Fused) -> Best:
         """The passage that stands for a fused hit: that of the leg which contributed most, ties in order of legs."""
@@ -124,6 +133,10 @@ class Retrieved:
         if not isinstance(found, Found):
             raise KeyError(name)
         return found.value.hits[hit.id]
+
+    def _unseen(self) -> dict[str, Collection[str]]:
+        """Which legs cannot see what others have found."""
+        return {id_: legs for run in self._answered().values() for id_, legs in run.unseen.items()}
 
     def _answered(self) -> dict[str, LegRun]:
         """The runs of legs that answered; that of a leg which had nothing to do is empty."""

@@ -39,6 +39,7 @@ from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.scored_text import check_text_fields, scored_text
+from hybrid_search.search.signals import with_unknown
 from hybrid_search.search.stages import Stopwatch
 from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
@@ -71,9 +72,9 @@ class Searcher:
 
     @property
     def is_due(self) -> bool:
-        """Whether it searches an alias that was last looked at a while ago."""
-        is_alias = self.target.behind not in {None, self.target.index}
-        return is_alias and time.monotonic() - self.opened_at > FRESH
+        """Whether it searches an alias, or what had not all of its vectors, that was last looked at a while ago."""
+        may_change = self.target.behind not in {None, self.target.index} or self.target.coverage is not None
+        return may_change and time.monotonic() - self.opened_at > FRESH
 
     @property
     def is_one_model(self) -> bool:
@@ -238,7 +239,8 @@ class Searcher:
     ) -> list[Query | HybridSearchError]:
         """The queries as they are searched, or why they are not; ``now`` is one moment for all of them."""
         now = _now()
-        return [self._checked(query, plan, request, now) for query in queries]
+        checked = [self._checked(query, plan, request, now) for query in queries]
+        return with_unknown(checked, self.encoder, plan.fusion, self.settings.search)
 
     def _checked(self, query: str | Query, plan: Plan, request: SearchRequest, now: int) -> Query | HybridSearchError:
         try:

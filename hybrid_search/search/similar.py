@@ -69,7 +69,7 @@ def likeness(id_: str, passages: Sequence[HeldPassage], schema: IndexSchema) -> 
     dense = [passage.dense for passage in passages if passage.dense is not None]
     sparse = [passage.sparse for passage in passages if passage.sparse is not None]
     text = passages[0].text
-    read = ReadQuery(text, "", scored=(words_of(passages, schema),), excluded=({"term": {layout.DOC_ID: id_}},))
+    read = ReadQuery(text, "", scored=(words_of(passages, schema),), excluded=(layout.document_clause(id_, schema),))
     return Query(text, mean(dense) if dense else None, largest(sparse) if sparse else None, id=id_, read=read)
 
 
@@ -78,7 +78,7 @@ def words_of(passages: Sequence[HeldPassage], schema: IndexSchema) -> legs.Body:
     return {
         "more_like_this": {
             "fields": layout.whole_text_paths(schema),
-            "like": [{"_id": passage.id} for passage in passages],
+            "like": [{"_id": one.id} if schema.attached is None else one.text for one in passages],
             "max_query_terms": WORDS,
             "min_term_freq": 1,
             "min_doc_freq": LEAST_PASSAGES,

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.engine import layout
-from hybrid_search.engine.protocols import Dialect
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.errors import EngineError, QueryError
-from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, SparseVector, Vector
+from hybrid_search.records import MAX_DOCUMENT_ID_BYTES, IndexSchema, SparseVector, Vector
 from hybrid_search.search import legs
 from hybrid_search.search.asking import Answered, Budget, Target, ask
+from hybrid_search.search.attached import as_passages, passages_in
 from hybrid_search.search.collapse import document_id
 from hybrid_search.search.steps import Step
 
@@ -26,7 +27,6 @@ NEAR = 3
 """Ids that are named where an id is not in the index."""
 
 _CANDIDATES = 50
-_HIDES_VECTORS = (9, 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,20 @@ def held_passages(
     Raises:
         EngineError: the engine refuses, or does not answer in time.
     """
-    answers = yield from ask([lambda within: passages_search(id_, target.dialect, within, named)], target, budget)
-    return [_passage(hit) for hit in answered(answers[0]).hits]
+    answers = yield from ask([lambda within: passages_search(id_, target, within, named)], target, budget)
+    hits = answered(answers[0]).hits
+    return [_passage(hit) for hit in hits] if target.schema.attached is None else _attached(hits, target.schema)
+
+
+def _attached(hits: Sequence[Mapping[str, Any]], schema: IndexSchema) -> list[HeldPassage]:
+    """The passages that lie in the one document of another owner; all match what it does."""
+    found = []
+    for hit in hits:
+        of = passages_in(hit["_source"])
+        ids = [f"{document_id(str(hit['_id']))}#{number}" for number in range(max(1, of))]
+        stored = as_passages([hit], ids[:MOST], schema)
+        found += [_passage({**hit, "_id": id_, "_source": source}) for id_, source in stored.items()]
+    return found
 
 
 def answered(answer: Answered | EngineError) -> Answered:
@@ -86,28 +98,25 @@ def answered(answer: Answered | EngineError) -> Answered:
     return answer
 
 
-def passages_search(
-    id_: str, dialect: Dialect, within: float, named: Mapping[str, legs.Body] | None = None
-) -> legs.Body:
+def passages_search(id_: str, target: Target, within: float, named: Mapping[str, legs.Body] | None = None) -> legs.Body:
     """A whole search body for the passages of a document with vectors; see :func:`held_passages`."""
-    wanted: legs.Body = {"filter": [{"term": {layout.DOC_ID: id_}}]}
+    attached = target.schema.attached is not None
+    wanted: legs.Body = {"filter": [layout.document_clause(id_, target.schema)]}
     if named:
         wanted["should"] = [{"bool": {"filter": [clause], "_name": name}} for name, clause in named.items()]
         wanted["minimum_should_match"] = 0
     return {
         "query": {"bool": wanted},
         "size": MOST,
-        "sort": [{layout.PASSAGE: "asc"}, {"_score": "desc"}],  # the score is asked for: every hit must have one
-        "_source": with_vectors(dialect, [*layout.STORED, layout.PASSAGES, layout.DENSE, layout.SPARSE]),
+        # the score is asked for: every hit must have one
+        "sort": [*([] if attached else [{layout.PASSAGE: "asc"}]), {"_score": "desc"}],
+        "_source": whole_source(target.dialect, None if attached else _READ),
         "track_total_hits": False,
         "timeout": f"{round(within * 1000)}ms",
     }
 
 
-def with_vectors(dialect: Dialect, names: Sequence[str]) -> dict[str, Any]:
-    """What ``_source`` holds, for an engine that leaves vectors out unless it is asked for them."""
-    hides = dialect.engine == "elasticsearch" and dialect.version >= _HIDES_VECTORS
-    return {"includes": list(names), **({"exclude_vectors": False} if hides else {})}
+_READ = (*layout.STORED, layout.PASSAGES, layout.DENSE, layout.SPARSE)
 
 
 def _passage(hit: Mapping[str, Any]) -> HeldPassage:
@@ -142,6 +151,8 @@ def nearest_ids(id_: str, target: Target, budget: Budget) -> Generator[Step, Any
         {"wildcard": {layout.DOC_ID: {"value": _escaped(id_), "case_insensitive": True}}},
     ]
     found: dict[str, None] = {}
+    if target.schema.attached is not None:  # whose ids cannot be compared with anything
+        return ()
     try:
         answers = yield from ask([lambda within: _ids_search(wanted, within)], target, budget)
         for hit in answered(answers[0]).hits:

@@ -100,13 +100,16 @@ class DenseLeg(SearchLeg):
         vector = query.dense
         if vector is None:
             return Skipped()
-        dialect, matching = asking.target.dialect, legs.both(asking.filter, asking.target.within)
-        if asking.exact:
-            exact = dialect.exact_dense_search(vector, filter=matching)
+        schema, dialect = asking.target.schema, asking.target.dialect
+        matching, field = legs.both(_of_these_models(asking), asking.target.within), layout.dense_field(schema)
+        if asking.exact or not has_graph(schema):
+            exact = dialect.exact_dense_search(vector, filter=matching, field=field)
             return LegQuery(lambda _: exact)
         width, times = asking.candidates, asking.oversample
         return LegQuery(
-            lambda size: legs.dense(vector, dialect, size=size, candidates=width, filter=matching, oversample=times)
+            lambda size: legs.dense(
+                vector, dialect, size=size, candidates=width, filter=matching, oversample=times, field=field
+            )
         )
 
     def why_nothing(self, query: Query, target: Target, budget: Budget) -> Generator[Step, Any, str | None]:
@@ -145,10 +148,24 @@ class SparseLeg(SearchLeg):
 
 
 def _sparse_body(terms: SparseVector, asking: Asking, size: int) -> legs.Body:
-    matching, field_type = asking.filter, asking.target.schema.sparse_index
-    if asking.exact or not asking.two_phase:
-        return legs.sparse(terms, filter=matching, field_type=field_type)
+    schema, matching = asking.target.schema, _of_these_models(asking)
+    field_type, field = schema.sparse_index, layout.sparse_field(schema)
+    if asking.exact or not asking.two_phase or field.within is not None:
+        return legs.sparse(terms, filter=matching, field_type=field_type, field=field)
     return legs.sparse_in_two_phases(terms, share=asking.two_phase, size=size, filter=matching, field_type=field_type)
+
+
+def has_graph(schema: IndexSchema) -> bool:
+    """Whether the engine can search the dense vectors by a graph; else each is compared."""
+    return schema.attached is None or schema.attached.has_graph
+
+
+def _of_these_models(asking: Asking) -> legs.Filter:
+    """The filter, which while the models of an index change lets pass what the new ones have encoded alone."""
+    schema = asking.target.schema
+    if schema.vectors is None:
+        return asking.filter
+    return legs.both(asking.filter, {"term": {layout.models_field(schema): schema.vectors}})
 
 
 BM25, DENSE, SPARSE = Bm25Leg(), DenseLeg(), SparseLeg()

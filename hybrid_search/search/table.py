@@ -81,8 +81,8 @@ def result_view(result: SearchResult, *, width: int, title_field: str | None = N
     if not result.hits:
         table = Text("  nothing found", style="dim")
     warnings = [Text(visible(f"  warning: {warning}"), style="red") for warning in result.warnings]
-    footer = Text(visible(f"  {_footer(result, width)}"), style="dim")
-    return Group(head, table, footer, *facets_view(result.facets), *warnings)
+    made = Text(visible(f"  {footer(result, width)}"), style="dim")
+    return Group(head, table, made, *facets_view(result.facets), *warnings)
 
 
 def title_of(hit: Hit, title_field: str | None = None) -> str:
@@ -100,10 +100,11 @@ def title_in(fields: Mapping[str, Any], title_field: str | None = None) -> str |
     return None
 
 
-def _footer(result: SearchResult, width: int) -> str:
+def footer(result: SearchResult, width: int = 1_000) -> str:
     """How the result was made, and in which time: on a line of its own where both do not fit."""
     took = result.took_ms
-    steps = ", ".join(f"{name} {took[name]:.0f}" for name in ("encode", "retrieve", "fetch", "rerank") if name in took)
+    names = ("encode", "retrieve", "fetch", *(["rerank"] if result.reranker is not None else []))
+    steps = ", ".join(f"{name} {took[name]:.0f}" for name in names if name in took)
     reranked = f", reranked by {result.reranker}" if result.reranker is not None else ""
     searched = f" of {' + '.join(result.legs)}" if result.legs else ""
     made, spent = f"{result.fusion}{searched}{reranked}", f"in {took['total']:.0f} ms ({steps})"

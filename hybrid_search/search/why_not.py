@@ -150,7 +150,7 @@ class _Case:
             last=plan.offset + plan.k,
             of=len(self.one.fused),
             passages=max(self.looked.passages[0].of, len(self.looked.passages)),
-            fusion=plan.fusion.label,
+            fusion=self.one.retrieved.fusion(plan.fusion).label,
             legs=places,
             words=self.looked.words,
             terms=self._terms(places),
@@ -318,7 +318,8 @@ class _Case:
         """Its runs, and what makes one ranking of them."""
         added = tuple(self.one.retrieved.added.hits)
         values = {**retrieved.values, **self.one.retrieved.added.values}
-        return Runs(retrieved.scores(), retrieved.missing, self.plan.fusion, self.plan.boosts, values, added)
+        fusion = retrieved.fusion(self.plan.fusion)
+        return Runs(retrieved.scores(), retrieved.missing, fusion, self.plan.boosts, values, added)
 
 
 _MOVABLE = (Reason.BELOW_PAGE, Reason.NOT_FOUND)

@@ -53,9 +53,10 @@ def conditions_of(query: Query, schema: IndexSchema) -> list[Tested]:
         Tested(said(part), clause(part, schema, now=query.now), tuple(dict.fromkeys(_named(part)))) for part in parts
     ]
     if query.read is not None:
-        tested += [Tested(_sign(one), one, _paths(one, schema)) for one in query.read.required]
+        tested += [Tested(_sign(one, schema), one, _paths(one, schema)) for one in query.read.required]
         tested += [
-            Tested(f"-{_sign(one)}", {"bool": {"must_not": [one]}}, _paths(one, schema)) for one in query.read.excluded
+            Tested(f"-{_sign(one, schema)}", {"bool": {"must_not": [one]}}, _paths(one, schema))
+            for one in query.read.excluded
         ]
     return tested
 
@@ -147,21 +148,28 @@ def _named(filter: object) -> Iterator[str]:
             yield from _named(part)
 
 
-def _sign(wanted: Mapping[str, Any]) -> str:
+def _sign(wanted: Mapping[str, Any], schema: IndexSchema) -> str:
     """What stands in the query for a clause that was read out of it."""
     (kind, inner), *_ = wanted.items()
     if kind == "dis_max":  # the same in every text, the whole one first
-        return _sign(inner["queries"][0])
+        return _sign(inner["queries"][0], schema)
     if kind == "bool" and isinstance(inner.get("filter"), list):
-        return _sign(inner["filter"][0])
+        return _sign(inner["filter"][0], schema)
     if kind in {"match", "match_phrase"}:
         text = next(iter(inner.values()))["query"]
         return f'"{text}"' if kind == "match_phrase" else str(text)
     path, value = next(iter(inner.items()))
     if kind in {"term", "range"} and isinstance(value, Mapping):
-        name = layout.unescape(path.partition(".")[2].removesuffix(f".{layout.EXACT}"))
+        name = _name_of(path, schema)
         return f"{_bare(name)}:{_bare(value.get('value', value.get('gte')))}"
     return str(dict(wanted))
+
+
+def _name_of(path: str, schema: IndexSchema) -> str:
+    """The user's name of the field at a path."""
+    if schema.attached is not None:
+        return next((name for name, at in schema.attached.paths.items() if at == path), path)
+    return layout.unescape(path.partition(".")[2].removesuffix(f".{layout.EXACT}"))
 
 
 def _paths(wanted: object, schema: IndexSchema) -> tuple[str, ...]:

@@ -60,9 +60,10 @@ def scored_in(asked: Sequence[SearchLeg], id_: str, about: About) -> Generator[S
 
     Legs that cannot be asked, or whose answer is an error, are left out.
     """
-    only = legs.both(about.searched, {"term": {layout.DOC_ID: id_}})
+    only = legs.both(about.searched, layout.document_clause(id_, about.target.schema))
     bodies = {leg: body for leg in asked if (body := _body(leg, about, only)) is not None}
-    answers = yield from _asked(bodies, _document_search, about)
+    attached = about.target.schema.attached is not None
+    answers = yield from _asked(bodies, partial(_document_search, attached=attached), about)
     best = {leg: _best(leg, answer) for leg, answer in answers.items() if isinstance(answer, Answered)}
     ranks = yield from _ranks({leg: one for leg, one in best.items() if one is not None}, id_, about)
     return {leg.name: None if one is None else _read(leg, one, ranks.get(leg)) for leg, one in best.items()}
@@ -85,8 +86,8 @@ def _body(leg: SearchLeg, about: About, matching: legs.Filter) -> legs.Body | No
         return None
 
 
-def _document_search(body: legs.Body, within: float) -> legs.Body:
-    return legs.passage_search(body, size=MOST, timeout=within)
+def _document_search(body: legs.Body, within: float, *, attached: bool) -> legs.Body:
+    return legs.passage_search(body, size=MOST, timeout=within, attached=attached)
 
 
 def _best(leg: SearchLeg, answer: Answered) -> Scored | None:
@@ -108,12 +109,13 @@ def _asked(
 def _ranks(best: Mapping[SearchLeg, Scored], id_: str, about: About) -> Generator[Step, Any, dict[SearchLeg, int]]:
     """1 and the documents above, in each leg that scores by the engine's own score."""
     ranks = {leg: 1 for leg in best if type(leg).read is SearchLeg.read}
-    for side in ("lt", "gt"):
-        passes = legs.both(passing(about.query, about.target.schema), about.searched)
-        on_side = legs.both(passes, {"range": {layout.DOC_ID: {side: id_}}})
+    schema = about.target.schema
+    for side in ("lt", "gt") if schema.attached is None else ("gt",):  # the ids of an owner have no order
+        passes = legs.both(passing(about.query, schema), about.searched)
+        on_side = passes if schema.attached is not None else legs.both(passes, {"range": {layout.DOC_ID: {side: id_}}})
         bodies = {leg: body for leg in ranks if (body := _body(leg, about, on_side)) is not None}
         counts = {leg: _count(body, _least(best[leg].score, above=side == "gt")) for leg, body in bodies.items()}
-        answers = yield from _asked(counts, _count_search, about)
+        answers = yield from _asked(counts, partial(_count_search, attached=schema.attached is not None), about)
         for leg in list(ranks):
             answer = answers.get(leg)
             if isinstance(answer, Answered):
@@ -136,8 +138,10 @@ def _count(body: legs.Body, least: float) -> legs.Body:
     return {**body, "query": {"function_score": {"query": body["query"], "min_score": least}}}
 
 
-def _count_search(body: legs.Body, within: float) -> legs.Body:
-    counted = {"cardinality": {"field": layout.DOC_ID, "precision_threshold": EXACT_UP_TO}}
+def _count_search(body: legs.Body, within: float, *, attached: bool) -> legs.Body:
+    counted: legs.Body = {"cardinality": {"field": layout.DOC_ID, "precision_threshold": EXACT_UP_TO}}
+    if attached:
+        counted = {"value_count": {"field": "_index"}}
     return {**legs.fused_search(body, size=0, timeout=within), "aggs": {_COUNT: counted}}
 
 

@@ -25,7 +25,7 @@ MAX_BODY = 65_536
 MAX_ADDRESS = 16_384
 """Bytes of a request's path and parameters."""
 
-OPEN_PATHS = frozenset({"/healthz", "/login"})
+OPEN_PATHS = frozenset({"/healthz", "/health", "/login"})
 OPEN_PREFIX = "/static/"
 """What needs no token: nothing of it says anything about the index."""
 
@@ -90,10 +90,19 @@ def shown_token(headers: Mapping[str, str]) -> str | None:
     if kind.lower() == "bearer" and token:
         return token.strip()
     try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_at(headers.get("host", "")))
     except CookieError:
         return None
     return None if cookie is None else cookie.value
+
+
+def cookie_at(host_header: str) -> str:
+    """The name of the cookie of this address: a browser gives those of one host to every port of it."""
+    try:
+        port = urlsplit(f"//{host_header}").port
+    except ValueError:
+        port = None
+    return COOKIE if port is None else f"{COOKIE}_{port}"
 
 
 def host_of(header: str) -> str | None:

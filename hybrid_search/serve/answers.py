@@ -10,6 +10,7 @@ from hybrid_search.records import SearchResult, StoredPassage
 from hybrid_search.search.as_json import result_json
 from hybrid_search.search.boosts import Boosts
 from hybrid_search.search.explain import explanation
+from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.serve.shown import TEXT, documents_json, passage_json
 
@@ -22,11 +23,14 @@ def explained_json(result: SearchResult) -> dict[str, Any]:
     return answer
 
 
-def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: str, boosts: Boosts) -> dict[str, Any]:
+def runs_json(
+    result: SearchResult, stored: Mapping[str, StoredPassage], title: str, boosts: Boosts, usual: Fusion
+) -> dict[str, Any]:
     """Every leg's whole window, and what a list shows of each passage: enough to fuse and to show, in any order.
 
     ``runs[leg].hits`` are ``[document, passage, score]`` in rank order, and ``missing`` what other documents scored,
-    where that is known. Passages that are gone are left out of ``passages``.
+    where that is known. Passages that are gone are left out of ``passages``. ``rule`` is what rules of the ``usual``
+    fusion give this query.
     """
     retrieved: Retrieved = result.retrieved  # type: ignore[assignment]  # a search always says it
     query, answer = result.query.plain, result_json(result)
@@ -40,6 +44,7 @@ def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: 
             }
             for leg, run in retrieved.runs.items()
         },
+        "rule": _rule_json(retrieved.fusion(usual)),
         "legs": answer["legs"],
         "facets": answer["facets"],
         "boosts": _boosts_json(retrieved, boosts),
@@ -48,6 +53,11 @@ def runs_json(result: SearchResult, stored: Mapping[str, StoredPassage], title: 
         "took_ms": {step: round(took, 3) for step, took in result.took_ms.items()},
         "warnings": [str(warning) for warning in result.warnings],
     }
+
+
+def _rule_json(of_query: Fusion) -> dict[str, Any] | None:
+    rule = of_query.by_rule
+    return None if rule is None else {"words": rule.condition.in_words, "weights": rule.legs}
 
 
 def passages_found(result: SearchResult) -> list[str]:

@@ -83,7 +83,7 @@ def make_app(workbench: Workbench, access: Access) -> Layer:
         title="hybrid-search",
         version=version("hybrid-search"),
         description=DESCRIPTION.strip(),
-        **_without_telemetry(),
+        **without_telemetry(),
         docs_url=None,
         redoc_url=None,
     )
@@ -97,7 +97,7 @@ def make_app(workbench: Workbench, access: Access) -> Layer:
     return Layer(app, access, workbench.measures, LoginPage(access))
 
 
-def _without_telemetry() -> dict[str, Any]:
+def without_telemetry() -> dict[str, Any]:
     """Newer releases of FastAPI trace by themselves where OpenTelemetry is set up, queries of addresses included."""
     if "telemetry" not in signature(FastAPI.__init__).parameters:
         return {}
@@ -113,10 +113,13 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
+    return _json(error_json(QueryError(problems_of(error), remedy="/docs has the parameters")), 400)
+
+
+def problems_of(error: Exception) -> str:
     """What is wrong with each parameter; not what was given, which may be long."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{_place(problem)}: {problem['msg']}" for problem in problems[:5]) or "the request is wrong"
-    return _json(error_json(QueryError(said, remedy="/docs has the parameters")), 400)
+    return "; ".join(f"{_place(problem)}: {problem['msg']}" for problem in problems[:5]) or "the request is wrong"
 
 
 def _place(problem: Mapping[str, Any]) -> str:

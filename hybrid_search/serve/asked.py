@@ -45,7 +45,7 @@ class Ranking(BaseModel):
         """
         given: dict[str, Any] = {}
         if self.weights is not None:
-            given["weights"] = self.weights
+            given |= {"weights": self.weights, "rules": ()}  # for this query, whatever it is
         if self.rank_constant is not None:
             given["rank_constant"] = self.rank_constant
         return replace(searcher.fusion(self.fusion), **given)

@@ -6,6 +6,7 @@ Every query is retrieved once, in the background; its runs are kept, so that ano
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,12 @@ from hybrid_search.serve.judgements import Judgements
 
 RUN_TIMEOUT = 60.0
 """Seconds that a query of a batch may take: nobody waits for it."""
+
+MOST = 1_000
+"""Judged queries that are measured, the first: the runs of one take some 100 KB of memory."""
+
+KEPT = 600.0
+"""Seconds for which runs are kept."""
 
 
 class JudgedQueries:
@@ -36,6 +43,7 @@ class JudgedQueries:
         self._judgements = judgements
         self._ignore_identical = ignore_identical
         self._retrieved: dict[str, Retrieved] = {}
+        self._begun = time.monotonic()
         self._retrieving: asyncio.Task[None] | None = None
         self._error: HybridSearchError | None = None
 
@@ -45,14 +53,22 @@ class JudgedQueries:
         Raises:
             HybridSearchError: they could not be retrieved; the next call tries again.
         """
-        queries = self._judgements.queries
+        every = self._judgements.queries
+        queries = every[:MOST]
+        self._forget_old()
         missing = [query for query in queries if query.id not in self._retrieved]
         if self._error is not None:
             error, self._error = self._error, None
             raise error
         if missing and (self._retrieving is None or self._retrieving.done()):
             self._retrieving = asyncio.create_task(self._retrieve(missing))
-        return await asyncio.to_thread(self._measured, queries, fusion)
+        return {**await asyncio.to_thread(self._measured, queries, fusion), "left_out": len(every) - len(queries)}
+
+    def _forget_old(self) -> None:
+        """The index may have changed: what was retrieved a while ago is so again, once nobody is at it."""
+        is_at_it = self._retrieving is not None and not self._retrieving.done()
+        if time.monotonic() - self._begun > KEPT and not is_at_it:
+            self._retrieved, self._begun = {}, time.monotonic()
 
     async def close(self) -> None:
         """Stop retrieving."""

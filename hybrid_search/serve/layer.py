@@ -10,13 +10,13 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
+from prometheus_client import Gauge
 
 from hybrid_search.errors import RefusedError
 from hybrid_search.serve.access import MAX_ADDRESS, MAX_BODY, Access, headers_of
-from hybrid_search.serve.measures import Measures
 from hybrid_search.serve.refusals import error_json
 
 Scope = MutableMapping[str, Any]
@@ -41,6 +41,15 @@ SAFETY = (
 )
 
 
+class Counted(Protocol):
+    """What counts requests."""
+
+    @property
+    def in_flight(self) -> Gauge: ...
+
+    def answered(self, path: str, status: int, seconds: float) -> None: ...
+
+
 class Layer:
     """Lets requests in, answers what is not, and adds to every answer what keeps a browser safe.
 
@@ -48,11 +57,15 @@ class Layer:
         app: what is served.
         access: who is let in.
         measures: what is counted.
-        login: answers a page request without a token: the login page.
+        login: answers a page request without a token: the login page. None where there are no pages.
+        max_body: bytes of a request's body.
     """
 
-    def __init__(self, app: App, access: Access, measures: Measures, login: App) -> None:
+    def __init__(
+        self, app: App, access: Access, measures: Counted, login: App | None = None, *, max_body: int = MAX_BODY
+    ) -> None:
         self._app = app
+        self._max_body = max_body
         self._access = access
         self._measures = measures
         self._login = login
@@ -88,33 +101,34 @@ class Layer:
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         try:
-            _check_size(scope, headers)
+            _check_size(scope, headers, self._max_body)
             self._access.check(scope["method"], scope["path"], headers)
         except RefusedError as refusal:
-            if refusal.status == 401 and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            is_page = refusal.status == 401 and scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+            if is_page and self._login is not None:
                 await self._login(scope, receive, send)
             else:
                 await _refuse(send, refusal)
             return
         try:
-            await self._app(scope, _limited(receive), send)
+            await self._app(scope, _limited(receive, self._max_body), send)
         except RefusedError as refusal:
             await _refuse(send, refusal)
 
 
-def _check_size(scope: Scope, headers: dict[str, str]) -> None:
+def _check_size(scope: Scope, headers: dict[str, str], max_body: int) -> None:
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_ADDRESS:
         raise RefusedError(414, f"the address has more than {MAX_ADDRESS:,} bytes", "Send the query by POST.")
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY:
-        raise _too_large()
+    if not length.isdigit() or int(length) > max_body:
+        raise _too_large(max_body)
 
 
-def _too_large() -> RefusedError:
-    return RefusedError(413, f"the body has more than {MAX_BODY:,} bytes", "Send less.")
+def _too_large(max_body: int) -> RefusedError:
+    return RefusedError(413, f"the body has more than {max_body:,} bytes", "Send less.")
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, max_body: int) -> Receive:
     """A body that tells no length is counted as it comes."""
     read = 0
 
@@ -122,8 +136,8 @@ def _limited(receive: Receive) -> Receive:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > MAX_BODY:
-            raise _too_large()
+        if read > max_body:
+            raise _too_large(max_body)
         return message
 
     return counted

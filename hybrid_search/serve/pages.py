@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from hybrid_search.serve.access import COOKIE, Access, token_of_form
+from hybrid_search.serve.access import Access, cookie_at, headers_of, token_of_form
 from hybrid_search.serve.layer import Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
@@ -36,7 +36,7 @@ async def workbench(request: Request) -> Response:
     """The workbench; an address with the token in it becomes a cookie and an address without."""
     access: Access = request.app.state.access
     if "token" in request.query_params:
-        return _with_cookie(request.query_params["token"], access)
+        return _with_cookie(request.query_params["token"], request.headers.get("host", ""), access)
     about = request.app.state.workbench.about()
     return rendered("workbench.html", about=about, index=about["index"])
 
@@ -51,14 +51,15 @@ async def documentation(request: Request) -> Response:
 @pages.post("/login")
 async def login(request: Request) -> Response:
     """Take the token of the form."""
-    return _with_cookie(token_of_form(await request.body()), request.app.state.access)
+    host = request.headers.get("host", "")
+    return _with_cookie(token_of_form(await request.body()), host, request.app.state.access)
 
 
-def _with_cookie(token: str, access: Access) -> Response:
+def _with_cookie(token: str, host: str, access: Access) -> Response:
     if not access.knows(token):
         return rendered("login.html", 401, wrong=True)
     answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/")
+    answer.set_cookie(cookie_at(host), token, httponly=True, samesite="strict", path="/")
     return answer
 
 
@@ -71,7 +72,8 @@ class LoginPage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        answer = _with_cookie(token, self._access) if token else rendered("login.html", 401, wrong=False)
+        host = headers_of(scope).get("host", "")
+        answer = _with_cookie(token, host, self._access) if token else rendered("login.html", 401, wrong=False)
         await answer(scope, receive, send)
 
 

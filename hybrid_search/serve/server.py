@@ -8,7 +8,7 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
 from urllib.parse import quote
@@ -85,8 +85,24 @@ def serve(
     Raises:
         HybridSearchError: the workbench cannot be opened.
     """
+    serve_app(_workbench_app(opening, access), listening, started=started)
+
+
+def serve_app(
+    opening: AbstractAsyncContextManager[Layer],
+    listening: socket.socket,
+    *,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """The same for any application behind the layer; ``opening`` is closed at the end."""
     with contextlib.closing(listening), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(opening, access, listening, started))
+        runner.run(_serve(opening, listening, started))
+
+
+@contextlib.asynccontextmanager
+async def _workbench_app(opening: AbstractAsyncContextManager[Workbench], access: Access) -> AsyncIterator[Layer]:
+    async with opening as workbench:
+        yield make_app(workbench, access)
 
 
 def server_config(app: Layer) -> uvicorn.Config:
@@ -110,14 +126,10 @@ def server_config(app: Layer) -> uvicorn.Config:
 
 
 async def _serve(
-    opening: AbstractAsyncContextManager[Workbench],
-    access: Access,
-    listening: socket.socket,
-    started: Callable[[], None],
+    opening: AbstractAsyncContextManager[Layer], listening: socket.socket, started: Callable[[], None]
 ) -> None:
-    async with opening as workbench:
-        config = server_config(make_app(workbench, access))
-        server = _Server(config, started)
+    async with opening as app:
+        server = _Server(server_config(app), started)
         with _ending(server):
             await server.serve(sockets=[listening])
 

@@ -80,6 +80,8 @@ class Workbench:
     async def runs(self, asked: Asked) -> dict[str, Any]:
         """What every leg finds, whatever it weighs, with what a list shows of all of it.
 
+        A highlight that is asked for is by meaning too: the sentence that the encoder finds nearest.
+
         Raises:
             HybridSearchError: what the client raises.
         """
@@ -87,14 +89,14 @@ class Workbench:
         options = searched.options(self.searcher)
         options["fusion"] = Fusion()
         options["facets"] = self.usual_facets() if not asked.facets else asked.facets
-        options["highlight"] = Highlight(fragments=1, length=SNIPPET, meaning=False)
+        options["highlight"] = Highlight(fragments=1, length=SNIPPET, meaning=asked.highlight)
         width = self.searcher.settings.search.window if asked.window is None else asked.window
         result = await self.client.search(asked.query, min(HIGHLIGHTED, width), **options)
         self.measures.searched(result)
         stored = await self._stored(result)
         settings, schema = self.searcher.settings.search, self.searcher.target.schema
         boosts = plan_boosts(SearchRequest.of(**options), settings, schema)
-        return await asyncio.to_thread(runs_json, result, stored, self.title_field, boosts)
+        return await asyncio.to_thread(runs_json, result, stored, self.title_field, boosts, self.searcher.fusion())
 
     async def _stored(self, result: SearchResult) -> dict[str, StoredPassage]:
         """The passages of all runs: those of the hits are there already."""
@@ -154,6 +156,9 @@ class Workbench:
             "usual_weights": {
                 method: _fusion_json(searcher.fusion(method), self.legs)["weights"] for method in METHODS
             },
+            "rules": list(settings.search.rules),
+            "can_diversify": schema.dense is not None,
+            "can_mark_meaning": schema.dense is not None and searcher.encoder is not None,
             "window": settings.search.window,
             "k": settings.search.k,
             "reranker": searcher.reranker_name,

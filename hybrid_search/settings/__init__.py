@@ -20,6 +20,7 @@ from hybrid_search.settings.models import (
 )
 from hybrid_search.settings.search import FUSIONS, LEGS, MAX_WINDOW, SearchSettings
 from hybrid_search.settings.section import IN_HEADERS, MASKED, SECRETS, Section, require
+from hybrid_search.settings.source import SourceSettings
 from hybrid_search.settings.text import TextFieldSettings, require_text_fields
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "SearchSettings",
     "Section",
     "Settings",
+    "SourceSettings",
     "SparseSettings",
     "TextFieldSettings",
 ]
@@ -59,6 +61,7 @@ class Settings(Section, frozen=True):
     rerank: RerankSettings = RerankSettings()
     search: SearchSettings = SearchSettings()
     engine: EngineSettings = EngineSettings()
+    source: SourceSettings = SourceSettings()
 
     def __post_init__(self) -> None:
         """At least one leg that is searched must also be indexed, and what is searched as text must be text."""

@@ -109,7 +109,7 @@ class DocumentSettings(Section, frozen=True):
         _require_named(self.split, "split", {role: getattr(self, role) for role in FILTERED if role != "boolean"})
         _require_named(self.decimal, "decimal", {"number": self.number})
         _require_named(self.date_order, "date_order", {"date": self.date})
-        _require_named(self.lenient, "lenient", {role: getattr(self, role) for role in FILTERED if role != "keyword"})
+        _require_named(self.lenient, "lenient", {role: getattr(self, role) for role in FILTERED})
         for name, separator in self.split.items():
             require(bool(separator), f"documents.split.{name}", "is empty", 'Give what stands between values, as "|"')
         for name, mark in self.decimal.items():

@@ -6,6 +6,7 @@ from hybrid_search.boosts import parse_boost
 from hybrid_search.errors import QueryError, SettingsError
 from hybrid_search.settings.section import Section, require, require_at_least, require_one_of, require_seconds
 from hybrid_search.settings.text import MAX_WEIGHT
+from hybrid_search.weight_rules import parse_rule
 
 LEGS = ("bm25", "dense", "sparse")
 FUSIONS = ("rrf", "min-max", "z-score", "theoretical-min", "server")
@@ -55,6 +56,9 @@ class SearchSettings(Section, frozen=True):
     twice as many) and the width of the graph search. A leg without a weight in ``weights`` weighs 1; but the starter's
     in min-max, z-score and theoretical-min :data:`~hybrid_search.search.plan.STARTER_WEIGHT`.
 
+    ``rules`` give some queries other weights: ``words <= 2: bm25=0.6 dense=0.4`` (:mod:`hybrid_search.weight_rules`);
+    of those that hold for a query the first counts. ``hybrid-search tune`` finds them.
+
     ``boosts`` raise fused scores: ``fresh:published,30d`` (:mod:`hybrid_search.boosts`); documents of the ids in
     ``pin`` stand first, those in ``bury`` last.
     ``phrase`` is what BM25's score of the words as a phrase counts for a passage that has them all in their order,
@@ -78,6 +82,7 @@ class SearchSettings(Section, frozen=True):
     fusion: str = "min-max"
     rank_constant: int = 60
     weights: dict[str, float] = {}  # noqa: RUF012  # a struct copies its default
+    rules: tuple[str, ...] = ()
     timeout: float = 10.0
     dfs: bool = True
     overlap: bool = False
@@ -120,6 +125,7 @@ class SearchSettings(Section, frozen=True):
         require(1 <= self.slop <= MAX_SLOP, "search.slop", f"must be from 1 to {MAX_SLOP}, got {self.slop}")
         self._require_widths()
         self._require_weights()
+        self._require_rules()
         self._require_boosts()
 
     def _require_widths(self) -> None:
@@ -144,6 +150,26 @@ class SearchSettings(Section, frozen=True):
                 parse_boost(boost)
             except QueryError as error:
                 raise SettingsError(str(error), where="search.boosts") from error
+
+    def _require_rules(self) -> None:
+        for rule in self.rules:
+            try:
+                parsed = parse_rule(rule)
+            except QueryError as error:
+                raise SettingsError(error.what, where="search.rules", remedy=error.remedy) from error
+            for leg in [*parsed.legs, *([signal] if (signal := parsed.condition.leg) else [])]:
+                require_one_of(LEGS, "search.rules", leg)
+            weights = {**self.weights, **parsed.legs}
+            weighs = any(weights.get(leg, 1.0) for leg in self.legs)
+            require(
+                weighs, "search.rules", f"{rule!r} gives every leg of search.legs ({', '.join(self.legs)}) the weight 0"
+            )
+        require(
+            not self.rules or self.fusion != "server",
+            "search.rules",
+            "are of no use where the engine fuses, which weighs the legs of all queries alike",
+            'Set search.fusion = "rrf", or leave them out',
+        )
 
     def _require_weights(self) -> None:
         for leg, weight in self.weights.items():

@@ -91,6 +91,7 @@ def test_duplicates_print_groups_and_pairs(invoke, index) -> None:
     assert "4 passages compared all with all: 2 pairs" in table.stderr
     assert invoke("duplicates", index, "--threshold", 0.99, "--format", "ids").stdout == "c\td\na\tb\n"
     lines = invoke("duplicates", index, "--threshold", 0.99, "--format", "json").stdout.splitlines()
+    assert invoke("duplicates", index, "--threshold", 0.99, "--json").stdout.splitlines() == lines
     assert [json.loads(line)["ids"] for line in lines] == [["c", "d"], ["a", "b"]]
     pairs = invoke("duplicates", index, "--threshold", 0.999, "--format", "tsv", "--graph").stdout.splitlines()
     assert pairs[1].split("\t")[1:] == ["c", "d", "c#0", "d#0"]

@@ -16,8 +16,11 @@ from hybrid_search.engine.indices import count
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import UnsupportedError
 from hybrid_search.evaluate.sweep import Grid, SweepRequest, Way, asked_of, read_sample, run_sweep
-from hybrid_search.evaluate.sweep.copies import PREFIX, copied
+from hybrid_search.evaluate.sweep.cheapest import cheapest
+from hybrid_search.evaluate.sweep.copies import OWNER, PREFIX, clear_leftovers, copied, own
 from hybrid_search.evaluate.sweep.options import Build
+from hybrid_search.evaluate.sweep.report import notes
+from hybrid_search.evaluate.sweep.seismic import WHY_NOT_CHOSEN
 from hybrid_search.records import Leg
 
 COUNT = 240
@@ -87,6 +90,45 @@ def test_a_copy_is_gone_after_an_interruption(connection, index) -> None:
     assert copies_of(connection, index) == []
 
 
+def test_the_copy_of_a_killed_sweep_is_removed_by_the_next(connection, index) -> None:
+    """One whose process is gone; that of this process, of another machine, or that nobody owns stays and is named."""
+    copies = [f"{PREFIX}{index}-{name}" for name in ("mine", "nobody", "elsewhere", "dead")]
+    mine, _, elsewhere, dead = copies
+    try:
+        for name in copies:
+            connection.send(Request.json("PUT", f"/{name}", {"settings": {"number_of_replicas": 0}}))
+        own(connection, mine)
+        [answer] = connection.send(Request.json("GET", f"/{mine}/_mapping")).values()
+        me = answer["mappings"]["_meta"][OWNER]
+        changes = {elsewhere: {"place": "another machine"}, dead: {"born": me["born"] - 100}}
+        for name, change in changes.items():
+            connection.send(Request.json("PUT", f"/{name}/_mapping", {"_meta": {OWNER: {**me, **change}}}))
+        found = clear_leftovers(connection)
+        assert [name for name in found.removed if index in name] == [dead]
+        assert set(copies) - set(found.kept) == {dead}
+        assert copies_of(connection, index) == sorted(set(copies) - {dead})
+    finally:
+        for name in copies:
+            connection.transport.send(Request.json("DELETE", f"/{name}"))
+
+
+def test_seismic_is_measured_where_the_engine_has_it(connection, index) -> None:
+    """OpenSearch finds nearly all by it, it is chosen by nobody; Elasticsearch has none, and says what it has."""
+    grid = Grid(["hnsw"], ["rank_features", "seismic"], candidates=(100,), min_shares=(0.0,), two_phase=(0.0,))
+    request = request_of(connection, index, grid, legs=(Leg.SPARSE,))
+    if connection.dialect.engine == "elasticsearch":
+        with pytest.raises(UnsupportedError, match=r"no sparse_index seismic.*rank_features"):
+            run_sweep(connection, request)
+        return
+    sweep = run_sweep(connection, request)
+    rows = {row.build.kind: row for row in sweep.rows}
+    assert set(rows) == {"rank_features", "seismic"}, sweep.refused
+    assert rows["seismic"].recall > 0.5
+    assert cheapest(sweep.rows, at_least=0.0, by="latency")[Leg.SPARSE] == rows["rank_features"]
+    assert WHY_NOT_CHOSEN in list(notes(sweep, request, at_least=0.9, by="disk"))
+    assert copies_of(connection, index) == []
+
+
 def test_a_kind_that_is_not_there_is_refused_with_those_that_are(connection, index) -> None:
     """Nothing is built; the error names what the version has."""
     grid = Grid(["ivf"], candidates=(20,))
@@ -142,7 +184,7 @@ def test_the_command_prints_json(index, engine_url) -> None:
         (["--m", "few"], "--m: 'few' is no list of numbers"),
         (["--legs", "bm25"], "--legs: no options of bm25"),
         (["--two-phase", "1"], "search.two_phase: must be from 0 to below 1"),
-        (["--plot", "sweep.pdf"], "only .svg is drawn"),
+        (["--plot", "sweep.pdf"], "only .svg and .png are drawn"),
     ],
     ids=["candidates", "m", "legs", "two-phase", "plot"],
 )

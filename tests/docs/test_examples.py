@@ -19,13 +19,16 @@ SAYS = {
     "filters.py": "brand=Alpa",
     "paraphrases.py": "  q6  Where can I find last year's invoices?",
     "product_search.py": "with brand=Lumo: Lumo 3, Norr 3, Sol 2",
+    "langchain_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",
 }
 """What is expected of each: the answer that a reader of its documents would give."""
+ELSEWHERE = {"mteb_scifact.py"}
+"""Those that need a framework are run by the tests of its adapter."""
 
 
 def test_every_example_is_run() -> None:
     """A new example joins this test."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS) | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", SAYS)

@@ -162,6 +162,18 @@ def test_the_token_lets_in(guarded) -> None:
     assert guarded.ask("POST", "/login", b"token=wrong", form)[0] == 401
 
 
+def test_two_servers_of_one_host_have_a_cookie_each(guarded) -> None:
+    """Browsers send a host's cookies to all its ports: that of another port does not push this one's out."""
+    _, _, headers = guarded.ask("GET", f"/?token={TOKEN}", headers={"Accept": "text/html"})
+    name = headers["set-cookie"].partition("=")[0]
+    assert name == f"hybrid_search_token_{guarded.port}"
+    again, _, _ = guarded.ask("GET", f"/?token={TOKEN}", headers={"Cookie": f"{name}={TOKEN}"})
+    assert again == 303  # who is logged in opens the printed address once more
+    other = f"hybrid_search_token_{guarded.port + 1}"
+    assert guarded.ask("GET", "/", headers={"Cookie": f"{other}=wrong; {name}={TOKEN}"})[0] == 200
+    assert guarded.ask("GET", "/", headers={"Cookie": f"{other}={TOKEN}"})[0] == 401
+
+
 def test_tokens_are_made_where_others_reach_it() -> None:
     """None on loopback; a new long one elsewhere; one that is given is taken, if it cannot be guessed."""
     assert token_for("127.0.0.1", None) is None

@@ -67,7 +67,8 @@ def test_a_change_is_used(page, served) -> None:
     open_page(page, served, "q=tea+coffee+rice")
     use = """async ([setting, count]) => {
         const { WhyNot } = await import('/static/whynot.js');
-        const bench = { state: { fusion: { method: 'rrf', weights: { bm25: 1, dense: 1, sparse: 1 } } }, ranked() {} };
+        const fusion = { method: 'rrf', weights: { bm25: 1, dense: 1, sparse: 1 } };
+        const bench = { state: { fusion }, inUse: () => fusion, ranked() {} };
         WhyNot.prototype.use.call({ bench, dialog: { close() {} } }, setting);
         return bench.state.fusion.weights }"""
     assert page.evaluate(use, ["bm25=1,dense=2.5,sparse=0", 0]) == {"bm25": 0.4, "dense": 1, "sparse": 0}

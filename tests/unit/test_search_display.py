@@ -53,6 +53,13 @@ def printed(renderable, width: int) -> str:
     return console.file.getvalue()
 
 
+def test_only_what_was_reranked_says_how_long_that_took() -> None:
+    """Without a reranker the step took no time, and is not one."""
+    assert "rerank 20)" in printed(result_view(RESULT, width=140), 140)
+    plain = replace(RESULT, reranker=None, took_ms={**RESULT.took_ms, "rerank": 0.001})
+    assert "fetch 3)" in printed(result_view(plain, width=140), 140)
+
+
 def test_a_snippet_is_the_sentence_with_most_words_of_the_query() -> None:
     """Offsets point into the passage, marks at the words."""
     passage = "Nothing here at all. A string is parsed as a date. Dates again."

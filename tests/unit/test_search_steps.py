@@ -122,4 +122,5 @@ def test_a_warning_is_its_text_and_keeps_its_code() -> None:
 def test_codes_say_whether_something_is_missing() -> None:
     """A query that was cut is answered in full; a leg that was late is not."""
     whole = {code for code in WarningCode if not code.degrades}
-    assert whole == {"query-cut", "no-known-term", "nothing-found", "few-documents", "list-cut", "pinned-not-found"}
+    found = {"query-cut", "no-known-term", "nothing-found", "few-documents", "list-cut", "pinned-not-found"}
+    assert whole == {*found, "vectors-incomplete"}

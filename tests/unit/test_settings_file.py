@@ -130,6 +130,12 @@ def test_an_unknown_key_is_answered_with_the_nearest_right_one(overrides, messag
     assert refusal(None, overrides, {}) == message
 
 
+def test_a_key_that_another_section_has_nothing_like_is_no_slip_of_section():
+    """``max_per`` is an option of searches; ``sparse.max_terms`` is not what was meant."""
+    said = refusal(None, {"search.max_per": "brand"}, {})
+    assert said.startswith("override: unknown key 'search.max_per'. Known keys: search.legs, ")
+
+
 def test_a_key_like_no_other_is_answered_with_the_keys_of_its_section():
     """Where nothing is near, the remedy lists what there is."""
     message = refusal(None, {"chunking.qqq": "1"}, {})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
@@ -11,13 +13,18 @@ from hypothesis import strategies as st
 
 from hybrid_search.errors import InputError
 from hybrid_search.evaluate import measure
+from hybrid_search.evaluate.html import tuned_page
 from hybrid_search.evaluate.tuning import Collected, Weighting, tune, weightings
 from hybrid_search.evaluate.tuning.choice import measured
 from hybrid_search.evaluate.tuning.collected import QueryRuns
 from hybrid_search.evaluate.tuning.ranks import Objective
+from hybrid_search.evaluate.tuning.report import notes, settings_of, tuned_json
+from hybrid_search.evaluate.tuning.ruled import signals_in
 from hybrid_search.evaluate.tuning.weighting import simplex, weighting_of
 from hybrid_search.records import Leg
 from hybrid_search.search.fusion import Fusion, fuse, in_order
+from hybrid_search.settings import SearchSettings
+from hybrid_search.weight_rules import Signals, parse_rule
 
 LEGS = (Leg.BM25, Leg.DENSE, Leg.SPARSE)
 IDS = [f"d{number}" for number in range(12)]
@@ -139,3 +146,74 @@ def test_too_few_queries_and_unknown_measures_are_refused() -> None:
         tune(collected, qrels, DEFAULT, [])
     with pytest.raises(InputError, match=r"nDCG@k, RR@k"):
         Objective("MAP")
+
+
+def short_and_long(count: int, seed: int = 5) -> tuple[Collected, dict[str, dict[str, int]]]:
+    """Queries of one or two words, where BM25 is right nine times in ten; and long ones, where it is the dense leg."""
+    short, qrels = queries(count, dense_is_right=0.1, seed=seed)
+    long, others = queries(count, dense_is_right=0.9, seed=seed + 1)
+    runs = {f"s{id_}": replace(one, words=1 + n % 2) for n, (id_, one) in enumerate(short.queries.items())}
+    runs |= {f"l{id_}": replace(one, words=5 + n % 4) for n, (id_, one) in enumerate(long.queries.items())}
+    judged = {f"s{id_}": one for id_, one in qrels.items()} | {f"l{id_}": one for id_, one in others.items()}
+    return Collected(LEGS[:2], 100, runs), judged
+
+
+def test_a_rule_is_found_where_queries_differ() -> None:
+    """Short queries want BM25 and long ones the dense leg: no one weighting gives both, a rule on the words does."""
+    collected, qrels = short_and_long(60)
+    grid = weightings(2, steps=10, windows=(100,), methods=("min-max",))
+    tuned, alike = (tune(collected, qrels, DEFAULT, grid, rules=rules) for rules in (True, False))
+    assert tuned.trial is not None
+    assert tuned.trial.is_better
+    assert tuned.is_better
+    [rule] = tuned.chosen.rules
+    assert rule.condition.signal == "words"
+    assert tuned.trial.chosen == rule
+    short, long = (tuned.chosen.for_query(Signals(words), LEGS[:2]).weights for words in (1, 8))
+    assert short[0] > short[1]
+    assert long[1] > long[0]
+    assert tuned.mean - alike.mean == pytest.approx(tuned.trial.comparison.difference)
+    assert alike.trial is None
+    assert not alike.chosen.rules
+
+
+def test_the_value_of_a_rule_is_that_of_searches_with_it() -> None:
+    """The mean of the settings in use, which have a rule, is what ir_measures says of the rankings they make."""
+    collected, qrels = short_and_long(10)
+    rules = (parse_rule("words <= 1: bm25=0.9 dense=0.1"), parse_rule("gap.dense > 0.05: dense=0.8"))
+    default = replace(DEFAULT, rules=rules)
+    tuned = tune(collected, qrels, default, weightings(2, steps=4, windows=(100,)))
+    fusion, rankings = default.fusion(LEGS[:2]), {}
+    for id_, one in collected.queries.items():
+        of_query = fusion.for_query(signals_in(one, LEGS[:2], 100), LEGS[:2])
+        rankings[id_] = [(hit.id, hit.score) for hit in fuse(one.runs, of_query)]
+    assert tuned.default_mean == pytest.approx(measure(qrels, rankings, ["nDCG@10"]).mean["nDCG@10"], abs=1e-6)
+    assert tuned.default == default
+
+
+def test_a_rule_that_wins_by_chance_is_not_used() -> None:
+    """Queries to which no leg has anything to say, of one to twelve words: a rule is hardly ever called better."""
+    grid, used = weightings(2, steps=10, windows=(100,), methods=("min-max",)), 0
+    for seed in range(20):
+        collected, qrels = noise(60, seed)
+        runs = {id_: replace(one, words=1 + n % 12) for n, (id_, one) in enumerate(collected.queries.items())}
+        tuned = tune(replace(collected, queries=runs), qrels, DEFAULT, grid)
+        assert tuned.trial is not None
+        used += tuned.trial.is_better
+    assert used <= 2
+
+
+def test_a_rule_is_written_and_shown_in_words() -> None:
+    """The settings hold its text, the table a row below its weights, the notes say it; the settings read it back."""
+    collected, qrels = short_and_long(60)
+    tuned = tune(collected, qrels, DEFAULT, weightings(2, steps=10, windows=(100,), methods=("min-max",)))
+    [rule] = tuned.chosen.rules
+    written = settings_of(tuned.chosen, LEGS[:2])["search"]
+    assert written["rules"] == [str(rule)]
+    assert list(SearchSettings(**written).rules) == [str(rule)]
+    said = " ".join(notes(tuned))
+    assert f"weights of their own: {rule.in_words}" in said
+    page = tuned_page(tuned, collected, qrels, {})
+    assert escape(str(rule.condition)) in page
+    assert escape(rule.in_words) in page
+    assert tuned_json(tuned, LEGS[:2])["rule"]["used"] is True

@@ -10,7 +10,7 @@ from hybrid_search.evaluate.html.svg import bars, differences, line, simplex_map
 from hybrid_search.evaluate.known_items import KnownItems
 from hybrid_search.evaluate.tuning.choice import Tuned
 from hybrid_search.evaluate.tuning.collected import Collected
-from hybrid_search.evaluate.tuning.report import notes, row_cells
+from hybrid_search.evaluate.tuning.report import notes, rule_rows, tuned_rows
 from hybrid_search.evaluate.tuning.weighting import Weighting
 from hybrid_search.read import Qrels
 
@@ -86,36 +86,47 @@ def _parts(
 def _choices(tuned: Tuned, legs: Sequence[str]) -> str:
     rerank = ["rerank"] if tuned.rerankings else []
     header = ("", "fusion", *legs, "window", *rerank, "queries", f"{tuned.objective}, out of fold", "in use")
-    count, every = str(len(tuned.by_query)), f"{tuned.default_mean:.4f}"
-    rows = [("in use", *row_cells(tuned.default), count, "", every)]
-    rows += [
-        (f"fold {n}", *row_cells(fold.chosen), str(fold.queries), f"{fold.mean:.4f}", f"{fold.default_mean:.4f}")
-        for n, fold in enumerate(tuned.folds, start=1)
-    ]
-    rows.append(("all", *row_cells(tuned.chosen), count, f"{tuned.mean:.4f}", every))
+    rows = [row for one, cells in tuned_rows(tuned) for row in (cells, *rule_rows(one, legs))]
+    rows = [[*row, *[""] * (len(header) - len(row))] for row in rows]
     return table(header, rows, text=(1,))
 
 
-def _surface(tuned: Tuned, legs: Sequence[str]) -> Iterator[str]:
-    """The mean over the weights, with all else as it was chosen."""
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The mean measure by the weights, with all else as it was chosen; ``marks`` are weights by their names."""
+
+    called: str
+    values: Mapping[tuple[float, ...], float]
+    marks: Mapping[str, tuple[float, ...]]
+
+
+def surface_of(tuned: Tuned, legs: Sequence[str]) -> Surface | None:
+    """What can be drawn: of two or three legs, where they were tried with the chosen fusion."""
     if len(legs) > THREE:
-        return
-    chosen = replace(tuned.chosen, reranking=None)
-    default = replace(tuned.default, reranking=None)
+        return None
+    chosen = replace(tuned.chosen, reranking=None, rules=())
+    default = replace(tuned.default, reranking=None, rules=())
     like = [one for one in tuned.surface if one.shape == chosen.shape and (one != default or _on_grid(tuned, one))]
     values = {one.weights: tuned.surface[one] for one in like}
-    if not values:
+    marks = {"in use": default.weights, "chosen": chosen.weights}
+    return Surface(_called(chosen), values, marks) if values else None
+
+
+def _surface(tuned: Tuned, legs: Sequence[str]) -> Iterator[str]:
+    """The mean over the weights."""
+    surface = surface_of(tuned, legs)
+    if surface is None:
         return
     yield heading(f"{tuned.objective} over the weights")
     reranked = ", before reranking" if tuned.rerankings else ""
     shown = "each corner is one leg alone; darker is better" if len(legs) == THREE else "each end is one leg alone"
-    yield note(f"{_called(chosen)}{reranked}: the mean of all queries, those that chose it among them; {shown}.")
-    marks = {"in use": default.weights, "chosen": chosen.weights}
+    yield note(f"{surface.called}{reranked}: the mean of all queries, those that chose it among them; {shown}.")
     if len(legs) == THREE:
-        yield simplex_map(values, legs, marks, tuned.objective)
+        yield simplex_map(surface.values, legs, surface.marks, tuned.objective)
     else:
-        points = [(weights[1], value) for weights, value in values.items()]
-        yield line(points, f"weight of {legs[1]}", tuned.objective, {name: one[1] for name, one in marks.items()})
+        points = [(weights[1], value) for weights, value in surface.values.items()]
+        marked = {name: one[1] for name, one in surface.marks.items()}
+        yield line(points, f"weight of {legs[1]}", tuned.objective, marked)
 
 
 def _on_grid(tuned: Tuned, one: Weighting) -> bool:

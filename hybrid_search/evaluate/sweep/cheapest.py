@@ -63,7 +63,9 @@ def cheapest(rows: Sequence[Row], *, at_least: float, by: Cost = "memory", flat:
 
     Equal costs are decided by latency; where memory is not known, disk takes its place. Without ``flat`` a kind that
     compares every vector is chosen only where there is no other: what it takes for a sample says nothing of the whole.
+    A kind that cannot be set is not chosen.
     """
+    rows = [row for row in rows if row.build.can_be_set]
     graphs = {leg: [row for row in rows if row.build.leg == leg and FLAT not in row.build.kind] for leg in _legs(rows)}
     every = {leg: [row for row in rows if row.build.leg == leg] for leg in _legs(rows)}
     return {leg: _chosen(every[leg] if flat else graphs[leg] or every[leg], at_least, by) for leg in every}

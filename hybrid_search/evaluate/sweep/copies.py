@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from secrets import token_hex
+from typing import Any
 from urllib.parse import quote
+
+import psutil
 
 from hybrid_search.engine import indices
 from hybrid_search.engine.bulk import bulk_request, index_action, outcomes
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import RequestRefusedError
-from hybrid_search.evaluate.sweep.options import Build
+from hybrid_search.evaluate.sweep import seismic
+from hybrid_search.evaluate.sweep.options import SEISMIC, Build
 from hybrid_search.evaluate.sweep.vectors import Sample
 from hybrid_search.records import Document, EncodedPassage, IndexSchema, Leg, Passage, SparseVector
 
 PREFIX = "hybrid-search-sweep-"
 """Of the names of copies."""
+
+OWNER = "sweep"
+"""Of the mapping's ``_meta``: which process made the copy."""
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Of a bulk request: below a tenth of the smallest usual heap, above which an engine refuses one for ever."""
@@ -55,7 +64,8 @@ def copied(connection: Connection, name: str, schema: IndexSchema, sample: Sampl
     index = _new_name(name)
     try:
         begun = time.perf_counter()
-        _create(connection, index, _schema(schema, build))
+        _create(connection, index, _schema(schema, build), sample, build)
+        own(connection, index)
         _write(connection, index, _schema(schema, build), sample, build)
         _merge(connection, index)
         seconds = time.perf_counter() - begun
@@ -64,10 +74,48 @@ def copied(connection: Connection, name: str, schema: IndexSchema, sample: Sampl
         _remove(connection, index)
 
 
-def leftovers(connection: Connection) -> list[str]:
-    """The copies that are there: of a sweep that was killed, or of one that runs now."""
-    answer = connection.send(Request.json("GET", f"/{PREFIX}*/_settings", filter_path="*.settings.index.uuid"))
-    return sorted(answer)
+def own(connection: Connection, index: str) -> None:
+    """Write into a copy which process made it."""
+    process = psutil.Process()
+    meta = {"_meta": {OWNER: {"place": _place(), "pid": process.pid, "born": process.create_time()}}}
+    connection.send(Request.json("PUT", f"/{quote(index, safe='')}/_mapping", meta, timeout=indices.ADMIN_TIMEOUT))
+
+
+def _place() -> str:
+    """Where process ids are those of this process: the machine, and on Linux the container."""
+    try:
+        return f"{platform.node()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return platform.node()
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Copies that are there when a sweep begins: those of processes of this place that are gone, and all others."""
+
+    removed: list[str]
+    kept: list[str]
+
+
+def clear_leftovers(connection: Connection) -> Leftovers:
+    """Remove the copies whose process was killed here; another's may be of a sweep that runs now, and stays."""
+    answer = connection.send(Request.json("GET", f"/{PREFIX}*/_mapping", filter_path="*.mappings._meta"))
+    every = connection.send(Request.json("GET", f"/{PREFIX}*/_settings", filter_path="*.settings.index.uuid"))
+    owners = {name: one["mappings"]["_meta"].get(OWNER, {}) for name, one in answer.items()}
+    gone = [name for name in sorted(every) if _is_gone(owners.get(name, {}))]
+    for name in gone:
+        _remove(connection, name)
+    return Leftovers(gone, [name for name in sorted(every) if name not in gone])
+
+
+def _is_gone(owner: Mapping[str, Any]) -> bool:
+    if owner.get("place") != _place():
+        return False
+    try:
+        process = psutil.Process(owner["pid"])
+        return bool(abs(process.create_time() - owner["born"]) > 1 or process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _new_name(name: str) -> str:
@@ -79,15 +127,18 @@ def _schema(schema: IndexSchema, build: Build) -> IndexSchema:
     """That of the index with one leg, without fields and without replicas."""
     bare = IndexSchema(dense=None, sparse=None, shards=schema.shards, replicas=0)
     if build.leg == Leg.SPARSE:
-        return replace(bare, sparse=schema.sparse, sparse_index=build.kind)
+        return replace(bare, sparse=schema.sparse, sparse_index=build.kind if build.can_be_set else bare.sparse_index)
     dense = replace(bare, dense=schema.dense, dense_index=build.kind)
     if build.m is None or build.ef_construction is None:
         return dense
     return replace(dense, hnsw_m=build.m, hnsw_ef_construction=build.ef_construction)
 
 
-def _create(connection: Connection, index: str, schema: IndexSchema) -> None:
-    indices.create_index(connection, index, schema)
+def _create(connection: Connection, index: str, schema: IndexSchema, sample: Sample, build: Build) -> None:
+    if build.kind == SEISMIC:
+        seismic.create(connection, index, schema, sample)
+    else:
+        indices.create_index(connection, index, schema)
     settings = {"index": {"refresh_interval": "-1"}}
     dialect = connection.dialect
     if schema.dense is not None and dialect.engine == "opensearch" and dialect.version >= GRAPH_AT_ONCE_SINCE:

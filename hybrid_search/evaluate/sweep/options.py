@@ -13,6 +13,8 @@ from hybrid_search.records import Leg
 
 FLAT = "flat"
 DISK = "disk"
+SEISMIC = "seismic"
+"""Measured where the engine has it, and no setting (:mod:`hybrid_search.evaluate.sweep.seismic`)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,6 +40,11 @@ class Build:
     def has_graph(self) -> bool:
         """Whether ``m`` and ``ef_construction`` say anything."""
         return has_graph(self.kind) and self.leg == Leg.DENSE
+
+    @property
+    def can_be_set(self) -> bool:
+        """Whether an index can be made so by settings."""
+        return self.kind != SEISMIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,8 @@ class Grid:
             UnsupportedError: a kind that this version does not have.
         """
         if leg == Leg.SPARSE:
-            kinds = _known("sparse_index", self.sparse_kinds, capabilities.sparse_index_types)
+            known = capabilities.sparse_index_types | capabilities.sparse_measured
+            kinds = _known("sparse_index", self.sparse_kinds, known)
             return [Build(leg, kind, min_share=share) for kind in kinds for share in self.min_shares]
         kinds = _known("dense_index", self.dense_kinds, capabilities.dense_index_types)
         return list(dict.fromkeys(build for kind in kinds for build in self._graphs(leg, kind)))
@@ -85,6 +93,8 @@ class Grid:
 
     def ways(self, build: Build) -> list[Way]:
         """Every way to search it: a comparison with whole vectors has no width, and only sparse terms have phases."""
+        if build.kind == SEISMIC:
+            return [Way(max(self.candidates))]
         if build.leg == Leg.SPARSE:
             return [Way(max(self.candidates), share) for share in self.two_phase]
         is_exact = build.kind == FLAT

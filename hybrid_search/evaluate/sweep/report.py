@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hybrid_search.evaluate.sweep.cheapest import Row, pareto
-from hybrid_search.evaluate.sweep.options import FLAT, settings_of
+from hybrid_search.evaluate.sweep.options import FLAT, SEISMIC, settings_of
 from hybrid_search.evaluate.sweep.run import Sweep, SweepRequest
+from hybrid_search.evaluate.sweep.seismic import WHY_NOT_CHOSEN
 from hybrid_search.records import Leg
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def sweep_json(sweep: Sweep, request: SweepRequest, chosen: Mapping[Leg, Row]) -
             {
                 "leg": str(row.build.leg),
                 "settings": settings_of(row.build, row.way),
+                "can_be_set": row.build.can_be_set,
                 "recall": round(row.recall, 5),
                 "p50_ms": round(row.p50, 3),
                 "p99_ms": round(row.p99, 3),
@@ -84,6 +86,8 @@ def notes(sweep: Sweep, request: SweepRequest, *, at_least: float, by: str) -> I
         yield "queries: vectors of passages that the copies do not hold; give yours with --queries for honest latencies"
     if not request.sample.is_whole and any(FLAT in row.build.kind for row in sweep.rows):
         yield "flat kinds compare every vector: over the whole index they take longer in proportion, and are not chosen"
+    if any(row.build.kind == SEISMIC for row in sweep.rows):
+        yield WHY_NOT_CHOSEN
     for kind, why in dict.fromkeys((build.kind, why) for build, why in sweep.refused.items()):
         yield f"{kind} was refused: {why}"
 
@@ -91,6 +95,8 @@ def notes(sweep: Sweep, request: SweepRequest, *, at_least: float, by: str) -> I
 def name_of(row: Row) -> str:
     """A row in a few words."""
     build, way = row.build, row.way
+    if build.kind == SEISMIC:
+        return f"{build.kind}, min share {build.min_share:g}"
     if build.leg == Leg.SPARSE:
         return f"{build.kind}, min share {build.min_share:g}, two-phase {way.two_phase:g}"
     graph = f" {build.m}/{build.ef_construction}" if build.has_graph else ""
@@ -101,7 +107,7 @@ def name_of(row: Row) -> str:
 def _cells(row: Row) -> list[str]:
     build, way = row.build, row.way
     if build.leg == Leg.SPARSE:
-        options = [f"{build.min_share:g}", f"{way.two_phase:g}"]
+        options = [f"{build.min_share:g}", "-" if build.kind == SEISMIC else f"{way.two_phase:g}"]
     else:
         options = ["-" if value is None else str(value) for value in (build.m, build.ef_construction)]
         options += [str(way.candidates), "-" if way.oversample is None else f"{way.oversample:g}"]

@@ -15,9 +15,10 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.engine.templates import is_quantised
 from hybrid_search.errors import InputError, RequestRefusedError, UnsupportedError
 from hybrid_search.evaluate.retrieval import OnProgress
+from hybrid_search.evaluate.sweep import seismic
 from hybrid_search.evaluate.sweep.cheapest import Row, memory_of
 from hybrid_search.evaluate.sweep.copies import Copy, copied
-from hybrid_search.evaluate.sweep.options import Build, Grid, Way
+from hybrid_search.evaluate.sweep.options import SEISMIC, Build, Grid, Way
 from hybrid_search.evaluate.sweep.vectors import Asked, Sample, exact_scores, recall
 from hybrid_search.records import IndexSchema, Leg
 from hybrid_search.search import legs
@@ -166,6 +167,8 @@ def _body(connection: Connection, asked: Asked, build: Build, way: Way, number: 
 
 
 def _sparse(terms: Mapping[str, float], build: Build, way: Way) -> legs.Body:
+    if build.kind == SEISMIC:
+        return seismic.query(terms, size=way.candidates)
     if not way.two_phase:
         return legs.sparse(terms, field_type=build.kind)
     return legs.sparse_in_two_phases(terms, share=way.two_phase, size=way.candidates, field_type=build.kind)

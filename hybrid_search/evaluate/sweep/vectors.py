@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from hybrid_search.engine import layout
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import InputError
 from hybrid_search.records import IndexSchema, Leg, SparseVector
-from hybrid_search.search.similar_held import dense_of, with_vectors
+from hybrid_search.search.similar_held import dense_of
 
 SEED = 17
 NUMBERS = 400_000
@@ -124,7 +125,7 @@ def _pages(connection: Connection, index: str, schema: IndexSchema, count: int) 
     body: dict[str, Any] = {
         "query": {"function_score": {"query": _passing(schema), "random_score": order, "boost_mode": "replace"}},
         "sort": [{"_score": "desc"}, {layout.DOC_ID: "asc"}, {layout.PASSAGE: "asc"}],
-        "_source": with_vectors(connection.dialect, [layout.DOC_ID, layout.PASSAGE, layout.DENSE, layout.SPARSE]),
+        "_source": whole_source(connection.dialect, [layout.DOC_ID, layout.PASSAGE, layout.DENSE, layout.SPARSE]),
         "track_total_hits": False,
     }
     read = 0

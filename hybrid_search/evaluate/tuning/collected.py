@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,8 @@ from hybrid_search.search import SearchClient
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import Searcher
+from hybrid_search.search.signals import unknown_in
+from hybrid_search.weight_rules import words_of
 
 FORMAT = 4
 
@@ -29,12 +31,15 @@ class QueryRuns:
     """What each leg found for one query: ``(document id, score)`` pairs by the leg's name.
 
     ``missing`` has the score of what a leg did not find, where it found all that it can; ``passages`` the id of the
-    passage by which each leg found a document, by the leg's name and the document's id.
+    passage by which each leg found a document, by the leg's name and the document's id. ``words`` and ``unknown`` are
+    signals of rules (:mod:`hybrid_search.weight_rules`).
     """
 
     runs: Mapping[str, Sequence[tuple[str, float]]]
     missing: Mapping[str, float]
     passages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    words: int | None = None
+    unknown: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +116,26 @@ def collect(
     names = tuple(str(leg.name) for leg in legs)
     path = None if cache is None else cache.path(client.searcher, queries, legs, window)
     if path is not None and (kept := _kept(path, queries)) is not None:
-        return Collected(names, window, kept)
+        return Collected(names, window, _with_signals(kept, client, queries))
     told = progress or (lambda *_: None)
     retrieved = retrieve_in_full(client, queries, told, legs=legs, window=window)
     found = {str(one.query.id): _runs(one) for one in retrieved}
     if path is not None:
         _keep(path, found)
-    return Collected(names, window, found)
+    return Collected(names, window, _with_signals(found, client, queries))
+
+
+def _with_signals(
+    found: Mapping[str, QueryRuns], client: SearchClient, queries: Sequence[Query]
+) -> dict[str, QueryRuns]:
+    """The runs with what rules look at in the text of each query: it is no part of the file."""
+    encoder = client.searcher.encoder
+    return {
+        (id_ := str(query.id)): replace(
+            found[id_], words=words_of(query.plain) or None, unknown=unknown_in(query.plain, encoder)
+        )
+        for query in queries
+    }
 
 
 def _runs(one: Retrieved) -> QueryRuns:

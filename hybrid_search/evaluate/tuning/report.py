@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hybrid_search.evaluate.tuning.choice import Tuned
+from hybrid_search.evaluate.comparison import Comparison
+from hybrid_search.evaluate.tuning.choice import RuleTrial, Tuned
 from hybrid_search.evaluate.tuning.weighting import Weighting
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def tuned_json(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = Non
         "interval": None if tuned.comparison.interval is None else [round(end, 5) for end in tuned.comparison.interval],
         "p": round(tuned.comparison.p_value, 5),
         "better": tuned.is_better,
+        **({} if tuned.trial is None else {"rule": _trial_json(tuned.trial)}),
         "folds": [
             {
                 "queries": fold.queries,
@@ -41,6 +43,20 @@ def tuned_json(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = Non
     }
 
 
+def _trial_json(trial: RuleTrial) -> dict[str, Any]:
+    interval = trial.comparison.interval
+    return {
+        "tried": trial.tried,
+        "chosen": None if trial.chosen is None else str(trial.chosen),
+        "in_words": None if trial.chosen is None else trial.chosen.in_words,
+        "difference": round(trial.comparison.difference, 5),
+        "interval": None if interval is None else [round(end, 5) for end in interval],
+        "p": round(trial.comparison.p_value, 5),
+        "used": trial.is_better,
+        "folds": [None if rule is None else str(rule) for rule in trial.by_fold],
+    }
+
+
 def _known_json(known: KnownItems) -> dict[str, Any]:
     share = round(known.words_in_text, 4)
     return {"queries": len(known.queries), "titles": known.titles, "words_in_text": share}
@@ -50,7 +66,8 @@ def weighting_json(one: Weighting, legs: Sequence[str]) -> dict[str, Any]:
     """A weighting by the names of its settings."""
     constant = {"rank_constant": one.rank_constant} if one.method == "rrf" else {}
     weights = {leg: round(weight, 4) for leg, weight in zip(legs, one.weights, strict=True)}
-    return {"fusion": one.method, **constant, "weights": weights, "window": one.window, **_reranking_json(one)}
+    rules = {"rules": [str(rule) for rule in one.rules]} if one.rules else {}
+    return {"fusion": one.method, **constant, "weights": weights, **rules, "window": one.window, **_reranking_json(one)}
 
 
 def _reranking_json(one: Weighting) -> dict[str, Any]:
@@ -79,13 +96,34 @@ def tuned_table(tuned: Tuned, legs: Sequence[str], known: KnownItems | None = No
     table.add_column("fusion", no_wrap=True)
     for name in (*legs, "window", *(["rerank"] if tuned.rerankings else []), "queries", tuned.objective, "in use"):
         table.add_column(name, justify="right", no_wrap=True)
-    count, every = len(tuned.by_query), tuned.default_mean
-    table.add_row("in use", *row_cells(tuned.default), str(count), "", _figure(every), end_section=True)
-    for number, fold in enumerate(tuned.folds, start=1):
-        figures = str(fold.queries), _figure(fold.mean), _figure(fold.default_mean)
-        table.add_row(f"fold {number}", *row_cells(fold.chosen), *figures, end_section=number == len(tuned.folds))
-    table.add_row("all", *row_cells(tuned.chosen), str(count), _figure(tuned.mean), _figure(every), style="bold")
+    *before, (chosen, cells) = tuned_rows(tuned)
+    for number, (one, row) in enumerate(before):
+        for some in (row, *rule_rows(one, legs)):
+            table.add_row(*some)
+        if number in (0, len(before) - 1):
+            table.add_section()
+    for some in (cells, *rule_rows(chosen, legs)):
+        table.add_row(*some, style="bold")
     return table
+
+
+def tuned_rows(tuned: Tuned) -> list[tuple[Weighting, list[str]]]:
+    """The rows of a table, each beside its weighting: in use, each fold, what all queries choose."""
+    count, every = str(len(tuned.by_query)), _figure(tuned.default_mean)
+    rows: list[tuple[Weighting, list[str]]] = [(tuned.default, ["in use", *row_cells(tuned.default), count, "", every])]
+    for number, fold in enumerate(tuned.folds, start=1):
+        figures = [str(fold.queries), _figure(fold.mean), _figure(fold.default_mean)]
+        rows.append((fold.chosen, [f"fold {number}", *row_cells(fold.chosen), *figures]))
+    return [*rows, (tuned.chosen, ["all", *row_cells(tuned.chosen), count, _figure(tuned.mean), every])]
+
+
+def rule_rows(one: Weighting, legs: Sequence[str]) -> list[list[str]]:
+    """A row for each rule, below that of its weighting: the condition, and the weights where it holds."""
+    usual = dict(zip(legs, one.weights, strict=True))
+    return [
+        ["", str(rule.condition), *(_figure(weight, 2) for weight in (usual | rule.legs).values())]
+        for rule in one.rules
+    ]
 
 
 def notes(tuned: Tuned, known: KnownItems | None = None) -> Iterator[str]:
@@ -98,10 +136,29 @@ def notes(tuned: Tuned, known: KnownItems | None = None) -> Iterator[str]:
     )
     if tuned.rerankings:
         yield "the reranker's share and window are chosen over the chosen fusion, by the same queries"
-    interval = tuned.comparison.interval
-    within = "" if interval is None else f" (95 % {interval[0]:+.4f} to {interval[1]:+.4f})"
-    yield f"against the settings in use: {tuned.comparison.difference:+.4f}{within}, p {_p(tuned.comparison.p_value)}"
+    if tuned.trial is not None:
+        yield trial_note(tuned.trial)
+    yield f"against the settings in use: {_difference(tuned.comparison)}"
     yield verdict(tuned)
+
+
+def trial_note(trial: RuleTrial) -> str:
+    """In words what some queries are given, and how sure that is."""
+    if not trial.tried:
+        return "no rule for some queries was tried: none that is tried has enough queries on both sides"
+    found = f"{_difference(trial.comparison)} out of fold, over the same weights for all"
+    if trial.is_better and trial.chosen is not None:
+        return f"weights of their own: {trial.chosen.in_words}; {found}"
+    tried = f"weights of their own for some queries: off; of {trial.tried:,} rules"
+    if trial.chosen is None:
+        return f"{tried} all queries choose none ({found})"
+    return f'{tried} all queries choose "{trial.chosen.in_words}", which is not better beyond chance ({found})'
+
+
+def _difference(comparison: Comparison) -> str:
+    interval = comparison.interval
+    within = "" if interval is None else f" (95 % {interval[0]:+.4f} to {interval[1]:+.4f})"
+    return f"{comparison.difference:+.4f}{within}, p {_p(comparison.p_value)}"
 
 
 def known_note(known: KnownItems) -> str:

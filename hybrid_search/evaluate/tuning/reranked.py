@@ -13,6 +13,7 @@ import numpy as np
 
 from hybrid_search.evaluate.tuning.collected import Collected, QueryRuns
 from hybrid_search.evaluate.tuning.ranks import Floats, Objective, falling
+from hybrid_search.evaluate.tuning.ruled import signals_in
 from hybrid_search.evaluate.tuning.weighting import Weighting
 from hybrid_search.read import Qrels
 from hybrid_search.search.fusion import Fused, fuse
@@ -107,7 +108,8 @@ def fused_by(runs: QueryRuns, weighting: Weighting, legs: Sequence[str]) -> Sequ
     window = weighting.window
     cut = {leg: runs.runs[leg][:window] for leg in legs if leg in runs.runs}
     missing = {leg: score for leg, score in runs.missing.items() if len(runs.runs.get(leg, ())) < window}
-    return fuse(cut, weighting.fusion(legs), missing=missing)
+    of_query = weighting.for_query(signals_in(runs, legs, window), legs)
+    return fuse(cut, of_query.fusion(legs), missing=missing)
 
 
 def passage_of(runs: QueryRuns, hit: Fused, legs: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypedDict
 
 from hybrid_search.errors import InputError
 from hybrid_search.evaluate.pairs import Pairs
@@ -31,13 +33,15 @@ def run_tuning(
     folds: int = FOLDS,
     steps: int = STEPS,
     windows: Sequence[int] = WINDOWS,
+    rules: bool = True,
     ignore_identical: bool = False,
     cache: RunCache | None = None,
     progress: OnProgress | None = None,
 ) -> tuple[Tuned, Collected]:
     """Retrieve every leg once, then choose fusion, weights, rank constant and window by cross-validation.
 
-    Where the client has a reranker, its weight and window are chosen too, over the chosen fusion.
+    So are, over the chosen fusion, the weight and window of the client's reranker, and a rule for some queries
+    (:mod:`hybrid_search.weight_rules`).
 
     Args:
         client: of the index; its settings are those in use, which the choice must beat.
@@ -48,7 +52,8 @@ def run_tuning(
         folds: parts that the queries are split into.
         steps: steps of a weight between 0 and 1.
         windows: documents that each leg ranks; the window in use is always tried.
-        ignore_identical: leave the document with the id of the query out, as BEIR does.
+        rules: whether rules are tried.
+        ignore_identical: leave the document with the id of the query out.
         cache: where runs are kept, so that the next call retrieves nothing.
         progress: told about every step.
 
@@ -63,13 +68,20 @@ def run_tuning(
     every = sorted({default.window, *(window for window in windows if window >= cutoff)})
     judged = [query for query in queries if query.id in qrels and query.text.strip()]
     found = collect(client, judged, weighed, every[-1], cache=cache, progress=progress)
-    if ignore_identical:
-        found = replace(found, queries=_without_own(found.queries))
-    told = None if progress is None else (lambda done, of: progress("weigh", done, of))
+    found = replace(found, queries=_without_own(found.queries)) if ignore_identical else found
+    reranked = _rerankings(client, judged, found, qrels, progress)
+    how: _How = {"objective": objective, "folds": folds, "rules": rules, "rerankings": reranked}
     grid = weightings(len(weighed), steps=steps, windows=every)
-    reranked = _rerankings(client, judged, found, qrels, progress) if client.searcher.reranker is not None else None
-    tuned = tune(found, qrels, default, grid, objective=objective, folds=folds, rerankings=reranked, progress=told)
-    return tuned, found
+    return tune(found, qrels, default, grid, progress=progress and partial(progress, "weigh"), **how), found
+
+
+class _How(TypedDict):
+    """What the choice takes by name."""
+
+    objective: str
+    folds: int
+    rules: bool
+    rerankings: Rerankings | None
 
 
 def _weighed(client: SearchClient, legs: Sequence[str] | None) -> Sequence[SearchLeg]:
@@ -89,7 +101,9 @@ def _in_use(client: SearchClient, legs: Sequence[SearchLeg]) -> Weighting:
 
 def _rerankings(
     client: SearchClient, queries: Sequence[Query], found: Collected, qrels: Qrels, progress: OnProgress | None
-) -> Rerankings:
+) -> Rerankings | None:
+    if client.searcher.reranker is None:
+        return None
     pairs, by_id = Pairs(client), {str(query.id): query for query in queries}
     return Rerankings(
         found,

@@ -107,6 +107,9 @@ class Page:
     hits: Sequence[Mapping[str, Any]]
 
 
+Deleted = Callable[[str], None]
+"""Is told the id of a passage."""
+
 Absent = Callable[[Iterable[str]], Iterator[str]]
 """Gives those of some ids that a source does not have."""
 
@@ -123,8 +126,18 @@ def delete_missing(connection: Connection, index: str, source: str, absent: Abse
     return delete_documents(connection, index, absent(document_ids(connection, index, _of(source))), source=source)
 
 
-def delete_documents(connection: Connection, index: str, ids: Iterable[str], *, source: str | None = None) -> int:
-    """Delete all passages of the documents with these ids, of ``source`` only where it is given; how many they were."""
+def delete_documents(
+    connection: Connection,
+    index: str,
+    ids: Iterable[str],
+    *,
+    source: str | None = None,
+    deleted: Deleted = lambda _: None,
+) -> int:
+    """Delete all passages of the documents with these ids, of ``source`` only where it is given; how many they were.
+
+    ``deleted`` is told each passage that this call, and no other at the same time, has deleted; from several threads.
+    """
     refuse_patterns(index)
     connection = patient(connection)
     refresh(connection, index)
@@ -132,13 +145,19 @@ def delete_documents(connection: Connection, index: str, ids: Iterable[str], *, 
     remaining = iter(ids)
     batches = iter(lambda: list(islice(remaining, BATCH)), [])
     queries = ({"bool": {"filter": [{"terms": {DOC_ID: batch}}, *owned]}} for batch in batches)
-    return _delete_all(connection, index, (page for query in queries for page in _pages(connection, index, query)))
+    pages = (page for query in queries for page in _pages(connection, index, query))
+    return _delete_all(connection, index, pages, deleted)
 
 
 def delete_where(
-    connection: Connection, index: str, query: Mapping[str, Any], *, retry: RetryPolicy | None = None
+    connection: Connection,
+    index: str,
+    query: Mapping[str, Any],
+    *,
+    retry: RetryPolicy | None = None,
+    deleted: Deleted = lambda _: None,
 ) -> int:
-    """Delete all passages that match a query of the engine; how many that were.
+    """Delete all passages that match a query of the engine; how many that were, and ``deleted`` is told each.
 
     Page by page by their ids rather than by ``_delete_by_query``, which stops at the first passage that is written at
     the same time, and which a server may lack. A passage that is written meanwhile is deleted only if it still matches.
@@ -150,22 +169,22 @@ def delete_where(
     refuse_patterns(index)
     connection = patient(connection, retry)
     refresh(connection, index)
-    return _delete_all(connection, index, _pages(connection, index, query))
+    return _delete_all(connection, index, _pages(connection, index, query), deleted)
 
 
-def _delete_all(connection: Connection, index: str, pages: Iterator[Page]) -> int:
+def _delete_all(connection: Connection, index: str, pages: Iterator[Page], told: Deleted) -> int:
     """Delete pages of passages, several at once; nothing is sent, nor counted as a removal, where there are none."""
     first = next(pages, None)
     if first is None:
         return 0
     update_state(connection, index, lambda state: replace(state, removals=state.removals + 1))
-    delete = partial(_delete_page, connection, index)
+    delete = partial(_delete_page, connection, index, told)
     deleted = sum(side_by_side(chain([first], pages), delete, DELETING))
     refresh(connection, index)
     return deleted
 
 
-def _delete_page(connection: Connection, index: str, page: Page) -> int:
+def _delete_page(connection: Connection, index: str, told: Deleted, page: Page) -> int:
     """Delete passages, and again those that a busy engine has not taken or somebody has written since, if they match.
 
     Raises:
@@ -177,6 +196,9 @@ def _delete_page(connection: Connection, index: str, page: Page) -> int:
         items = _delete(connection, index, page.hits)
         left = [item for item in items if item.verdict is not Verdict.DONE]
         deleted += len(items) - len(left)
+        for item in items:
+            if item.verdict is Verdict.DONE:
+                told(item.id)
         if not left:
             break
         if len(left) < len(items):

@@ -10,6 +10,7 @@ import orjson
 
 from hybrid_search.engine.analyzed import searched_texts
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.foreign import whole_source
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.engine.layout import (
     ANALYZED,
@@ -18,22 +19,21 @@ from hybrid_search.engine.layout import (
     END,
     FILTER,
     LATE,
+    LATER,
     PASSAGE,
     SPARSE,
     START,
     TEXT,
+    VECTORS,
     WORDS,
     user_fields,
 )
-from hybrid_search.engine.protocols import Dialect, Request
+from hybrid_search.engine.protocols import Request
 from hybrid_search.fields import filter_values, with_taken_values
 from hybrid_search.records import Document, IndexSchema
 
 PAGE = 500
 """Passages that are read at once, with their vectors: some 5 MB."""
-
-HIDES_VECTORS = (9, 2, 0)
-"""Elasticsearch leaves vectors out of ``_source`` from this version on, unless it is asked for them."""
 
 
 def spoiled(connection: Connection, opened: OpenedIndex, documents: Sequence[Document]) -> set[str]:
@@ -58,7 +58,7 @@ def _passages(connection: Connection, index: str, ids: Sequence[str]) -> Iterato
             "size": PAGE,
             "query": {"terms": {DOC_ID: ids}},
             "sort": [{DOC_ID: "asc"}, {PASSAGE: "asc"}],
-            "_source": _whole_source(connection.dialect),
+            "_source": whole_source(connection.dialect),
         }
         if after is not None:
             body["search_after"] = after
@@ -69,19 +69,18 @@ def _passages(connection: Connection, index: str, ids: Sequence[str]) -> Iterato
         after = hits[-1]["sort"]
 
 
-def _whole_source(dialect: Dialect) -> Any:
-    hides = dialect.engine == "elasticsearch" and dialect.version >= HIDES_VECTORS
-    return {"exclude_vectors": False} if hides else True
-
-
 def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:
     return (
         passage.get(TEXT) == document.text[passage.get(START, 0) : passage.get(END, 0)]
         and _has_fields(passage, document, schema)
-        and (schema.dense is None or bool(passage.get(DENSE)))
-        and (schema.sparse is None or passage.get(SPARSE) is not None)
-        and (schema.late is None or bool(passage.get(LATE)))
+        and (_has_vectors(passage, schema) or passage.get(VECTORS) == LATER)
     )
+
+
+def _has_vectors(passage: Mapping[str, Any], schema: IndexSchema) -> bool:
+    has_dense = schema.dense is None or bool(passage.get(DENSE))
+    has_sparse = schema.sparse is None or passage.get(SPARSE) is not None
+    return has_dense and has_sparse and (schema.late is None or bool(passage.get(LATE)))
 
 
 def _has_fields(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:

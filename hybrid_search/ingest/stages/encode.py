@@ -13,12 +13,13 @@ from hybrid_search.records import Document, EncodedPassage
 class Encoding:
     """Encodes passages whose documents do not carry the vectors that the index wants.
 
-    ``encoded`` counts the passages that were encoded rather than found in the cache.
+    ``encoded`` counts the passages that were encoded rather than found in the cache. ``later`` leaves them without.
     """
 
-    def __init__(self, encoder: TextEncoder, cache: VectorCache | None = None) -> None:
+    def __init__(self, encoder: TextEncoder, cache: VectorCache | None = None, *, later: bool = False) -> None:
         self._encoder = encoder
         self._cache = cache
+        self._later = later
         self._models = models_key(encoder)
         self.encoded = 0
 
@@ -32,7 +33,8 @@ class Encoding:
     def _needs(self, document: Document) -> bool:
         lacks_dense = self._encoder.dense is not None and document.dense is None
         lacks_sparse = self._encoder.sparse is not None and document.sparse is None
-        return lacks_dense or lacks_sparse or getattr(self._encoder, "late", None) is not None
+        lacks_tokens = getattr(self._encoder, "late", None) is not None
+        return not self._later and (lacks_dense or lacks_sparse or lacks_tokens)
 
     def _vectors(self, texts: Sequence[str]) -> list[CachedVectors]:
         if self._cache is None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hybrid_search.engine import indices
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.layout import LOAD
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError
 from hybrid_search.records import EncodedPassage, Vector
@@ -28,11 +29,15 @@ class _Sent(NamedTuple):
 
 
 class VectorReadBack:
-    """Checks one vector of a load into ``index``; safe to share between threads. Does nothing without base64."""
+    """Checks one vector that is written to ``index`` with the number of a load; nothing without base64.
 
-    def __init__(self, connection: Connection, index: str) -> None:
+    Safe to share between threads.
+    """
+
+    def __init__(self, connection: Connection, index: str, load: int) -> None:
         self._connection = connection
         self._index = index
+        self._load = load
         self._sent: _Sent | None = None
         self._lock = threading.Lock()
         self._searches = SEARCHES if connection.dialect.capabilities.base64_vectors else 0
@@ -57,7 +62,9 @@ class VectorReadBack:
     def _score(self, sent: _Sent) -> float | None:
         """The passage's score for its own vector; None where it is not in the index (refused, or not sent yet)."""
         indices.refresh(self._connection, self._index)
-        body = self._connection.dialect.exact_dense_search(sent.vector, filter={"ids": {"values": [sent.id]}})
+        # An older load may have written the passage with another vector, which is there until this one's arrives.
+        written = {"bool": {"filter": [{"ids": {"values": [sent.id]}}, {"term": {LOAD: self._load}}]}}
+        body = self._connection.dialect.exact_dense_search(sent.vector, filter=written)
         request = Request.json("POST", f"/{self._index}/_search", {**body, "size": 1, "_source": False})
         for hit in self._connection.send(request)["hits"]["hits"]:
             score = float(hit["_score"])

@@ -22,7 +22,7 @@ HEAD_BYTES = 65_536
 
 
 def load_identity(
-    source: Path,
+    source: Path | str,
     settings: Settings,
     encoder: TextEncoder,
     connection: Connection,
@@ -30,11 +30,12 @@ def load_identity(
 ) -> Mapping[str, Any]:
     """JSON values by name; a load with any other value starts from the beginning.
 
-    ``source`` is known by its path, and its splits by themselves; the index by its uuid, which a new index of the
-    same name does not share. Settings that cannot change what is indexed are left out.
+    ``source`` is known by its path, or by the place that is given as text, and its splits by themselves; the index by
+    its uuid, which a new index of the same name does not share. Settings that cannot change what is indexed are left
+    out.
     """
     return {
-        "source": printable(str(source.resolve())),
+        "source": _place(source),
         "settings": msgspec.to_builtins(
             {"documents": settings.documents, "text": settings.text, "chunking": settings.chunking}
         ),
@@ -59,12 +60,14 @@ def source_identity(source: Path, *, exclude: Collection[Path] = ()) -> dict[str
     return {"path": printable(str(source.resolve())), "files": len(files), "digest": digest}
 
 
-def journal_name(source: Path, where: str, index: str) -> str:
+def journal_name(source: Path | str, where: str, index: str) -> str:
     """A file name for the journal of this source, cluster and index."""
-    digest = hashlib.blake2b(
-        f"{printable(str(source.resolve()))}\n{where}\n{index}".encode(), digest_size=8
-    ).hexdigest()
+    digest = hashlib.blake2b(f"{_place(source)}\n{where}\n{index}".encode(), digest_size=8).hexdigest()
     return f"{index}-{digest}.journal"
+
+
+def _place(source: Path | str) -> str:
+    return printable(source if isinstance(source, str) else str(source.resolve()))
 
 
 def _files(source: Path) -> Iterator[Path]:

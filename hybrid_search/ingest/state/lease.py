@@ -69,7 +69,14 @@ class Lease:
 
 @contextmanager
 def leased(
-    patient: Connection, connection: Connection, index: str, source: str, *, exclusive: bool, joined: bool = False
+    patient: Connection,
+    connection: Connection,
+    index: str,
+    source: str,
+    *,
+    exclusive: bool,
+    joined: bool = False,
+    brief: bool = False,
 ) -> Iterator[Lease]:
     """Begin a load: a number, the dialect's settings for a load, and signs of life until it ends.
 
@@ -83,19 +90,22 @@ def leased(
         source: the name of the source.
         exclusive: whether no other load of the same source may run meanwhile.
         joined: whether only those may that do the same load together.
+        brief: whether the settings of the index stay as they are, which takes as long as to write a few documents.
 
     Raises:
         IngestError: another load of the source is running.
         IndexMissingError: at the end, when the index was deleted meanwhile; a bulk request silently makes a new one.
     """
     present = read_settings(patient, index)
-    begun = _begin(patient, index, source, present, exclusive=exclusive, joined=joined)
+    own = _running(source, exclusive=exclusive, joined=joined)
+    begun = _begin(patient, index, present, own, brief=brief)
     lease = Lease(begun.load, begun.state, begun.left)
     ended = threading.Event()
     renewal = threading.Thread(target=_renew, args=(connection, index, lease, source, ended), daemon=True)
     renewal.start()
     try:
-        _apply(patient, index, begun.state.before or {})
+        if not brief:
+            _apply(patient, index, begun.state.before or {})
         yield lease
     except BaseException as error:
         _stop(renewal, ended)
@@ -146,15 +156,18 @@ class _Begun:
     left: bool
 
 
-def _begin(
-    connection: Connection, index: str, source: str, present: Mapping[str, str], *, exclusive: bool, joined: bool
-) -> _Begun:
-    """Take a number and put down what was set before."""
-    left = _left_by_old_release(connection, index)
-    names = _names(connection, index)
-    fresh = {name: present.get(name) for name in names} if left is None else left
+def _running(source: str, *, exclusive: bool, joined: bool) -> RunningLoad:
+    """A load of this process that begins now."""
     now, process = time.time(), psutil.Process()
-    own = RunningLoad(source, socket.gethostname(), process.pid, process.create_time(), now, now, exclusive, joined)
+    return RunningLoad(source, socket.gethostname(), process.pid, process.create_time(), now, now, exclusive, joined)
+
+
+def _begin(connection: Connection, index: str, present: Mapping[str, str], own: RunningLoad, *, brief: bool) -> _Begun:
+    """Take a number and put down what was set before, of the settings that will be changed."""
+    left = _left_by_old_release(connection, index)
+    fresh = left
+    if left is None and not brief:
+        fresh = {name: present.get(name) for name in _names(connection, index)}
     found: list[IndexState] = []
 
     def begin(state: IndexState) -> IndexState:
@@ -163,10 +176,10 @@ def _begin(
             return state  # the answer to an earlier attempt was lost
         living = living_loads(state)
         _refuse_second(living, own, f"{connection.where}/{index}")
-        number = max(state.last_load + 1, int(now * 1000))
+        number = max(state.last_load + 1, int(own.begun * 1000))
         before = fresh if state.before is None else state.before
         # What others did together is not believed after a load that may have written something else.
-        shared = {name: load for name, load in state.shared.items() if not exclusive or name != source}
+        shared = {name: load for name, load in state.shared.items() if not own.exclusive or name != own.source}
         return replace(state, last_load=number, loads={**living, str(number): own}, before=before, shared=shared)
 
     begun = update_state(connection, index, begin)

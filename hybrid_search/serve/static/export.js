@@ -1,11 +1,14 @@
 // The settings as TOML, for every command of hybrid-search.
 
 import { announce, byId } from "./dom.js";
+import { isUsual } from "./state.js";
 
 const decimal = (number) => (Number.isInteger(number) ? number.toFixed(1) : String(number));
 
 export function toml(fusion, rerank, about) {
-  const lines = ["[search]", `fusion = "${fusion.method}"`, `rank_constant = ${fusion.rank_constant}`, "", "[search.weights]"];
+  const lines = ["[search]", `fusion = "${fusion.method}"`, `rank_constant = ${fusion.rank_constant}`];
+  if (about.rules.length && isUsual(fusion, about)) lines.push(`rules = ${JSON.stringify(about.rules)}`);
+  lines.push("", "[search.weights]");
   for (const [leg, weight] of Object.entries(fusion.weights)) lines.push(`${leg} = ${decimal(weight)}`);
   if (about.rerank) {
     const { model, window, weight } = about.rerank;

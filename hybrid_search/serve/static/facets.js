@@ -28,8 +28,12 @@ function toggle(bench, filter, isSelected) {
   else bench.filterBy(next);
 }
 
+let shownOf = null;
+
 export function showFacets(bench) {
   const place = byId("facets");
+  if (shownOf === bench.found) return; // another ranking of the same documents
+  shownOf = bench.found;
   const facets = Object.entries(bench.found.facets).filter(([, facet]) => facet.values.length > 1 || facet.values.some((one) => one.selected));
   place.hidden = facets.length === 0;
   fill(place, facets.slice(0, MOST_FIELDS).map(([name, facet]) => group(bench, name, facet)));

@@ -49,7 +49,7 @@ function comparing(bench, a, b) {
   const [topA, topB] = [a, b].map((hits) => hits.slice(0, DEPTH).map((hit) => hit.id));
   const shared = topA.filter((id) => topB.includes(id)).length;
   left.note(label(bench.state.pinned));
-  right.note(label(bench.state.fusion));
+  right.note(label(bench.inUse()));
   const alike = overlap(a.map((hit) => hit.id), b.map((hit) => hit.id));
   const summary = caches.lists.get("summary") ?? el("p", { className: "summary", id: "difference" });
   caches.lists.set("summary", summary);

@@ -9,6 +9,7 @@ import { Grades } from "./grades.js";
 import { listenToKeys } from "./keys.js";
 import { showLists } from "./lists.js";
 import { showFailure, showWarnings } from "./notices.js";
+import { Spread } from "./spread.js";
 import { QueryList } from "./queries.js";
 import * as states from "./state.js";
 import { showTiming } from "./timing.js";
@@ -43,6 +44,7 @@ const bench = {
   show() {
     const begin = performance.now();
     tuning.show();
+    spread.show();
     byId("welcome").hidden = bench.found !== null;
     if (bench.found) {
       bench.rankings = rankings();
@@ -77,11 +79,15 @@ const bench = {
 
   search: () => search(),
 
+  /** The fusion of this query, a rule for it among the settings. */
+  inUse: (fusion = bench.state.fusion) => states.ofQuery(fusion, about, bench.found),
+
   /** Whether single keys do anything: some speak or type without meaning them. */
   keys: localStorage.getItem("keys") !== "off",
 };
 
 const tuning = new Tuning(bench);
+const spread = new Spread(bench);
 bench.grades = new Grades(bench);
 const queryList = new QueryList(bench);
 bench.queryList = queryList;
@@ -90,8 +96,8 @@ bench.whyNot = new WhyNot(bench);
 /** What is shown: the settings of the sliders, those that are pinned, and the order before reranking. */
 function rankings() {
   const { fusion, rerank, pinned } = bench.state;
-  const shown = { b: ranking(fusion, rerank) };
-  if (pinned) shown.a = ranking(pinned, pinned.rerank);
+  const shown = { b: spread.applied(ranking(bench.inUse(), rerank), fusion, rerank) };
+  if (pinned) shown.a = spread.applied(ranking(bench.inUse(pinned), pinned.rerank), pinned, pinned.rerank);
   return shown;
 }
 
@@ -135,9 +141,10 @@ async function search(how = {}) {
   }
   document.body.classList.add("is-busy");
   try {
-    const [found] = await Promise.all([post("/runs", bench.asked(), asking.signal), bench.grades.load()]);
+    const [found] = await Promise.all([post("/runs", { ...bench.asked(), highlight: bench.state.meaning }, asking.signal), bench.grades.load()]);
     bench.found = found;
     bench.scores = new Map();
+    spread.clear();
     bench.show();
     showWarnings(found);
     await rerank();
@@ -157,10 +164,10 @@ async function rerank() {
   const { fusion, pinned, rerank: on } = bench.state;
   const wanted = [on && fusion, pinned?.rerank && pinned].filter(Boolean);
   for (const one of bench.found ? wanted : []) {
-    const window = reranked(fused(one));
+    const window = reranked(fused(bench.inUse(one)));
     if (window.every((hit) => bench.scores.has(hit.passage))) continue;
     const k = about.rerank.window + bench.found.boosts.pinned.length;
-    const ranking = { fusion: one.method, weights: one.weights, rank_constant: one.rank_constant };
+    const ranking = states.asked(one, about);
     document.body.classList.add("is-reranking");
     try {
       const found = await post("/search", { ...bench.asked(), ...ranking, rerank: true, k }, asking.signal);
@@ -172,6 +179,19 @@ async function rerank() {
       document.body.classList.remove("is-reranking");
     }
     bench.show();
+  }
+  await spreadOut();
+}
+
+/** Ask for the order of hits that are spread. */
+async function spreadOut() {
+  const { fusion, rerank: on, pinned } = bench.state;
+  const wanted = bench.found ? [[fusion, on], ...(pinned ? [[pinned, pinned.rerank]] : [])] : [];
+  document.body.classList.toggle("is-reranking", spread.isOn && wanted.length > 0);
+  try {
+    for (const [one, reranked_] of wanted) if (await spread.ask(one, reranked_, asking.signal)) bench.show();
+  } finally {
+    document.body.classList.remove("is-reranking");
   }
 }
 
@@ -196,6 +216,7 @@ function readState() {
   byId("filter").value = bench.state.filter;
   byId("syntax").checked = bench.state.syntax === "simple";
   if (byId("rerank")) byId("rerank").checked = bench.state.rerank;
+  if (byId("meaning")) byId("meaning").checked = bench.state.meaning;
   queryList.open(bench.state.panel === "queries");
   if (bench.state.why) bench.whyNot.open(bench.state.why);
   return search({ replace: true }); // what is there already is no new entry of the history
@@ -209,6 +230,10 @@ byId("ask").addEventListener("submit", (event) => {
 });
 byId("syntax").addEventListener("change", () => {
   bench.state.syntax = byId("syntax").checked ? "simple" : "text";
+  search();
+});
+byId("meaning")?.addEventListener("change", () => {
+  bench.state.meaning = byId("meaning").checked;
   search();
 });
 byId("rerank")?.addEventListener("change", () => {

@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { byId, el, fill } from "./dom.js";
+import { asked } from "./state.js";
 
 export class QueryList {
   constructor(bench) {
@@ -35,8 +36,8 @@ export class QueryList {
     const number = ++this.asked;
     const { fusion, pinned } = this.bench.state;
     try {
-      const measured = await measuredBy(fusion);
-      const other = pinned ? await measuredBy(pinned) : null;
+      const measured = await measuredBy(fusion, this.bench.about);
+      const other = pinned ? await measuredBy(pinned, this.bench.about) : null;
       if (number !== this.asked) return;
       this.show(measured, other);
       if (measured.retrieved < measured.total) this.measureSoon(500);
@@ -75,4 +76,4 @@ export class QueryList {
 }
 
 const decimals = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
-const measuredBy = ({ method, weights, rank_constant }) => post("/judged", { fusion: method, weights, rank_constant });
+const measuredBy = (fusion, about) => post("/judged", asked(fusion, about));

@@ -20,8 +20,8 @@ export class HitRows {
     showChange(row.change, change);
     this.showLegs(row, hit, most);
     write(row.score, shown(hit.final));
-    row.score.title = explained(hit);
-    row.element.dataset.placed = hit.placed ?? "";
+    put(row.score, "title", explained(hit));
+    put(row.element.dataset, "placed", hit.placed ?? "");
     this.bench.grades.mark(row.element, hit.id);
     return row.element;
   }
@@ -62,8 +62,8 @@ export class HitRows {
       const width = `${share}%`;
       if (part.style.inlineSize !== width) part.style.inlineSize = width;
       write(place, `${leg} ${found ? found.rank : "–"}`);
-      place.title = found ? `score ${shown(found.score)}, gives ${shown(found.contribution)}` : "not found";
-      place.classList.toggle("is-missing", !found);
+      put(place, "title", found ? `score ${shown(found.score)}, gives ${shown(found.contribution)}` : "not found");
+      if (place.classList.contains("is-missing") === Boolean(found)) place.classList.toggle("is-missing", !found);
     }
   }
 
@@ -72,7 +72,7 @@ export class HitRows {
     if (!this.made.has(id)) this.made.set(id, this.makeOfLeg(id, passage, score, rank, { leg, best }));
     const row = this.made.get(id);
     write(row.fused, fused === undefined ? "–" : String(fused));
-    row.fused.title = fused === undefined ? "not in the fused list" : `${fused} in the fused list`;
+    put(row.fused, "title", fused === undefined ? "not in the fused list" : `${fused} in the fused list`);
     this.bench.grades.mark(row.element, id);
     return row.element;
   }
@@ -135,9 +135,14 @@ function fieldsOf(fields) {
 
 function showChange(element, change) {
   write(element, change?.text ?? "");
-  element.title = change?.title ?? "";
-  element.dataset.kind = change?.kind ?? "";
-  element.classList.toggle("is-strong", Boolean(change?.strong));
+  put(element, "title", change?.title ?? "");
+  put(element.dataset, "kind", change?.kind ?? "");
+  if (element.classList.contains("is-strong") !== Boolean(change?.strong)) element.classList.toggle("is-strong");
+}
+
+/** A property where it differs: an attribute that is written anew costs a look at all styles. */
+function put(object, name, value) {
+  if (object[name] !== value) object[name] = value;
 }
 
 /** Text where it differs: what does not change costs no layout. */

@@ -9,6 +9,9 @@ export function usual(about) {
     filter: "",
     syntax: "text",
     rerank: about.reranker !== null,
+    meaning: false, // passages show the sentence that is nearest in meaning, too
+    diversity: 0,
+    per: "", // at most so many hits of one value: "brand=2"
     fusion: structuredClone(about.fusion),
     pinned: null, // the settings A of a comparison; the sliders are B
     selected: null,
@@ -26,6 +29,11 @@ export function read(hash, about) {
   state.filter = given.get("f") ?? "";
   if (given.get("syntax") === "simple") state.syntax = "simple";
   state.rerank = about.reranker !== null && given.get("rerank") !== "0";
+  state.meaning = about.can_mark_meaning && given.get("meaning") === "1";
+  const diversity = given.get("diversity") ?? "";
+  if (about.can_diversify && NUMBER.test(diversity)) state.diversity = Math.min(1, Number(diversity));
+  const per = given.get("per") ?? "";
+  if (/=[1-9]$/.test(per) && about.fields.keyword.includes(per.slice(0, -2))) state.per = per;
   state.fusion = fusionIn(given, "", about) ?? state.fusion;
   state.pinned = fusionIn(given, "a.", about);
   if (state.pinned) state.pinned.rerank = about.reranker !== null && given.get("a.rerank") !== "0";
@@ -57,6 +65,9 @@ export function written(state, about) {
   if (state.filter) given.set("f", state.filter);
   if (state.syntax !== "text") given.set("syntax", state.syntax);
   if (!state.rerank && about.reranker !== null) given.set("rerank", "0");
+  if (state.meaning) given.set("meaning", "1");
+  if (state.diversity) given.set("diversity", String(state.diversity));
+  if (state.per) given.set("per", state.per);
   if (!same(state.fusion, about.fusion)) writeFusion(given, "", state.fusion);
   if (state.pinned) {
     writeFusion(given, "a.", state.pinned);
@@ -76,6 +87,25 @@ function writeFusion(given, prefix, fusion) {
   if (fusion.method === "rrf") given.set(`${prefix}k`, String(fusion.rank_constant));
 }
 
+/** Whether nobody has moved a weight: rules of the settings hold then. */
+export function isUsual(fusion, about) {
+  return Object.entries(fusion.weights).every(([leg, weight]) => about.usual_weights[fusion.method][leg] === weight);
+}
+
+/** The fusion of the query that was asked: with the weights of the rule that holds for it. */
+export function ofQuery(fusion, about, found) {
+  if (!found?.rule || !isUsual(fusion, about)) return fusion;
+  return { ...fusion, weights: { ...fusion.weights, ...pick(found.rule.weights, about.legs) }, rule: found.rule.words };
+}
+
+const pick = (weights, legs) => Object.fromEntries(Object.entries(weights).filter(([leg]) => legs.includes(leg)));
+
+/** A fusion as the API takes it: where nobody has moved a weight, those of the settings and their rules. */
+export function asked(fusion, about) {
+  const ranking = { fusion: fusion.method, rank_constant: fusion.rank_constant };
+  return about.rules.length && isUsual(fusion, about) ? ranking : { ...ranking, weights: fusion.weights };
+}
+
 /** Whether two fusions rank alike. */
 export function same(a, b) {
   const legs = Object.keys(a.weights);
@@ -87,5 +117,5 @@ export function same(a, b) {
 export function label(fusion) {
   const weights = Object.entries(fusion.weights).map(([leg, weight]) => `${leg} ${weight}`).join(" · ");
   const constant = fusion.method === "rrf" ? ` ${fusion.rank_constant}` : "";
-  return `${fusion.method}${constant} · ${weights}`;
+  return `${fusion.method}${constant} · ${weights}${fusion.rule ? ` · ${fusion.rule}` : ""}`;
 }

@@ -1,6 +1,7 @@
 // The fusion method, the weight of each leg, and the rank constant.
 
 import { byId, el, fill } from "./dom.js";
+import { isUsual } from "./state.js";
 
 export class Tuning {
   constructor(bench) {
@@ -36,7 +37,7 @@ export class Tuning {
 
   /** The weight of a leg; the last that weighs anything keeps a little. */
   weigh(leg, weight) {
-    const weights = { ...this.bench.state.fusion.weights, [leg]: weight };
+    const weights = { ...this.bench.inUse().weights, [leg]: weight };
     if (Object.values(weights).every((one) => one === 0)) weights[leg] = 0.05;
     this.bench.state.fusion.weights = weights;
     this.bench.ranked();
@@ -45,14 +46,15 @@ export class Tuning {
   /** Another method; weights that nobody has moved are those that are usual with it. */
   choose(method) {
     const { fusion } = this.bench.state;
-    const usual = this.bench.about.usual_weights;
-    const untouched = Object.entries(fusion.weights).every(([leg, weight]) => usual[fusion.method][leg] === weight);
-    this.bench.state.fusion = { ...fusion, method, weights: { ...(untouched ? usual[method] : fusion.weights) } };
+    const { about } = this.bench;
+    const weights = isUsual(fusion, about) ? about.usual_weights[method] : fusion.weights;
+    this.bench.state.fusion = { ...fusion, method, weights: { ...weights } };
     this.bench.ranked();
   }
 
   show() {
-    const { fusion } = this.bench.state;
+    const fusion = this.bench.inUse();
+    byId("rule").textContent = fusion.rule ? `Weights of ${fusion.rule}` : "";
     for (const radio of document.querySelectorAll('input[name="method"]')) radio.checked = radio.value === fusion.method;
     for (const [leg, weight] of Object.entries(fusion.weights)) this.set(leg, weight);
     this.set("constant", fusion.rank_constant);

@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { byId, el, fill, shown } from "./dom.js";
+import { asked } from "./state.js";
 
 export class WhyNot {
   constructor(bench) {
@@ -40,7 +41,7 @@ export class WhyNot {
     this.remember(id);
     fill(answer, el("p", { className: "quiet" }, "Looking …"));
     const { fusion, rerank } = this.bench.state;
-    const ranking = { fusion: fusion.method, weights: fusion.weights, rank_constant: fusion.rank_constant };
+    const ranking = asked(fusion, this.bench.about);
     try {
       const found = await post("/why-not", { ...this.bench.asked(), ...ranking, rerank: rerank ? null : false, id });
       if (this.bench.state.why === id) fill(answer, this.shown(found));
@@ -78,7 +79,7 @@ export class WhyNot {
   use(setting) {
     const pairs = setting.split(",").map((pair) => pair.split("="));
     const most = Math.max(...pairs.map(([, weight]) => Number(weight)));
-    const weights = { ...this.bench.state.fusion.weights };
+    const weights = { ...this.bench.inUse().weights };
     for (const [leg, weight] of pairs) weights[leg] = Number(weight) / most;
     this.bench.state.fusion = { ...this.bench.state.fusion, weights };
     this.dialog.close();
