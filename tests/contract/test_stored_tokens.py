@@ -114,11 +114,11 @@ def test_the_tokens_are_verified_and_kept_by_a_second_load(connection, invoke, s
     assert len(before) == COUNT
     assert all(before.values())
     assert open_index(connection, index).schema.late.extra["format"] == "turned-sign"
-    assert invoke("verify", source, index, "--deep").exit_code == 0
+    assert invoke("verify", index, source, "--deep").exit_code == 0
     connection.send(Request.json("DELETE", f"/{index}/_doc/d5%230"))
     connection.send(Request.json("POST", f"/{index}/_update/d3%230", {"doc": {"late": None}}))
     refresh(connection, index)
-    told = invoke("verify", source, index, "--deep", "--json")
+    told = invoke("verify", index, source, "--deep", "--json")
     report = json.loads(told.stdout)
     assert (report["missing"]["first"], report["edited"]["first"]) == (["d5"], ["d3"])
     again = invoke("index", source, index, "--json")
