@@ -294,7 +294,7 @@ def test_auto_runs_by_torch_until_a_load_has_passed_then_measures_once(tiny_bert
     encoder = load(tiny_bert, "auto")
     before = encoder.encode_queries(["so sunny"] * 20)
     assert not own_cache.exists()
-    encoder.encode_documents(["so sunny"] * 10)
+    encoder.encode_documents([f"{word} sunny" for word in tiny.WORDS.split()[:10]])
     (kept,) = own_cache.glob("*/auto-fp32.json")
     measured = json.loads(kept.read_text())["found"]
     assert {report["backend"] for report in measured["reports"]} == {"torch", *GRAPHS}
