@@ -134,11 +134,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPassage:
-    """A passage with its vectors; a leg that is switched off has None."""
+    """A passage with its vectors; a leg that is switched off has None. ``late`` are token states, compressed."""
 
     passage: Passage
     dense: Vector | None
     sparse: SparseVector | None
+    late: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +368,8 @@ class IndexSchema:
     ``language`` is the field that says the language of a document, and ``analyzers`` has those of languages (BCP 47, in
     lower case); ``analyzer`` is that of all others. ``detects_language`` fills the field in where it says nothing.
 
+    ``late`` is the identity of the token states that are stored beside passages; None where none are.
+
     ``vectors`` marks passages whose vectors these models made, while others may be there: a change of models is under
     way. ``attached`` says where everything is in an index that somebody else owns.
     """
@@ -395,5 +398,6 @@ class IndexSchema:
     language: str | None = None
     analyzers: Mapping[str, str] = field(default_factory=dict)
     detects_language: bool = False
+    late: Fingerprint | None = None
     vectors: str | None = None
     attached: Attachment | None = None

@@ -15,6 +15,7 @@ from typing import Any
 from hybrid_search.encode.protocols import EncodedTexts, Reranker, TextEncoder, Tokenizer
 from hybrid_search.encode.threads import wait_passively
 from hybrid_search.errors import MissingExtraError, SettingsError
+from hybrid_search.records import Fingerprint
 from hybrid_search.settings import NO_MODEL, Settings, SparseSettings
 
 __all__ = ["EncodedTexts", "Reranker", "TextEncoder", "Tokenizer", "load_encoder", "load_reranker"]
@@ -52,7 +53,8 @@ def load_encoder(settings: Settings) -> TextEncoder:
 
             if (pair := own_pair(settings)) is not None:
                 return pair
-        return PairEncoder(_load_dense(settings), _load_sparse(settings))
+        dense = _load_dense(settings)
+        return PairEncoder(dense, _load_sparse(settings), late=_late(settings, dense))
 
 
 def load_reranker(settings: Settings, encoder: TextEncoder | None = None) -> Reranker | None:
@@ -93,6 +95,22 @@ def _extra_of_models() -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in LIBRARIES:
             raise
         raise MissingExtraError("Encoding with a model", "models") from error
+
+
+def _late(settings: Settings, dense: Any) -> Fingerprint | None:
+    """The identity of the token states that passages get; None where the settings store none."""
+    if not settings.rerank.stored:
+        return None
+    from hybrid_search.encode.dense import DenseEncoder
+    from hybrid_search.encode.late import late_fingerprint
+
+    if not isinstance(dense, DenseEncoder):
+        raise SettingsError(
+            f"stores token states of a bi-encoder, and dense.model is {settings.dense.model!r}",
+            where="rerank.stored",
+            remedy="Give dense.model a bi-encoder, or leave rerank.stored out",
+        )
+    return late_fingerprint(dense)
 
 
 def _load_dense(settings: Settings) -> Any:

@@ -78,7 +78,9 @@ class BertBackbone:
         self.word_embeddings: Tensor = module.words.data
         self.rows: int | None = len(self.word_embeddings)
         check_sizes(self.tokenizer, len(self.word_embeddings), self._where)
-        self.networks: Sequence[Switched] = [Switched(self._exportable(folder, module), encode, self.device)]
+        network = Switched(self._exportable(folder, module), encode, self.device)
+        network(network.exportable.feeds(1, 8))  # the first pass of a process is slow, and should be nobody's query
+        self.networks: Sequence[Switched] = [network]
 
     def _load(self, folder: Path, config: Mapping[str, Any]) -> PlainBert:
         """The network, of weights that are there and no others."""

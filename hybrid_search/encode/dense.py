@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.backbone import Backbone, Output
-from hybrid_search.encode.batching import batches
+from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, ahead, once, packed
 from hybrid_search.encode.folder import (
     Prompts,
     identity_of,
@@ -19,6 +19,7 @@ from hybrid_search.encode.folder import (
     vocabulary_digest,
     weights_digest,
 )
+from hybrid_search.encode.late_stored import compress
 from hybrid_search.encode.loading import NOT_FINITE, find_trusted, load_error
 from hybrid_search.encode.plain_bert import is_plain_bert
 from hybrid_search.encode.protocols import QueryLimit
@@ -34,6 +35,9 @@ from hybrid_search.settings.models import AUTO
 CPU_TOKENS = 64
 GPU_TOKENS = 512
 
+TOKENIZED = 1024
+"""Texts that are tokenized together, while those before them go through the model."""
+
 
 class DenseEncoder:
     """Vectors of texts; safe to share between threads.
@@ -47,7 +51,8 @@ class DenseEncoder:
         folder: its files, for the fingerprint.
         prompts: texts put before queries and passages.
         name: what explanations call it.
-        batch_size: size of a forward pass, in texts of 64 tokens on a CPU and of 512 tokens on a GPU.
+        batch_size: size of a forward pass, in texts of 64 tokens on a CPU and of 512 tokens on a GPU; that of the
+            default is where the search for the fastest begins.
         dimension: keep only so many components, the first (Matryoshka: arXiv:2205.13147); vectors of a model that
             normalises are normalised again. None keeps all.
         precision: of the backend.
@@ -72,7 +77,9 @@ class DenseEncoder:
         self.folder = folder
         self.tokenizer = TokenSpans(backbone.tokenizer)
         self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name, rows=backbone.rows)
-        self._budget = batch_size * (CPU_TOKENS if backbone.device.type == "cpu" else GPU_TOKENS)
+        is_cpu = backbone.device.type == "cpu"
+        usual = batch_size * (CPU_TOKENS if is_cpu else GPU_TOKENS)
+        self.budget = TokenBudget(usual, (1.0,) if batch_size != USUAL else CPU_SIZES if is_cpu else GPU_SIZES)
         self.max_tokens = self._cut.room(prompts.document)
         self.query_limit = QueryLimit(self._cut.room(prompts.query), self.tokenizer)
         if self.max_tokens < 1:
@@ -112,19 +119,27 @@ class DenseEncoder:
         return self._encode(texts, query=True)
 
     def forward(self, texts: Sequence[str], *, query: bool) -> Iterator[tuple[list[int], Output]]:
-        """Forward passes over all texts, grouped by length, longest first.
+        """Forward passes over all texts, grouped by length, longest first; of many texts :data:`TOKENIZED` at a time.
 
         Yields:
             Positions in ``texts``, and the output whose rows belong to them.
         """
         prompt = self.prompts.query if query else self.prompts.document
-        ids = self._cut.ids([prompt + text for text in texts])
         if not query:
             for network in self.backbone.networks:
                 network.passed(len(texts))
-        for rows in batches([len(numbers) for numbers in ids], budget=self._budget):
-            texts_of_rows, ids_of_rows = [texts[row] for row in rows], [ids[row] for row in rows]
-            yield rows, self.backbone(texts_of_rows, ids_of_rows, prompt=prompt, query=query)
+
+        def tokenized(start: int) -> list[list[int]]:
+            return self._cut.ids([prompt + text for text in texts[start : start + TOKENIZED]])
+
+        for start, ids in ahead(tokenized, range(0, len(texts), TOKENIZED)):
+
+            def run(rows: list[int], ids: list[list[int]] = ids, start: int = start) -> Output:
+                of_rows = [texts[start + row] for row in rows]
+                return self.backbone(of_rows, [ids[row] for row in rows], prompt=prompt, query=query)
+
+            for rows, output in packed([len(numbers) for numbers in ids], self.budget, run):
+                yield [start + row for row in rows], output
 
     def vectors(self, output: Output) -> NDArray[np.float32]:
         """The vectors of one forward pass, cut to the encoder's dimension: (texts, dimension).
@@ -142,6 +157,32 @@ class DenseEncoder:
         normalized: NDArray[np.float32] = cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
         return normalized
 
+    def encode_with_tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bytes]]:
+        """Vectors of passages, and their token states as an index stores them, in one pass.
+
+        Raises:
+            ModelError: the model has no token states (static embeddings).
+        """
+        different, places = once(texts)
+        vectors = np.empty((len(different), self.dimension), dtype=np.float32)
+        tokens = [b""] * len(different)
+        for rows, output in self.forward(different, query=False):
+            vectors[rows] = self.vectors(output)
+            for row, data in zip(rows, self.stored_tokens(output), strict=True):
+                tokens[row] = data
+        return vectors[places], [tokens[place] for place in places]
+
+    def stored_tokens(self, output: Output) -> Iterator[bytes]:
+        """The token states of one forward pass as an index stores them.
+
+        Raises:
+            ModelError: the model has no token states (static embeddings).
+        """
+        if output.states is None:
+            raise ModelError("this model has no token states", where=self.fingerprint.name)
+        for states, mask in zip(output.states.cpu(), output.mask.cpu(), strict=True):
+            yield compress(states[mask].numpy())
+
     def token_states(self, texts: Sequence[str], *, query: bool) -> list[NDArray[np.float32]]:
         """Last hidden states of each text's tokens, special ones and prompt included: (tokens, hidden) each.
 
@@ -157,10 +198,11 @@ class DenseEncoder:
         return states
 
     def _encode(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for rows, output in self.forward(texts, query=query):
+        different, places = once(texts)
+        vectors = np.empty((len(different), self.dimension), dtype=np.float32)
+        for rows, output in self.forward(different, query=query):
             vectors[rows] = self.vectors(output)
-        return vectors
+        return vectors if different is texts else vectors[places]
 
 
 def load_dense(settings: DenseSettings, encode: EncodeSettings = AUTO) -> DenseEncoder:

@@ -8,14 +8,17 @@ over the passages; on a bi-encoder that was not trained for it, it is best combi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.dense import DenseEncoder
+from hybrid_search.encode.late_stored import FORMAT, max_sims
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.errors import MissingExtraError, ModelError, SettingsError
+from hybrid_search.records import TRUNCATED_FROM, Fingerprint
 from hybrid_search.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class LateReranker:
 
     def __init__(self, bi_encoder: DenseEncoder) -> None:
         self._bi_encoder = bi_encoder
+        self.late = late_fingerprint(bi_encoder)
         self.name = f"late:{bi_encoder.fingerprint.name}"
 
     def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
@@ -50,6 +54,15 @@ class LateReranker:
             scores[rows] = max_sim(query_units, self._units(batch), batch.mask).cpu().numpy()
         return scores
 
+    def score_stored(self, query: str, stored: Sequence[bytes]) -> NDArray[np.float32]:
+        """The same of passages whose token states an index stores: no forward pass but the query's.
+
+        Raises:
+            ModelError: what is stored is not of this model.
+        """
+        (states,) = self._bi_encoder.token_states([query], query=True)
+        return max_sims(states, stored)
+
     def _units(self, output: Output) -> Tensor:
         """Token states of unit length (texts, tokens, hidden)."""
         from torch.nn import functional
@@ -61,6 +74,13 @@ class LateReranker:
                 remedy="Set rerank.model to a cross-encoder or to none",
             )
         return functional.normalize(output.states.float(), dim=-1)
+
+
+def late_fingerprint(bi_encoder: DenseEncoder) -> Fingerprint:
+    """What makes stored token states comparable: the bi-encoder, whatever its vectors are cut to, and the format."""
+    dense = bi_encoder.fingerprint
+    extra = {key: value for key, value in dense.extra.items() if key != TRUNCATED_FROM}
+    return replace(dense, kind="late", dimension=bi_encoder.backbone.dimension, extra={**extra, "format": FORMAT})
 
 
 def max_sim(query: Tensor, passages: Tensor, mask: Tensor) -> Tensor:

@@ -65,18 +65,21 @@ class Precomputed:
 class PairEncoder:
     """A dense and a sparse encoder side by side; a :class:`~hybrid_search.encode.protocols.TextEncoder`.
 
+    ``late`` is the identity of the bi-encoder's token states, which passages get beside their vectors; None for none.
+
     Passages are measured with the tokenizer of whichever model reads less, the dense one where they are even.
 
     Raises:
         SettingsError: both are off.
     """
 
-    def __init__(self, dense: DenseHalf | None, sparse: SparseHalf | None) -> None:
+    def __init__(self, dense: DenseHalf | None, sparse: SparseHalf | None, *, late: Fingerprint | None = None) -> None:
         halves = [half for half in (dense, sparse) if half is not None]
         if not halves:
             raise SettingsError(
                 "both dense.model and sparse.model are none", remedy="Give at least one of them a model"
             )
+        self.late = late
         self._dense = dense
         self._sparse = sparse
         self._tightest = min(halves, key=lambda half: half.max_tokens)
@@ -119,6 +122,10 @@ class PairEncoder:
 
     def encode_documents(self, texts: Sequence[str]) -> EncodedTexts:
         """Vectors of passages, in order."""
+        bi_encoder = self.bi_encoder
+        if self.late is not None and bi_encoder is not None:
+            dense, late = bi_encoder.encode_with_tokens(texts)
+            return EncodedTexts(dense, self._sparse.encode_documents(texts) if self._sparse else None, late)
         return EncodedTexts(
             dense=self._dense.encode_documents(texts) if self._dense else None,
             sparse=self._sparse.encode_documents(texts) if self._sparse else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,14 @@ from hybrid_search.records import Fingerprint, SparseVector
 
 @dataclass(frozen=True, slots=True)
 class EncodedTexts:
-    """Vectors of n texts: ``dense`` float32 of shape (n, dimension), ``sparse`` n mappings; None where a leg is off."""
+    """Vectors of n texts: ``dense`` float32 of shape (n, dimension), ``sparse`` n mappings; None where a leg is off.
+
+    ``late`` are the compressed token states of n passages, where an index is to store them.
+    """
 
     dense: NDArray[np.float32] | None
     sparse: Sequence[SparseVector] | None
+    late: Sequence[bytes] | None = None
 
 
 class Tokenizer(Protocol):
@@ -39,7 +43,8 @@ class TextEncoder(Protocol):
     """Turns texts into the vectors of the dense and the sparse leg, in one forward pass where the model can.
 
     An encoder whose legs read unlike lengths may also have a method ``query_limits`` that gives a :class:`QueryLimit`
-    for ``"dense"`` and for ``"sparse"``, where there is one; without it, queries are measured as passages are.
+    for ``"dense"`` and for ``"sparse"``, where there is one; without it, queries are measured as passages are. One
+    whose passages get token states to store has their identity as ``late``.
     """
 
     @property
@@ -68,6 +73,17 @@ class TextEncoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedTexts:
         """Vectors of queries, in order."""
+        ...
+
+
+@runtime_checkable
+class StoredReranker(Protocol):
+    """A reranker that also compares what an index stores of passages."""
+
+    late: Fingerprint
+
+    def score_stored(self, query: str, stored: Sequence[bytes]) -> NDArray[np.float32]:
+        """Scores of shape (n,) of the passages whose token states these are."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.batching import batches
+from hybrid_search.encode.batching import CPU_SIZES, USUAL, TokenBudget, once, packed
 from hybrid_search.encode.folder import (
     UNLIMITED,
     identity_of,
@@ -93,7 +93,9 @@ class SparseEncoder:
         rows = rows_of(self._model)
         kept = kept_weights(self._model)
         self.networks = graft(self._model, lambda: probe(self._model, "sparse"), encode, folder, kept=kept)
-        self._budget = settings.batch_size * TOKENS_PER_TEXT
+        self.budget = TokenBudget(
+            settings.batch_size * TOKENS_PER_TEXT, CPU_SIZES if settings.batch_size == USUAL else (1.0,)
+        )
         self._prompts = read_prompts(folder, query=None, document=None)
         longest = self._model.max_seq_length
         read = int(longest) if longest and longest < 1e9 else UNLIMITED
@@ -126,14 +128,18 @@ class SparseEncoder:
         if not query:
             for network in self.networks:
                 network.passed(len(texts))
-        lengths = [len(ids) for ids in self._cut.ids([prompt + text for text in texts])]
-        vectors: list[SparseVector] = [{}] * len(texts)
-        for rows in batches(lengths, budget=self._budget):
-            weights = self._forward([texts[row] for row in rows], prompt, query=query)
+        different, places = once(texts)
+        lengths = [len(ids) for ids in self._cut.ids([prompt + text for text in different])]
+        vectors: list[SparseVector] = [{}] * len(different)
+
+        def run(rows: list[int]) -> Tensor:
+            return self._forward([different[row] for row in rows], prompt, query=query)
+
+        for rows, weights in packed(lengths, self.budget, run):
             pruned = sparse_rows(weights, self._query_pruning if query else self._pruning)
             for row, vector in zip(rows, pruned, strict=True):
                 vectors[row] = vector
-        return vectors
+        return vectors if different is texts else [vectors[place] for place in places]
 
     def _forward(self, texts: list[str], prompt: str, *, query: bool) -> Tensor:
         """Weights of shape (texts, vocabulary), on the model's device."""

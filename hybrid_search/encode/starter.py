@@ -19,10 +19,12 @@ from torch import Tensor
 
 from hybrid_search.encode import PRECOMPUTED
 from hybrid_search.encode.backbone import Output
+from hybrid_search.encode.batching import once
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
 from hybrid_search.encode.devices import find_device
 from hybrid_search.encode.folder import DIGEST_LENGTH, vocabulary_digest, weights_digest
+from hybrid_search.encode.late import late_fingerprint
 from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Tokenizer
 from hybrid_search.encode.starter_head import StarterHead, load_head
 from hybrid_search.errors import ModelError, SettingsError
@@ -73,6 +75,7 @@ class StarterEncoder:
         inference_free: sparse query vectors are bags of idf weights.
         document_terms: terms kept of a passage, the heaviest.
         query_terms: terms kept of an encoded query.
+        late: identity of the token states that passages get beside their vectors; None for none.
     """
 
     def __init__(
@@ -85,10 +88,12 @@ class StarterEncoder:
         inference_free: bool,
         document_terms: int,
         query_terms: int,
+        late: Fingerprint | None = None,
     ) -> None:
         self.bi_encoder = bi_encoder
         self.sparse: Fingerprint | None = sparse
         self.dense: Fingerprint | None = bi_encoder.fingerprint if dense_leg else None
+        self.late = late
         self.head = head
         self._inference_free = inference_free
         self._document_terms = document_terms
@@ -119,13 +124,21 @@ class StarterEncoder:
 
     @torch.inference_mode()
     def _encode(self, texts: Sequence[str], *, query: bool) -> EncodedTexts:
-        dense = np.empty((len(texts), self.bi_encoder.fingerprint.dimension or 0), np.float32)
-        sparse: list[SparseVector] = [{}] * len(texts)
-        for rows, output in self.bi_encoder.forward(texts, query=query):
+        different, places = once(texts)
+        dense = np.empty((len(different), self.bi_encoder.fingerprint.dimension or 0), np.float32)
+        sparse: list[SparseVector] = [{}] * len(different)
+        stored: list[bytes] | None = [b""] * len(different) if self.late and not query else None
+        for rows, output in self.bi_encoder.forward(different, query=query):
             dense[rows] = self.bi_encoder.vectors(output)
+            if stored is not None:
+                for row, data in zip(rows, self.bi_encoder.stored_tokens(output), strict=True):
+                    stored[row] = data
             for row, vector in zip(rows, self._sparse(output, query=query), strict=True):
                 sparse[row] = vector
-        return EncodedTexts(dense=dense if self.dense else None, sparse=sparse)
+        if different is not texts:
+            dense, sparse = dense[places], [sparse[place] for place in places]
+            stored = None if stored is None else [stored[place] for place in places]
+        return EncodedTexts(dense=dense if self.dense else None, sparse=sparse, late=stored)
 
     def _sparse(self, output: Output, *, query: bool) -> Iterator[SparseVector]:
         """The sparse vectors of one forward pass, in its order."""
@@ -180,6 +193,7 @@ def load_starter(settings: Settings) -> StarterEncoder:
         inference_free=settings.sparse.inference_free_queries,
         document_terms=document_terms,
         query_terms=int(file.metadata["query_terms"]),
+        late=late_fingerprint(bi_encoder) if settings.rerank.stored else None,
     )
 
 

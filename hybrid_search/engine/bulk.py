@@ -5,6 +5,7 @@ Both engines speak it. Sending, sizing, retrying and keeping account are the ing
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -118,6 +119,8 @@ def _source(
         source[layout.DENSE] = dialect.dense_value(_checked_dense(encoded.dense, passage.document))
     if encoded.sparse is not None:
         source[layout.SPARSE] = _sparse_json(encoded.sparse, passage.document)
+    if encoded.late is not None and schema.late is not None:
+        source[layout.LATE] = late_json(encoded.late)
     if (said := _models_of(encoded, schema)) is not None:
         source[layout.VECTORS] = said
     return source
@@ -178,6 +181,11 @@ def dense_json(vector: Vector, document: Document, dialect: Dialect) -> Any:
         RecordError: it is zero or not finite.
     """
     return dialect.dense_value(_checked_dense(vector, document))
+
+
+def late_json(tokens: bytes) -> str:
+    """Token states as a ``binary`` field takes them."""
+    return base64.b64encode(tokens).decode("ascii")
 
 
 def sparse_json(weights: SparseVector, document: Document) -> orjson.Fragment:

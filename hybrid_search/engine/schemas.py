@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hybrid_search.fields import ROLES, described_kinds, filter_kinds
-from hybrid_search.records import IndexSchema
+from hybrid_search.records import Fingerprint, IndexSchema
 
 _COMPARED = ("analyzer", "bm25_k1", "bm25_b", "shards")
 _DENSE_ONLY = ("dense_index", "hnsw_m", "hnsw_ef_construction")
@@ -42,8 +42,19 @@ def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifferenc
         changed, additions = changed | additions, {}
     conflicts += _language_conflicts(ours, wanted)
     conflicts += _text_conflicts(ours, wanted)
+    conflicts += [f"stored tokens: {_stored(ours)} / {_stored(wanted)}"] if _stored(ours) != _stored(wanted) else []
     conflicts += [f"field {name}: {present.get(name, 'none')} / {kind}" for name, kind in changed.items()]
     return SchemaDifference(additions, tuple(conflicts))
+
+
+def _stored(schema: IndexSchema) -> str:
+    """How token states are stored, and of which model."""
+    late = schema.late
+    return "none" if late is None else f"{late.extra.get('format')} of {late.weights}, precision {_precision(late)}"
+
+
+def _precision(late: Fingerprint) -> str:
+    return str(late.extra.get("precision", "fp32"))
 
 
 def _language_conflicts(ours: IndexSchema, wanted: IndexSchema) -> list[str]:

@@ -68,6 +68,8 @@ def index_body(engine: str, version: Version, schema: IndexSchema) -> dict[str, 
         del properties["sparse"]
     else:
         properties["sparse"] = properties["sparse"] | _variant(engine, version, "sparse_index", schema.sparse_index)
+    if schema.late is None:
+        del properties["late"]
     if not values["words"]:
         del properties[WORDS]
     mappings = template["mappings"] | {"properties": with_analyzed(properties, text, schema)}

@@ -111,6 +111,7 @@ def schema_of(encoder: TextEncoder, settings: Settings) -> IndexSchema:
     return IndexSchema(
         dense=encoder.dense,
         sparse=encoder.sparse,
+        late=getattr(encoder, "late", None),
         keyword_fields=(*documents.keyword, *documents.boolean),
         number_fields=documents.number,
         date_fields=documents.date,

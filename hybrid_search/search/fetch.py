@@ -135,11 +135,12 @@ def _body(ids: Sequence[str], target: Target, within: float, *, vectors: bool = 
 
 
 def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]:
-    """What fetches passages: with their vectors, where hits are to be compared."""
-    target, spread = course.target, course.plan.diversity is not None
-    if not spread or target.schema.attached is not None:
+    """What fetches passages: with their vectors, where hits are to be compared, and their tokens, to be reranked by."""
+    target, spread, reranking = course.target, course.plan.diversity is not None, course.plan.reranking
+    late = [layout.LATE] if reranking is not None and reranking.stored else []
+    if not (spread or late) or target.schema.attached is not None:
         return lambda ids, within: _body(ids, target, within, vectors=spread)
-    stored = whole_source(target.dialect, [*layout.STORED, layout.DENSE])
+    stored = whole_source(target.dialect, [*layout.STORED, *([layout.DENSE] if spread else []), *late])
     return lambda ids, within: {**_body(ids, target, within), "_source": stored}
 
 

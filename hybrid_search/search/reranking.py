@@ -6,7 +6,8 @@ the window has scored the upper part of it when the time is over, and the rest k
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from base64 import b64decode
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, takewhile
 from typing import Any
@@ -83,12 +84,14 @@ def _scored(
     """
     above, hits, below = parted(ranked.hit for ranked in one.ranked)
     passages = [one.retrieved.best(hit).passage_id for hit in hits[: reranking.window]]
-    texts = [one.stored[passage][layout.TEXT] for passage in takewhile(one.stored.__contains__, passages)]
-    time, scores, size = Budget(patience), list[float](), FIRST_SLICE
+    found = [one.stored[passage] for passage in takewhile(one.stored.__contains__, passages)]
+    texts, stored = [source[layout.TEXT] for source in found], _stored(found, reranking)
+    time, scores, size = Budget(patience), list[float](), len(texts) if stored else FIRST_SLICE
     late: Late | None = None
     while len(scores) < len(texts):
         try:
-            scores += yield from _slice(one.retrieved.query.plain, texts[len(scores) :][:size], time)
+            part = slice(len(scores), len(scores) + size)
+            scores += yield from _slice(one.retrieved.query.plain, texts[part], stored[part], time)
         except HybridSearchError as error:
             lost = missed(error)
             late = lost if isinstance(lost, Late) else None
@@ -102,8 +105,20 @@ def _scored(
     return Found([*_as_they_are(above), *ranked, *_as_they_are(below)], notes), late
 
 
-def _slice(query: str, texts: Sequence[str], time: Budget) -> Generator[Step, Any, list[float]]:
+def _stored(sources: Sequence[Mapping[str, Any]], reranking: Reranking) -> list[bytes]:
+    """The token states of all passages; none where one lacks them, because another program wrote it."""
+    if not reranking.stored or not all(isinstance(source.get(layout.LATE), str) for source in sources):
+        return []
+    try:
+        return [b64decode(source[layout.LATE]) for source in sources]
+    except ValueError:  # no base64: somebody else's
+        return []
+
+
+def _slice(
+    query: str, texts: Sequence[str], stored: Sequence[bytes], time: Budget
+) -> Generator[Step, Any, list[float]]:
     left = time.left
     if left <= 0:
         raise ModelTimeoutError("no time is left for it", remedy="Give the search more: search.timeout")
-    return checked_scores((yield Score(query, texts, left)), len(texts))
+    return checked_scores((yield Score(query, texts, left, stored)), len(texts))

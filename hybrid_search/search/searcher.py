@@ -15,11 +15,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
-from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, TextEncoder
+from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, StoredReranker, TextEncoder
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import CursorError, HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
-from hybrid_search.records import TRUNCATED_FROM, Leg, Query, StoredPassage
+from hybrid_search.records import TRUNCATED_FROM, Fingerprint, Leg, Query, StoredPassage
 from hybrid_search.search import procedure
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.balance import balance_of
@@ -213,6 +213,8 @@ class Searcher:
             if isinstance(step, EncodePassages) and self.encoder is not None:
                 return read_passages(self.encoder, step)
             if isinstance(step, Score) and self.reranker is not None:
+                if step.stored and isinstance(self.reranker, StoredReranker):
+                    return self.reranker.score_stored(step.query, step.stored)
                 return self.reranker.score(step.query, step.passages)
         raise ModelError(f"no model for the step {type(step).__name__}")
 
@@ -263,9 +265,14 @@ class Searcher:
             raise QueryError(
                 "no reranker is loaded", remedy='Set rerank.model, for example to "late", or pass a reranker.'
             )
-        if isinstance(rerank, Reranking):
-            return rerank
-        return self.default_reranking(window)
+        reranking = rerank if isinstance(rerank, Reranking) else self.default_reranking(window)
+        return replaced(reranking, stored=self.compares_stored)
+
+    @property
+    def compares_stored(self) -> bool:
+        """Whether the index has the token states that the reranker compares."""
+        theirs, ours = self.target.schema.late, getattr(self.reranker, "late", None)
+        return theirs is not None and isinstance(ours, Fingerprint) and not theirs.difference(ours)
 
     def default_reranking(self, window: int | None = None) -> Reranking:
         """The window and weight of the settings, within the ``window`` of a search."""

@@ -68,11 +68,15 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Passages to score against a query; answered with float32 of shape (n,)."""
+    """Passages to score against a query; answered with float32 of shape (n,).
+
+    ``stored`` are the passages' token states, where the index has all of them: then no passage is encoded.
+    """
 
     query: str
     passages: Sequence[str]
     patience: float
+    stored: Sequence[bytes] = ()
 
 
 ModelStep = Encode | EncodePassages | Score

@@ -50,10 +50,6 @@ def plain(folder: Path) -> Path:
     return tiny.save_bi_encoder(folder, prompts={"query": "query: ", "document": "passage: "}, num_hidden_layers=1)
 
 
-def first_token(folder: Path) -> Path:
-    return tiny.save_bi_encoder(folder, pooling="cls", normalize=False, num_hidden_layers=1)
-
-
 def with_maximum(folder: Path) -> Path:
     return tiny.save_bi_encoder(folder, pooling="max", normalize=False, num_hidden_layers=1)
 
@@ -119,7 +115,7 @@ def routed(folder: Path) -> Path:
     return folder
 
 
-LAYOUTS = (plain, first_token, with_maximum, last_token, modern, roberta, routed)
+LAYOUTS = (plain, with_maximum, last_token, modern, roberta, routed)
 
 
 @pytest.fixture(scope="module", params=LAYOUTS, ids=lambda save: save.__name__)
@@ -142,7 +138,7 @@ def library(folder):
 def test_a_graph_gives_what_sentence_transformers_gives(folder, backend):
     """Queries and passages of mixed lengths, an empty one and a cut one among them, and texts that are hardly any."""
     encoder, model = load(folder, backend), library(folder)
-    assert [network.backend for network in encoder.backbone.networks] == [backend] * len(encoder.backbone.networks)
+    assert {used for network in encoder.backbone.networks for used in network.backends.values()} == {backend}
     assert encoder.backbone.networks
     texts = [*TEXTS, *STRANGE]
     np.testing.assert_allclose(encoder.encode_queries(texts), model.encode_query(texts), atol=1e-5)
@@ -202,7 +198,7 @@ def test_splade_by_a_graph_gives_the_librarys_weights(tmp_path, backend):
         for entry, weight in vector.items():
             found[row, int(entry)] = weight
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    assert [network.backend for network in encoder.networks] == [backend]
+    assert [set(network.backends.values()) for network in encoder.networks] == [{backend}]
 
 
 @pytest.mark.parametrize("backend", GRAPHS)
@@ -214,7 +210,7 @@ def test_a_cross_encoder_by_a_graph_gives_the_librarys_scores(tmp_path, backend)
     reranker = load_cross(RerankSettings(model=str(saved), device="cpu"), EncodeSettings(backend=backend))
     wanted = CrossEncoder(str(saved), device="cpu").predict([("so sunny", text) for text in TEXTS])
     np.testing.assert_allclose(reranker.score("so sunny", TEXTS), wanted, atol=1e-5)
-    assert [network.backend for network in reranker.networks] == [backend]
+    assert [set(network.backends.values()) for network in reranker.networks] == [{backend}]
 
 
 def test_static_embeddings_have_no_network_to_run_elsewhere(tmp_path):
@@ -298,15 +294,30 @@ def test_auto_runs_by_torch_until_a_load_has_passed_then_measures_once(tiny_bert
     encoder = load(tiny_bert, "auto")
     before = encoder.encode_queries(["so sunny"] * 20)
     assert not own_cache.exists()
-    encoder.encode_documents(["so sunny"] * 10)
+    encoder.encode_documents([f"{word} sunny" for word in tiny.WORDS.split()[:10]])
     (kept,) = own_cache.glob("*/auto-fp32.json")
     measured = json.loads(kept.read_text())["found"]
     assert {report["backend"] for report in measured["reports"]} == {"torch", *GRAPHS}
     assert all(report["agreement"] >= 0.99999 and report["query"] > 0 for report in measured["reports"])
-    assert encoder.backbone.networks[0].backend == measured["backend"]
+    chosen = {use: measured[use] for use in ("query", "passages")}
+    assert encoder.backbone.networks[0].backends == chosen
     np.testing.assert_allclose(encoder.encode_queries(["so sunny"] * 20), before, atol=1e-5)
     monkeypatch.setattr(choice, "export", _unknown)
-    assert load(tiny_bert, "auto").backbone.networks[0].backend == measured["backend"]
+    assert load(tiny_bert, "auto").backbone.networks[0].backends == chosen
+
+
+def test_queries_and_passages_may_have_backends_of_their_own(tiny_bert, own_cache, monkeypatch):
+    """The one that takes least time for each; both give the same vectors."""
+    told = iter([1.0, 9.0, 2.0, 3.0, 9.0, 2.0])  # torch, onnx, openvino: a query and passages each
+    monkeypatch.setattr(choice, "seconds", lambda *_: next(told))
+    monkeypatch.setattr(choice, "PREPARE_AFTER", 1)
+    encoder = load(tiny_bert, "auto")
+    wanted = encoder.encode_queries(["so sunny today"])
+    encoder.encode_documents(["so sunny"])
+    assert encoder.backbone.networks[0].backends == {"query": "torch", "passages": "openvino"}
+    assert next(own_cache.glob("*/auto-fp32.json")).is_file()
+    many = encoder.encode_queries(["so sunny today"] * 50 + [f"{word} today" for word in tiny.WORDS.split()])
+    np.testing.assert_allclose(many[0], wanted[0], atol=1e-5)
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -316,7 +327,7 @@ def test_a_backend_that_disagrees_is_not_taken(tiny_bert, monkeypatch):
     monkeypatch.setattr(choice, "PREPARE_AFTER", 1)
     encoder = load(tiny_bert, "auto")
     encoder.encode_documents(["so sunny"])
-    assert encoder.backbone.networks[0].backend == "torch"
+    assert encoder.backbone.networks[0].backends == {"query": "torch", "passages": "torch"}
     with pytest.raises(ModelError, match=r"agreement 0\.98000, 0\.99999 is needed"):
         load(tiny_bert, "onnx")
 
@@ -360,7 +371,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_where_a_backend_is_named(tin
     monkeypatch.setattr(choice, "PREPARE_AFTER", 1)
     encoder = load(tiny_bert, "auto")
     assert encoder.encode_documents(TEXTS).shape == (len(TEXTS), 32)
-    assert encoder.backbone.networks[0].backend == "torch"
+    assert encoder.backbone.networks[0].backends == {"query": "torch", "passages": "torch"}
 
 
 def test_all_backends_can_be_compared(tmp_path):

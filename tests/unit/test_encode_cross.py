@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from tiny_models import save_cross_encoder, save_transformer
+from tiny_models import change_json, save_cross_encoder, save_transformer
 
 from hybrid_search.encode.cross import CrossReranker, load_cross
 from hybrid_search.errors import ModelError
@@ -74,3 +74,43 @@ def test_a_classifier_is_no_reranker(tmp_path):
     save_transformer(tmp_path, "BertForSequenceClassification", num_labels=3)
     with pytest.raises(ModelError, match="classifies into 3 labels"):
         load(tmp_path)
+
+
+def test_pairs_of_many_queries_go_together_and_each_text_is_tokenized_once(folder, monkeypatch):
+    """Three queries with the same passages: what each pair gets alone; eight texts are tokenized, not thirty."""
+    reranker = load(folder)
+    assert reranker._pairs is not None
+    queries = [QUERY, "so sunny", "how long " * 30]
+    pairs = [(query, passage) for query in queries for passage in PASSAGES]
+    alone = np.concatenate([logits(folder, query, PASSAGES).numpy() for query in queries])
+    counted = []
+    original = reranker._pairs._plain
+
+    class Counting:
+        def encode_batch(self, texts, **options):
+            counted.extend(texts)
+            return original.encode_batch(texts, **options)
+
+    monkeypatch.setattr(reranker._pairs, "_plain", Counting())
+    np.testing.assert_allclose(reranker.score_pairs(pairs), alone, atol=1e-5)
+    assert sorted(counted) == sorted({*queries, *PASSAGES})
+
+
+def test_where_our_tokens_give_other_scores_the_library_makes_them(folder, monkeypatch):
+    """A tokenizer that joins pairs in a way of its own must not be believed to do the usual."""
+    monkeypatch.setattr("hybrid_search.encode.pairs.PairModel.__call__", lambda _, pairs: torch.zeros(len(pairs)))
+    reranker = load(folder)
+    assert reranker._pairs is None
+    np.testing.assert_allclose(reranker.score(QUERY, PASSAGES), logits(folder, QUERY, PASSAGES).numpy(), atol=1e-5)
+    assert reranker.score(QUERY, []).shape == (0,)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_pairs_are_padded_at_the_models_side(tmp_path, side):
+    """Rerankers made of generators pad at the left."""
+    saved = save_cross_encoder(tmp_path)
+    change_json(saved / "tokenizer_config.json", padding_side=side)
+    reranker = load(saved)
+    assert reranker._pairs is not None
+    wanted = reranker._predicted([(QUERY, passage) for passage in PASSAGES])
+    np.testing.assert_allclose(reranker.score(QUERY, PASSAGES), wanted, atol=1e-5)

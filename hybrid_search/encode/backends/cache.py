@@ -20,7 +20,7 @@ import platformdirs
 from hybrid_search.errors import ModelError
 from hybrid_search.private_files import APPLICATION, make_folder
 
-VERSION = 1
+VERSION = 2
 """Of what graphs compute; another makes all of them anew."""
 
 MANIFEST = "manifest.json"

@@ -7,10 +7,11 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,16 @@ AGREE = {"fp32": 0.99999, "bf16": 0.9995, "fp16": 0.9995, "int8": 0.9}
 """The least agreement with torch in float32 by which a backend is used, by precision. Of 8-bit integers only what is
 broken is refused: they are chosen by name, and the index knows."""
 
+USES = ("query", "passages")
+"""What a network is used for, as in :class:`Report`; each has the backend that is fastest for it."""
+
+FEW = 128
+"""Tokens up to which a pass counts as a query: calling the operators is half of its time, and arithmetic the rest."""
+
 PREPARE_AFTER = 1000
 """Passages of one process after which ``auto`` makes a graph: a minute's work or more, beside some ten seconds."""
 
-QUERY, PASSAGES = (1, 8), (8, 128)
+QUERY, PASSAGES = (1, 8), (8, 200)
 """What is timed."""
 
 
@@ -48,7 +55,7 @@ class Report:
         precision: what it computes in.
         agreement: the least cosine to torch in float32 (:func:`~hybrid_search.encode.backends.network.agreement`).
         query: seconds for one text of 8 tokens.
-        passages: seconds for 8 texts of 121 to 128 tokens.
+        passages: seconds for 8 texts of 193 to 200 tokens.
         made: seconds that the graph took to make; 0 where it was there, and for torch.
     """
 
@@ -61,7 +68,10 @@ class Report:
 
 
 class Switched:
-    """A network run by whichever backend was chosen for it; safe to share between threads.
+    """A network run by whichever backends were chosen for it; safe to share between threads.
+
+    ``backends`` names them: of passes over few tokens (``query``) and over many (``passages``). Eager torch is slow to
+    call and quick to compute: for many passages it can be the fastest where for a query it is not.
 
     ``auto`` takes what was measured before on this machine, and else torch: making a graph takes seconds, which a
     search has not. :meth:`prepare` makes and measures; loads call it once they have encoded some passages.
@@ -82,29 +92,30 @@ class Switched:
         self, exportable: Exportable, settings: EncodeSettings, device: torch.device, *, root: Path | None = None
     ) -> None:
         self.exportable = exportable
-        self.backend = "torch"
+        self.backends = dict.fromkeys(USES, "torch")
         self._precision = settings.precision
         self._device = device
         self._cache = GraphCache(exportable.identity, root)
         self._lock = threading.Lock()
         self._passed = 0
         self._whole = TorchNetwork(exportable, device)
-        self._network: Network = self._whole
+        self._networks: dict[str, Network] = dict.fromkeys(USES, self._whole)
         self._settled = settings.backend == "torch" or (settings.backend == "auto" and device.type != "cpu")
         if self._precision == "fp16" and device.type == "cpu":
             raise SettingsError(
                 "is fp16, which a CPU computes slowly", where="encode.precision", remedy='Set it to "bf16" or "fp32"'
             )
         if settings.backend not in ("auto", "torch"):
-            self._settle(settings.backend)
+            self._settle(dict.fromkeys(USES, settings.backend))
         elif self._settled:
-            self._settle("torch")
+            self._settle(self.backends)
         else:
             self._take_known()
 
     def __call__(self, feeds: Feeds) -> Sequence[Tensor]:
         """The outputs in float32: on the module's device with torch, else on the CPU."""
-        return self._network(feeds)
+        few = feeds[self.exportable.inputs[0]].numel() <= FEW
+        return self._networks["query" if few else "passages"](feeds)
 
     def prepare(self) -> None:
         """Let ``auto`` make a graph and choose, once; does nothing where a backend is named or was chosen."""
@@ -131,9 +142,9 @@ class Switched:
                 where=self.exportable.name,
                 remedy="Run: pip install 'hybrid-search[onnx,openvino]', or set encode.precision to \"fp32\"",
             )
-        best = min(reports, key=lambda report: report.query * report.passages)
-        self._cache.keep(self._what("auto"), _situation(), {"backend": best.backend, "reports": _plain(reports)})
-        self._settle(best.backend)
+        best = {use: min(reports, key=attrgetter(use)).backend for use in USES}
+        self._cache.keep(self._what("auto"), _situation(), {**best, "reports": _plain(reports)})
+        self._settle(best)
 
     def passed(self, texts: int) -> None:
         """Count texts that are about to be encoded; after :data:`PREPARE_AFTER` of them it pays to prepare."""
@@ -172,27 +183,29 @@ class Switched:
             return
         self._settled = True
         try:
-            self._settle(str(known["backend"]))
+            self._settle({use: str(known[use]) for use in USES})
         except HybridSearchError as error:
             log.info("%s runs by torch: %s", self.exportable.name, error)
 
-    def _settle(self, backend: str) -> None:
-        """Run the network by this backend from now on."""
-        if backend == "torch":
-            if self._precision != "fp32":
-                references = self._references()
-                network = TorchNetwork(self.exportable, self._device, self._precision)
-                self._require(self._agreement(network, references), backend)
-                self._network = network
-                self.exportable.free()
-            return
+    def _settle(self, backends: Mapping[str, str]) -> None:
+        """Run the network by these backends from now on: one for few tokens, one for many, or one for both."""
+        made = {backend: self._agreeing(backend) for backend in set(backends.values())}
+        self._networks = {use: made[backend] for use, backend in backends.items()}
+        self.backends = dict(backends)
+        if self._whole not in made.values():
+            self.exportable.free()
+
+    def _agreeing(self, backend: str) -> Network:
+        """The network by one backend, which was shown to give what torch gives, now or before."""
+        if backend == "torch" and self._precision == "fp32":
+            return self._whole
         network, _ = self._opened(backend, self._precision)
-        if self._cache.recall(self._what(backend), _situation()) is None:
+        if backend == "torch" or self._cache.recall(self._what(backend), _situation()) is None:
             found = self._agreement(network, self._references())
             self._require(found, backend)
-            self._cache.keep(self._what(backend), _situation(), {"agreement": found})
-        self._network, self.backend = network, backend
-        self.exportable.free()
+            if backend != "torch":
+                self._cache.keep(self._what(backend), _situation(), {"agreement": found})
+        return network
 
     def _require(self, found: float, backend: str) -> None:
         if found < AGREE[self._precision]:
@@ -217,7 +230,8 @@ class Switched:
         query, passages = self.exportable.feeds(*QUERY), self.exportable.feeds(*PASSAGES)
         for backend, precision in candidates:
             try:
-                network, made = self._whole, 0.0
+                network: Network = self._whole
+                made = 0.0
                 if (backend, precision) != ("torch", "fp32"):
                     network, made = self._opened(backend, precision)
                 found = self._agreement(network, references)
@@ -228,7 +242,7 @@ class Switched:
                 times = seconds(network, query, 5), seconds(network, passages, 2)
                 yield Report(backend, precision, found, *times, made)
 
-    def _opened(self, backend: str, precision: str) -> tuple[Any, float]:
+    def _opened(self, backend: str, precision: str) -> tuple[Network, float]:
         """A session over the graph, and the seconds that it took to make it; a graph that cannot be read is remade."""
         if backend == "torch":
             return TorchNetwork(self.exportable, self._device, precision), 0.0

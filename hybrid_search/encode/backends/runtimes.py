@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hybrid_search.encode.backends.export import GRAPH
-from hybrid_search.encode.backends.network import Feeds
+from hybrid_search.encode.backends.network import Feeds, Network
 from hybrid_search.encode.threads import own_threads
 from hybrid_search.errors import MissingExtraError, SettingsError
 
@@ -114,5 +114,5 @@ def _integers(kind: str) -> Any:
     return {"tensor(int64)": np.int64, "tensor(bool)": np.bool_, "tensor(int32)": np.int32}.get(kind, np.float32)
 
 
-Opener = Callable[[Path, str, torch.device], Any]
+Opener = Callable[[Path, str, torch.device], Network]
 OPENERS: Mapping[str, Opener] = {"onnx": OnnxSession, "openvino": OpenvinoSession}

@@ -97,7 +97,7 @@ class Task:
 
     hit: Hit
     texts: Sequence[str]
-    written: Callable[[Sequence[tuple[Vector | None, SparseVector | None]]], Mapping[str, Any]]
+    written: Callable[[Sequence[tuple[Vector | None, SparseVector | None, bytes | None]]], Mapping[str, Any]]
     is_cut: bool = False
 
 
@@ -216,7 +216,7 @@ class _Pass:
         else:
             self.report.refused.append(f"{task.hit['_id']}: {outcome.cause}")
 
-    def _line(self, task: Task, vectors: Sequence[tuple[Vector | None, SparseVector | None]]) -> bytes:
+    def _line(self, task: Task, vectors: Sequence[tuple[Vector | None, SparseVector | None, bytes | None]]) -> bytes:
         hit = task.hit
         target = {"_index": self.place.index, "_id": hit["_id"]}
         if (routing := hit.get("_routing")) is not None:
@@ -282,11 +282,14 @@ def raise_if_refused(report: PassReport) -> None:
         )
 
 
-def _vectors(encoder: TextEncoder, texts: Sequence[str]) -> list[tuple[Vector | None, SparseVector | None]]:
-    """The dense and the sparse vector of each text."""
+def _vectors(
+    encoder: TextEncoder, texts: Sequence[str]
+) -> list[tuple[Vector | None, SparseVector | None, bytes | None]]:
+    """The dense and the sparse vector of each text, and its token states, where they are stored."""
     if not texts:
         return []
     made = encoder.encode_documents(texts)
     dense = [None] * len(texts) if made.dense is None else list(made.dense)
     sparse = [None] * len(texts) if made.sparse is None else list(made.sparse)
-    return list(zip(dense, sparse, strict=True))
+    late = [None] * len(texts) if made.late is None else list(made.late)
+    return list(zip(dense, sparse, late, strict=True))

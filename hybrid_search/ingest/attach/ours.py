@@ -12,7 +12,7 @@ import msgspec
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices, layout
 from hybrid_search.engine.attached import models_mark
-from hybrid_search.engine.bulk import dense_json, sparse_json
+from hybrid_search.engine.bulk import dense_json, late_json, sparse_json
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.coverage import expect_vectors_later, lacking
 from hybrid_search.engine.indices import OpenedIndex
@@ -73,14 +73,18 @@ class OurIndex:
     def _task(self, hit: Hit, text: str) -> Task:
         return Task(hit, [text], partial(self._written, str(hit["_id"])))
 
-    def _written(self, id_: str, vectors: Sequence[tuple[Vector | None, SparseVector | None]]) -> Mapping[str, Any]:
-        dense, sparse = vectors[0]
+    def _written(
+        self, id_: str, vectors: Sequence[tuple[Vector | None, SparseVector | None, bytes | None]]
+    ) -> Mapping[str, Any]:
+        dense, sparse, late = vectors[0]
         document = Document(id_, "")
         written: dict[str, Any] = {layout.VECTORS: self.mark}
         if dense is not None and self.schema.dense is not None:
             written[layout.DENSE] = dense_json(dense, document, self.dialect)
         if sparse is not None and self.schema.sparse is not None:
             written[layout.SPARSE] = sparse_json(sparse, document)
+        if late is not None and self.schema.late is not None:
+            written[layout.LATE] = late_json(late)
         return written
 
 
@@ -138,7 +142,8 @@ def _begun(connection: Connection, opened: OpenedIndex, encoder: TextEncoder) ->
         return schema
     _check_fits(opened, encoder)
     mark = models_mark(encoder.dense, encoder.sparse)
-    changed = replace(schema, dense=encoder.dense, sparse=encoder.sparse, vectors=mark)
+    # Token states of the old model stay where they are, and nobody reads them any more: reindex stores new ones.
+    changed = replace(schema, dense=encoder.dense, sparse=encoder.sparse, vectors=mark, late=None)
     _write_schema(connection, opened.name, changed)
     return changed
 

@@ -115,11 +115,11 @@ class OwnersIndex:
         self,
         text: str,
         passages: Sequence[Passage],
-        vectors: Sequence[tuple[Vector | None, SparseVector | None]],
+        vectors: Sequence[tuple[Vector | None, SparseVector | None, bytes | None]],
     ) -> Mapping[str, Any]:
         """Our part of the document, all of it anew."""
         inside = []
-        for one, (dense, sparse) in zip(passages, vectors, strict=True):
+        for one, (dense, sparse, _) in zip(passages, vectors, strict=True):
             passage: dict[str, Any] = {layout.START: one.start, layout.END: one.end}
             if dense is not None and self.attached.dense is not None:
                 passage[self.attached.dense] = dense_json(dense, one.document, self.dialect)

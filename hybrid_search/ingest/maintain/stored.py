@@ -18,6 +18,7 @@ from hybrid_search.engine.layout import (
     DOC_ID,
     END,
     FILTER,
+    LATE,
     LATER,
     PASSAGE,
     SPARSE,
@@ -78,7 +79,8 @@ def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchem
 
 def _has_vectors(passage: Mapping[str, Any], schema: IndexSchema) -> bool:
     has_dense = schema.dense is None or bool(passage.get(DENSE))
-    return has_dense and (schema.sparse is None or passage.get(SPARSE) is not None)
+    has_sparse = schema.sparse is None or passage.get(SPARSE) is not None
+    return has_dense and has_sparse and (schema.late is None or bool(passage.get(LATE)))
 
 
 def _has_fields(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:

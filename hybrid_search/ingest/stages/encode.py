@@ -33,7 +33,8 @@ class Encoding:
     def _needs(self, document: Document) -> bool:
         lacks_dense = self._encoder.dense is not None and document.dense is None
         lacks_sparse = self._encoder.sparse is not None and document.sparse is None
-        return not self._later and (lacks_dense or lacks_sparse)
+        lacks_tokens = getattr(self._encoder, "late", None) is not None
+        return not self._later and (lacks_dense or lacks_sparse or lacks_tokens)
 
     def _vectors(self, texts: Sequence[str]) -> list[CachedVectors]:
         if self._cache is None:
@@ -54,7 +55,8 @@ class Encoding:
         computed = self._encoder.encode_documents(texts)
         dense = [None] * len(texts) if computed.dense is None else computed.dense
         sparse = [None] * len(texts) if computed.sparse is None else computed.sparse
-        return [CachedVectors(d, s) for d, s in zip(dense, sparse, strict=True)]
+        late = [None] * len(texts) if computed.late is None else computed.late
+        return [CachedVectors(*one) for one in zip(dense, sparse, late, strict=True)]
 
     def _with_vectors(self, item: ChunkedDocument, vectors: Iterator[CachedVectors]) -> EncodedDocument:
         """The item with what its document carries, else with the next of ``vectors`` for each passage."""
@@ -69,6 +71,7 @@ class Encoding:
                     passage,
                     None if self._encoder.dense is None else dense,
                     None if self._encoder.sparse is None else sparse,
+                    found.late,
                 )
             )
         return EncodedDocument(item.number, document, item.digest, encoded, item.total, item.stale, item.is_end)

@@ -41,6 +41,7 @@ class CachedVectors:
 
     dense: Vector | None
     sparse: SparseVector | None
+    late: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class VectorCache:
         day = _today()
         rows = []
         for text, one in zip(texts, vectors, strict=True):
-            key, dense, sparse = _key(models, text), _dense_bytes(one.dense), _sparse_bytes(one.sparse)
+            key, dense, sparse = _key(models, text), _dense_bytes(one.dense), _sparse_bytes(one.sparse, one.late)
             rows.append((key, models, dense, sparse, day, _checksum(key, dense, sparse)))
         with self._mending(), self._transaction() as database:
             database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -149,7 +150,7 @@ class VectorCache:
         if right:
             used = f"UPDATE vectors SET day = ? WHERE day <> ? AND key IN ({marks})"  # noqa: S608
             database.execute(used, (_today(), _today(), *keys))
-        return {key: CachedVectors(_dense(dense), _sparse(sparse)) for key, dense, sparse, _ in right}
+        return {key: CachedVectors(_dense(dense), *_sparse(sparse)) for key, dense, sparse, _ in right}
 
     def _evict(self) -> None:
         """Forget the rows of the earliest days, of one day the ones written first, until there is room again."""
@@ -203,8 +204,10 @@ def default_path() -> Path:
 
 
 def models_key(encoder: TextEncoder) -> bytes:
-    """16 bytes that stand for both models of an encoder."""
-    fingerprints = msgspec.json.encode([encoder.dense, encoder.sparse], order="deterministic")
+    """16 bytes that stand for both models of an encoder, and for the token states that it gives beside, if any."""
+    late = getattr(encoder, "late", None)
+    models = [encoder.dense, encoder.sparse, *([] if late is None else [late])]
+    fingerprints = msgspec.json.encode(models, order="deterministic")
     return hashlib.blake2b(fingerprints, digest_size=16).digest()
 
 
@@ -241,9 +244,16 @@ def _dense(data: bytes | None) -> Vector | None:
     return None if data is None else np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False)
 
 
-def _sparse_bytes(weights: SparseVector | None) -> bytes | None:
+def _sparse_bytes(weights: SparseVector | None, late: bytes | None) -> bytes | None:
+    """The weights; with token states, a pair of both, whose rows have keys of their own (:func:`models_key`)."""
+    if late is not None:
+        return msgspec.msgpack.encode((None if weights is None else dict(weights), late))
     return None if weights is None else msgspec.msgpack.encode(dict(weights))
 
 
-def _sparse(data: bytes | None) -> SparseVector | None:
-    return None if data is None else msgspec.msgpack.decode(data, type=dict[str, float])
+def _sparse(data: bytes | None) -> tuple[SparseVector | None, bytes | None]:
+    """Weights and token states."""
+    if data is None:
+        return None, None
+    found = msgspec.msgpack.decode(data, type=dict[str, float] | tuple[dict[str, float] | None, bytes])
+    return found if isinstance(found, tuple) else (found, None)
