@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ MAX_TOKENS = 512
 """Of a passage where the settings do not say: what most models read well, not what they take."""
 
 
-class NamedDense:
+class NamedDense(ABC):
     """What services have in common that are asked for a model by its name: a probe, and tokens that are guessed.
 
     Raises:
@@ -49,9 +50,9 @@ class NamedDense:
         """Vectors of queries, shape (n, dimension)."""
         return self._encode(texts, query=True)
 
+    @abstractmethod
     def asked(self, batch: Sequence[str], *, query: bool) -> Any:
         """The rows that the service answers for texts with their prompts."""
-        raise NotImplementedError
 
     def _encode(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
         prompt = self._prompts[query]
