@@ -1,8 +1,9 @@
 """The stage that asks which passages of an owner's documents were found, for the hits that are fetched alone.
 
 The legs name documents. Where an engine says of every hit in which of its passages the query is (``inner_hits``), the
-sparse leg takes almost three times as long (docs/attach.md); a page or a reranker reads far fewer hits than a leg finds. Each hit is asked of the leg whose passage stands for it. What a later stage fetches besides, in the
-place of documents that are gone meanwhile, is shown by its first passage.
+sparse leg takes almost three times as long (docs/attach.md); a page or a reranker reads far fewer hits than a leg
+finds. Each hit is asked of the leg whose passage stands for it. What a later stage fetches besides, in the place of
+documents that are gone meanwhile, is shown by its first passage.
 """
 
 from __future__ import annotations
