@@ -73,7 +73,7 @@ class ElasticsearchDialect:
             since = RESCORES_SINCE if oversample else RESCORING_OFF_SINCE
             templates.require_since(self.engine, self.version, since[min(self.version[0], 9)], "search.oversample")
             section["rescore_vector"] = {"oversample": float(oversample)}
-        if field.within is not None:
+        if field.says_place:
             section["inner_hits"] = BEST_INNER
         return {"knn": section if filter is None else section | {"filter": filter}}
 

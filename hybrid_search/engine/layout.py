@@ -110,27 +110,32 @@ def feature_path(name: str, field: str = SPARSE) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VectorField:
-    """Where vectors are: the path of the field, and of the nested object that it lies in, None for none."""
+    """Where vectors are: the path of the field, and of the nested object that it lies in, None for none.
+
+    ``says_place`` has every hit say which of its nested objects is the best. A sparse search of a hundred hits
+    takes almost three times as long so: it is asked of those alone that are shown.
+    """
 
     path: str
     within: str | None = None
+    says_place: bool = False
 
 
 OWN_DENSE, OWN_SPARSE = VectorField(DENSE), VectorField(SPARSE)
 
 
-def dense_field(schema: IndexSchema) -> VectorField:
+def dense_field(schema: IndexSchema, *, says_place: bool = False) -> VectorField:
     """Where the dense vectors are."""
     if schema.attached is None:
         return OWN_DENSE
-    return VectorField(f"{ATTACHED_PASSAGES}.{schema.attached.dense}", ATTACHED_PASSAGES)
+    return VectorField(f"{ATTACHED_PASSAGES}.{schema.attached.dense}", ATTACHED_PASSAGES, says_place)
 
 
-def sparse_field(schema: IndexSchema) -> VectorField:
+def sparse_field(schema: IndexSchema, *, says_place: bool = False) -> VectorField:
     """Where the sparse vectors are."""
     if schema.attached is None:
         return OWN_SPARSE
-    return VectorField(f"{ATTACHED_PASSAGES}.{schema.attached.sparse}", ATTACHED_PASSAGES)
+    return VectorField(f"{ATTACHED_PASSAGES}.{schema.attached.sparse}", ATTACHED_PASSAGES, says_place)
 
 
 def models_field(schema: IndexSchema) -> str:

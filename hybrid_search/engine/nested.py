@@ -1,4 +1,4 @@
-"""Queries for what lies in nested objects: a document is found by its best one, and says which that was."""
+"""Queries for what lies in nested objects: a document is found by its best one, and can say which that was."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def best_inner(query: Body, field: VectorField) -> Body:
     """The query itself where ``field`` is not nested; else one that finds the documents that its matches lie in."""
     if field.within is None:
         return query
-    return {"nested": {"path": field.within, "score_mode": "max", "inner_hits": BEST_INNER, "query": query}}
+    nested: Body = {"path": field.within, "score_mode": "max", "query": query}
+    return {"nested": {**nested, "inner_hits": BEST_INNER} if field.says_place else nested}
 
 
 def filtered(query: Body, filter: Mapping[str, Any] | None) -> Body:
@@ -35,6 +36,6 @@ def scored_by(script: Body, field: VectorField, filter: Mapping[str, Any] | None
 
 
 def best_place(hit: Mapping[str, Any], within: str) -> int:
-    """The place of the best nested object of a hit, counted from 0; 0 for a hit that was not found by one."""
+    """The place of the best nested object of a hit, counted from 0; 0 for a hit that does not say."""
     found = hit.get("inner_hits", {}).get(within, {}).get("hits", {}).get("hits") or [{}]
     return int(found[0].get("_nested", {}).get("offset", 0))

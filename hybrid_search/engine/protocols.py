@@ -121,7 +121,7 @@ class Dialect(Protocol):
         ``candidates`` is the width of the graph search (num_candidates / ef_search), at least ``size``. Where vectors
         are quantised, ``oversample`` times ``size`` of what they find is scored again by the whole vectors: 0 for
         none, None for what the mapping says. UnsupportedError where this version cannot be asked so. Vectors of a
-        nested ``field`` find the documents that they lie in, each by its best one, and say which that was.
+        nested ``field`` find the documents that they lie in, each by its best one.
         """
         ...
 

@@ -1,7 +1,7 @@
 """Pages of a list that was ranked once: the hits that a cursor keeps, in their order and with their ranks and scores.
 
-Nothing is encoded, searched or reranked again, so that no hit comes twice and none is passed over, whatever is written
-or deleted meanwhile. What is shown of a hit is what is stored now. A document that is gone is said, and its rank stays
+Nothing is searched or reranked again, so that no hit comes twice and none is passed over, whatever is written or
+deleted meanwhile. What is shown of a hit is what is stored now. A document that is gone is said, and its rank stays
 empty; one that was written again and lacks the passage that was found is shown by its first.
 """
 
@@ -22,6 +22,7 @@ from hybrid_search.search.degradation import FETCH
 from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import Found
+from hybrid_search.search.places import places_again
 from hybrid_search.search.rerank import Reranked, lines_below
 from hybrid_search.search.retrieved import LegRun
 from hybrid_search.search.stages import Course, Progress, Stored
@@ -39,10 +40,22 @@ def frozen_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, 
         raise ValueError("no list to go on with")
     with course.clock("fetch"):
         try:
+            frozen = yield from _with_places(one.retrieved.query, frozen, course)
             page = yield from _page(frozen, course)
         except HybridSearchError as error:
             return [replace(one, error=error)]
     return [_shown(one, page, frozen)]
+
+
+def _with_places(query: Query, frozen: FrozenList, course: Course) -> Generator[Step, Any, FrozenList]:
+    """The list whose next page names the passages of an owner's documents that were not asked for when it was made."""
+    page, rest = frozen.hits[: course.plan.k], frozen.hits[course.plan.k :]
+    places = yield from places_again(query, [hit.passage_id for hit in page], course)
+    if not places:
+        return frozen
+    return replace(
+        frozen, hits=[*(replace(hit, passage_id=places.get(hit.passage_id, hit.passage_id)) for hit in page), *rest]
+    )
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ fusion by the server  none: the error
 more of a leg         what the leg has found before
 facets                without those that could not be counted
 highlights            the hits without what could not be marked in time
+passages that match   of an owner's documents: the first of each
 passages              the next hits in place of those that are gone; none at all at the first attempt: the error
 further passages      the hits without them
 pinned documents      those that a leg found
@@ -77,6 +78,11 @@ def unreplaced(lost: Failed | Late) -> SearchWarning:
 def unread(lost: Failed | Late) -> SearchWarning:
     """Passages that were to complete the page, further ones of its hits above all, and could not be fetched."""
     return SearchWarning(f"not all passages were fetched: {lost.error}", WarningCode.PASSAGES_NOT_REPLACED, FETCH)
+
+
+def unplaced(lost: Failed | Late) -> SearchWarning:
+    """The passages of an owner's documents that were found are not known: their first ones are shown."""
+    return SearchWarning(f"hits show their first passages: {lost.error}", WarningCode.PASSAGES_NOT_REPLACED, FETCH)
 
 
 def gone(count: int) -> SearchWarning:

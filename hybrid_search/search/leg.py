@@ -39,6 +39,7 @@ class Asking:
         oversample: how many times the passages that are wanted are scored again by whole vectors, where those of the
             index are quantised; None for the index's own number.
         text: the texts that BM25 searches; None for all, as the index was made.
+        says_place: hits of an owner's documents are to say which of their passages was found.
     """
 
     target: Target
@@ -48,6 +49,7 @@ class Asking:
     text: ScoredText | None = None
     two_phase: float = 0.0
     oversample: float | None = None
+    says_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)

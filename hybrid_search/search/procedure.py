@@ -30,6 +30,7 @@ from hybrid_search.search.fetch import fetch_hits
 from hybrid_search.search.highlight_stage import encode_again, highlight_hits
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.notebook import Shown
+from hybrid_search.search.places import find_places
 from hybrid_search.search.plan import Plan
 from hybrid_search.search.rerank import Reranked
 from hybrid_search.search.reranking import rerank_hits
@@ -138,6 +139,7 @@ STAGES: tuple[Stage, ...] = (
     fuse_runs,
     boost_hits,
     count_candidates,
+    find_places,
     fetch_hits,
     say_why_nothing,
     rerank_hits,

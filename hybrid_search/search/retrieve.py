@@ -142,7 +142,8 @@ def prepared(
     carried = (*docvalue_fields(plan.carried, target.schema), *asked_of_hits(target))
     for place, (query, some) in enumerate(zip(queries, asked, strict=True)):
         matching = legs.both(passing(query, target.schema), plan.collapse.filter)
-        asking = Asking(target, matching, plan.candidates, plan.exact, plan.text, plan.two_phase, plan.oversample)
+        how = plan.candidates, plan.exact, plan.text, plan.two_phase, plan.oversample
+        asking = Asking(target, matching, *how, says_place=not plan.collapse.documents)
         for leg in some:
             wanted = _wanted(leg, query, asking)
             if isinstance(wanted, LegQuery):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from hybrid_search.errors import HybridSearchError
@@ -130,13 +130,27 @@ class Retrieved:
             return added
         if isinstance(self.by_server, Found):
             return self.by_server.value.hits[hit.id]
-        wholes = {name for name, run in self._answered().items() if run.is_of_wholes}
-        found_by = [name for name in self.legs if name in hit.legs]
-        name = max(found_by, key=lambda name: (name not in wholes, hit.legs[name].contribution))
+        name = self.standing(hit)
         found = self.legs[name]
         if not isinstance(found, Found):
             raise KeyError(name)
         return found.value.hits[hit.id]
+
+    def standing(self, hit: Fused) -> str:
+        """The leg whose passage stands for a hit that legs have found."""
+        wholes = {name for name, run in self._answered().items() if run.is_of_wholes}
+        found_by = [name for name in self.legs if name in hit.legs]
+        return max(found_by, key=lambda name: (name not in wholes, hit.legs[name].contribution))
+
+    def placed(self, name: str, passages: Mapping[str, str]) -> Retrieved:
+        """The same with the passages that a leg has found its hits by, by their ids."""
+        leg = self.legs[name]
+        if not isinstance(leg, Found):
+            return self
+        hits = {
+            id_: best._replace(passage_id=passages.get(id_, best.passage_id)) for id_, best in leg.value.hits.items()
+        }
+        return replace(self, legs={**self.legs, name: replace(leg, value=replace(leg.value, hits=hits))})
 
     def _unseen(self) -> dict[str, Collection[str]]:
         """Which legs cannot see what others have found."""

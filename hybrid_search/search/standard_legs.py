@@ -101,7 +101,8 @@ class DenseLeg(SearchLeg):
         if vector is None:
             return Skipped()
         schema, dialect = asking.target.schema, asking.target.dialect
-        matching, field = legs.both(_of_these_models(asking), asking.target.within), layout.dense_field(schema)
+        matching = legs.both(_of_these_models(asking), asking.target.within)
+        field = layout.dense_field(schema, says_place=asking.says_place)
         if asking.exact or not has_graph(schema):
             exact = dialect.exact_dense_search(vector, filter=matching, field=field)
             return LegQuery(lambda _: exact)
@@ -149,7 +150,7 @@ class SparseLeg(SearchLeg):
 
 def _sparse_body(terms: SparseVector, asking: Asking, size: int) -> legs.Body:
     schema, matching = asking.target.schema, _of_these_models(asking)
-    field_type, field = schema.sparse_index, layout.sparse_field(schema)
+    field_type, field = schema.sparse_index, layout.sparse_field(schema, says_place=asking.says_place)
     if asking.exact or not asking.two_phase or field.within is not None:
         return legs.sparse(terms, filter=matching, field_type=field_type, field=field)
     return legs.sparse_in_two_phases(terms, share=asking.two_phase, size=size, filter=matching, field_type=field_type)

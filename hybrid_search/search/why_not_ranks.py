@@ -78,9 +78,9 @@ def _body(leg: SearchLeg, about: About, matching: legs.Filter) -> legs.Body | No
     """What the leg asks when only ``matching`` passages pass, compared with every vector; None where it cannot ask."""
     try:
         with boundary():
-            asked = leg.ask(
-                about.query, Asking(about.target, matching, layout.RESULT_WINDOW, exact=True, text=about.text)
-            )
+            every = layout.RESULT_WINDOW
+            asking = Asking(about.target, matching, every, exact=True, text=about.text, says_place=True)
+            asked = leg.ask(about.query, asking)
             return asked.body(layout.RESULT_WINDOW) if isinstance(asked, LegQuery) else None
     except HybridSearchError:
         return None
