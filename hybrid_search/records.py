@@ -6,7 +6,6 @@ vector maps a feature name (for models: the vocabulary id in decimal) to a stric
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +19,7 @@ from hybrid_search.errors import QueryError
 from hybrid_search.found import FacetCounts, Highlighted
 from hybrid_search.found import LegReport as LegReport  # noqa: PLC0414 records are imported from here
 from hybrid_search.found import StoredPassage as StoredPassage  # noqa: PLC0414 records are imported from here
+from hybrid_search.probes import ALIKE, PROBE, likeness_of
 from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import LegScore as LegScore  # noqa: PLC0414 records are imported from here
@@ -273,12 +273,6 @@ TRUNCATED_FROM = "truncated_from"
 """Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
 
 
-PROBE = "probe"
-"""The key of a fingerprint's ``extra`` for what a model that is reached over HTTP makes of a certain text."""
-ALIKE = 0.999
-"""Cosine of two probes of one model: services answer with other last digits from day to day."""
-
-
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What makes two encoders interchangeable: all of it is kept in the index and compared when it is opened.
@@ -305,18 +299,8 @@ class Fingerprint:
         mine, theirs = ({k: v for k, v in one.extra.items() if k != PROBE} for one in (self, other))
         pairs = [*((n, getattr(self, n), getattr(other, n)) for n in names), ("extra", mine, theirs)]
         lines = [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
-        likeness = _likeness(self.extra.get(PROBE), other.extra.get(PROBE))
+        likeness = likeness_of(self.extra.get(PROBE), other.extra.get(PROBE))
         return lines if likeness >= ALIKE else [*lines, f"{PROBE}: the vectors of one text have cosine {likeness:.3f}"]
-
-
-def _likeness(one: Any, other: Any) -> float:
-    """The cosine of two probes, lists of components or weights by term; 1 of two that are not there."""
-    if not one or not other:
-        return 1.0 if one == other else 0.0
-    first, second = (probe if isinstance(probe, Mapping) else dict(enumerate(probe)) for probe in (one, other))
-    dot = sum(weight * second.get(term, 0.0) for term, weight in first.items())
-    lengths = math.sqrt(sum(w * w for w in first.values()) * sum(w * w for w in second.values()))
-    return dot / lengths if lengths else 0.0
 
 
 @dataclass(frozen=True, slots=True)

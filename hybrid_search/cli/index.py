@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -110,8 +110,7 @@ def index(
 
     most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
     bounds = most[0], expect, take_over, records_path, query, most[1]
-    shared = join or workers > 1
-    what = SourceOptions(source_name, format, limit, sync, *bounds, shared, vectors is Vectors.LATER)
+    what = SourceOptions(source_name, format, limit, sync, *bounds, join or workers > 1, vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
@@ -119,12 +118,16 @@ def index(
     settings = settings_of(settings_file, url, overrides, follow_links=follow_links, source_url=source_url)
     check_models(settings)
     if dry_run:
-        _print_plans(source, index, settings, files, what, as_json=as_json)
-        return
+        return _print_plans(source, index, settings, files, what, as_json=as_json)
     stop_cleanly()
     alone = partial(_loads, recreate=recreate, confirm=confirm)
     loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
-    for report in loads(source, index, settings, files, what):
+    return _print_reports(loads(source, index, settings, files, what), as_json=as_json)
+
+
+def _print_reports(reports: Iterable[IngestReport], *, as_json: bool) -> None:
+    """Each as its load ends; the first that is no success ends the command."""
+    for report in reports:
         print_report(report, as_json=as_json)
         raise_if_incomplete(report)
 

@@ -134,7 +134,7 @@ def _work(share: Share, threads: int, messages: Pipe) -> None:
     except HybridSearchError as error:
         messages.send(str(error))
     except KeyboardInterrupt:
-        pass  # senders have finished; whoever watches was interrupted too
+        messages.close()  # senders have finished; whoever watches was interrupted too
 
 
 def _watch(workers: Sequence[_Worker], progress: OnProgress) -> None:

@@ -238,7 +238,7 @@ class Searcher:
         self, queries: Sequence[str | Query], plan: Plan, request: SearchRequest
     ) -> list[Query | HybridSearchError]:
         """The queries as they are searched, or why they are not; ``now`` is one moment for all of them."""
-        now = _now()
+        now = time.time_ns() // 1_000_000
         checked = [self._checked(query, plan, request, now) for query in queries]
         return with_unknown(checked, self.encoder, plan.fusion, self.settings.search)
 
@@ -385,11 +385,6 @@ def _query(query: str | Query, matching: Filter | str | None, now: int) -> Query
 def _filter(given: Any) -> Any:
     """A filter as it is, or one as text, composed."""
     return parse(unicodedata.normalize("NFC", given)) if isinstance(given, str) else given
-
-
-def _now() -> int:
-    """Epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def _raise_first(outcomes: Iterable[object]) -> None:

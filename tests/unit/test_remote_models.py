@@ -18,8 +18,9 @@ from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.encode.remote import post
 from hybrid_search.encode.remote.approximate import ApproximateSpans
 from hybrid_search.errors import ModelError, ModelUnavailableError, SettingsError
+from hybrid_search.probes import PROBE
 from hybrid_search.read.settings_file import load_settings, to_toml
-from hybrid_search.records import PROBE, Fingerprint
+from hybrid_search.records import Fingerprint
 from hybrid_search.settings import DenseSettings, RerankSettings, Settings, SparseSettings
 
 KEY = "a-key-that-nobody-may-see"

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.remote.post import Service
-from hybrid_search.records import PROBE, Fingerprint, SparseVector
+from hybrid_search.probes import PROBE
+from hybrid_search.records import Fingerprint, SparseVector
 from hybrid_search.settings import DenseSettings
 
 Row = NDArray[np.float32]

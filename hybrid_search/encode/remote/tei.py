@@ -16,7 +16,8 @@ from hybrid_search.encode.protocols import QueryLimit, Tokenizer
 from hybrid_search.encode.remote import answers
 from hybrid_search.encode.remote.answers import PROBE_TEXT
 from hybrid_search.encode.remote.post import Service
-from hybrid_search.records import PROBE, Fingerprint, SparseVector
+from hybrid_search.probes import PROBE
+from hybrid_search.records import Fingerprint, SparseVector
 from hybrid_search.settings import DENSE_MODEL, DenseSettings, RerankSettings, SparseSettings
 
 OWN = "hybrid_search"
