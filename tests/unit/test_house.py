@@ -32,15 +32,17 @@ SHARED = {
     "model_languages",
     "printed",
     "private_files",
+    "probes",
     "provenance",
 }
 SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 """Vocabulary that every stage may import."""
 MAY_IMPORT = {
     "errors": set(),
+    "probes": set(),
     "provenance": set(),
     "attachment": set(),
-    "records": {"attachment", "errors", "found", "provenance", "search_warnings"},
+    "records": {"attachment", "errors", "found", "probes", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
