@@ -131,10 +131,12 @@ class DocumentClient:
             vectors: as :meth:`get` has them.
 
         Raises:
-            QueryError: a field that the index cannot filter on, or a value of another type.
+            QueryError: a field that the index cannot filter on, a value of another type, or a limit below 0.
             IndexMismatchError: the index was not made by this package.
             EngineError: the cluster cannot be reached, or refuses; also while documents are asked for.
         """
+        if limit is not None and limit < 0:
+            raise QueryError(f"a limit of {limit}", where="find", remedy="Give a number from 0, or None for all")
         reading = self._reading(vectors=vectors)
         return iter(()) if reading is None else reading.matching(query_of(filter, reading.opened), limit)
 

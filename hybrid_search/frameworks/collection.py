@@ -182,8 +182,9 @@ class Collections:
 
 
 def _plain(name: str) -> str:
-    """A name in the characters that both engines take."""
-    return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")
+    """A name in the characters that both engines take; one that had others has a digest, so that no two are alike."""
+    plain = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".lstrip("-")
 
 
 def _records(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[RawRecord]:

@@ -75,3 +75,10 @@ async def test_a_reading_that_is_cancelled_is_cancelled(client, monkeypatch: pyt
         await asyncio.wait_for(read(), 0.05)
     assert ended == [True]
     assert [one.id async for one in reading.find("kind=b")] == ["long"]
+
+
+def test_a_limit_below_nothing(client) -> None:
+    """It is no limit; nothing of it reaches the engine."""
+    with pytest.raises(QueryError, match="a limit of -1"):
+        client.find(limit=-1)
+    assert list(client.find(limit=0)) == []
