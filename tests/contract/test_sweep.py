@@ -159,7 +159,8 @@ def test_the_command_prints_draws_and_writes(index, engine_url, connection, tmp_
     written = tomllib.loads(settings.read_text())
     assert written["engine"]["dense_index"] == "hnsw"
     assert written["search"]["candidates"] == 100
-    assert plot.read_text().count("<circle") == result.output.count("rank_features") + result.output.count(" hnsw ")
+    rows = sum(result.output.count(f" {kind} ") for kind in ("rank_features", "hnsw", "seismic"))
+    assert plot.read_text().count("<circle") == rows
     assert copies_of(connection, index) == []
 
 

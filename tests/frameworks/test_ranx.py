@@ -12,7 +12,7 @@ from hybrid_search.records import Query, SearchResult
 
 pytest.importorskip("ranx")
 # numba compiles ranx's code, and warns of what it finds there.
-pytestmark = pytest.mark.filterwarnings("ignore:unsafe cast", "ignore:::numba")
+pytestmark = pytest.mark.filterwarnings("ignore:.*unsafe cast")
 import ranx  # noqa: E402
 
 from hybrid_search.frameworks.ranx import (  # noqa: E402

@@ -170,9 +170,9 @@ def test_nothing_is_traced_by_the_framework(served) -> None:
     """FastAPI would put the addresses of requests, with their queries, into spans."""
     from fastapi import FastAPI
 
-    from hybrid_search.serve.app import _without_telemetry
+    from hybrid_search.serve.app import without_telemetry
 
-    options = _without_telemetry()
+    options = without_telemetry()
     made = FastAPI(**options)
     native = getattr(made, "_native_telemetry", None)
     assert native is None or not native.enabled()
