@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hybrid_search.encode.card import ModelCard
     from hybrid_search.encode.measured import Measured
 
-TOKEN_VARIABLE = "HYBRID_SEARCH_SERVE_TOKEN"  # noqa: S105  # the name of it
 OWN = (
     ("starter", "sparse", "a learned sparse head on all-MiniLM-L6-v2, in the package: one pass for both legs"),
     ("idf", "sparse", "word pieces weighted by idf: no model at all"),
@@ -94,7 +93,7 @@ def serve(
     """
     try:
         from hybrid_search.serve.access import Access
-        from hybrid_search.serve.listening import address, listen, token_for
+        from hybrid_search.serve.listening import TOKEN_VARIABLE, address, listen, token_for
         from hybrid_search.serve.models.app import model_server
         from hybrid_search.serve.server import serve_app
     except ModuleNotFoundError as error:

@@ -49,13 +49,23 @@ def point_in_time(connection: Connection, index: str) -> Iterator[PointInTime]:
         IndexMissingError: no such index or alias.
         EngineError: the engine refuses.
     """
-    opensearch = connection.dialect.engine == "opensearch"
-    path, key = ("_search/point_in_time", "pit_id") if opensearch else ("_pit", "id")
-    opened = connection.send(Request.json("POST", f"/{quote(index, safe='')}/{path}", keep_alive=KEPT))
-    point = PointInTime(connection, opened[key])
+    point = PointInTime(connection, opened_point(connection, index, keep_alive=KEPT))
     try:
         yield point
     finally:
-        ids = {"pit_id": [point.id]} if opensearch else {"id": point.id}
         with suppress(EngineError):  # the engine gives it up by itself
-            connection.send(Request.json("DELETE", f"/{path}", ids))
+            connection.send(closing_point(connection, point.id))
+
+
+def opened_point(connection: Connection, index: str, **parameters: Any) -> str:
+    """The id of a new point in time; ``parameters`` are ``keep_alive`` and ``preference``."""
+    is_opensearch = connection.dialect.engine == "opensearch"
+    path, key = ("_search/point_in_time", "pit_id") if is_opensearch else ("_pit", "id")
+    return str(connection.send(Request.json("POST", f"/{quote(index, safe='')}/{path}", **parameters))[key])
+
+
+def closing_point(connection: Connection, id_: str) -> Request:
+    """What gives a point in time up."""
+    if connection.dialect.engine == "opensearch":
+        return Request.json("DELETE", "/_search/point_in_time", {"pit_id": [id_]})
+    return Request.json("DELETE", "/_pit", {"id": id_})

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import quote
 
 from hybrid_search.engine.answers import failure
 from hybrid_search.engine.connection import AnswerBody, Connection, checked
+from hybrid_search.engine.point_in_time import closing_point, opened_point
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError, UnsupportedError
 
@@ -129,14 +129,15 @@ class Snapshots:
             points, self._points = [*self._points.values()], {}
         for point in points:
             with suppress(EngineError):  # it gives them up by itself
-                self._connection.send(_closing(self._connection, point))
+                self._connection.send(closing_point(self._connection, point))
         if self._keeper is not None and self._keeper is not threading.current_thread():
             self._keeper.join()
 
     def _point(self, shard: Shard) -> str:
         with self._lock:
             if shard not in self._points:
-                self._points[shard] = _opened(self._connection, shard, self._kept)
+                where = {"keep_alive": f"{self._kept:.0f}s", "preference": f"_shards:{shard.number}"}
+                self._points[shard] = opened_point(self._connection, shard.index, **where)
                 if self._keeper is None and not self._closed.is_set():
                     self._keeper = threading.Thread(target=self._keep, name="keep points in time", daemon=True)
                     self._keeper.start()
@@ -164,17 +165,3 @@ class Snapshots:
 def within(begin: int, end: int) -> dict[str, Any]:
     """A query for documents by their sequence numbers, from ``begin`` to before ``end``."""
     return {"range": {SEQUENCE: {"gte": begin, "lt": end}}}
-
-
-def _opened(connection: Connection, shard: Shard, kept: float) -> str:
-    index, is_opensearch = quote(shard.index, safe=""), connection.dialect.engine == "opensearch"
-    path = f"/{index}/_search/point_in_time" if is_opensearch else f"/{index}/_pit"
-    opening = Request.json("POST", path, keep_alive=f"{kept:.0f}s", preference=f"_shards:{shard.number}")
-    answer = connection.send(opening)
-    return str(answer["pit_id" if is_opensearch else "id"])
-
-
-def _closing(connection: Connection, point: str) -> Request:
-    if connection.dialect.engine == "opensearch":
-        return Request.json("DELETE", "/_search/point_in_time", {"pit_id": [point]})
-    return Request.json("DELETE", "/_pit", {"id": point})

@@ -82,6 +82,10 @@ def load_by_workers(share: Share, count: int, *, progress: OnProgress = lambda _
     began = time.perf_counter()
     try:
         _watch(workers, progress)
+    except BaseException:  # whoever ends this process alone ends its workers too, in order
+        for worker in workers:
+            worker.process.terminate()
+        raise
     finally:
         for worker in workers:
             worker.process.join()
@@ -114,7 +118,10 @@ def _work(share: Share, threads: int, messages: Pipe) -> None:
     def tell(progress: IngestProgress) -> None:
         if (now := time.monotonic()) - told[0] >= EACH:
             told[0] = now
-            messages.send(progress)
+            try:
+                messages.send(progress)
+            except OSError:  # whoever watched was killed: nobody would hear how this ends
+                raise KeyboardInterrupt from None
 
     try:
         with connect(share.settings.engine) as connection:

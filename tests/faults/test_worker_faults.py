@@ -61,6 +61,10 @@ def test_two_workers_load_every_document_once(folder, connection, index_name) ->
     assert (report["documents"], report["indexed"], report["refused"]) == (COUNT, COUNT, 0)
     assert loaded(connection, index) == COUNT
     assert sum("and ended the load" in note for note in report["notes"]) == 1
+    again = start(folder, connection, index, "--workers", "3", "--json")
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert (json.loads(out)["unchanged"], json.loads(out)["indexed"]) == (COUNT, 0)
 
 
 def test_a_worker_that_is_killed_loses_nothing(folder, connection, index_name) -> None:
@@ -77,6 +81,24 @@ def test_a_worker_that_is_killed_loses_nothing(folder, connection, index_name) -
     assert report["refused"] == 0
     died = any("died (exit -9); others took what it had" in note for note in report["notes"])
     assert died or report["documents"] == COUNT, json.dumps(report)  # it had ended before it was killed
+
+
+@pytest.mark.parametrize(("ending", "status"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_workers_end_with_who_watches(folder, connection, index_name, ending, status) -> None:
+    """Whoever ends the command alone ends its workers; the same command goes on."""
+    index = index_name()
+    process = start(folder, connection, index, "--workers", "2")
+    workers = _workers(process)
+    process.send_signal(ending)
+    process.communicate(timeout=60)
+    assert process.returncode == status
+    _wait(lambda: not any(worker.is_running() for worker in workers))
+    if ending is signal.SIGTERM:  # it was sent before a worker had its models: they have not gone on to the end
+        assert not _has_some(connection, index)
+    again = start(folder, connection, index, "--workers", "2", "--json")
+    _, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert loaded(connection, index) == COUNT
 
 
 def test_a_worker_that_fails_is_told(tmp_path, connection, index_name) -> None:

@@ -19,6 +19,8 @@ from hybrid_search.errors import MissingExtraError, ModelError, ModelInputError,
 from hybrid_search.settings.models import ModelSettings
 
 TRIES = 5
+CONNECTIONS = 2
+"""Tries where nothing listens: an address that was mistyped is said at once."""
 BACKOFF = 0.5
 """Seconds before the first retry, doubled each time; a service's ``Retry-After`` counts instead."""
 LONGEST_BACKOFF = 20.0
@@ -67,6 +69,7 @@ class Service:
     def __post_init__(self) -> None:
         again = _Again(
             total=TRIES - 1,
+            connect=CONNECTIONS - 1,
             redirect=False,
             status_forcelist=BUSY,
             allowed_methods=None,
