@@ -28,7 +28,7 @@ $(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.package
 	@echo "Installing the tools for tests"
-	@$(INSTALL) --editable '.[all,frameworks,onnx,openvino]' --group dev
+	@$(INSTALL) --editable '.[all,frameworks,onnx,openvino,ray,s3,gcs,train,images]' --group dev
 	@# Where Python may not keep bytecode, every process that a test starts would compile PyTorch anew (11 s).
 	@test -z "$$PYTHONDONTWRITEBYTECODE" || $(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
@@ -31,6 +33,7 @@ OnProgress = Callable[[IngestProgress], None]
 SPLIT_BYTES = 4 << 20
 """About the bytes of a split: small, so that files of some megabytes keep several workers busy. It does not depend on
 how many there are, so that a load goes on with another number of them."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EACH = 0.5
 """Seconds between two messages about progress."""
 COUNTS = tuple(field.name for field in fields(IngestReport) if field.type == "int" and field.name != "load")
@@ -78,9 +81,12 @@ def load_by_workers(share: Share, count: int, *, progress: OnProgress = lambda _
     Raises:
         IngestError: a worker failed, or all of them died; the load goes on with the same command.
     """
-    workers = [_started(share.of(number), max(1, allowed_cores() // count)) for number in range(count)]
+    workers: list[_Worker] = []
     began = time.perf_counter()
     try:
+        for number in range(count):
+            with _signals_later():  # one that comes between a process and its place in the list would forget it
+                workers.append(_started(share.of(number), max(1, allowed_cores() // count)))
         _watch(workers, progress)
     except BaseException:  # whoever ends this process alone ends its workers too, in order
         for worker in workers:
@@ -91,6 +97,16 @@ def load_by_workers(share: Share, count: int, *, progress: OnProgress = lambda _
             worker.process.join()
             worker.messages.close()
     return _together(workers, share.index, time.perf_counter() - began)
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Signals that end this process wait for the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _started(share: Share, threads: int) -> _Worker:
@@ -104,6 +120,7 @@ def _started(share: Share, threads: int) -> _Worker:
 
 def _work(share: Share, threads: int, messages: Pipe) -> None:
     """The whole of a worker's life."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # it was started while they had to wait
     if not any(name in os.environ for name in OWN_NUMBERS):
         os.environ["OMP_NUM_THREADS"] = str(threads)
     from hybrid_search.cli.signals import stop_cleanly
