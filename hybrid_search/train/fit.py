@@ -29,7 +29,10 @@ Look = Callable[[], float]
 
 @dataclass(slots=True)
 class Watch:
-    """Follows a run: looks at the validation queries, ends it by budget or patience, and says how far it is."""
+    """Follows a run: looks at the validation queries, ends it by budget or patience, and says how far it is.
+
+    ``resumed`` is the step from which a run that was broken off went on.
+    """
 
     recipe: Recipe
     look: Look
@@ -39,6 +42,7 @@ class Watch:
     ended: str = "all epochs"
     before: float = 0.0
     began: float = field(default_factory=time.monotonic)
+    resumed: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -74,11 +78,12 @@ class Watch:
     def resume(self, folder: Path) -> None:
         """Go on from what :meth:`keep` wrote."""
         told = orjson.loads((folder / SPENT).read_bytes())
+        self.resumed = int(folder.name.rpartition("-")[2])
         self.before, self.steps = float(told["seconds"]), [Step(int(n), float(value)) for n, value in told["steps"]]
 
     def fitted(self) -> Fitted:
         """How it went."""
-        return Fitted(tuple(self.steps), self.best, self.ended, self.seconds, resident())
+        return Fitted(tuple(self.steps), self.best, self.ended, self.seconds, resident(), self.resumed)
 
 
 def resident() -> float:

@@ -101,13 +101,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How training went: looks, the best of them, why it ended, seconds, and the largest resident memory in MiB."""
+    """How training went: looks, the best of them, why it ended, seconds, and the largest resident memory in MiB.
+
+    ``resumed`` is the step from which a run that was broken off went on.
+    """
 
     steps: Sequence[Step]
     best: Step
     ended: str
     seconds: float
     mebibytes: float
+    resumed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

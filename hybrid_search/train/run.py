@@ -202,7 +202,7 @@ def _told(
         changes=found,
         fitted=fitted,
         counts=counts,
-        notes=_notes(material),
+        notes=_notes(material, fitted),
         is_better=is_better(found, student.system),
         origins=(material.sides.training.origin,),
         values={
@@ -212,10 +212,12 @@ def _told(
     return replace(trained, card=card_of(student.recipe, student.base, student.folder, trained))
 
 
-def _notes(material: Material) -> list[str]:
+def _notes(material: Material, fitted: Fitted) -> list[str]:
     """What was left out, and what the figures do not say."""
     mined, sides, corpus = material.mined, material.sides, material.corpus
     notes = []
+    if fitted.resumed is not None:
+        notes.append(f"the run was broken off, and went on from step {fitted.resumed}")
     if sides.leaked:
         notes.append(f"{sides.leaked:,} training queries were left out: they repeat test queries")
     notes.append(f"{sides.known:.0%} of the test queries' relevant documents are relevant to a training query too")

@@ -10,7 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
+from hybrid_search.engine import indices
 from hybrid_search.engine.protocols import Request
+from hybrid_search.read.settings_file import load_settings
+from hybrid_search.train.sourced import name_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
@@ -90,16 +93,6 @@ def test_a_trained_model_goes_live_and_back(command, alias, material, tmp_path):
     assert json.loads(command("search", alias, "lovely", "--json").stdout)["hits"]
 
 
-def test_documents_alone_are_enough(command, alias, tmp_path):
-    """Titles are the queries; the table, the verdict and what to do next are printed."""
-    shown = command("train", alias, "--out", tmp_path / "own", "--pairs", "title", *TRAINING)
-    assert "nDCG@10 on 16 held-out queries" in shown.stdout
-    assert "etter" in shown.stdout
-    assert "reindex SOURCE ALIAS --set dense.model=" in " ".join(shown.stdout.split())
-    card = json.loads((tmp_path / "own" / "training.json").read_text())
-    assert card["data"]["origins"] == ["80 queries made of documents (title)"]
-
-
 def test_what_cannot_work_is_said_before_anything_is_trained(command, alias, material, tmp_path):
     """Too few pairs, one class alone, the same queries twice, a folder that is there, a leg that is not."""
     few, none = tmp_path / "few.tsv", tmp_path / "none.tsv"
@@ -132,6 +125,7 @@ def test_a_head_of_ones_own_shares_the_pass_of_the_frozen_encoder(
     from hybrid_search.settings import Settings, SparseSettings
 
     monkeypatch.setenv("HYBRID_SEARCH_URL", opensearch.where)
+    monkeypatch.setenv("HYBRID_SEARCH_ENCODE_BACKEND", "torch")
     monkeypatch.setenv("COLUMNS", "200")
     index, clicks = new_names(opensearch), tmp_path / "clicks.tsv"
     shown = [(number, position, (number + position - 1) % COUNT) for number in range(COUNT) for position in (1, 2)]
@@ -155,3 +149,34 @@ def test_a_head_of_ones_own_shares_the_pass_of_the_frozen_encoder(
     assert (encoder.dense, encoder.sparse.name) == (shipped.dense, str(out))
     assert encoder.sparse.weights != shipped.sparse.weights
     assert encoder.encode_documents(["lovely weather"]).sparse[0]
+
+
+def test_documents_alone_are_enough(command, connection, material, tmp_path):
+    """A source is loaded into an index of its own, which is gone when the model is there; titles are the queries."""
+    source, given = material / "corpus.jsonl", ["--pairs", "title", *TRAINING]
+    shown = command("train", source, "--out", tmp_path / "own", *given)
+    assert "nDCG@10 on 16 held-out queries" in shown.stdout
+    assert "etter" in shown.stdout
+    assert "reindex SOURCE ALIAS --set dense.model=" in " ".join(shown.stdout.split())
+    card = json.loads((tmp_path / "own" / "training.json").read_text())
+    assert card["data"]["origins"] == ["80 queries made of documents (title)"]
+    assert not indices.exists(connection, name_for(str(source), load_settings()))
+    missing = command("train", tmp_path / "no.jsonl", "--out", tmp_path / "other", *given, fails=True)
+    assert "neither an index nor a source" in " ".join(missing.output.split())
+
+
+def test_a_killed_run_goes_on_when_it_is_given_again(command, alias, material, tmp_path, monkeypatch):
+    """Killed when the model was being measured, it goes on from its last checkpoint; with other numbers it does not."""
+    from hybrid_search.train.students import _Dense
+
+    out, judged = tmp_path / "own", ["--queries", material / "queries.jsonl", "--qrels", material]
+    measure = _Dense.after
+    monkeypatch.setattr(_Dense, "after", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    command("train", alias, "--out", out, *judged, *TRAINING, fails=True)
+    assert not out.exists()
+    monkeypatch.setattr(_Dense, "after", measure)
+    other = command("train", alias, "--out", out, *judged, *TRAINING, "--seed", 1, fails=True)
+    assert "is an unfinished run of other data or numbers" in " ".join(other.output.split())
+    again = command("train", alias, "--out", out, *judged, *TRAINING)
+    assert "the run was broken off, and went on from step" in " ".join(again.stdout.split())
+    assert out.is_dir()
