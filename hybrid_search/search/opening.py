@@ -95,11 +95,8 @@ def _filter_of(
     A pattern or a list stands for indices themselves, or aliases, whose filters the engine applies.
     """
     try:
-        path = (
-            f"/{quote(among[0], safe='')}/_alias/{quote(alias, safe='')}"
-            if len(among) == 1
-            else f"/_alias/{quote(alias, safe='')}"
-        )
+        of_one = f"/{quote(among[0], safe='')}" if len(among) == 1 else ""
+        path = f"{of_one}/_alias/{quote(alias, safe='')}"
         answer = yield Send(made(Request.json("GET", path)))
         return same_in_each({index: answer[index]["aliases"][alias].get("filter") for index in among})
     except (EngineError, KeyError, TypeError):

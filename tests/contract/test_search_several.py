@@ -124,9 +124,8 @@ def test_another_model_is_refused_by_name(connection, index_name) -> None:
     other = replace(SCHEMA, dense=Fingerprint("dense", "another", "9" * 16, dimension=8, normalized=True), bm25_b=0.5)
     filled(connection, first, passages(5, dimension=8), other)
     filled(connection, second, passages(5))
-    with pytest.raises(
-        IndexMismatchError, match=f"{first} differs from {second}.*another / generated.*bm25_b"
-    ) as found:
+    said = f"{first} differs from {second}.*another / generated.*bm25_b"
+    with pytest.raises(IndexMismatchError, match=said) as found:
         opened(connection, f"{first},{second}")
     assert "Leave" in str(found.value)
 
