@@ -134,14 +134,17 @@ def check_source(source: str, format: str | None) -> None:
     from hybrid_search.read.hub import PREFIX as HUB
     from hybrid_search.read.indexed import index_of, is_index
     from hybrid_search.read.ir_datasets import is_collection
+    from hybrid_search.read.objects import is_object
     from hybrid_search.read.places import is_pattern
     from hybrid_search.read.streams import STDIN
 
     if format is not None and ALIASES.get(format, format) not in FORMATS:
         raise SourceError(f"unknown format {format!r}", where=source, remedy=f"Known: {', '.join(FORMATS)}")
+    if is_object(source):
+        return  # the store is asked when it is looked at
     if _ADDRESS.match(source) and not Path(source).exists():
         remedy = "Fetch it first, or pipe it in: curl ADDRESS | hybrid-search index - INDEX"
-        raise SourceError("is an address; sources are files, folders and indices", where=source, remedy=remedy)
+        raise SourceError("is an address; sources are files, folders, objects and indices", where=source, remedy=remedy)
     if is_index(source):
         index_of(source)
         return

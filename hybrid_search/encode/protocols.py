@@ -76,6 +76,29 @@ class TextEncoder(Protocol):
         ...
 
 
+Pixels = NDArray[np.uint8]
+"""A decoded image: RGB, shape (height, width, 3)."""
+
+
+@runtime_checkable
+class ImageEncoder(Protocol):
+    """A text encoder whose dense model may read images too, into the same space."""
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether it does: a class may be for models of both kinds."""
+        ...
+
+    def encode_images(self, images: Sequence[Pixels], *, query: bool = False) -> NDArray[np.float32]:
+        """Vectors of images, shape (n, dimension), in order."""
+        ...
+
+
+def image_encoder(encoder: object) -> ImageEncoder | None:
+    """The encoder, where it reads images; None where it does not."""
+    return encoder if isinstance(encoder, ImageEncoder) and encoder.reads_images else None
+
+
 @runtime_checkable
 class StoredReranker(Protocol):
     """A reranker that also compares what an index stores of passages."""
