@@ -18,6 +18,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.coverage import coverage, expect_vectors_later
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
+from hybrid_search.ingest.pace import Pace
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.reading import Numbered, Reading
 from hybrid_search.ingest.report import IngestReport
@@ -65,6 +66,7 @@ class LoadOptions:
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
         brief: whether it is a load of a few documents, for which the settings of the index are not changed.
+        pace: what all senders share that slow down together; those of other loads may share it too.
     """
 
     senders: int = SENDERS
@@ -75,6 +77,7 @@ class LoadOptions:
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
     brief: bool = False
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,7 @@ class Load:
             policy=self.options.retry,
             timeout=self.options.timeout,
             stopped=overlap.stopped,
+            pace=self.options.pace,
         )
 
     def remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:
