@@ -19,6 +19,7 @@ from hybrid_search.engine.coverage import coverage, expect_vectors_later
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
+from hybrid_search.ingest.pace import Pace
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.reading import Numbered, Reading
 from hybrid_search.ingest.report import IngestReport
@@ -66,6 +67,7 @@ class LoadOptions:
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
         bulk: which settings of the index are changed meanwhile; off for a load of a few documents.
+        pace: what all senders share that slow down together; those of other loads may share it too.
     """
 
     senders: int = SENDERS
@@ -76,6 +78,7 @@ class LoadOptions:
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
     bulk: BulkMode = BulkMode.AUTO
+    pace: Pace = field(default_factory=Pace)
 
     def asked(self, bulk: BulkMode) -> LoadOptions:
         """The same with what is asked for by name of the settings of the index."""
@@ -278,6 +281,7 @@ class Load:
             policy=self.options.retry,
             timeout=self.options.timeout,
             stopped=overlap.stopped,
+            pace=self.options.pace,
         )
 
     def remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:

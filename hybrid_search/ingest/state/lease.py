@@ -221,8 +221,10 @@ def _end(connection: Connection, index: str, lease: Lease, source: str, uuid: st
         others = {number: load for number, load in living_loads(state).items() if number != str(lease.load)}
         if not (whole and lease.whole):
             return replace(state, loads=others)
-        shared = {name: load for name, load in state.shared.items() if name != source}
-        return replace(state, loads=others, sources={**state.sources, source: lease.whole}, shared=shared)
+        shared, whole_one = dict(state.shared), lease.whole
+        if (done := shared.pop(source, None)) is not None:
+            whole_one = replace(whole_one, identity=done.identity, content=done.content, last=state.last_load)
+        return replace(state, loads=others, sources={**state.sources, source: whole_one}, shared=shared)
 
     state = update_state(connection, index, leave)
     if state.loads or state.before is None:
