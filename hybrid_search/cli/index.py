@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -122,13 +122,16 @@ def index(
     stop_cleanly()
     alone = partial(_loads, recreate=recreate, confirm=confirm)
     loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
-    return _print_reports(loads(source, index, settings, files, what), as_json=as_json)
+    return _print_reports(source, loads(source, index, settings, files, what), workers, as_json=as_json)
 
 
-def _print_reports(reports: Iterable[IngestReport], *, as_json: bool) -> None:
+def _print_reports(sources: Sequence[str], reports: Iterable[IngestReport], workers: int, *, as_json: bool) -> None:
     """Each as its load ends; the first that is no success ends the command."""
-    for report in reports:
+    from hybrid_search.cli.estimating import say_outcome
+
+    for source, report in zip(sources, reports, strict=False):
         print_report(report, as_json=as_json)
+        say_outcome(source, report.index, report, workers)
         raise_if_incomplete(report)
 
 
