@@ -6,8 +6,7 @@ Checkpoints hold what is trained and nothing else (adapters only, where adapters
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,7 +133,7 @@ def fit(
         callbacks=[_callback(watch, model)],
     )
     _silence(trainer)
-    checkpoint = _last(watch.folder)
+    checkpoint = last_checkpoint(watch.folder, "trainer_state.json")
     if checkpoint is None:
         watch.looked(0)
         best_of(model, watch.folder)
@@ -201,6 +200,9 @@ def _trainer(base: Any, watch: Watch) -> Any:
             write_trained(self.model, folder / TRAINED)
             watch.keep(folder)
 
+        def add_model_card_callback(self, default_args_dict: Any) -> None:
+            """No card of the library's: it quotes the texts, and ours does not."""
+
         def _load_from_checkpoint(self, checkpoint_path: str) -> None:
             put_back(self.model, Path(checkpoint_path) / TRAINED)
 
@@ -234,11 +236,10 @@ def _silence(trainer: Any) -> None:
     trainer.remove_callback(PrinterCallback)
 
 
-def _last(folder: Path) -> Path | None:
-    """The last whole checkpoint of a run."""
-    found = [one for one in folder.glob("checkpoint-*") if (one / "trainer_state.json").is_file()]
-    whole = [one for one in found if (one / TRAINED).is_file() and (one / SPENT).is_file()]
-    return max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
+def last_checkpoint(folder: Path, last_file: str) -> Path | None:
+    """The last whole checkpoint of a run: ``last_file`` is written last."""
+    found = [one for one in folder.glob("checkpoint-*") if (one / last_file).is_file() and (one / SPENT).is_file()]
+    return max(found, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
 
 
 def trained_tensors(model: Any) -> dict[str, Any]:
@@ -322,10 +323,8 @@ def _linear(network: Any) -> list[str]:
     return sorted(kinds)
 
 
-@contextmanager
-def same_chance(seed: int) -> Iterator[None]:
+def same_chance(seed: int) -> None:
     """Seeds of everything that training draws by."""
     from transformers import set_seed
 
     set_seed(seed)
-    yield

@@ -122,6 +122,7 @@ class Trained:
         notes: what was left out, and what the figures do not say.
         origins: where the pairs come from, in words.
         is_better: whether fused nDCG@10 is higher, beyond chance.
+        values: nDCG@10 of each query before and after, by system.
         card: what stands in the folder's ``training.json``.
     """
 
@@ -132,4 +133,5 @@ class Trained:
     notes: Sequence[str]
     is_better: bool
     origins: Sequence[str] = ()
+    values: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
