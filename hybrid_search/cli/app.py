@@ -35,6 +35,7 @@ from hybrid_search.cli import (
     serve,
     similar,
     sweep,
+    train,
     tune,
     why_not,
 )
@@ -101,7 +102,7 @@ def _root(
 
 LOADING = (demo, node, init, estimating, index, attach, copy)
 SEARCHING = (search, why_not, similar, duplicates, serve, models, mcp)
-MEASURING = (evaluate, tune, compare, judgements, sweep)
+MEASURING = (evaluate, tune, compare, judgements, sweep, train)
 
 for group in (*LOADING, *SEARCHING, *MEASURING):
     group.register(app)

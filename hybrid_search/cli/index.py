@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,14 @@ class Vectors(StrEnum):
     LATER = "later"
 
 
+class Bulk(StrEnum):
+    """As :class:`hybrid_search.ingest.bulk_mode.BulkMode`, which ``--help`` need not load."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 SourceName = Annotated[str | None, typer.Option("--source", help="The source's name (default: the file's).")]
 
 
@@ -102,15 +111,14 @@ def index(
     confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
+    bulk_mode: Annotated[Bulk, typer.Option(help="No refresh and no replicas meanwhile.")] = Bulk.AUTO,
+    force_merge: Annotated[int | None, typer.Option(min=1, help="Merge to so many segments a shard.")] = None,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
-    from hybrid_search.ingest.maintain.remove import Limit
-    from hybrid_search.ingest.source import SourceOptions
-
-    most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
-    bounds = most[0], expect, take_over, records_path, query, most[1]
-    what = SourceOptions(source_name, format, limit, sync, *bounds, join or workers > 1, vectors is Vectors.LATER)
+    named = source_name, format, limit, sync
+    what = _asked(named, (max_removed, max_bad), (expect, take_over, records_path, query), bulk_mode)
+    what = replace(what, join=join or workers > 1, vectors_later=vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
@@ -119,19 +127,53 @@ def index(
     check_models(settings)
     if dry_run:
         return _print_plans(source, index, settings, files, what, as_json=as_json)
-    stop_cleanly()
     alone = partial(_loads, recreate=recreate, confirm=confirm)
     loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
-    return _print_reports(source, loads(source, index, settings, files, what), workers, as_json=as_json)
+    return _load(partial(loads, source, index, settings, files, what), index, settings, force_merge, as_json=as_json)
 
 
-def _print_reports(sources: Sequence[str], reports: Iterable[IngestReport], workers: int, *, as_json: bool) -> None:
+def _asked(
+    named: tuple[str | None, str | None, int | None, bool],
+    limits: tuple[str, str],
+    more: tuple[int | None, bool, str | None, str | None],
+    bulk: Bulk,
+) -> SourceOptions:
+    """What is loaded: name, format, limit, sync; most to remove, to leave out; expected, take over, records, query."""
+    from hybrid_search.ingest.bulk_mode import BulkMode
+    from hybrid_search.ingest.maintain.remove import Limit
+    from hybrid_search.ingest.source import SourceOptions
+
+    removed, bad = Limit.parse(limits[0]), Limit.parse(limits[1], "--max-bad")
+    return SourceOptions(*named, removed, *more, bad, bulk=BulkMode(bulk))
+
+
+def _load(
+    loads: Callable[[], Iterable[IngestReport]], index: str, settings: Settings, segments: int | None, *, as_json: bool
+) -> None:
+    """Load, and merge afterwards where that is asked for."""
+    stop_cleanly()
+    _print_reports(loads(), as_json=as_json)
+    if segments is not None:
+        _force_merge(index, settings, segments)
+
+
+def _force_merge(index: str, settings: Settings, segments: int) -> None:
+    """Merge what was loaded, and say so while it lasts."""
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.merging import force_merge
+    from hybrid_search.printed.console import Console
+
+    with connect(settings.engine) as connection:
+        force_merge(connection, index, segments, waiting=Console(stderr=True).print)
+
+
+def _print_reports(reports: Iterable[IngestReport], *, as_json: bool) -> None:
     """Each as its load ends; the first that is no success ends the command."""
     from hybrid_search.cli.estimating import say_outcome
 
-    for source, report in zip(sources, reports, strict=False):
+    for report in reports:
         print_report(report, as_json=as_json)
-        say_outcome(source, report.index, report, workers)
+        say_outcome(report)
         raise_if_incomplete(report)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.images import Pixels as Pixels  # noqa: PLC0414 encoders import it from here
 from hybrid_search.records import Fingerprint, SparseVector
 
 
@@ -74,10 +75,6 @@ class TextEncoder(Protocol):
     def encode_queries(self, texts: Sequence[str]) -> EncodedTexts:
         """Vectors of queries, in order."""
         ...
-
-
-Pixels = NDArray[np.uint8]
-"""A decoded image: RGB, shape (height, width, 3)."""
 
 
 @runtime_checkable

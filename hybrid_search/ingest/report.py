@@ -52,6 +52,7 @@ class IngestReport:
         withheld: why documents that the source does not have were not removed, a sentence; None where none were kept.
         source: the name of the source.
         load: the number of the load.
+        workers: the processes that it was shared by.
     """
 
     index: str
@@ -76,6 +77,7 @@ class IngestReport:
     withheld: str | None = None
     source: str = ""
     load: int = 0
+    workers: int = 1
 
     @property
     def documents_per_second(self) -> float:
