@@ -31,6 +31,8 @@ from hybrid_search.cli.options import (
     Url,
     settings_of,
 )
+from hybrid_search.cli.plans import print_plan, raise_if_refused
+from hybrid_search.cli.progress import also_told
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
 
@@ -113,6 +115,7 @@ def index(
     vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
     bulk_mode: Annotated[Bulk, typer.Option(help="No refresh and no replicas meanwhile.")] = Bulk.AUTO,
     force_merge: Annotated[int | None, typer.Option(min=1, help="Merge to so many segments a shard.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, help="Serve Prometheus metrics here meanwhile.")] = None,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
@@ -129,7 +132,9 @@ def index(
         return _print_plans(source, index, settings, files, what, as_json=as_json)
     alone = partial(_loads, recreate=recreate, confirm=confirm)
     loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
-    return _load(partial(loads, source, index, settings, files, what), index, settings, force_merge, as_json=as_json)
+    with also_told(index, metrics_port):
+        begin = partial(loads, source, index, settings, files, what)
+        return _load(begin, index, settings, force_merge, as_json=as_json)
 
 
 def _asked(
@@ -331,24 +336,6 @@ def raise_if_incomplete(report: IngestReport) -> None:
             where=str(report.dead_letters),
             remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
         )
-
-
-def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """What would be done, as a table or as JSON."""
-    if as_json:
-        typer.echo(json.dumps(plan.as_json(), indent=2))
-        return
-    typer.echo(f"The source {plan.source!r} would be loaded; nothing is changed now:")
-    for name in ("new", "changed", "unchanged", "foreign", "bad"):
-        typer.echo(f"{getattr(plan, name):>12,} {name}")
-    typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
-
-
-def raise_if_refused(plan: Plan, index: str, what: SourceOptions, *, skips_bad: bool) -> None:
-    """Exit status 1 and one line for a dry run whose load would not end with 0."""
-    limit = what.max_removed if what.sync else None
-    if reason := plan.refusal(takes_over=what.take_over, skips_bad=skips_bad, sync=limit):
-        raise IngestError(f"without --dry-run this would end with status 1: {reason}", where=index)
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:
