@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
+from hybrid_search.cli.load_page import LoadPage
 from hybrid_search.ingest.report import IngestProgress
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.printed.console import literal, progress_on_stderr
@@ -20,9 +22,33 @@ class SpeedColumn(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.0f} documents/s")
 
 
+_ALSO: ContextVar[OnProgress | None] = ContextVar("also", default=None)
+"""Who else is told of the progress of loads."""
+
+
+@contextmanager
+def also_told(index: str, metrics_port: int | None) -> Iterator[None]:
+    """The progress of the loads of a block is served as metrics too, where a port is given."""
+    if metrics_port is None:
+        yield
+        return
+    from hybrid_search.scale.metrics import metrics_served
+
+    with metrics_served(index, metrics_port) as follow:
+        before = _ALSO.set(follow)
+        try:
+            yield
+        finally:
+            _ALSO.reset(before)
+
+
 @contextmanager
 def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
-    """A bar that follows a load of ``total`` documents (None: unknown); it is drawn when there is something to show."""
+    """A bar that follows a load of ``total`` documents (None: unknown); it is drawn when there is something to show.
+
+    On a terminal there is a page above it: what each stage does (:mod:`hybrid_search.cli.load_page`).
+    """
+    page, also = LoadPage(), _ALSO.get()
     columns = (
         literal("{task.description}"),
         BarColumn(),
@@ -31,10 +57,13 @@ def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
         TimeRemainingColumn(),
         literal("{task.fields[waiting]}", "yellow"),
     )
-    bar = progress_on_stderr(*columns)
+    bar = progress_on_stderr(*columns, above=page)
     task = bar.add_task(f"Loading {index}", total=total, waiting="")
 
     def follow(progress: IngestProgress) -> None:
+        page.follow(progress)
+        if also is not None:
+            also(progress)
         bar.start()
         if progress.expected is not None:
             bar.update(task, total=max(progress.expected, progress.documents))
