@@ -32,8 +32,8 @@ from hybrid_search.cli.options import (
     settings_of,
 )
 from hybrid_search.cli.plans import print_plan, raise_if_refused
-from hybrid_search.cli.progress import also_told
 from hybrid_search.cli.signals import stop_cleanly
+from hybrid_search.cli.told import also_told
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
 from hybrid_search.cli.load_page import LoadPage
+from hybrid_search.cli.told import ALSO
 from hybrid_search.ingest.report import IngestProgress
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.printed.console import literal, progress_on_stderr
@@ -22,33 +22,13 @@ class SpeedColumn(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.0f} documents/s")
 
 
-_ALSO: ContextVar[OnProgress | None] = ContextVar("also", default=None)
-"""Who else is told of the progress of loads."""
-
-
-@contextmanager
-def also_told(index: str, metrics_port: int | None) -> Iterator[None]:
-    """The progress of the loads of a block is served as metrics too, where a port is given."""
-    if metrics_port is None:
-        yield
-        return
-    from hybrid_search.scale.metrics import metrics_served
-
-    with metrics_served(index, metrics_port) as follow:
-        before = _ALSO.set(follow)
-        try:
-            yield
-        finally:
-            _ALSO.reset(before)
-
-
 @contextmanager
 def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
     """A bar that follows a load of ``total`` documents (None: unknown); it is drawn when there is something to show.
 
     On a terminal there is a page above it: what each stage does (:mod:`hybrid_search.cli.load_page`).
     """
-    page, also = LoadPage(), _ALSO.get()
+    page, also = LoadPage(), ALSO.get()
     columns = (
         literal("{task.description}"),
         BarColumn(),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import urllib.request
-from pathlib import Path
+from io import StringIO
 
 import psutil
 import pytest
@@ -29,10 +28,9 @@ BUSY = IngestProgress(300, 600, 1, None, 1_000, {"encode": 9.0, "send": 3.0}, {"
 
 
 def drawn(page) -> str:
-    console = Console(width=120, record=True, file=Path(os.devnull).open("w"))
-    with console.file:
-        console.print(page)
-        return console.export_text()
+    written = StringIO()
+    Console(width=120, file=written).print(page)
+    return written.getvalue()
 
 
 def test_the_page_shows_what_each_stage_does():
