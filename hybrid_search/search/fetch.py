@@ -140,13 +140,14 @@ def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]
     late = [layout.LATE] if reranking is not None and reranking.stored else []
     if not (spread or late) or target.schema.attached is not None:
         return lambda ids, within: _body(ids, target, within, vectors=spread)
-    stored = whole_source(target.dialect, [*layout.STORED, *([layout.DENSE] if spread else []), *late])
+    shown = [*layout.STORED, layout.SHOWN_PATH]
+    stored = whole_source(target.dialect, [*shown, *([layout.DENSE] if spread else []), *late])
     return lambda ids, within: {**_body(ids, target, within), "_source": stored}
 
 
 def _passages(found: Answered) -> dict[str, Stored]:
     return {
-        hit["_id"]: source
+        hit["_id"]: layout.as_shown(source)
         for hit in found.hits
         if isinstance(source := hit.get("_source"), Mapping) and is_passage(source)
     }
