@@ -296,7 +296,7 @@ class Opened:
         what, chunking = self._what, self._settings.chunking
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
         source = Source(self._name, what.take_over, what.removes, what.expected, vectors_later=what.vectors_later)
-        how, images = options or LoadOptions(), self._settings.images
+        how, images = (options or LoadOptions()).asked(what.bulk), self._settings.images
         return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, how, images=images)
 
     def _splits(self, split_bytes: int) -> list[Split] | None:
