@@ -39,6 +39,7 @@ from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_document
 from hybrid_search.ingest.state.lease import Lease
 from hybrid_search.ingest.state.ledger import Ledger, Record
 from hybrid_search.ingest.state.seen import SourceIds
+from hybrid_search.ingest.tracing import Spans
 from hybrid_search.ingest.work import Batch, Body, NumberedDocument
 from hybrid_search.read.splits import SPLIT_BYTES
 from hybrid_search.settings import ChunkingSettings
@@ -210,7 +211,9 @@ class Load:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
         encoding = Encoding(self.encoder, self.cache, later=self.source.vectors_later)
-        with Overlap() as overlap:
+        spans = Spans(self.index.name, self.connection.dialect.engine)
+        with Overlap() as overlap, spans.load():
+            self.ledger.look, self.ledger.slowed = overlap.look, lambda: self.options.pace.failures
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             number = lease.load if self.source.load is None else self.source.load
             if self.source.vectors_later:
@@ -220,20 +223,21 @@ class Load:
             chunk = self._chunk = Chunking(self.encoder, self.chunking, self.index.schema.passage_title)
             write = self._writing(number, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
+            send = spans.of("send", sender)
 
             def settle(body: Body) -> None:
                 lease.check()
-                settled = sender(body)
+                settled = send(body)
                 if settled is not None:
                     self.ledger.settle(body, settled)
                 demand.settled()
                 read_back.check()
                 self._after_body()
 
-            read = overlap.ahead("read", through(numbers, check))
+            read = overlap.ahead("read", through(spans.read(numbers), check))
             compared = overlap.ahead("compare", self._compared(connection, read, continued))
             cut = (portion for batch in through(compared, chunk) for portion in portions(batch))
-            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
+            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), spans.of("encode", encoding)))
             ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
         self._found += check.notes()
