@@ -194,6 +194,8 @@ class Load:
     def _notes(self, lease: Lease) -> Iterator[str]:
         if lease.mended:
             yield RESTORED
+        if self.cache is not None and self.cache.full is not None:
+            yield self.cache.full
         if self._chunk is not None and (cut := self._chunk.note()):
             yield cut
         if self.source.vectors_later:
