@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 
 USUAL = 32
 """The default of ``batch_size``: there the search for the best number begins. Any other was chosen, and stays."""
@@ -22,6 +23,9 @@ TRIES = 2
 
 FULL = 0.75
 """The share of a size that a pass must fill to tell something about it."""
+
+TOKENIZED = 1024
+"""Texts that are tokenized together, while those before them go through the model."""
 
 NO_MEMORY = ("out of memory", "failed to allocate", "bad_alloc", "bad allocation", "can't allocate memory")
 """What libraries say that have no class of their own for it."""
@@ -140,9 +144,9 @@ def ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY)
 
 
-def once(texts: Sequence[str]) -> tuple[Sequence[str], Sequence[int]]:
-    """The texts without repetitions, and for each of the texts its place among them."""
-    places: dict[str, int] = {}
+def once(texts: Sequence[H]) -> tuple[Sequence[H], Sequence[int]]:
+    """The texts, or pairs of them, without repetitions, and for each of them its place among those."""
+    places: dict[H, int] = {}
     rows = [places.setdefault(text, len(places)) for text in texts]
     return (texts if len(places) == len(texts) else list(places)), rows
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, packed
+from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, once, packed
 from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model, probe
 from hybrid_search.encode.tokens import TokenSpans
 from hybrid_search.errors import ModelError
@@ -66,18 +66,19 @@ class CrossReranker:
         return self.score_pairs([(query, passage) for passage in passages])
 
     def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Scores of pairs of many queries, batched together by their length; shape (n,), float32, in order.
+        """Scores of pairs of many queries, batched together by their length, equal ones once; (n,), float32, in order.
 
         Raises:
             ModelError: they are not finite.
         """
-        scores = np.empty(len(pairs), dtype=np.float32)
-        lengths, forward = self._prepared(pairs)
+        different, places = once(pairs)
+        scores = np.empty(len(different), dtype=np.float32)
+        lengths, forward = self._prepared(different)
         for rows, found in packed(lengths, self.budget, forward):
             scores[rows] = found
         if not np.isfinite(scores).all():
             raise ModelError("it gave scores that are not finite", where=self.name, remedy=NOT_FINITE)
-        return scores
+        return scores if different is pairs else scores[places]
 
     def _prepared(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[int], Any]:
         """The length of each pair in tokens, and the pass over some of them."""
