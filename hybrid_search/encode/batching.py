@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -52,9 +52,14 @@ class TokenBudget:
     Args:
         usual: padded tokens of a pass, with which the search begins.
         sizes: parts of it that are tried; ``(1.0,)`` where the user has said the number.
+        wait: until the device has done a pass; called while sizes are tried, or the clock would measure how fast
+            passes are handed over.
     """
 
-    def __init__(self, usual: int, sizes: Sequence[float] = CPU_SIZES) -> None:
+    def __init__(
+        self, usual: int, sizes: Sequence[float] = CPU_SIZES, *, wait: Callable[[], None] = lambda: None
+    ) -> None:
+        self._wait = wait
         self._sizes = [max(1, int(usual * size)) for size in sizes]
         self._best: dict[int, list[float]] = {size: [] for size in self._sizes}
         self._limit: int | None = None
@@ -75,6 +80,11 @@ class TokenBudget:
             if size is None:
                 size = min(self._sizes, key=lambda one: min(self._best[one]))
             return size if self._limit is None else min(size, self._limit)
+
+    def settle(self) -> None:
+        """Wait for the device, as long as times are compared."""
+        if len(self._sizes) > 1 and any(len(times) < TRIES for times in self._best.values()):
+            self._wait()
 
     def took(self, tokens: int, padded: int, seconds: float) -> None:
         """Count a pass; one that was full tells something about its size."""
@@ -114,6 +124,7 @@ def packed(
         begun = time.perf_counter()
         try:
             result = forward(group)
+            budget.settle()
         except (MemoryError, RuntimeError) as error:
             if len(group) == 1 or not ran_out_of_memory(error):
                 raise
@@ -136,6 +147,16 @@ def ahead(make: Callable[[int], T], starts: Sequence[int]) -> Iterator[tuple[int
             if following is not None:
                 coming = thread.submit(make, following)
             yield start, made
+
+
+def behind(items: Iterable[T], depth: int) -> Iterator[T]:
+    """The items, each handed out when ``depth`` further ones are there."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > depth:
+            yield waiting.pop(0)
+    yield from waiting
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from hybrid_search.encode.tokens import TokenSpans
 from hybrid_search.errors import ModelError
 from hybrid_search.settings import EncodeSettings, RerankSettings
 from hybrid_search.settings.models import AUTO
+
+if TYPE_CHECKING:
+    from torch import device
 
 TOKENS_PER_PAIR = 256
 """Tokens in one pass for each pair of ``batch_size``."""
@@ -46,7 +49,7 @@ class CrossReranker:
 
         self._model = load_model("CrossEncoder", folder, settings, "rerank")
         self._turn = threading.Lock()
-        self.budget = _budget(settings.batch_size, is_cpu=self._model.device.type == "cpu")
+        self.budget = _budget(settings.batch_size, self._model.device)
         tokenizer = fast_tokenizer(self._model, folder)
         self._spans = TokenSpans(tokenizer)
         self.name = settings.model
@@ -96,10 +99,13 @@ class CrossReranker:
             return self._model.predict(list(pairs), batch_size=len(pairs), show_progress_bar=False)
 
 
-def _budget(batch_size: int, *, is_cpu: bool) -> TokenBudget:
+def _budget(batch_size: int, where: device) -> TokenBudget:
+    from hybrid_search.encode.devices import synchronize
+
     if batch_size != USUAL:
         return TokenBudget(batch_size * TOKENS_PER_PAIR, (1.0,))
-    return TokenBudget(USUAL * (CPU_TOKENS if is_cpu else GPU_TOKENS), CPU_SIZES if is_cpu else GPU_SIZES)
+    tokens, sizes = (CPU_TOKENS, CPU_SIZES) if where.type == "cpu" else (GPU_TOKENS, GPU_SIZES)
+    return TokenBudget(USUAL * tokens, sizes, wait=lambda: synchronize(where))
 
 
 def load_cross(settings: RerankSettings, encode: EncodeSettings = AUTO) -> CrossReranker:
