@@ -242,7 +242,7 @@ class Switched:
         for way in network.packings:
             try:
                 found = self._agreement(network.packing(way), references)
-            except (RuntimeError, NotImplementedError, ImportError) as error:  # a build, or a card, that lacks it
+            except (RuntimeError, ImportError) as error:  # a build, or a card, that lacks it
                 log.info("%s is not run without padding (%s): %s", self.exportable.name, way, error)
                 continue
             if found >= AGREE[self._precision]:
