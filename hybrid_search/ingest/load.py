@@ -17,7 +17,9 @@ from hybrid_search.engine.bulk import BULK_TIMEOUT
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.coverage import coverage, expect_vectors_later
 from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
+from hybrid_search.ingest.pace import Pace
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.reading import Numbered, Reading
 from hybrid_search.ingest.report import IngestReport
@@ -64,7 +66,8 @@ class LoadOptions:
         retry: waits and patience.
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
-        brief: whether it is a load of a few documents, for which the settings of the index are not changed.
+        bulk: which settings of the index are changed meanwhile; off for a load of a few documents.
+        pace: what all senders share that slow down together; those of other loads may share it too.
     """
 
     senders: int = SENDERS
@@ -74,7 +77,12 @@ class LoadOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
-    brief: bool = False
+    bulk: BulkMode = BulkMode.AUTO
+    pace: Pace = field(default_factory=Pace)
+
+    def asked(self, bulk: BulkMode) -> LoadOptions:
+        """The same with what is asked for by name of the settings of the index."""
+        return self if bulk is BulkMode.AUTO else replace(self, bulk=bulk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +281,7 @@ class Load:
             policy=self.options.retry,
             timeout=self.options.timeout,
             stopped=overlap.stopped,
+            pace=self.options.pace,
         )
 
     def remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:

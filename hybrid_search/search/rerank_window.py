@@ -1,4 +1,4 @@
-"""What of one query is reranked, and the pairs of many queries scored together."""
+"""What of one query is reranked and what a reranker reads, and the pairs of many queries scored together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, ModelTimeoutError
-from hybrid_search.search.asking import Budget
+from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.boosts import parted
+from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import Failed, Late, missed
 from hybrid_search.search.rerank import Reranked, Reranking, checked_scores, combine
@@ -26,6 +27,10 @@ NEXT_SLICE = 0.5
 
 TOGETHER = 256
 """Pairs of many queries that are scored in one step: by length they leave hardly any padding, and others get a turn."""
+
+
+READ_TOGETHER = 100
+"""Passages that are read in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Window:
         passages = [one.retrieved.best(hit).passage_id for hit in hits[: reranking.window]]
         found = [one.stored[passage] for passage in takewhile(one.stored.__contains__, passages)]
         texts = [source[layout.TEXT] for source in found]
-        return cls(one.retrieved.query.plain, above, hits, below, texts, _stored(found, reranking))
+        return cls(one.retrieved.query.plain, above, hits, below, texts, tokens_of(found) if reranking.stored else [])
 
     def ranked(self, scores: Sequence[float], weight: float) -> list[Reranked]:
         """All hits, of which the first were scored."""
@@ -68,14 +73,29 @@ def as_they_are(hits: Iterable[Fused]) -> list[Reranked]:
     return [Reranked(hit, hit.score, None) for hit in hits]
 
 
-def _stored(sources: Sequence[Mapping[str, Any]], reranking: Reranking) -> list[bytes]:
+def tokens_of(sources: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """The token states of all passages; none where one lacks them, because another program wrote it."""
-    if not reranking.stored or not all(isinstance(source.get(layout.LATE), str) for source in sources):
+    if not all(isinstance(source.get(layout.LATE), str) for source in sources):
         return []
     try:
         return [b64decode(source[layout.LATE]) for source in sources]
     except ValueError:  # no base64: somebody else's
         return []
+
+
+def read_to_score(
+    passage_ids: Sequence[str], target: Target, *, stored: bool, timeout: float
+) -> Generator[Step, Any, tuple[dict[str, str], list[bytes]]]:
+    """What a reranker needs of passages outside of a search: texts by id, and the token states of all, or none.
+
+    Passages that are gone are left out. ``stored`` as in :class:`~hybrid_search.search.rerank.Reranking`.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for begin in range(0, len(passage_ids), READ_TOGETHER):
+        ids = passage_ids[begin : begin + READ_TOGETHER]
+        found |= yield from fetch([ids], target, Budget(timeout), late=stored)
+    texts = {id_: source[layout.TEXT] for id_, source in found.items()}
+    return texts, tokens_of(list(found.values())) if stored else []
 
 
 def score_together(
