@@ -33,7 +33,7 @@ from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.query_cache import QueryCache
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.reranking import read_to_score
+from hybrid_search.search.rerank_window import read_to_score
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like

@@ -16,12 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
-from hybrid_search.encode.protocols import (
-    Reranker,
-    StoredReranker,
-    TextEncoder,
-    image_encoder,
-)
+from hybrid_search.encode.protocols import Reranker, TextEncoder, image_encoder
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import CursorError, HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
@@ -47,9 +42,19 @@ from hybrid_search.search.rerank import Reranking
 from hybrid_search.search.retrieve import encode_and_begin, retrieve
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.scored_text import check_text_fields, scored_text
+from hybrid_search.search.scoring import scored_by, takes_pairs
 from hybrid_search.search.signals import with_unknown
 from hybrid_search.search.stages import Stopwatch
-from hybrid_search.search.steps import Encode, EncodeImage, EncodePassages, ModelStep, Score, Steps, boundary
+from hybrid_search.search.steps import (
+    Encode,
+    EncodeImage,
+    EncodePassages,
+    ModelStep,
+    Score,
+    ScorePairs,
+    Steps,
+    boundary,
+)
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
 
@@ -229,10 +234,8 @@ class Searcher:
                 return encoded_image(reading, pixels_of(step.image, self.settings.images))
             if isinstance(step, EncodePassages) and self.encoder is not None:
                 return read_passages(self.encoder, step)
-            if isinstance(step, Score) and self.reranker is not None:
-                if step.stored and isinstance(self.reranker, StoredReranker):
-                    return self.reranker.score_stored(step.query, step.stored)
-                return self.reranker.score(step.query, step.passages)
+            if isinstance(step, Score | ScorePairs) and self.reranker is not None:
+                return scored_by(self.reranker, step)
         raise ModelError(f"no model for the step {type(step).__name__}")
 
     def _target(self, request: SearchRequest) -> Target:
@@ -284,7 +287,8 @@ class Searcher:
                 "no reranker is loaded", remedy='Set rerank.model, for example to "late", or pass a reranker.'
             )
         reranking = rerank if isinstance(rerank, Reranking) else self.default_reranking(window)
-        return replaced(reranking, stored=self.compares_stored)
+        stored = self.compares_stored
+        return replaced(reranking, stored=stored, together=not stored and takes_pairs(self.reranker))
 
     @property
     def compares_stored(self) -> bool:

@@ -88,7 +88,15 @@ class Score:
     stored: Sequence[bytes] = ()
 
 
-ModelStep = Encode | EncodeImage | EncodePassages | Score
+@dataclass(frozen=True, slots=True)
+class ScorePairs:
+    """Pairs of a query and a passage to score, of several queries; answered with float32 of shape (n,)."""
+
+    pairs: Sequence[tuple[str, str]]
+    patience: float
+
+
+ModelStep = Encode | EncodeImage | EncodePassages | Score | ScorePairs
 Single = ModelStep | Send
 
 
@@ -238,5 +246,6 @@ _PARTS: Mapping[type, tuple[type[HybridSearchError], str]] = {
     EncodeImage: (ModelError, "the encoder"),
     EncodePassages: (ModelError, "the encoder"),
     Score: (ModelError, "the reranker"),
+    ScorePairs: (ModelError, "the reranker"),
     Send: (EngineError, "the request"),
 }
