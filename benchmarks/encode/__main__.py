@@ -162,7 +162,7 @@ def measured(line: Comparison, texts: Path, models: Mapping[str, Path], rounds: 
         for _ in range(rounds):
             ours = run(line.job, line.ours, texts, models, line.cores)
             peer = run(line.peer_job or line.job, line.peer, texts, models, line.peer_cores)
-            ratios.append(peer[line.key] / ours[line.key])
+            ratios.append(peer[line.key] / max(ours[line.key], 1e-9))
             every.append(f"{ours[line.key]:.3g}/{peer[line.key]:.3g}")
     ratio = statistics.median(ratios)
     verdict = "reached" if ratio >= line.goal else "missed"

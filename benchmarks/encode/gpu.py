@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,15 @@ def used(device: torch.device) -> Iterator[Callable[[], Any]]:
         thread.join()
 
 
+def in_half(bench: Bench, name: str, load: Callable[[EncodeSettings], Any]) -> Any:
+    """A model in 16 bits, or in 32 where that is refused, which random weights can be."""
+    try:
+        return load(EncodeSettings("torch", bench.half))
+    except HybridSearchError as error:
+        bench.tell(f"{name} is run in fp32: {error}")
+        return load(EncodeSettings("torch"))
+
+
 def dense(bench: Bench) -> None:
     """Vectors of passages in 32 and in 16 bits, what they agree in, and one query."""
     from sentence_transformers import SentenceTransformer
@@ -141,22 +151,21 @@ def sparse(bench: Bench, folder: Path) -> None:
     tuned = SparseEncoder(str(folder), device=str(bench.device)).to(
         torch.float16 if bench.half == "fp16" else torch.bfloat16
     )
-    encoder = load_sparse(
-        SparseSettings(model=str(folder), device=str(bench.device)), EncodeSettings("torch", bench.half)
-    )
+    settings = SparseSettings(model=str(folder), device=str(bench.device))
+    encoder = in_half(bench, "SPLADE", partial(load_sparse, settings))
     quiet = {"show_progress_bar": False}
     peers = {
         "defaults": (lambda: theirs.encode_document(bench.texts, **quiet), 10.0),
         "tuned": (lambda: tuned.encode_document(bench.texts, batch_size=TUNED, **quiet), 2.0),
     }
-    bench.ratio(f"SPLADE, {bench.half}", lambda: encoder.encode_documents(bench.texts), peers, len(bench.texts))
+    bench.ratio("SPLADE", lambda: encoder.encode_documents(bench.texts), peers, len(bench.texts))
 
 
 def pair(bench: Bench, folder: Path) -> None:
     """Dense and sparse on one device at the same time, against one after the other."""
     where = str(bench.device)
-    half_dense = load_dense(DenseSettings(device=where), EncodeSettings("torch", bench.half))
-    half_sparse = load_sparse(SparseSettings(model=str(folder), device=where), EncodeSettings("torch", bench.half))
+    half_dense = in_half(bench, "dense", partial(load_dense, DenseSettings(device=where)))
+    half_sparse = in_half(bench, "SPLADE", partial(load_sparse, SparseSettings(model=str(folder), device=where)))
     both = PairEncoder(half_dense, half_sparse)
 
     def apart() -> None:
@@ -174,11 +183,10 @@ def cross(bench: Bench, folder: Path) -> None:
     cut = [" ".join(text.split()[: 8 + 37 * n % 153]) for n, text in enumerate(bench.texts)]
     pairs = [(f"what is known about number {n % 8}", text) for n, text in enumerate(cut)]
     theirs = CrossEncoder(str(folder), device=str(bench.device), max_length=256)
-    reranker = load_cross(
-        RerankSettings(model=str(folder), device=str(bench.device)), EncodeSettings("torch", bench.half)
-    )
+    settings = RerankSettings(model=str(folder), device=str(bench.device))
+    reranker = in_half(bench, "the cross-encoder", partial(load_cross, settings))
     peers = {"defaults": (lambda: theirs.predict(pairs, show_progress_bar=False), 2.0)}
-    bench.ratio(f"cross-encoder, {bench.half}", lambda: reranker.score_pairs(pairs), peers, len(pairs))
+    bench.ratio("cross-encoder", lambda: reranker.score_pairs(pairs), peers, len(pairs))
     found, wanted = reranker.score_pairs(pairs[:64]), theirs.predict(pairs[:64], show_progress_bar=False)
     bench.tell(f"    largest difference of a score {float(np.abs(found - wanted).max()):.5f}")
 

@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 Job = Callable[[], Any]
@@ -143,8 +144,6 @@ def packing(texts: Sequence[str], way: str) -> Job:
 def head(texts: Sequence[str], way: str) -> Job:
     """MiB by which the peak of the process rises when the head pools 64 texts of 128 tokens, and what is allowed."""
     del texts
-    import resource
-
     import torch
 
     from hybrid_search.encode.splade_head import CHUNK, VocabularyPooling
@@ -159,14 +158,21 @@ def head(texts: Sequence[str], way: str) -> Job:
 
     @torch.inference_mode()
     def run() -> float:
-        pool(features(1))
+        pool(features(8))  # buffers of the matrix product stay
         given = features(count)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = memory("VmRSS")
         output = pool(given)["sentence_embedding"].nbytes
-        rise = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        rise = memory("VmHWM") - before
         return rise if way == "rise" else (1.1 * output + chunk) / 2**20
 
     return run
+
+
+def memory(name: str) -> float:
+    """MiB that the process holds now (``VmRSS``) or held at most (``VmHWM``)."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def share(texts: Sequence[str], way: str) -> Job:
