@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hybrid_search.scale.estimate import Estimate, Layout, Probe, Sample, Setting
     from hybrid_search.settings import Settings
 
-ASK_ENGINE = "--url URL, or start a local node: hybrid-search node start"
+ASK_ENGINE = "--url URL, or start a local node: hybrid-search up"
 
 
 def register(app: typer.Typer) -> None:

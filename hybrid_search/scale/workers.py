@@ -28,7 +28,7 @@ from hybrid_search.encode.threads import OWN_NUMBERS, allowed_cores
 from hybrid_search.errors import HybridSearchError, IngestError
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.options import SourceOptions
-from hybrid_search.ingest.report import IngestProgress, IngestReport
+from hybrid_search.ingest.report import IngestProgress, IngestReport, progress_of_all
 from hybrid_search.settings import Settings
 
 OnProgress = Callable[[IngestProgress], None]
@@ -199,7 +199,7 @@ def _watch(workers: Sequence[_Worker], progress: OnProgress) -> None:
                 del open_ones[worker.messages]
                 continue
             if told := [one.progress for one in workers if one.progress is not None]:
-                progress(_summed(told))
+                progress(progress_of_all(told))
 
 
 def _hear(worker: _Worker, message: Any) -> None:
@@ -210,16 +210,6 @@ def _hear(worker: _Worker, message: Any) -> None:
             worker.report = message
         case str():
             worker.failure = message
-
-
-def _summed(told: Sequence[IngestProgress]) -> IngestProgress:
-    """One progress of all; how many there will be is not known to any of them."""
-    return IngestProgress(
-        documents=sum(one.documents for one in told),
-        passages=sum(one.passages for one in told),
-        refused=sum(one.refused for one in told),
-        waiting=next((one.waiting for one in told if one.waiting), None),
-    )
 
 
 def _together(workers: Sequence[_Worker], index: str, wall: float) -> IngestReport:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from generated import SCHEMA, filled, passages, write
 from test_search_alias import VectorsOfText, opened
+from typer.testing import CliRunner
 
+from hybrid_search.cli.app import app
 from hybrid_search.engine import connect_async
 from hybrid_search.engine.indices import delete_index
 from hybrid_search.engine.protocols import Request
@@ -199,3 +202,21 @@ def test_a_field_that_only_newer_indices_have_filters_there(connection, index_na
 def join(connection, alias, index, **properties) -> None:
     add = {"index": index, "alias": alias, **properties}
     connection.send(Request.json("POST", "/_aliases", {"actions": [{"add": add}]}))
+
+
+def test_the_command_searches_a_pattern(connection, series, monkeypatch) -> None:
+    """``search`` takes what the clients take; what cannot be one is said in one line."""
+    monkeypatch.setenv("HYBRID_SEARCH_DENSE_MODEL", "none")
+    monkeypatch.setenv("HYBRID_SEARCH_SPARSE_MODEL", "none")
+
+    def run(index):
+        words = ["search", index, "coffee river", "--legs", "bm25", "-k", "300", "--json", "--url", connection.where]
+        return CliRunner().invoke(app, words)
+
+    many, one = run(f"{series}-2026.*"), run(f"{series}-whole")
+    assert many.exit_code == 0, many.output
+    found, expected = (json.loads(result.stdout)["hits"] for result in (many, one))
+    assert [hit["id"] for hit in found] == [hit["id"] for hit in expected]
+    refused = run("eu:docs")
+    assert refused.exit_code == 1
+    assert "is in another cluster" in refused.stderr
