@@ -66,7 +66,7 @@ def estimate(
     The sample is encoded, and loaded into an index of its own (hybrid-search-sweep-estimate-...), which is deleted.
     """
     from hybrid_search.encode import load_encoder
-    from hybrid_search.ingest.options import SourceOptions
+    from hybrid_search.ingest.options import SourceOptions, source_name
     from hybrid_search.scale.estimate import keep, kept_for, sample_of
 
     counts = numbers_of(workers)
@@ -78,7 +78,7 @@ def estimate(
     stop_cleanly()
     found = sample_of(source, settings, what, sample)
     made = _estimated((source, index, documents), found, load_encoder(settings), settings, probes=probe)
-    for path in (None if index is None else kept_for(source, index), save_estimate):
+    for path in (None if index is None else kept_for(source_name(source), index), save_estimate):
         if path is not None:
             keep(made, path)
     _print(made, counts, as_json=as_json)
@@ -99,13 +99,13 @@ def numbers_of(given: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def say_outcome(source: str, index: str, report: IngestReport, workers: int) -> None:
+def say_outcome(report: IngestReport) -> None:
     """At the end of a load whose estimate is kept, how far that was off; on standard error, in one line."""
     from hybrid_search.scale.estimate import kept_for, outcome, read_kept
 
-    made = read_kept(kept_for(source, index))
-    if made is not None and (found := outcome(made, report, workers)) is not None:
-        typer.echo(f"{index}: {found}", err=True)
+    made = read_kept(kept_for(report.source, report.index))
+    if made is not None and (found := outcome(made, report)) is not None:
+        typer.echo(f"{report.index}: {found}", err=True)
 
 
 def _estimated(

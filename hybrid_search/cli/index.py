@@ -14,14 +14,7 @@ import typer
 
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.checks import check_models, check_source
-from hybrid_search.cli.loads import (
-    merge,
-    print_loads,
-    print_plan,
-    print_report,
-    raise_if_incomplete,
-    raise_if_refused,
-)
+from hybrid_search.cli.loads import merge, print_loads, print_report, raise_if_incomplete
 from hybrid_search.cli.options import (
     FollowLinks,
     Format,
@@ -38,7 +31,9 @@ from hybrid_search.cli.options import (
     Url,
     settings_of,
 )
+from hybrid_search.cli.plans import print_plan, raise_if_refused
 from hybrid_search.cli.signals import stop_cleanly
+from hybrid_search.cli.told import also_told
 from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -106,6 +101,7 @@ def index(
     vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
     bulk_mode: Annotated[Bulk, typer.Option(help="No refresh and no replicas meanwhile.")] = Bulk.AUTO,
     force_merge: Annotated[int | None, typer.Option(min=1, help="Merge to so many segments a shard.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, help="Serve Prometheus metrics here meanwhile.")] = None,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
@@ -123,9 +119,10 @@ def index(
     alone = partial(_loads, recreate=recreate, confirm=confirm)
     loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
     stop_cleanly()
-    print_loads(source, loads(source, index, settings, files, what), workers, as_json=as_json)
-    if force_merge is not None:
-        merge(index, settings, force_merge)
+    with also_told(index, metrics_port):
+        print_loads(loads(source, index, settings, files, what), as_json=as_json)
+        if force_merge is not None:
+            merge(index, settings, force_merge)
     return None
 
 

@@ -1,9 +1,9 @@
-"""What is said of loads, as they end and where they were only planned; and the merge that may follow."""
+"""What is said of loads as they end, and the merge that may follow."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,9 +12,7 @@ from hybrid_search.cli.estimating import say_outcome
 from hybrid_search.errors import IngestError
 
 if TYPE_CHECKING:
-    from hybrid_search.ingest.maintain.plan import Plan
     from hybrid_search.ingest.report import IngestReport
-    from hybrid_search.ingest.source import SourceOptions
     from hybrid_search.settings import Settings
 
 COUNTS = (
@@ -32,11 +30,11 @@ COUNTS = (
 )
 
 
-def print_loads(sources: Sequence[str], reports: Iterable[IngestReport], workers: int, *, as_json: bool) -> None:
+def print_loads(reports: Iterable[IngestReport], *, as_json: bool) -> None:
     """Each as its load ends; the first that is no success ends the command."""
-    for source, report in zip(sources, reports, strict=False):
+    for report in reports:
         print_report(report, as_json=as_json)
-        say_outcome(source, report.index, report, workers)
+        say_outcome(report)
         raise_if_incomplete(report)
 
 
@@ -68,24 +66,6 @@ def raise_if_incomplete(report: IngestReport) -> None:
             where=str(report.dead_letters),
             remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
         )
-
-
-def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """What would be done, as a table or as JSON."""
-    if as_json:
-        typer.echo(json.dumps(plan.as_json(), indent=2))
-        return
-    typer.echo(f"The source {plan.source!r} would be loaded; nothing is changed now:")
-    for name in ("new", "changed", "unchanged", "foreign", "bad"):
-        typer.echo(f"{getattr(plan, name):>12,} {name}")
-    typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
-
-
-def raise_if_refused(plan: Plan, index: str, what: SourceOptions, *, skips_bad: bool) -> None:
-    """Exit status 1 and one line for a dry run whose load would not end with 0."""
-    limit = what.max_removed if what.sync else None
-    if reason := plan.refusal(takes_over=what.take_over, skips_bad=skips_bad, sync=limit):
-        raise IngestError(f"without --dry-run this would end with status 1: {reason}", where=index)
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:

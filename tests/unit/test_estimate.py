@@ -99,10 +99,10 @@ def test_a_kept_estimate_says_how_far_it_was_off(tmp_path):
     made = read_kept(path)
     assert made == MADE
     report = IngestReport("docs", indexed=1_000, passages=2_100, wall=14.0)
-    assert str(outcome(made, report, 1)) == (
+    assert str(outcome(made, report)) == (
         "estimated 11 s, took 14 s (+25 %); 2,000 passages estimated, 2,100 loaded (+5 %)"
     )
-    assert outcome(made, IngestReport("docs", unchanged=5), 1) is None
+    assert outcome(made, IngestReport("docs", unchanged=5)) is None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"setting": 1}'])

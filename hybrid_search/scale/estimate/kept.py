@@ -44,8 +44,8 @@ class Outcome:
 
 
 def kept_for(source: str, index: str) -> Path:
-    """Where the estimate of a load is kept by default."""
-    known = blake2b(f"{Path(source).absolute()} {index}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    """Where the estimate of a load is kept, by the names of its source and its index."""
+    known = blake2b(f"{source} {index}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return state_folder() / f"{index}-{known}.estimate.json"
 
 
@@ -70,12 +70,12 @@ def read_kept(path: Path) -> Estimate | None:
         return None
 
 
-def outcome(estimate: Estimate, report: IngestReport, workers: int) -> Outcome | None:
+def outcome(estimate: Estimate, report: IngestReport) -> Outcome | None:
     """How far the estimate was off; None for a run that has indexed nothing, of which it says nothing."""
     if not report.indexed:
         return None
     share = msgspec.structs.replace(estimate, documents=report.indexed)
-    return Outcome(share.wall(workers), report.wall, (share.passages, report.passages))
+    return Outcome(share.wall(report.workers), report.wall, (share.passages, report.passages))
 
 
 def duration(seconds: float) -> str:
