@@ -23,8 +23,9 @@ from hybrid_search.encode.batching import once
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
 from hybrid_search.encode.devices import find_device
-from hybrid_search.encode.folder import DIGEST_LENGTH, vocabulary_digest, weights_digest
+from hybrid_search.encode.folder import DIGEST_LENGTH, named_precision, vocabulary_digest, weights_digest
 from hybrid_search.encode.late import late_fingerprint
+from hybrid_search.encode.prepared import Preparable
 from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Tokenizer
 from hybrid_search.encode.starter_head import StarterHead, load_head
 from hybrid_search.errors import ModelError, SettingsError
@@ -110,6 +111,11 @@ class StarterEncoder:
         """The longest passage in tokens, special tokens already subtracted."""
         return self.bi_encoder.max_tokens
 
+    @property
+    def networks(self) -> Sequence[Preparable]:
+        """What runs the model, by backends that are chosen."""
+        return self.bi_encoder.networks
+
     def query_limits(self) -> dict[str, QueryLimit]:
         """One pass, one limit; a sparse vector of idf weights is made of the same tokens."""
         return dict.fromkeys(("dense", "sparse") if self.dense else ("sparse",), self.bi_encoder.query_limit)
@@ -188,7 +194,7 @@ def load_starter(settings: Settings) -> StarterEncoder:
     return StarterEncoder(
         bi_encoder,
         head,
-        _fingerprint(file, bi_encoder, document_terms),
+        _fingerprint(file, bi_encoder, document_terms, settings.encode.precision),
         dense_leg=dense_leg,
         inference_free=settings.sparse.inference_free_queries,
         document_terms=document_terms,
@@ -217,7 +223,7 @@ def _vocabulary(backbone: BertBackbone) -> list[str]:
     return [by_id[number] for number in range(len(by_id))]
 
 
-def _fingerprint(file: HeadFile, bi_encoder: DenseEncoder, document_terms: int) -> Fingerprint:
+def _fingerprint(file: HeadFile, bi_encoder: DenseEncoder, document_terms: int, precision: str) -> Fingerprint:
     return Fingerprint(
         kind="sparse",
         name="starter",
@@ -225,5 +231,9 @@ def _fingerprint(file: HeadFile, bi_encoder: DenseEncoder, document_terms: int) 
         dimension=len(file.tensors["idf"]),
         max_tokens=bi_encoder.fingerprint.max_tokens,
         vocabulary=vocabulary_digest(bi_encoder.folder),
-        extra={"encoder": file.metadata["encoder_weights"], "document_terms": document_terms},
+        extra={
+            "encoder": file.metadata["encoder_weights"],
+            "document_terms": document_terms,
+            **named_precision(precision),
+        },
     )

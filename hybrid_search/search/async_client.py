@@ -190,6 +190,12 @@ class AsyncSearchClient:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return await self._run(lambda searcher: searcher.stored(passage_ids))
 
+    async def prepare(self) -> None:
+        """Make the models ready, so that the first search is as fast as the next; see :meth:`SearchClient.prepare`."""
+        searcher, _ = await self._opened()
+        for asked in self._workers.prepare(searcher.encoder, searcher.reranker):
+            await asked.awaited()
+
     async def reopen(self) -> None:
         """Read anew what the index holds; see :meth:`SearchClient.reopen`."""
         with boundary():

@@ -257,6 +257,18 @@ class SearchClient:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return self._run(lambda searcher: searcher.stored(passage_ids))
 
+    def prepare(self) -> None:
+        """Make the models ready, so that the first search is as fast as the next: for programs that stay.
+
+        What runs them is chosen, which takes tens of seconds where it was never done on this machine, and a first pass
+        is made.
+
+        Raises:
+            ModelError: a model fails.
+        """
+        for asked in self._workers.prepare(self._searcher.encoder, self._searcher.reranker):
+            asked.answer()
+
     def reopen(self) -> None:
         """Read anew what the index holds, such as fields to filter on that a load has added; searches go on meanwhile.
 
