@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.checks import check_models, check_source
+from hybrid_search.cli.loads import merge, print_loads, print_report, raise_if_incomplete
 from hybrid_search.cli.options import (
     FollowLinks,
     Format,
@@ -30,8 +31,10 @@ from hybrid_search.cli.options import (
     Url,
     settings_of,
 )
+from hybrid_search.cli.plans import print_plan, raise_if_refused
 from hybrid_search.cli.signals import stop_cleanly
-from hybrid_search.errors import IngestError, SettingsError
+from hybrid_search.cli.told import also_told
+from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.ingest.files import LoadFiles
@@ -40,26 +43,20 @@ if TYPE_CHECKING:
     from hybrid_search.ingest.source import SourceOptions
     from hybrid_search.settings import Settings
 
-COUNTS = (
-    "documents",
-    "indexed",
-    "unchanged",
-    "resumed",
-    "skipped",
-    "refused",
-    "passages",
-    "encoded",
-    "removed",
-    "superseded",
-    "retried",
-)
-
 
 class Vectors(StrEnum):
     """When documents are encoded."""
 
     NOW = "now"
     LATER = "later"
+
+
+class Bulk(StrEnum):
+    """As :class:`hybrid_search.ingest.bulk_mode.BulkMode`, which ``--help`` need not load."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
 
 
 SourceName = Annotated[str | None, typer.Option("--source", help="The source's name (default: the file's).")]
@@ -102,15 +99,15 @@ def index(
     confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
+    bulk_mode: Annotated[Bulk, typer.Option(help="No refresh and no replicas meanwhile.")] = Bulk.AUTO,
+    force_merge: Annotated[int | None, typer.Option(min=1, help="Merge to so many segments a shard.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, help="Serve Prometheus metrics here meanwhile.")] = None,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
-    from hybrid_search.ingest.maintain.remove import Limit
-    from hybrid_search.ingest.source import SourceOptions
-
-    most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
-    bounds = most[0], expect, take_over, records_path, query, most[1]
-    what = SourceOptions(source_name, format, limit, sync, *bounds, join or workers > 1, vectors is Vectors.LATER)
+    named = source_name, format, limit, sync
+    what = _asked(named, (max_removed, max_bad), (expect, take_over, records_path, query), bulk_mode)
+    what = replace(what, join=join or workers > 1, vectors_later=vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
@@ -119,17 +116,29 @@ def index(
     check_models(settings)
     if dry_run:
         return _print_plans(source, index, settings, files, what, as_json=as_json)
-    stop_cleanly()
     alone = partial(_loads, recreate=recreate, confirm=confirm)
     loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
-    return _print_reports(loads(source, index, settings, files, what), as_json=as_json)
+    stop_cleanly()
+    with also_told(index, metrics_port):
+        print_loads(loads(source, index, settings, files, what), as_json=as_json)
+        if force_merge is not None:
+            merge(index, settings, force_merge)
+    return None
 
 
-def _print_reports(reports: Iterable[IngestReport], *, as_json: bool) -> None:
-    """Each as its load ends; the first that is no success ends the command."""
-    for report in reports:
-        print_report(report, as_json=as_json)
-        raise_if_incomplete(report)
+def _asked(
+    named: tuple[str | None, str | None, int | None, bool],
+    limits: tuple[str, str],
+    more: tuple[int | None, bool, str | None, str | None],
+    bulk: Bulk,
+) -> SourceOptions:
+    """What is loaded: name, format, limit, sync; most to remove, to leave out; expected, take over, records, query."""
+    from hybrid_search.ingest.bulk_mode import BulkMode
+    from hybrid_search.ingest.maintain.remove import Limit
+    from hybrid_search.ingest.source import SourceOptions
+
+    removed, bad = Limit.parse(limits[0]), Limit.parse(limits[1], "--max-bad")
+    return SourceOptions(*named, removed, *more, bad, bulk=BulkMode(bulk))
 
 
 def _print_plans(
@@ -266,69 +275,6 @@ def replay(
         report = replaying.replay(file, index, connection, load_encoder(settings), settings, progress=progress)
     print_report(report, as_json=as_json)
     raise_if_incomplete(report)
-
-
-def raise_if_incomplete(report: IngestReport) -> None:
-    """Exit status 1 and one line when documents were refused, or a sync would have removed too much."""
-    from hybrid_search.ingest.pipeline import refused_of, withheld
-
-    if report.withheld:
-        raise withheld(report)
-    if report.excess:
-        remedy = (
-            "Look at the notes and at the file of --skip-bad; if so many may be left out: "
-            f"--max-bad {report.skipped}, or all"
-        )
-        raise IngestError(report.excess, where=report.source, remedy=remedy)
-    if report.refused:
-        raise IngestError(
-            refused_of(report),
-            where=str(report.dead_letters),
-            remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
-        )
-
-
-def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """What would be done, as a table or as JSON."""
-    if as_json:
-        typer.echo(json.dumps(plan.as_json(), indent=2))
-        return
-    typer.echo(f"The source {plan.source!r} would be loaded; nothing is changed now:")
-    for name in ("new", "changed", "unchanged", "foreign", "bad"):
-        typer.echo(f"{getattr(plan, name):>12,} {name}")
-    typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
-
-
-def raise_if_refused(plan: Plan, index: str, what: SourceOptions, *, skips_bad: bool) -> None:
-    """Exit status 1 and one line for a dry run whose load would not end with 0."""
-    limit = what.max_removed if what.sync else None
-    if reason := plan.refusal(takes_over=what.take_over, skips_bad=skips_bad, sync=limit):
-        raise IngestError(f"without --dry-run this would end with status 1: {reason}", where=index)
-
-
-def print_report(report: IngestReport, *, as_json: bool) -> None:
-    """The report as a table, or as JSON."""
-    if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2))
-        return
-    from rich.filesize import decimal
-    from rich.table import Table
-
-    from hybrid_search.printed.console import Console
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row("source", f"{report.source} (load {report.load})")
-    for name in COUNTS:
-        table.add_row(name, f"{getattr(report, name):,}")
-    table.add_row("sent", decimal(report.bytes))
-    table.add_row("wall", f"{report.wall:,.1f} s, {report.documents_per_second:,.0f} documents/s")
-    table.add_row("busy", ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.busy.items()))
-    console = Console()
-    console.print(table)
-    for note in report.notes:
-        console.print(f"Note: {note}")
-    for refusal in report.refusals:
-        console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}")
 
 
 def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:

@@ -81,15 +81,13 @@ def copy_index(
     with _origin(source, settings, retry) as origin, _target(target, settings, origin, retry) as into:
         is_whole = into.begin()
         written = 0 if is_whole else into.write()
-        if not is_whole and isinstance(into, FolderTarget):
-            into.finish()  # files do not change between being written and being compared
         found = into.compare(deep=deep)
         if found.wrong:
             shown = "; ".join(found.wrong[:SHOWN]) + ("; ..." if len(found.wrong) > SHOWN else "")
             what = f"the copy is not as its source, {counted(len(found.wrong), 'difference', 'differences')}: {shown}"
             raise IngestError(what, where=into.where, remedy="Delete the copy and make it again")
-        if not is_whole and isinstance(into, IndexTarget):
-            into.finish()
+        if not is_whole:
+            into.finish()  # nobody takes for a copy what was not compared
         return CopyReport(origin.where, into.where, found.passages, written, deep, tuple(into.notes))
 
 

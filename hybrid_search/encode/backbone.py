@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from hybrid_search.encode.protocols import Pixels
+
 if TYPE_CHECKING:
     import tokenizers
     from torch import Tensor, device
@@ -31,7 +33,8 @@ class Backbone(Protocol):
     """A loaded bi-encoder; safe to call from several threads.
 
     ``max_tokens`` counts special tokens; ``rows`` are the token embeddings, None where they are not known;
-    ``tokenizer`` neither cuts nor pads; ``networks`` are what a backend runs.
+    ``tokenizer`` neither cuts nor pads; ``networks`` are what a backend runs. One that ``reads_images``
+    is an :class:`ImageBackbone`.
     """
 
     device: device
@@ -42,6 +45,7 @@ class Backbone(Protocol):
     normalized: bool
     tokenizer: tokenizers.Tokenizer
     networks: Sequence[Switched]
+    reads_images: bool
 
     def __call__(self, texts: Sequence[str], ids: Sequence[Sequence[int]], *, prompt: str, query: bool) -> Output:
         """One forward pass.
@@ -52,4 +56,12 @@ class Backbone(Protocol):
             prompt: the prompt that ``ids`` begin with.
             query: which route a model with routes takes.
         """
+        ...
+
+
+class ImageBackbone(Backbone, Protocol):
+    """One that ``reads_images``."""
+
+    def embed_images(self, images: Sequence[Pixels], *, prompt: str, query: bool) -> Tensor:
+        """One forward pass over RGB images of shape (height, width, 3), uint8: (images, dimension)."""
         ...

@@ -56,6 +56,8 @@ class BertBackbone:
         SettingsError: backend, precision and device do not go together.
     """
 
+    reads_images = False
+
     def __init__(
         self,
         folder: Path,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.backbone import Backbone, Output
+from hybrid_search.encode.backbone import Backbone, ImageBackbone, Output
 from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, ahead, once, packed
 from hybrid_search.encode.folder import (
     Prompts,
     identity_of,
+    image_identity,
     named_precision,
     read_prompts,
     truncation_of,
@@ -23,7 +25,7 @@ from hybrid_search.encode.late_stored import compress
 from hybrid_search.encode.loading import NOT_FINITE, find_trusted, load_error
 from hybrid_search.encode.plain_bert import is_plain_bert
 from hybrid_search.encode.prepared import Preparable
-from hybrid_search.encode.protocols import QueryLimit
+from hybrid_search.encode.protocols import Pixels, QueryLimit
 from hybrid_search.encode.threads import use_allowed_threads
 from hybrid_search.encode.tokens import Cutter, TokenSpans
 from hybrid_search.errors import HybridSearchError, MissingExtraError, ModelError
@@ -35,6 +37,8 @@ from hybrid_search.settings.models import AUTO
 # the cache: groups four times as large cost 1.3 times the processor time. A GPU wants to be filled.
 CPU_TOKENS = 64
 GPU_TOKENS = 512
+
+READS_IMAGES = "Name one of images and texts as dense.model, for example sentence-transformers/clip-ViT-B-32"
 
 TOKENIZED = 1024
 """Texts that are tokenized together, while those before them go through the model."""
@@ -74,6 +78,8 @@ class DenseEncoder:
         precision: str = "fp32",
     ) -> None:
         self.backbone = backbone
+        self.reads_images = backbone.reads_images
+        self._images_together = batch_size
         self.prompts = prompts
         self.folder = folder
         self.tokenizer = TokenSpans(backbone.tokenizer)
@@ -103,7 +109,12 @@ class DenseEncoder:
             vocabulary=vocabulary_digest(folder),
             query_prompt=prompts.query,
             document_prompt=prompts.document,
-            extra={**identity_of(folder), **self._truncation(), **named_precision(precision)},
+            extra={
+                **identity_of(folder),
+                **self._truncation(),
+                **named_precision(precision),
+                **(image_identity(folder) if self.reads_images else {}),
+            },
         )
 
     def _truncation(self) -> dict[str, int]:
@@ -123,6 +134,23 @@ class DenseEncoder:
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries, shape (n, dimension), in order."""
         return self._encode(texts, query=True)
+
+    def encode_images(self, images: Sequence[Pixels], *, query: bool = False) -> NDArray[np.float32]:
+        """Vectors of RGB images, shape (n, dimension), in order.
+
+        Raises:
+            ModelError: the model reads no images, or its vectors are not finite.
+        """
+        if not self.reads_images:
+            raise ModelError("this model reads no images", where=self.fingerprint.name, remedy=READS_IMAGES)
+        prompt, backbone = self.prompts.query if query else self.prompts.document, cast("ImageBackbone", self.backbone)
+        vectors = np.empty((len(images), self.dimension), dtype=np.float32)
+        for start in range(0, len(images), self._images_together):
+            some = images[start : start + self._images_together]
+            vectors[start : start + len(some)] = self._cut_to_size(
+                backbone.embed_images(some, prompt=prompt, query=query).float().cpu().numpy()
+            )
+        return vectors
 
     def forward(self, texts: Sequence[str], *, query: bool) -> Iterator[tuple[list[int], Output]]:
         """Forward passes over all texts, grouped by length, longest first; of many texts :data:`TOKENIZED` at a time.
@@ -153,7 +181,9 @@ class DenseEncoder:
         Raises:
             ModelError: they are not finite.
         """
-        whole: NDArray[np.float32] = output.embeddings.float().cpu().numpy()
+        return self._cut_to_size(output.embeddings.float().cpu().numpy())
+
+    def _cut_to_size(self, whole: NDArray[np.float32]) -> NDArray[np.float32]:
         if not np.isfinite(whole).all():
             raise ModelError("it gave vectors that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
         cut = whole[:, : self.dimension]

@@ -23,6 +23,8 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
 
+IMAGE_FILES = ("processor_config.json", "preprocessor_config.json", "sentence_bert_config.json")
+
 # Keys of config.json that say how a model was saved, not what it computes.
 HOUSEKEEPING = frozenset(
     {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "use_cache"}
@@ -151,6 +153,20 @@ def identity_of(folder: Path) -> dict[str, Any]:
     """
     overrides = tokenizer_overrides(folder)
     return {"configuration": configuration_digest(folder), **({"tokenizer": overrides} if overrides else {})}
+
+
+def image_identity(folder: Path) -> dict[str, str]:
+    """For the fingerprint of a model that reads images: how they are scaled, cut and normalised before it.
+
+    Also which of the networks' outputs stands for a text and which for an image.
+    """
+    found = {path.name: read_json(path) for name in IMAGE_FILES for path in sorted(folder.rglob(name))}
+    computing = {
+        name: {key: value for key, value in content.items() if key not in HOUSEKEEPING}
+        for name, content in found.items()
+    }
+    whole = json.dumps(computing, sort_keys=True).encode()
+    return {"images": hashlib.sha256(whole).hexdigest()[:DIGEST_LENGTH]}
 
 
 def named_precision(precision: str) -> dict[str, str]:

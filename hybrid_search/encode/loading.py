@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _LOADING = threading.Lock()
 NOT_FINITE = "Its weights are damaged, or too large for the precision: fetch it again, or choose another model"
 PROBE = "a probe of all weights"
+PROBE_SIZE = (64, 48)
+"""Pixels of the image that is a probe."""
 _CHATTY = ("sentence_transformers", "transformers")
 
 
@@ -124,7 +127,26 @@ def probe(model: Any, role: Role) -> Any:
         return model.predict([(PROBE, PROBE)], **quiet)
     sparse = {"convert_to_sparse_tensor": False, "save_to_cpu": True} if role == "sparse" else {}
     routes = (model.encode_query, model.encode_document)
-    return [encode([PROBE], **quiet, **sparse)[0].tolist() for encode in routes]
+    probes: list[Any] = [PROBE]
+    if role == "dense" and reads_images(model):
+        from PIL import Image
+
+        # A graph of the texts' pass must not be taken for that of images, nor a missing vision tower be overlooked.
+        probes.append(Image.new("RGB", PROBE_SIZE, (120, 60, 200)))
+    return [encode([one], **quiet, **sparse)[0].tolist() for one in probes for encode in routes]
+
+
+def reads_images(model: Any) -> bool:
+    """Whether a loaded model makes vectors of images in the space of its texts.
+
+    Raises:
+        MissingExtraError: it does, and Pillow is not installed.
+    """
+    if not {"text", "image"} <= set(getattr(model, "modalities", ())):
+        return False
+    if find_spec("PIL") is None:
+        raise MissingExtraError("A model of images", "images")
+    return True
 
 
 def fast_tokenizer(model: Any, folder: Path) -> tokenizers.Tokenizer:

@@ -8,12 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.dense import DenseEncoder
+from hybrid_search.encode.dense import READS_IMAGES, DenseEncoder
 from hybrid_search.encode.folder import UNLIMITED
 from hybrid_search.encode.prepared import Preparable
-from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Tokenizer
+from hybrid_search.encode.protocols import EncodedTexts, Pixels, QueryLimit, Tokenizer
 from hybrid_search.encode.tokens import WordSpans
-from hybrid_search.errors import SettingsError
+from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.records import Fingerprint, SparseVector
 
 
@@ -125,6 +125,21 @@ class PairEncoder:
     def bi_encoder(self) -> DenseEncoder | None:
         """The bi-encoder itself, for late interaction; None where there is none."""
         return self._dense if isinstance(self._dense, DenseEncoder) else None
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether the dense model makes vectors of images too."""
+        return self.bi_encoder is not None and self.bi_encoder.reads_images
+
+    def encode_images(self, images: Sequence[Pixels], *, query: bool = False) -> NDArray[np.float32]:
+        """Vectors of RGB images, shape (n, dimension), in order.
+
+        Raises:
+            ModelError: there is no dense model here, or it reads no images.
+        """
+        if self.bi_encoder is None:
+            raise ModelError("no dense model here reads images", remedy=READS_IMAGES)
+        return self.bi_encoder.encode_images(images, query=query)
 
     def encode_documents(self, texts: Sequence[str]) -> EncodedTexts:
         """Vectors of passages, in order."""

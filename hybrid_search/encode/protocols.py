@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.images import Pixels as Pixels  # noqa: PLC0414 encoders import it from here
 from hybrid_search.records import Fingerprint, SparseVector
 
 
@@ -74,6 +75,25 @@ class TextEncoder(Protocol):
     def encode_queries(self, texts: Sequence[str]) -> EncodedTexts:
         """Vectors of queries, in order."""
         ...
+
+
+@runtime_checkable
+class ImageEncoder(Protocol):
+    """A text encoder whose dense model may read images too, into the same space."""
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether it does: a class may be for models of both kinds."""
+        ...
+
+    def encode_images(self, images: Sequence[Pixels], *, query: bool = False) -> NDArray[np.float32]:
+        """Vectors of images, shape (n, dimension), in order."""
+        ...
+
+
+def image_encoder(encoder: object) -> ImageEncoder | None:
+    """The encoder, where it reads images; None where it does not."""
+    return encoder if isinstance(encoder, ImageEncoder) and encoder.reads_images else None
 
 
 @runtime_checkable

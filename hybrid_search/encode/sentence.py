@@ -14,7 +14,8 @@ from hybrid_search.encode.backbone import Output
 from hybrid_search.encode.backends.choice import Switched
 from hybrid_search.encode.backends.graft import graft
 from hybrid_search.encode.folder import UNLIMITED, module_types, pooling_of
-from hybrid_search.encode.loading import fast_tokenizer, load_model, probe
+from hybrid_search.encode.loading import fast_tokenizer, load_model, probe, reads_images
+from hybrid_search.encode.protocols import Pixels
 from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.settings import DenseSettings, EncodeSettings
 
@@ -35,7 +36,8 @@ class SentenceBackbone:
         self.max_tokens = min(limit, settings.max_tokens or limit)
         if own != math.inf:  # static embeddings read everything, and have no limit to set
             self._model.max_seq_length = self.max_tokens
-        self.pooling = pooling_of(folder)
+        self.reads_images = reads_images(self._model)
+        self.pooling = pooling_of(folder) if module_types(folder) or not self.reads_images else None
         self.normalized = "Normalize" in module_types(folder)
         self.tokenizer = fast_tokenizer(self._model, folder)
         self._model.truncate_dim = None  # the encoder truncates, and normalises again
@@ -63,3 +65,19 @@ class SentenceBackbone:
             states=torch.stack([row["token_embeddings"] for row in features]),
             embeddings=embeddings,
         )
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Pixels], *, prompt: str, query: bool) -> torch.Tensor:
+        """One pass of the images through the model's own image processor and all modules of the route."""
+        from PIL import Image
+
+        encode = self._model.encode_query if query else self._model.encode_document
+        with self._turn:
+            vectors: torch.Tensor = encode(
+                [Image.fromarray(pixels) for pixels in images],
+                prompt=prompt,
+                batch_size=len(images),
+                show_progress_bar=False,
+                convert_to_tensor=True,
+            )
+        return vectors

@@ -105,10 +105,15 @@ def _rows(module: Any) -> int | None:
     """Rows of a module's token embeddings: a transformer's, or a table's; None where it has none."""
     network = getattr(module, "auto_model", None)
     if network is not None and hasattr(network, "get_input_embeddings"):
-        weight = getattr(network.get_input_embeddings(), "weight", None)
+        weight = getattr(_text_embeddings(network), "weight", None)
     else:
         embedding = getattr(module, "embedding", None)
         weight = (
             module.weight if type(module).__name__ == "SparseStaticEmbedding" else getattr(embedding, "weight", None)
         )
     return None if weight is None else int(weight.shape[0])
+
+
+def _text_embeddings(network: Any) -> Any:
+    """The matrix of token embeddings; that of the text tower where a network has towers (CLIP, SigLIP)."""
+    return getattr(network, "text_model", network).get_input_embeddings()

@@ -17,7 +17,9 @@ from hybrid_search.engine.bulk import BULK_TIMEOUT
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.coverage import coverage, expect_vectors_later
 from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
+from hybrid_search.ingest.pace import Pace
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.reading import Numbered, Reading
 from hybrid_search.ingest.report import IngestReport
@@ -37,6 +39,7 @@ from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_document
 from hybrid_search.ingest.state.lease import Lease
 from hybrid_search.ingest.state.ledger import Ledger, Record
 from hybrid_search.ingest.state.seen import SourceIds
+from hybrid_search.ingest.tracing import Spans
 from hybrid_search.ingest.work import Batch, Body, NumberedDocument
 from hybrid_search.read.splits import SPLIT_BYTES
 from hybrid_search.settings import ChunkingSettings
@@ -64,7 +67,8 @@ class LoadOptions:
         retry: waits and patience.
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
-        brief: whether it is a load of a few documents, for which the settings of the index are not changed.
+        bulk: which settings of the index are changed meanwhile; off for a load of a few documents.
+        pace: what all senders share that slow down together; those of other loads may share it too.
     """
 
     senders: int = SENDERS
@@ -74,7 +78,12 @@ class LoadOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
-    brief: bool = False
+    bulk: BulkMode = BulkMode.AUTO
+    pace: Pace = field(default_factory=Pace)
+
+    def asked(self, bulk: BulkMode) -> LoadOptions:
+        """The same with what is asked for by name of the settings of the index."""
+        return self if bulk is BulkMode.AUTO else replace(self, bulk=bulk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +209,9 @@ class Load:
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
         encoding = Encoding(self.encoder, self.cache, later=self.source.vectors_later)
-        with Overlap() as overlap:
+        spans = Spans(self.index.name, self.connection.dialect.engine)
+        with Overlap() as overlap, spans.load():
+            self.ledger.look, self.ledger.slowed = overlap.look, lambda: self.options.pace.failures
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             number = lease.load if self.source.load is None else self.source.load
             if self.source.vectors_later:
@@ -210,20 +221,21 @@ class Load:
             chunk = self._chunk = Chunking(self.encoder, self.chunking, self.index.schema.passage_title)
             write = self._writing(number, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
+            send = spans.of("send", sender)
 
             def settle(body: Body) -> None:
                 lease.check()
-                settled = sender(body)
+                settled = send(body)
                 if settled is not None:
                     self.ledger.settle(body, settled)
                 demand.settled()
                 read_back.check()
                 self._after_body()
 
-            read = overlap.ahead("read", through(numbers, check))
+            read = overlap.ahead("read", through(spans.read(numbers), check))
             compared = overlap.ahead("compare", self._compared(connection, read, continued))
             cut = (portion for batch in through(compared, chunk) for portion in portions(batch))
-            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
+            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), spans.of("encode", encoding)))
             ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
         self._found += check.notes()
@@ -273,6 +285,7 @@ class Load:
             policy=self.options.retry,
             timeout=self.options.timeout,
             stopped=overlap.stopped,
+            pace=self.options.pace,
         )
 
     def remove_missing(self, connection: Connection, limit: Limit, seen: SourceIds) -> None:

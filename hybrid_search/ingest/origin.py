@@ -12,6 +12,7 @@ from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.read.indexed import Origin, is_index
+from hybrid_search.read.objects import address_of, is_object
 from hybrid_search.read.splits import can_be_split
 from hybrid_search.read.streams import printable
 from hybrid_search.settings import Settings
@@ -47,7 +48,8 @@ class Place:
         self.origin = open_origin(source, settings)
         where = None if self.origin is None else self.origin.where
         self.text = place_of(source, where)
-        self.known_as: Path | str = Path(source) if where is None else self.text
+        is_path = where is None and not is_object(source)
+        self.known_as: Path | str = Path(source) if is_path else self.text
         """What journals know it by."""
 
     def close(self) -> None:
@@ -76,6 +78,8 @@ def place_of(source: str | Path, where: str | None = None) -> str:
     """
     if is_index(source):
         return printable(f"{source} at {where}")
+    if is_object(source):
+        return printable(address_of(source))
     return printable(str(Path(source).absolute()) if can_be_split(source) else str(source))
 
 

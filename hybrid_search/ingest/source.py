@@ -298,7 +298,8 @@ class Opened:
         what, chunking = self._what, self._settings.chunking
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
         source = Source(self._name, what.take_over, what.removes, what.expected, vectors_later=what.vectors_later)
-        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
+        how = (options or LoadOptions()).asked(what.bulk)
+        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, how)
 
     def _splits(self, split_bytes: int) -> list[Split] | None:
         """The parts of the source; None for a stream, which is neither cut nor known again."""

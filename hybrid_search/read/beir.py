@@ -10,6 +10,7 @@ from hybrid_search.errors import RecordError, SourceError
 from hybrid_search.read.ir_datasets import PREFIX, collection_qrels, collection_queries, is_collection
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.raw import refuse
+from hybrid_search.read.storage import is_file
 from hybrid_search.read.streams import PACKED, opened
 from hybrid_search.records import Query
 
@@ -20,7 +21,7 @@ Qrels = dict[str, dict[str, int]]
 def packed_variant(folder: Path, name: str) -> Path | None:
     """A file of a folder, plain or compressed; None where there is none."""
     candidates = (folder / f"{name}{suffix}" for suffix in ("", *PACKED))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 def queries(path: str | Path, *, empty: bool = False) -> list[Query]:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.objects import is_object
 from hybrid_search.read.raw import OnNote, RawRecord, RawRecords, changed, unheard
+from hybrid_search.read.storage import open_binary, shown_path
 from hybrid_search.records import ResumePoint
 
 if TYPE_CHECKING:  # pyarrow takes a third of a second to import
@@ -24,6 +26,8 @@ if TYPE_CHECKING:  # pyarrow takes a third of a second to import
 
 _ROWS = 512
 """Rows in memory at a time: of 384-dimensional vectors and 1 KiB of text about 1.3 MiB."""
+_NEAR, _FAR = 1 << 20, 4 << 20
+"""Bytes that are read at once of a column of a file, and of an object, where each request costs a round trip."""
 
 
 def read_parquet(
@@ -33,6 +37,7 @@ def read_parquet(
     start: ResumePoint | None = None,
     end: int | None = None,
     on_note: OnNote = unheard,
+    version: str | None = None,
 ) -> RawRecords:
     """Rows of a Parquet file; missing values and bytes that are no text are left out, dates become strings.
 
@@ -43,6 +48,7 @@ def read_parquet(
         start: where reading begins; whole row groups before it are not decoded. The place behind each row is said.
         end: the number of rows before that which is not read any more.
         on_note: told of columns that hold bytes.
+        version: of an object, the one that is wanted.
 
     Raises:
         SourceError: the file is missing, cut short, no Parquet, names a column twice, or has no row at ``start``.
@@ -50,12 +56,16 @@ def read_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    row, wanted = 0, 0 if start is None else start.offset
+    row, wanted, place = 0, 0 if start is None else start.offset, shown_path(path)
+    buffer = _FAR if is_object(path) else _NEAR
     try:
-        with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as file:
+        with (
+            open_binary(path, version) as stream,
+            pq.ParquetFile(stream, pre_buffer=False, buffer_size=buffer) as file,
+        ):
             if start is not None and wanted > file.metadata.num_rows:
-                raise changed(str(path), start)
-            _check_columns(file.schema_arrow, str(path), on_note, dense)
+                raise changed(place, start)
+            _check_columns(file.schema_arrow, place, on_note, dense)
             groups, row = _groups_between(file.metadata, wanted, end)
             for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups, use_threads=False):
                 skipped = min(len(batch), max(0, wanted - row))
@@ -64,12 +74,12 @@ def read_parquet(
                     if row == end:
                         return
                     row += 1
-                    yield RawRecord(values, f"{path}:{row}", None, ResumePoint(row, row))
+                    yield RawRecord(values, f"{place}:{row}", None, ResumePoint(row, row))
     except FileNotFoundError:
-        raise SourceError("no such file or folder", where=str(path), remedy="Check the path") from None
+        raise SourceError("no such file or folder", where=place, remedy="Check the path") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
-        raise SourceError(what, where=f"{path}:{row + 1}", remedy="Write the file again, or give --format") from error
+        raise SourceError(what, where=f"{place}:{row + 1}", remedy="Write the file again, or give --format") from error
 
 
 class RowGroup(NamedTuple):
@@ -80,7 +90,7 @@ class RowGroup(NamedTuple):
     size: int
 
 
-def row_groups(path: Path) -> tuple[str, list[RowGroup]]:
+def row_groups(path: Path, version: str | None = None) -> tuple[str, list[RowGroup]]:
     """The schema of a file in words, and its row groups.
 
     Raises:
@@ -90,11 +100,11 @@ def row_groups(path: Path) -> tuple[str, list[RowGroup]]:
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as stream:  # pyarrow takes a path for an address, and knows no names but UTF-8
+        with open_binary(path, version) as stream:  # pyarrow takes a path for an address, and knows no names but UTF-8
             metadata = pq.read_metadata(stream)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
-        raise SourceError(what, where=str(path), remedy="Write the file again, or give --format") from error
+        raise SourceError(what, where=shown_path(path), remedy="Write the file again, or give --format") from error
     groups = [_group(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
     return str(metadata.schema.to_arrow_schema()), groups
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.objects import is_object
 
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 """What SQLite puts beside its file."""
@@ -27,6 +28,8 @@ class OwnFiles:
         self._inodes = {_inode(path) for path in named if path.exists()}
 
     def __contains__(self, path: Path) -> bool:
+        if is_object(path):
+            return False
         if self._paths:
             resolved = path.resolve()
             if resolved in self._paths or not self._paths.isdisjoint(resolved.parents):

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.storage import open_binary, shown_path
 
 XZ_MEMORY = 1 << 29
 """512 MiB: more than any level of xz needs, and less than a file can ask for."""
@@ -99,7 +100,7 @@ def name_of_member(path: Path) -> str:
         SourceError: it has several or none, or is no archive that can be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _only(archive, str(path)).filename
+        with open_binary(path) as file, zipfile.ZipFile(file) as archive:
+            return _only(archive, shown_path(path)).filename
     except (OSError, zipfile.BadZipFile) as error:
-        raise SourceError(f"cannot be read as zip ({error})", where=str(path), remedy="Unpack it") from error
+        raise SourceError(f"cannot be read as zip ({error})", where=shown_path(path), remedy="Unpack it") from error

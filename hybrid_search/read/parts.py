@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from hybrid_search.errors import SourceError
 from hybrid_search.read.beir import packed_variant
 from hybrid_search.read.formats.registry import FORMATS, REGISTRY, SUFFIXES, Files, telling_suffix
+from hybrid_search.read.objects import Seen
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.places import (
     FOLLOW,
@@ -16,23 +18,42 @@ from hybrid_search.read.places import (
     LeftOut,
     files_below,
     leads_out,
+    objects_below,
     without_companions,
     without_descriptions,
 )
 from hybrid_search.read.raw import OnNote
-from hybrid_search.read.streams import shown
+from hybrid_search.read.streams import PACKED, shown
 from hybrid_search.read.texts import suffix_of
+
+CORPUS = "corpus.jsonl"
+"""What a folder of BEIR has beside its queries."""
 
 
 def parts_of(folder: Path, format: str | None, own: OwnFiles, on_note: OnNote, *, follow_links: bool = False) -> Files:
     """The files of a folder that are to be read: a BEIR corpus, parts of one format at any depth, or texts."""
-    corpus = packed_variant(folder, "corpus.jsonl")
+    corpus = packed_variant(folder, CORPUS)
     is_inside = corpus is not None and (follow_links or not leads_out(corpus, folder))
     if corpus is not None and is_inside and corpus not in own and format in {None, "jsonl"}:
         return [(corpus, "jsonl")]
     left_out = LeftOut()
+    return _chosen(files_below(folder, own, left_out, follow_links=follow_links), folder, format, left_out, on_note)
+
+
+def parts_of_prefix(folder: Path, format: str | None, on_note: OnNote) -> tuple[Files, dict[Path, Seen]]:
+    """The same of the objects below a prefix, and which versions of them are there."""
+    left_out = LeftOut()
+    seen = objects_below(folder, left_out)
+    corpora = (folder / f"{CORPUS}{suffix}" for suffix in ("", *PACKED))
+    corpus = next((path for path in corpora if path in seen), None)
+    if corpus is not None and format in {None, "jsonl"}:
+        return [(corpus, "jsonl")], seen
+    return _chosen(seen, folder, format, left_out, on_note), seen
+
+
+def _chosen(found: Iterable[Path], folder: Path, format: str | None, left_out: LeftOut, on_note: OnNote) -> Files:
+    """Those of one format, or of texts."""
     parts: dict[str, Files] = {}
-    found = files_below(folder, own, left_out, follow_links=follow_links)
     for path in without_descriptions(found, left_out):
         kind = SUFFIXES.get(telling_suffix(path))
         if kind is None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from hybrid_search.errors import SourceError
+from hybrid_search.read.objects import Seen, below, matching
 from hybrid_search.read.own_files import OwnFiles
 from hybrid_search.read.raw import OnNote
+from hybrid_search.read.storage import exists
 from hybrid_search.read.streams import shown
 
 _TEMPORARY = re.compile(
@@ -35,7 +37,7 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 def is_pattern(source: str | Path) -> bool:
     """Whether a source stands for the files that match it: ``parts/*.jsonl``; a file of this very name comes first."""
-    return glob.has_magic(str(source)) and not Path(source).exists()
+    return glob.has_magic(str(source)) and not exists(Path(source))
 
 
 def matched(pattern: str | Path) -> list[Path]:
@@ -47,6 +49,14 @@ def matched(pattern: str | Path) -> list[Path]:
     found = sorted(path for name in glob.glob(str(pattern), recursive=True) if (path := Path(name)).is_file())  # noqa: PTH207 patterns may be absolute
     if not found:
         raise SourceError("no file matches the pattern", where=str(pattern), remedy="Check the path")
+    return found
+
+
+def matched_objects(pattern: Path) -> dict[Path, Seen]:
+    """The objects that match a pattern, ascending by name; SourceError where there are none."""
+    found = {path: seen for path, seen in matching(pattern).items() if not path.name.startswith(".")}
+    if not found:
+        raise SourceError("no object matches the pattern", where=shown(pattern), remedy="Check the address")
     return found
 
 
@@ -142,6 +152,29 @@ def files_below(
             left_out.add("temporary", path.name)
         else:
             yield path
+
+
+def objects_below(folder: Path, left_out: LeftOut) -> dict[Path, Seen]:
+    """Objects below a prefix, ascending by name, without what :func:`files_below` leaves out of a folder.
+
+    Raises:
+        SourceError: there are none.
+    """
+    kept: dict[Path, Seen] = {}
+    found = below(folder)
+    if not found:
+        raise SourceError("no such object, and none below it", where=shown(folder), remedy="Check the address")
+    for path, seen in found.items():
+        *folders, name = path.relative_to(folder).parts
+        if any(part.startswith(".") for part in (*folders, name)):
+            left_out.add("hidden", name)
+        elif any(part.startswith("_") for part in folders) or (name.startswith("_") and not path.suffix):
+            left_out.add("working files", name)
+        elif _TEMPORARY.fullmatch(name):
+            left_out.add("temporary", name)
+        else:
+            kept[path] = seen
+    return kept
 
 
 def without_companions(files: Iterable[Path], folder: Path, left_out: LeftOut) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +14,17 @@ from hybrid_search.read.formats.registry import ALIASES, FORMATS, REGISTRY, File
 from hybrid_search.read.hub import PREFIX, read_hub
 from hybrid_search.read.indexed import SPLIT_OPERATIONS, Asked, Origin, is_index, needed, vectors_of
 from hybrid_search.read.ir_datasets import is_collection, read_collection
+from hybrid_search.read.objects import Seen, is_object, look
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.parts import parts_of
-from hybrid_search.read.places import fixed_part, is_pattern, matched, partition_values, without_links_out
+from hybrid_search.read.parts import parts_of, parts_of_prefix
+from hybrid_search.read.places import (
+    fixed_part,
+    is_pattern,
+    matched,
+    matched_objects,
+    partition_values,
+    without_links_out,
+)
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, refuse, unheard
 from hybrid_search.read.repeated import Repetitions, settled
 from hybrid_search.read.streams import STDIN, shown
@@ -122,6 +130,7 @@ def records(
             records_path=records_path,
             query=query,
             is_alone=found.is_alone,
+            version=found.version(file),
         )
         yield from file_records(given, kind)
 
@@ -137,12 +146,17 @@ def _of_index(origin: Origin, asked: Asked, on_note: OnNote) -> RawRecords:
 class Located(NamedTuple):
     """The files of a source in the order of reading with their formats, and the folder that names are relative to.
 
-    ``is_alone`` says that the source is one file, not a folder or a pattern.
+    ``is_alone`` says that the source is one file, not a folder or a pattern; ``seen`` which versions objects have.
     """
 
     files: Files
     root: Path
     is_alone: bool
+    seen: Mapping[Path, Seen] = {}
+
+    def version(self, file: Path) -> str | None:
+        """That of an object, which is the one that is read; None for a file."""
+        return self.seen[file].identity if file in self.seen else None
 
 
 def located(
@@ -160,6 +174,8 @@ def located(
     """
     known, path, own = _known(format, shown(source)), Path(source), OwnFiles(exclude)
     own.check_source(path)
+    if is_object(path):
+        return _located_objects(path, known, on_note)
     if is_pattern(source):
         found = [file for file in matched(source) if file not in own]
         inside = found if follow_links else without_links_out(found, fixed_part(source), on_note)
@@ -167,6 +183,17 @@ def located(
     if path.is_dir():
         return Located(parts_of(path, known, own, on_note, follow_links=follow_links), path, is_alone=False)
     return Located([(path, known or format_of(path))], path.parent, is_alone=True)
+
+
+def _located_objects(path: Path, known: str | None, on_note: OnNote) -> Located:
+    """The same of an object, of a prefix, or of a pattern of objects."""
+    if is_pattern(path):
+        seen = matched_objects(path)
+        return Located([(file, known or format_of(file)) for file in seen], fixed_part(path), is_alone=False, seen=seen)
+    if (alone := look(path)) is not None:
+        return Located([(path, known or format_of(path))], path.parent, is_alone=True, seen={path: alone})
+    files, seen = parts_of_prefix(path, known, on_note)
+    return Located(files, path, is_alone=False, seen=seen)
 
 
 def file_records(given: InputFile, kind: str) -> RawRecords:

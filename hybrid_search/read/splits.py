@@ -30,11 +30,14 @@ from hybrid_search.read.compose import compose
 from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_files import is_lines
 from hybrid_search.read.formats.registry import REGISTRY, Files
+from hybrid_search.read.hashed import hash_part
 from hybrid_search.read.hub import PREFIX
 from hybrid_search.read.indexed import KIND, OPERATION_BYTES, Asked, Origin, is_index, needed, vectors_of
 from hybrid_search.read.ir_datasets import is_collection
+from hybrid_search.read.objects import is_object
 from hybrid_search.read.raw import OnBad, OnNote, RawRecords, behind_last, refuse, unheard
-from hybrid_search.read.sources import file_records, located
+from hybrid_search.read.sources import Located, file_records, located
+from hybrid_search.read.storage import open_binary
 from hybrid_search.read.streams import PACKED, STDIN, printable
 from hybrid_search.records import Document, ResumePoint
 from hybrid_search.settings import DocumentSettings
@@ -45,14 +48,12 @@ SPLIT_BYTES = 64 << 20
 MOST_FILES = 1_000
 """Texts of a split."""
 
-HASHED = 2 * SPLIT_BYTES
-"""Of what is larger, and cannot be cut, only both ends are hashed, and its time of change counts."""
-
 WHOLE = "whole"
 """The kind of :func:`as_one`."""
 
-_END = 64 << 10
 _BLOCK = 1 << 20
+_LOOK = 16 << 10
+"""Bytes of an object that are asked for to find the end of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Split:
         records_path: where in the file its records are.
         query: what is asked of a database, or of an index.
         part: of an index, in the place of files.
+        versions: of objects, that of each, which is the only one that is read.
         held: of an index, what tells that it is the same: counts and sums, as long as it has its documents.
     """
 
@@ -91,6 +93,7 @@ class Split:
     records_path: str | None = None
     query: str | None = None
     part: Part | None = None
+    versions: tuple[str, ...] = ()
     held: tuple[int, ...] = ()
 
     @property
@@ -99,14 +102,15 @@ class Split:
         if self.part is not None:
             return self.part.key
         names = hashlib.blake2b("\n".join(self.files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-        name = printable(str(self.paths[0].resolve())) if len(self.files) == 1 else names
+        path = self.paths[0]
+        whole = path if is_object(path) else path.resolve()
+        name = printable(str(whole)) if len(self.files) == 1 else names
         return f"{name}:{self.begin}" + ("" if self.end is None else f"-{self.end}")
 
     @property
     def paths(self) -> list[Path]:
         """Its files, for any working directory; as they were given in that of the plan."""
-        here = self.folder == str(Path.cwd())
-        return [Path(file) if here else Path(self.folder) / file for file in self.files]
+        return [_absolute(self, file) for file in self.files]
 
     def read_share(self, at: ResumePoint | None) -> float | None:
         """How much of it is before a place, between 0 and 1; None where that is not known."""
@@ -123,7 +127,7 @@ def can_be_split(source: str | Path) -> bool:
     if str(source) == STDIN or str(source).startswith(PREFIX) or is_collection(source):
         return False
     path = Path(source)
-    return path.is_file() or path.is_dir() or not path.exists()
+    return is_object(path) or path.is_file() or path.is_dir() or not path.exists()
 
 
 def plan_splits(
@@ -149,11 +153,11 @@ def plan_splits(
     whole = Split("", (), folder, root, is_alone=found.is_alone, records_path=records_path, query=query)
     try:
         if all(REGISTRY[kind].is_document for _, kind in found.files):
-            return _text_splits(found.files, split_bytes, replace(whole, kind="text"))
+            return _text_splits(found, split_bytes, replace(whole, kind="text"))
         return [
             split
             for file, kind in found.files
-            for split in _CUTS.get(kind, _whole)(file, split_bytes, replace(whole, kind=kind, files=(str(file),)))
+            for split in _CUTS.get(kind, _uncut)(file, split_bytes, _of_file(file, kind, found, whole))
         ]
     except OSError as error:
         raise _unreadable(error, str(source)) from error
@@ -163,7 +167,9 @@ def as_one(splits: Sequence[Split]) -> Split:
     """All splits of a source as one, for a reader that must see the whole of it."""
     files = tuple(dict.fromkeys(file for split in splits for file in split.files))
     size, held = sum(split.size for split in splits), tuple(number for split in splits for number in split.held)
-    return replace(splits[0], kind=WHOLE, files=files, begin=0, end=None, first=0, size=size, held=held)
+    known = {file: version for split in splits for file, version in zip(split.files, split.versions, strict=False)}
+    whole = replace(splits[0], kind=WHOLE, files=files, begin=0, end=None, first=0, size=size, held=held)
+    return replace(whole, versions=tuple(known.values()))  # files of the disk have none
 
 
 def read_split(
@@ -217,11 +223,14 @@ def read_records(
         records_path=split.records_path,
         query=split.query,
         is_alone=split.is_alone,
+        version=split.versions[0] if split.versions else None,
     )
     if split.kind == "text":
-        for number, (path, kind) in enumerate(zip(paths, split.formats, strict=True)):
+        versions = split.versions or [None] * len(paths)
+        for number, (path, kind, version) in enumerate(zip(paths, split.formats, versions, strict=True)):
             if start is None or number >= start.offset:
-                yield from behind_last(file_records(replace(given, path=path), kind), ResumePoint(number + 1, 1))
+                one = replace(given, path=path, version=version)
+                yield from behind_last(file_records(one, kind), ResumePoint(number + 1, 1))
         return
     if start is None and split.begin:
         start = ResumePoint(split.begin, lines_before(split) if split.line is None else split.line)
@@ -231,7 +240,7 @@ def read_records(
 def lines_before(split: Split, known: tuple[int, int] = (0, 0)) -> int:
     """The lines of the file before a split, counted from a ``known`` place on: its byte, and the lines before that."""
     place, lines = known
-    with split.paths[0].open("rb") as file:
+    with open_binary(split.paths[0], split.versions[0] if split.versions else None) as file:
         file.seek(place)
         while place < split.begin and (block := file.read(min(_BLOCK, split.begin - place))):
             lines += block.count(b"\n")
@@ -240,9 +249,11 @@ def lines_before(split: Split, known: tuple[int, int] = (0, 0)) -> int:
 
 
 def times_of(split: Split) -> list[int]:
-    """Size, time of change and inode of each file: while they stay, so does the content."""
+    """Size, time of change and inode of each file, the version of an object: while they stay, so does the content."""
     if split.part is not None:
         return [*split.held]
+    if split.versions:
+        return [int(fingerprint(split)[:12], 16)]
     try:
         return [
             value
@@ -254,37 +265,22 @@ def times_of(split: Split) -> list[int]:
 
 
 def fingerprint(split: Split) -> str:
-    """32 hexadecimal digits that change with the bytes of a split; of more than 128 MiB see :data:`HASHED`."""
+    """32 hexadecimal digits that change with the bytes of a split; for large ones see :func:`hash_part`."""
     digest = hashlib.blake2b(digest_size=16)
     if split.part is not None:
         digest.update(f"{split.key} {split.held}".encode())
+        return digest.hexdigest()
+    if split.versions:
+        digest.update(f"{split.versions} {split.begin} {split.end}".encode())
         return digest.hexdigest()
     try:
         if split.kind == "parquet":
             digest.update(row_groups(split.paths[0])[0].encode())  # the names of columns are at the end of the file
         for path in split.paths:
-            status = path.stat()
-            size = status.st_size if len(split.files) > 1 else split.size
-            with path.open("rb") as file:
-                for place, length in _hashed(split.first, size):
-                    file.seek(place)
-                    _hash(file, length, digest)
-            if size > HASHED:
-                digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+            hash_part(path, split.first, path.stat().st_size if len(split.files) > 1 else split.size, digest)
     except OSError as error:
         raise _unreadable(error, split.files[0]) from error
     return digest.hexdigest()
-
-
-def _hashed(first: int, size: int) -> Sequence[tuple[int, int]]:
-    return [(first, size)] if size <= HASHED else [(first, _END), (first + size - _END, _END)]
-
-
-def _hash(file: BinaryIO, length: int, digest: hashlib.blake2b) -> None:
-    digest.update(f"{length} ".encode())
-    while length > 0 and (block := file.read(min(_BLOCK, length))):
-        digest.update(block)
-        length -= len(block)
 
 
 def _of_index(part: Part, source: str, query: str | None) -> Split:
@@ -302,30 +298,42 @@ def _of_index(part: Part, source: str, query: str | None) -> Split:
     )
 
 
-def _whole(file: Path, _split_bytes: int, whole: Split) -> Iterator[Split]:
-    yield replace(whole, size=_size(file))
+def _of_file(file: Path, kind: str, found: Located, whole: Split) -> Split:
+    """A file as one split; all that is known of an object was said by the list of objects."""
+    version = found.version(file)
+    versions = () if version is None else (version,)
+    return replace(whole, kind=kind, files=(str(file),), size=_size(file, found), versions=versions)
+
+
+def _uncut(_file: Path, _split_bytes: int, whole: Split) -> Iterator[Split]:
+    yield whole
 
 
 def _line_ranges(file: Path, split_bytes: int, whole: Split) -> Iterator[Split]:
     """Ranges of whole lines: each begins with the first line that begins at or behind a multiple of ``split_bytes``."""
-    size = _size(file)
-    if size <= split_bytes or whole.records_path is not None or _is_packed(file) or not is_lines(file):
-        yield replace(whole, size=size)
+    size, version = whole.size, whole.versions[0] if whole.versions else None
+    is_small = size <= split_bytes or whole.records_path is not None
+    if is_small or _is_packed(file, version) or not is_lines(file, version):
+        yield whole
         return
     begin = 0
-    with file.open("rb") as stream:
+    with open_binary(file, version, first=_LOOK) as stream:
         for mark in range(split_bytes, size, split_bytes):
             if mark <= begin:
                 continue  # inside a line that is longer than a split
-            stream.seek(mark - 1)
-            while (rest := stream.readline(_BLOCK)) and not rest.endswith(b"\n"):
-                pass
-            end = stream.tell()
-            if end >= size:
+            if (end := _line_end(stream, mark - 1)) >= size:
                 break
             yield _lines(whole, begin, end, size)
             begin = end
     yield _lines(whole, begin, None, size)
+
+
+def _line_end(stream: BinaryIO, place: int) -> int:
+    """The place behind the next line end from a place on."""
+    stream.seek(place)
+    while (rest := stream.readline(_BLOCK)) and not rest.endswith(b"\n"):
+        pass
+    return stream.tell()
 
 
 def _lines(whole: Split, begin: int, end: int | None, size: int) -> Split:
@@ -335,7 +343,7 @@ def _lines(whole: Split, begin: int, end: int | None, size: int) -> Split:
 
 def _row_ranges(file: Path, split_bytes: int, whole: Split) -> Iterator[Split]:
     """Ranges of whole row groups."""
-    _, groups = row_groups(file)
+    _, groups = row_groups(file, whole.versions[0] if whole.versions else None)
     row = first = 0
     for number, group in enumerate(groups):
         rows = sum(one.rows for one in groups[first : number + 1])
@@ -345,37 +353,39 @@ def _row_ranges(file: Path, split_bytes: int, whole: Split) -> Iterator[Split]:
             row, first = row + rows, number + 1
 
 
-def _text_splits(files: Files, split_bytes: int, whole: Split) -> list[Split]:
+def _text_splits(found: Located, split_bytes: int, whole: Split) -> list[Split]:
     splits: list[Split] = []
     group: Files = []
     length = 0
-    for file in files:
+    for file in found.files:
         group.append(file)
-        length += _size(file[0])
+        length += _size(file[0], found)
         if length >= split_bytes or len(group) == MOST_FILES:
-            splits.append(_group_of(group, length, whole))
+            splits.append(_group_of(group, length, found, whole))
             group, length = [], 0
-    return [*splits, _group_of(group, length, whole)] if group else splits
+    return [*splits, _group_of(group, length, found, whole)] if group else splits
 
 
-def _group_of(files: Files, size: int, whole: Split) -> Split:
+def _group_of(files: Files, size: int, found: Located, whole: Split) -> Split:
     names, formats = zip(*((str(file), kind) for file, kind in files), strict=True)
-    return replace(whole, files=names, formats=formats, size=size)
+    versions = tuple(version for file, _ in files if (version := found.version(file)) is not None)
+    return replace(whole, files=names, formats=formats, size=size, versions=versions)
 
 
 _CUTS = {"jsonl": _line_ranges, "parquet": _row_ranges}
 
 
 def _absolute(split: Split, path: str) -> Path:
-    return Path(path) if split.folder == str(Path.cwd()) else Path(split.folder) / path
+    is_as_given = is_object(path) or split.folder == str(Path.cwd())
+    return Path(path) if is_as_given else Path(split.folder) / path
 
 
-def _size(file: Path) -> int:
-    return file.stat().st_size
+def _size(file: Path, found: Located) -> int:
+    return found.seen[file].size if file in found.seen else file.stat().st_size
 
 
-def _is_packed(file: Path) -> bool:
-    with file.open("rb") as stream:
+def _is_packed(file: Path, version: str | None) -> bool:
+    with open_binary(file, version, first=_LOOK) as stream:
         return stream.read(8).startswith(tuple(PACKED.values()))
 
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.packed import Xz, only_member
+from hybrid_search.read.storage import open_binary, shown_path
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -38,7 +39,7 @@ _BUFFER = 1 << 20
 
 def shown(source: str | Path) -> str:
     """How messages and origins name a source."""
-    return "<stdin>" if str(source) == STDIN else printable(str(source))
+    return "<stdin>" if str(source) == STDIN else printable(shown_path(source))
 
 
 def printable(text: str) -> str:
@@ -47,8 +48,10 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def opened(source: str | Path) -> Iterator[BinaryIO]:
+def opened(source: str | Path, version: str | None = None) -> Iterator[BinaryIO]:
     """A source as a stream of plain bytes; ``-`` is standard input, which is left open.
+
+    ``version`` is that of an object which is wanted (:mod:`hybrid_search.read.objects`).
 
     The compression is known by the first bytes, so a stream on standard input may be compressed too. What is neither
     compressed nor a pipe can be sought in: ``seekable()`` says so.
@@ -63,7 +66,7 @@ def opened(source: str | Path) -> Iterator[BinaryIO]:
         yield _unpacked(sys.stdin.buffer, shown(source), can_seek=False)
         return
     try:
-        file = Path(source).open("rb", buffering=_BUFFER)  # noqa: SIM115 closed below; opening is what may fail here
+        file = open_binary(Path(source), version)
     except FileNotFoundError:
         raise SourceError("no such file or folder", where=shown(source), remedy="Check the path") from None
     except OSError as error:

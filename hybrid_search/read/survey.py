@@ -30,6 +30,7 @@ from hybrid_search.read.mapped import as_mapped, mapped_fields
 from hybrid_search.read.names import id_rank, is_language, is_name, title_rank
 from hybrid_search.read.raw import RawRecord
 from hybrid_search.read.sources import records
+from hybrid_search.read.storage import is_dir
 from hybrid_search.read.streams import shown
 from hybrid_search.settings.documents import CONTENT, FIELD, FIRST, NUMBER, REFUSE
 
@@ -162,7 +163,7 @@ def survey(
     columns = _columns(record.values for record in sampled)
     identity = _identity(columns, sampled)
     title = _title(columns, identity)
-    is_beir = Path(source).is_dir() and packed_variant(Path(source), "corpus.jsonl") is not None
+    is_beir = origin is None and is_dir(Path(source)) and packed_variant(Path(source), "corpus.jsonl") is not None
     return Survey(
         shown(source),
         len(sampled),

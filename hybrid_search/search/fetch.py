@@ -134,7 +134,7 @@ def _stored(
 
 def _body(ids: Sequence[str], within: float, *, target: Target, vectors: bool = False) -> legs.Body:
     if target.schema.attached is None:
-        return legs.passage_fetch(ids, timeout=within)
+        return legs.passage_fetch(ids, timeout=within, copies=len(target.among))
     asked = document_fetch(ids, target.schema, target.dialect, vectors=vectors)
     return {**asked, "track_total_hits": False, "timeout": f"{round(within * 1000)}ms"}
 
@@ -155,9 +155,10 @@ def _with_stored(target: Target, fields: Sequence[str]) -> Callable[[Sequence[st
 
 
 def _passages(found: Answered) -> dict[str, Stored]:
+    """By id; of one that several indices hold, that of the last of them by name, which is the newest of a series."""
     return {
         hit["_id"]: source
-        for hit in found.hits
+        for hit in sorted(found.hits, key=lambda hit: str(hit.get("_index")))
         if isinstance(source := hit.get("_source"), Mapping) and is_passage(source)
     }
 

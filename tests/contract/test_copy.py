@@ -257,6 +257,25 @@ def test_a_copy_with_a_changed_passage_is_no_success(copying: Copying, monkeypat
         copying.copy()
 
 
+def test_a_spoiled_folder_is_no_copy(copying: Copying, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written without its last file is found wrong before anything says that the folder is a copy."""
+    from hybrid_search.copying.folder import FolderTarget
+
+    folder, write = tmp_path / "copy", FolderTarget.write
+
+    def writes_and_spoils(self: FolderTarget) -> int:
+        written = write(self)
+        (folder / "passages-00000.parquet").write_bytes(b"PAR1")
+        return written
+
+    monkeypatch.setattr(FolderTarget, "write", writes_and_spoils)
+    with pytest.raises(IngestError, match=r"1 difference: passages-00000.parquet is broken"):
+        copying.copy(target=folder)
+    assert not (folder / WHOLE).exists()
+    with pytest.raises(SourceError, match="the copy was not finished"):
+        copying.copy(folder, copying.name)
+
+
 def test_an_index_that_nobody_here_made_is_no_source(copying: Copying, new_names: Callable[[Connection], str]) -> None:
     """It is indexed, not copied."""
     foreign = new_names(copying.origin)

@@ -18,6 +18,7 @@ from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.source import SourceOptions, index_source
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.lease import leased
+from hybrid_search.ingest.together import joined
 from hybrid_search.read.splits import plan_splits
 from hybrid_search.settings import ChunkingSettings
 
@@ -37,13 +38,13 @@ def part(connection, index_name, tmp_path, monkeypatch):
     path, index = tmp_path / NAME, index_name()
     path.write_text("".join(record_line(document) for document in documents(COUNT, first=1_000)))
 
-    def load(*, stop=None, settings=SETTINGS, **what):
+    def load(*, stop=None, settings=SETTINGS, letters="letters.jsonl", **what):
         def stopping(progress):
             if stop is not None and progress.documents >= stop:
                 raise BrokenOffError
 
         options = SourceOptions(join=True, **what)
-        given = {"files": LoadFiles(dead_letters=tmp_path / "letters.jsonl"), "what": options, "options": SMALL}
+        given = {"files": LoadFiles(dead_letters=tmp_path / letters), "what": options, "options": SMALL}
         arguments = (path, index, connection, GeneratedEncoder(), settings)
         if stop is None:
             return index_source(*arguments, progress=stopping, **given)
@@ -132,6 +133,24 @@ def test_other_options_begin_a_load_anew_that_nobody_is_at(part):
     part(stop=200)
     report = part(take_over=True)
     assert (report.documents, "the options differ" in report.notes[0]) == (COUNT, True)
+
+
+def test_who_joins_when_all_is_done_has_nothing_to_do(part, monkeypatch):
+    """It had begun when another ended the load: it does not load everything anew, and nobody is told that it did."""
+    inside = []
+
+    def late(*arguments):
+        if not inside:
+            inside.append(None)
+            inside[0] = part(letters="others.jsonl")
+        return joined(*arguments)
+
+    monkeypatch.setattr("hybrid_search.ingest.source.joined", late)
+    report = part()
+    splits = len(plan_splits(part.path, split_bytes=SMALL.split_bytes))
+    assert (inside[0].documents, report.documents, part.shared()) == (COUNT, 0, None)
+    assert report.notes == (f"this process loaded 0 of {splits} splits of the source; another process ends the load",)
+    assert part().documents == COUNT  # who begins after the end reads all of it again
 
 
 def test_an_id_in_two_processes_splits_is_found(part, monkeypatch):

@@ -115,7 +115,7 @@ def test_a_source_is_judged_first(refused, command) -> None:
     """One that is not there, one that is an address, a format that is none."""
     order = (lambda source: ["i", source]) if command == "verify" else (lambda source: [source, "i"])
     assert refused(command, *order("missing.jsonl")) == "missing.jsonl: no such file or folder. Check the path"
-    assert "is an address; sources are files, folders and indices" in refused(command, *order("http:/x/y"))
+    assert "is an address; sources are files, folders, objects and indices" in refused(command, *order("http:/x/y"))
     assert "unknown format 'mp3'" in refused(command, *order("docs.jsonl"), "--format", "mp3")
 
 

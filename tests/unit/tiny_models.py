@@ -119,6 +119,39 @@ def save_cross_encoder(folder: Path, *, activation: str | None = None, **config:
     return folder
 
 
+def save_clip(folder: Path, *, seed: int = 0, plain: bool = False) -> Path:
+    """A CLIP of images of 32 x 32 pixels, as sentence-transformers saves it, or ``plain`` as transformers does."""
+    import torch
+    import transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+
+    letters = [*LETTERS, *"0123456789"]
+    tokens = [*letters, *(f"{one}</w>" for one in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    begin, end = len(tokens) - 2, len(tokens) - 1
+    ids = {"vocab_size": len(tokens), "bos_token_id": begin, "eos_token_id": end, "pad_token_id": end}
+    torch.manual_seed(seed)
+    config = transformers.CLIPConfig(
+        text_config={**tower, **ids, "max_position_embeddings": 64},
+        vision_config={**tower, "image_size": 32, "patch_size": 8},
+        projection_dim=16,
+        initializer_factor=4.0,
+    )
+    place = folder if plain else folder.with_name(f"{folder.name}-plain")
+    transformers.CLIPModel(config).eval().save_pretrained(place)
+    transformers.CLIPProcessor(
+        image_processor=transformers.CLIPImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+        tokenizer=transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=64),
+    ).save_pretrained(place)
+    if not plain:
+        SentenceTransformer(modules=[Transformer(str(place))], device="cpu").save(str(folder))
+    return folder
+
+
 def save_decoder(folder: Path) -> Path:
     """A text generator."""
     import torch

@@ -18,6 +18,7 @@ from hybrid_search.engine.answers import Failure, Verdict, error_for, failure, v
 from hybrid_search.engine.bulk import BULK_TIMEOUT, ItemOutcome, bulk_request, outcomes
 from hybrid_search.engine.protocols import Answer, Transport
 from hybrid_search.errors import EngineError, EngineTimeoutError, EngineUnreachableError
+from hybrid_search.ingest.pace import Pace
 from hybrid_search.ingest.patience import Backoff, RetryPolicy, retry_after
 from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.state.ledger import Settled
@@ -32,12 +33,16 @@ MOST_FAILURES = 5
 
 @dataclass(slots=True)
 class Attempt:
-    """What one request achieved: actions to send again, why, and how many seconds to wait at least."""
+    """What one request achieved: actions to send again, why, and how many seconds to wait at least.
+
+    ``paced`` says that all senders wait for it.
+    """
 
     again: list[Action] = field(default_factory=list)
     because: EngineError | None = None
     at_least: float = 0.0
     split: bool = False
+    paced: bool = False
 
 
 class Sender:
@@ -57,8 +62,10 @@ class Sender:
         policy: RetryPolicy,
         stopped: Event,
         timeout: float = BULK_TIMEOUT,
+        pace: Pace | None = None,
     ) -> None:
         self.in_flight = 0.0
+        self._pace = Pace() if pace is None else pace
         self._transport = transport
         self._index = index
         self._waiting = waiting
@@ -86,7 +93,10 @@ class Sender:
         while pending:
             piece = _first_bytes(pending, self._size.limit)
             rest = pending[len(piece) :]
+            if (sent := self._pace.wait(self._policy, self._stopped)) is None:
+                return False
             attempt = self._attempt(piece, settled)
+            self._judge_pace(attempt, sent)
             if attempt.split:
                 middle = len(piece) // 2
                 if not (self._settle(piece[:middle], settled) and self._settle(piece[middle:], settled)):
@@ -94,15 +104,22 @@ class Sender:
             if len(attempt.again) < len(piece):
                 backoff.progress()
             pending = attempt.again + rest
-            if attempt.because is not None and not self._wait(attempt.because, attempt.at_least, backoff):
+            if attempt.because is not None and not self._wait(attempt.because, attempt, backoff):
                 return False
         return True
 
-    def _wait(self, because: EngineError, at_least: float, backoff: Backoff) -> bool:
+    def _judge_pace(self, attempt: Attempt, sent: float) -> None:
+        """Slow all senders down, or let them go on faster."""
+        if attempt.paced:
+            self._pace.refused(sent, self._policy, attempt.at_least)
+        elif attempt.because is None and not attempt.split:
+            self._pace.taken(sent)
+
+    def _wait(self, because: EngineError, attempt: Attempt, backoff: Backoff) -> bool:
         if backoff.exhausted:
             raise because
         self._waiting(str(because))
-        return backoff.wait(at_least)
+        return attempt.paced or backoff.wait(attempt.at_least)
 
     def _attempt(self, piece: Sequence[Action], settled: Settled) -> Attempt:
         data = b"".join([action.data for action in piece])
@@ -131,7 +148,9 @@ class Sender:
             self._size.overloaded(size)
         error = error_for(cause, self._where)
         if judged is Verdict.RETRY or _heals(cause):
-            return self._again(piece, error, settled, retry_after(answer.headers))
+            again = self._again(piece, error, settled, retry_after(answer.headers))
+            again.paced = judged is Verdict.RETRY
+            return again
         raise error
 
     def _divide(self, piece: Sequence[Action], cause: Failure, settled: Settled) -> Attempt:
@@ -168,6 +187,7 @@ class Sender:
             outcome.verdict in {Verdict.RETRY, Verdict.SPLIT} or _heals(cause) or self._may_pass(action, cause, settled)
         ):
             attempt.again.append(action)
+            attempt.paced = attempt.paced or outcome.verdict is Verdict.RETRY
             attempt.because = error_for(cause, self._where)
         elif _concerns_all(cause):
             raise error_for(cause, self._where)

@@ -96,11 +96,16 @@ class LoadedSource(msgspec.Struct, frozen=True):
     """The last time that a source was read whole: where it was read from, and how many documents.
 
     ``load`` is the number of the first of the loads that did it together: later ones went on where it was broken off.
+    Where several did it, ``identity`` and ``content`` are those of what they shared, and ``last`` is the number that
+    was given last before it ended: who has that number or a lower one had begun by then, and has nothing left to do.
     """
 
     load: int
     place: str
     documents: int
+    identity: str = ""
+    content: str = "0"
+    last: int = 0
 
 
 class IndexState(msgspec.Struct, frozen=True):

@@ -13,8 +13,9 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex, read_settings
 from hybrid_search.errors import SourceError
+from hybrid_search.read.objects import Seen, address_of, below, is_object, look
 from hybrid_search.read.own_files import OwnFiles
-from hybrid_search.read.places import is_pattern, matched
+from hybrid_search.read.places import is_pattern, matched, matched_objects
 from hybrid_search.read.streams import printable
 from hybrid_search.settings import Settings
 
@@ -50,6 +51,8 @@ def source_identity(source: Path, *, exclude: Collection[Path] = ()) -> dict[str
     ``exclude`` names files that the load writes to, which are no part of a folder. Raises SourceError for a source that
     is one of them, or cannot be read.
     """
+    if is_object(source):
+        return _of_objects(source)
     own = OwnFiles(exclude)
     own.check_source(source)
     try:
@@ -58,6 +61,17 @@ def source_identity(source: Path, *, exclude: Collection[Path] = ()) -> dict[str
         raise SourceError(f"cannot be read: {error.strerror}", where=str(source)) from error
     digest = hashlib.blake2b(msgspec.json.encode(files), digest_size=16).hexdigest()
     return {"path": printable(str(source.resolve())), "files": len(files), "digest": digest}
+
+
+def _of_objects(source: Path) -> dict[str, Any]:
+    """Address and versions; nothing is read."""
+    seen: dict[Path, Seen] = matched_objects(source) if is_pattern(source) else {}
+    if not seen:
+        alone = look(source)
+        seen = below(source) if alone is None else {source: alone}
+    files = [[address_of(path), one.identity] for path, one in seen.items()]
+    digest = hashlib.blake2b(msgspec.json.encode(files), digest_size=16).hexdigest()
+    return {"path": printable(address_of(source)), "files": len(files), "digest": digest}
 
 
 def journal_name(source: Path | str, where: str, index: str) -> str:

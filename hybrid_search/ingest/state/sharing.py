@@ -154,8 +154,12 @@ class SharedSplits:
             IngestError: the others load something else: another content, other settings or models.
         """
         why: list[str | None] = []
+        ended: list[SharedLoad] = []
 
         def joined(state: IndexState) -> IndexState:
+            ended[:] = self._ended_before(state, wanted)
+            if ended:
+                return state
             there = state.shared.get(self._source)
             others = any(number != self.load for number in self._together(state))
             difference = None if there is None else self._difference(there, wanted)
@@ -174,9 +178,10 @@ class SharedSplits:
             kept = replace(wanted, since=first) if there is None or difference is not None else there
             return replace(state, shared={**state.shared, self._source: kept})
 
-        shared = update_state(self._connection, self._index, joined).shared[self._source]
+        state = update_state(self._connection, self._index, joined)
+        shared = ended[0] if ended else state.shared[self._source]
         self._joined = (shared.identity, shared.since)
-        return shared, why[0]
+        return shared, why[0] if why else None
 
     def numbers(self) -> Iterator[int]:
         """The numbers of splits, taken when they are asked for; it ends when nothing is free, or enough is held."""
@@ -283,6 +288,14 @@ class SharedSplits:
         running = living_loads(state).items()
         return [int(number) for number, load in running if load.joined and load.source == self._source]
 
+    def _ended_before(self, state: IndexState, wanted: SharedLoad) -> list[SharedLoad]:
+        """The load that others have done and ended between this one's beginning and its joining, if it is the same."""
+        whole = state.sources.get(self._source)
+        if whole is None or self.load > whole.last or whole.identity != wanted.identity:
+            return []
+        is_same = int(whole.content, 16) == self._content((0, wanted.splits))
+        return [replace(wanted, since=whole.load)] if is_same else []
+
     def _difference(self, there: SharedLoad, wanted: SharedLoad) -> str | None:
         """Why what others have committed does not stand for this source; None where it does."""
         if there.identity != wanted.identity:
@@ -305,8 +318,9 @@ class SharedSplits:
 
     def _was_ended(self, state: IndexState) -> bool:
         """Whether another process has found everything committed, and ended the load."""
-        whole = state.sources.get(self._source)
-        return self._source not in state.shared and whole is not None and whole.load == self._since
+        whole, now = state.sources.get(self._source), state.shared.get(self._source)
+        is_another = now is None or (now.identity, now.since) != self._joined
+        return is_another and whole is not None and whole.load == self._since
 
     @property
     def _since(self) -> int:

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 from hybrid_search.errors import SourceError
 from hybrid_search.read.encodings import as_utf8
 from hybrid_search.read.raw import OnBad, OnNote
+from hybrid_search.read.storage import is_file, open_binary
 from hybrid_search.read.streams import STDIN, opened, shown
 from hybrid_search.records import ResumePoint
 
@@ -35,6 +36,8 @@ class InputFile:
         records_path: where in the file its records are (``--records``).
         query: what is asked of a database (``--query``).
         is_alone: whether it is the whole source.
+        version: of an object, the one that is wanted; None for that of the moment.
+        known_as: what messages and ids name, where ``path`` is a copy of it.
     """
 
     path: Path
@@ -47,16 +50,18 @@ class InputFile:
     records_path: str | None = None
     query: str | None = None
     is_alone: bool = True
+    version: str | None = None
+    known_as: Path | None = None
 
     @property
     def place(self) -> str:
         """How messages name it."""
-        return shown(self.path)
+        return shown(self.known_as or self.path)
 
     @property
     def name(self) -> str:
         """Its path below the folder."""
-        return self.path.relative_to(self.folder).as_posix()
+        return (self.known_as or self.path).relative_to(self.folder).as_posix()
 
     @property
     def is_whole(self) -> bool:
@@ -70,13 +75,16 @@ class InputFile:
         ``declaration`` finds the name of an encoding at the beginning, which is believed where it is not UTF-8.
         """
         with self.opened_as_is() as stream:
+            if self.start is not None or self.stop is not None:  # only what is UTF-8 is cut, or gone on with
+                yield stream
+                return
             said = declaration and declaration.search(cast("BufferedReader", stream).peek(_HEAD)[:_HEAD])
             yield as_utf8(stream, self.place, self.on_note, said=said[1].decode("ascii", "replace") if said else None)
 
     @contextmanager
     def opened_as_is(self) -> Iterator[BinaryIO]:
         """Its bytes, unpacked, in whatever encoding."""
-        with opened(self.path) as stream:
+        with opened(self.path, self.version) as stream:
             check_is_no_pointer(cast("BufferedReader", stream).peek(64), self.place)
             yield stream
 
@@ -85,9 +93,9 @@ class InputFile:
         if str(self.path) == STDIN:
             remedy = "Write it to a file first"
             raise SourceError(f"{kind} cannot be read from a pipe", where=self.place, remedy=remedy)
-        if not self.path.is_file():
+        if not is_file(self.path):
             raise SourceError("no such file or folder", where=self.place, remedy="Check the path")
-        with self.path.open("rb") as file:
+        with open_binary(self.path, self.version) as file:
             check_is_no_pointer(file.read(64), self.place)
 
 

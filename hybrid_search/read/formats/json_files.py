@@ -16,6 +16,7 @@ from hybrid_search.read.formats.json_layout import Layout, is_response, layout_o
 from hybrid_search.read.formats.json_values import path_in, read_items, read_named
 from hybrid_search.read.jsonl import read_jsonl
 from hybrid_search.read.raw import RawRecord, RawRecords, behind_last
+from hybrid_search.read.storage import open_binary
 
 _HEAD = 1 << 16
 WHOLE = "."
@@ -67,10 +68,10 @@ def _in_layout(layout: Layout, stream: BinaryIO, given: InputFile) -> RawRecords
     return read_items(stream, paths[layout], place, on_bad)
 
 
-def is_lines(path: Path) -> bool:
+def is_lines(path: Path, version: str | None = None) -> bool:
     """Whether a file that is not compressed is one object a line in UTF-8, so that it can be cut at line ends."""
-    with path.open("rb") as file:
-        return layout_of(file.peek(_HEAD)[:_HEAD]) == Layout.LINES and encoding_of(file) is None
+    with open_binary(path, version) as file:
+        return layout_of(cast("Any", file).peek(_HEAD)[:_HEAD]) == Layout.LINES and encoding_of(file) is None
 
 
 def _at_path(given: InputFile) -> RawRecords:

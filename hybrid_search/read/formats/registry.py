@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +16,10 @@ from hybrid_search.read.formats.json_files import read_json
 from hybrid_search.read.formats.office import read_office
 from hybrid_search.read.formats.pages import read_html
 from hybrid_search.read.formats.sheets import read_sheets
+from hybrid_search.read.objects import is_object
 from hybrid_search.read.packed import member_name, name_of_member
 from hybrid_search.read.raw import RawRecords
+from hybrid_search.read.storage import exists, on_disk
 from hybrid_search.read.streams import STDIN, shown
 from hybrid_search.read.tables import read_csv, read_tsv
 from hybrid_search.read.texts import TEXT, read_text, suffix_of
@@ -46,7 +49,25 @@ def _tsv(given: InputFile) -> RawRecords:
 
 def _parquet(given: InputFile) -> RawRecords:
     given.check_is_file("Parquet")
-    yield from read_parquet(given.path, dense=given.dense, start=given.start, end=given.stop, on_note=given.on_note)
+    yield from read_parquet(
+        given.path,
+        dense=given.dense,
+        start=given.start,
+        end=given.stop,
+        on_note=given.on_note,
+        version=given.version,
+    )
+
+
+def _on_disk(read: Callable[[InputFile], RawRecords]) -> Callable[[InputFile], RawRecords]:
+    """The same reader, given a copy of an object: its library opens files by their names."""
+
+    def reads(given: InputFile) -> RawRecords:
+        with on_disk(given.path, given.version) as path:
+            is_copy = is_object(given.path)
+            yield from read(replace(given, path=path, known_as=given.path) if is_copy else given)
+
+    return reads
 
 
 REGISTRY: dict[str, Format] = {
@@ -54,14 +75,14 @@ REGISTRY: dict[str, Format] = {
     "csv": Format(_csv, (".csv",)),
     "tsv": Format(_tsv, (".tsv", ".tab")),
     "parquet": Format(_parquet, (".parquet", ".pq"), is_stream=False),
-    "xlsx": Format(read_sheets, (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), is_stream=False),
-    "sqlite": Format(read_sqlite, (".sqlite", ".sqlite3", ".db", ".db3"), is_stream=False),
-    "duckdb": Format(read_duckdb, (".duckdb", ".ddb"), is_stream=False),
+    "xlsx": Format(_on_disk(read_sheets), (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), is_stream=False),
+    "sqlite": Format(_on_disk(read_sqlite), (".sqlite", ".sqlite3", ".db", ".db3"), is_stream=False),
+    "duckdb": Format(_on_disk(read_duckdb), (".duckdb", ".ddb"), is_stream=False),
     "xml": Format(read_xml, (".xml", ".rss", ".atom")),
     "text": Format(read_text, tuple(sorted(TEXT)), is_document=True),
     "html": Format(read_html, (".html", ".htm", ".xhtml"), is_document=True),
     "office": Format(
-        read_office, (".pdf", ".docx", ".pptx", ".odt", ".epub", ".rtf"), is_stream=False, is_document=True
+        _on_disk(read_office), (".pdf", ".docx", ".pptx", ".odt", ".epub", ".rtf"), is_stream=False, is_document=True
     ),
 }
 
@@ -90,7 +111,7 @@ def format_of(path: Path) -> str:
         return "jsonl"
     suffix = telling_suffix(path)
     if suffix not in SUFFIXES:
-        if not path.exists():
+        if not exists(path):
             raise SourceError("no such file or folder", where=shown(path), remedy="Check the path")
         if path.suffix.lower() == ".zip":
             suffix = suffix_of(Path(name_of_member(path)))
