@@ -7,7 +7,7 @@ vector maps a feature name (for models: the vocabulary id in decimal) to a stric
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -283,6 +283,8 @@ class SearchResult:
 
 TRUNCATED_FROM = "truncated_from"
 """Key of a dense fingerprint's ``extra``: components that the model gives, where the first of them are kept."""
+PRECISION = "precision"
+"""Key of a fingerprint's ``extra``: the precision of the model, where it changes vectors enough to matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,15 @@ class Fingerprint:
         lines = [f"{n}: {mine!r} / {theirs!r}" for n, mine, theirs in pairs if mine != theirs]
         likeness = likeness_of(self.extra.get(PROBE), other.extra.get(PROBE))
         return lines if likeness >= ALIKE else [*lines, f"{PROBE}: the vectors of one text have cosine {likeness:.3f}"]
+
+    @property
+    def precision(self) -> str:
+        """The precision that it names; those that change vectors too little to matter go by ``fp32``."""
+        return str(self.extra.get(PRECISION, "fp32"))
+
+    def in_float32(self) -> Fingerprint:
+        """The same model in full precision."""
+        return replace(self, extra={key: value for key, value in self.extra.items() if key != PRECISION})
 
 
 @dataclass(frozen=True, slots=True)

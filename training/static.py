@@ -75,7 +75,7 @@ def weights_of(ids: NDArray[np.int64], size: int, smoothing: float) -> NDArray[n
 def distil(bags: Bags, pieces: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
     """The vectors of the pieces, taught by those of the texts; shape of ``pieces`` (vocabulary, hidden)."""
     table = torch.nn.Parameter(torch.from_numpy(pieces.copy()))
-    optimizer = torch.optim.Adam([table], lr=recipe.rate)
+    optimizer = torch.optim.SparseAdam([table], lr=recipe.rate)  # a batch has a tenth of the pieces
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, recipe.steps)
     begun = time.monotonic()
     for step, rows in zip(range(recipe.steps), _orders(len(bags.starts), recipe), strict=False):
@@ -84,7 +84,7 @@ def distil(bags: Bags, pieces: NDArray[np.float32], recipe: Recipe) -> NDArray[n
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % 500 == 0:
+        if step % 100 == 0:
             print(f"step {step}: loss {loss.item():.4f} after {time.monotonic() - begun:.0f} s", flush=True)
         if time.monotonic() - begun > recipe.seconds:
             break
@@ -92,7 +92,7 @@ def distil(bags: Bags, pieces: NDArray[np.float32], recipe: Recipe) -> NDArray[n
 
 
 def _loss(table: Tensor, ids: Tensor, offsets: Tensor, vectors: Tensor, recipe: Recipe) -> Tensor:
-    found = functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean"), dim=1)
+    found = functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean", sparse=True), dim=1)
     near = 1 - (found * vectors).sum(1).mean()
     itself = torch.eye(len(found), dtype=torch.bool)
     ours = (recipe.scale * (found @ found.T)).masked_fill(itself, -1e9)
@@ -145,10 +145,10 @@ def _kept(encoder: DenseEncoder, texts: Sequence[str], path: Path) -> NDArray[np
     return found
 
 
-def piece_vectors(encoder: DenseEncoder) -> NDArray[np.float32]:
+def piece_vectors(encoder: DenseEncoder, cache: Path) -> NDArray[np.float32]:
     """What the encoder gives for each piece of its vocabulary alone, shape (vocabulary, hidden)."""
     tokens = [encoder.backbone.tokenizer.id_to_token(n) for n in range(encoder.backbone.tokenizer.get_vocab_size())]
-    return encoder.encode_documents([token.removeprefix("##") for token in tokens])
+    return _kept(encoder, [token.removeprefix("##") for token in tokens], cache / "static-pieces.npy")
 
 
 def save(table: NDArray[np.float32], encoder: DenseEncoder, folder: Path) -> None:
@@ -167,11 +167,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("build/training"), help="packages and pairs, as in training")
     parser.add_argument("--most", type=int, default=20_000, help="pairs of each source")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--seconds", type=float, default=Recipe.seconds, help="after which training ends")
     parser.add_argument("--soft", type=float, default=Recipe.soft, help="weight of the loss over similarities")
     parser.add_argument("--backend", default="auto", help="of the encoder (encode.backend)")
     parser.add_argument("--precision", default="fp32", help="of the encoder (encode.precision)")
     options = parser.parse_args()
-    recipe = Recipe(steps=options.steps, soft=options.soft)
+    recipe = Recipe(steps=options.steps, soft=options.soft, seconds=options.seconds)
     torch.manual_seed(recipe.seed)
     encoder = load_dense(
         DenseSettings(max_tokens=TOKENS, device="cpu"),
@@ -180,7 +181,7 @@ def main() -> None:
     texts = texts_of(options.cache, options.most)
     print(f"{len(texts):,} texts", flush=True)
     bags = bags_of(encoder, texts, options.cache)
-    pieces = piece_vectors(encoder)
+    pieces = piece_vectors(encoder, options.cache)
     pieces -= pieces.mean(axis=0)
     pieces *= weights_of(bags.ids, len(pieces), recipe.smoothing)[:, None]
     save(distil(bags, pieces, recipe) if recipe.steps else pieces, encoder, options.folder)

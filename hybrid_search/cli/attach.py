@@ -109,8 +109,8 @@ def enrich(
     from hybrid_search.encode import load_encoder
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.coverage import coverage
-    from hybrid_search.engine.indices import check_models as check_same
     from hybrid_search.engine.indices import open_index
+    from hybrid_search.engine.models import check_models as check_same
     from hybrid_search.ingest import attach as attaching
 
     given = [*(overrides or ()), *([] if model is None else [f"dense.model={model}"])]

@@ -59,13 +59,18 @@ def check(
     name: Annotated[str, typer.Argument(help="A model's name or folder.")],
     *,
     measure: Annotated[bool, typer.Option(help="Also load it: speed here, agreement with the library.")] = True,
+    ways: Annotated[bool, typer.Option(help="Also try every backend and precision that is installed.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Show what a model is, how fast it is here, and whether its vectors are those of sentence-transformers."""
+    """Show what a model is, how fast it is here, and whether its vectors are those of sentence-transformers.
+
+    Every backend and precision is compared with torch in float32. What is found of int8 is kept: by it, a search may
+    encode its queries in another precision than the index was made in.
+    """
     from hybrid_search.encode.card import card_of
 
     card = card_of(name)
-    found = _measured(name) if measure and card.role is not None else None
+    found = _measured(name, ways=ways) if measure and card.role is not None else None
     if as_json:
         _print_json(asdict(card) | {"measured": None if found is None else asdict(found)})
         return
@@ -75,6 +80,8 @@ def check(
     for label, value in [*_told(card), *([] if found is None else _said(card, found))]:
         table.add_row(label, value)
     _print(table)
+    if found is not None and found.ways:
+        _print(_ways_table(card, found))
 
 
 @models.command(cls=CommandInPanels)
@@ -112,11 +119,11 @@ def serve(
     serve_app(model_server(settings, access, waiting=waiting), listening, started=started)
 
 
-def _measured(name: str) -> Measured:
+def _measured(name: str, *, ways: bool) -> Measured:
     try:
         from hybrid_search.encode.measured import measure_model
 
-        return measure_model(name)
+        return measure_model(name, ways=ways, on_way=lambda way: typer.echo(f"Trying {way} ...", err=True))
     except ModuleNotFoundError as error:
         raise MissingExtraError("Loading a model", "models") from error
 
@@ -146,10 +153,26 @@ def _said(card: ModelCard, found: Measured) -> list[tuple[str, str]]:
     if found.agreement is not None:
         what = "1 - the largest difference" if card.role == "rerank" else "least cosine"
         lines.append(("as sentence-transformers", f"{found.agreement:.6f} ({what})"))
-    if found.active_dims is not None:
-        share = f"{100 * (found.sparsity or 0):.2f} % of the vocabulary is zero"
-        lines.append(("sparsity", f"{found.active_dims:.1f} terms a passage, {share}"))
+    for what, shown in (found.sparsity or {}).items():
+        numbers = f"active dims {shown['active_dims']:.1f}, sparsity {shown['sparsity_ratio']:.2%}"
+        lines.append((f"sparsity of {what}", numbers))
     return lines
+
+
+def _ways_table(card: ModelCard, found: Measured) -> Any:
+    """Each backend and precision, with its agreement with torch in float32."""
+    from rich.table import Column, Table
+
+    unit, one = ("pairs", "pair") if card.role == "rerank" else ("passages", "query")
+    agreement = "1 - difference" if card.role == "rerank" else "least cosine"
+    table = Table(
+        "backend", "precision", f"{unit}/s", f"{one} ms", Column(f"{agreement} to torch fp32", overflow="fold")
+    )
+    for way in found.ways:
+        told = way.refused or f"{way.agreement:.6f}"
+        numbers = ("", "") if way.refused else (f"{way.passages_per_second:.1f}", f"{way.query_ms:.1f}")
+        table.add_row(way.backend, way.precision, *numbers, told)
+    return table
 
 
 def _print(what: Any) -> None:

@@ -34,6 +34,7 @@ from hybrid_search.encode.folder import (
 from hybrid_search.encode.late_stored import compress
 from hybrid_search.encode.loading import NOT_FINITE, find_trusted, load_error
 from hybrid_search.encode.plain_bert import is_plain_bert
+from hybrid_search.encode.prepared import Preparable
 from hybrid_search.encode.protocols import Pixels, QueryLimit
 from hybrid_search.encode.threads import use_allowed_threads
 from hybrid_search.encode.tokens import Cutter, TokenSpans
@@ -141,6 +142,11 @@ class DenseEncoder:
         from hybrid_search.encode.devices import synchronize
 
         synchronize(self.device)
+
+    @property
+    def networks(self) -> Sequence[Preparable]:
+        """What runs the model, by backends that are chosen."""
+        return self.backbone.networks
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of passages, shape (n, dimension), in order."""

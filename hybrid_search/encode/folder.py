@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_search.errors import ModelError
+from hybrid_search.records import PRECISION
 
 DIGEST_LENGTH = 16  # hexadecimal digits kept of a SHA-256: 64 bits
 
@@ -170,7 +171,7 @@ def image_identity(folder: Path) -> dict[str, str]:
 
 def named_precision(precision: str) -> dict[str, str]:
     """For the fingerprint: only what changes vectors enough to matter, so that all other indices keep theirs."""
-    return {"precision": precision} if precision == "int8" else {}
+    return {PRECISION: precision} if precision == "int8" else {}
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

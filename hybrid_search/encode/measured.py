@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import cycle, islice
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.encode.card import card_of
+from hybrid_search.encode.folder import weights_digest
 from hybrid_search.encode.loading import quiet
+from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.encode.sparse import sparsity
+from hybrid_search.encode.starter import read_head
+from hybrid_search.encode.ways import (
+    QUERIES,
+    Kind,
+    OnWay,
+    WayMeasured,
+    encoders,
+    measure_ways,
+    milliseconds,
+    passages_per_second,
+    rerankers,
+)
 from hybrid_search.errors import ModelError
 from hybrid_search.settings import NO_MODEL, DenseSettings, RerankSettings, Settings, SparseSettings
 
-QUERIES = 15
-"""Queries that are timed, one by one."""
 SECONDS = 5.0
 """For passages: as many as fit, and at least two batches."""
 
@@ -41,49 +51,59 @@ class Measured:
     """What was measured.
 
     Attributes:
-        passages_per_second: encoded, of about 60 words on average; for a reranker, pairs.
+        passages_per_second: encoded, of about 60 words on average, as the settings are by default; pairs of a reranker.
         query_ms: median milliseconds for one query; for a reranker, for one pair.
         agreement: the least cosine with sentence-transformers' vectors (a reranker: 1 - the largest difference).
-        active_dims: mean entries of a sparse vector.
-        sparsity: the share of the vocabulary that is zero.
+        sparsity: of passages and of queries, as ``SparseEncoder.sparsity`` gives it: ``active_dims`` and
+            ``sparsity_ratio``.
+        ways: every backend and precision that is installed.
     """
 
     passages_per_second: float
     query_ms: float
     agreement: float | None
-    active_dims: float | None = None
-    sparsity: float | None = None
+    sparsity: Mapping[str, Mapping[str, float]] | None = None
+    ways: tuple[WayMeasured, ...] = ()
 
 
-def measure_model(name: str, *, seconds: float = SECONDS) -> Measured:
-    """Load a model, time it and compare it with sentence-transformers.
+def measure_model(
+    name: str, *, seconds: float = SECONDS, on_way: OnWay = lambda _: None, ways: bool = True
+) -> Measured:
+    """Load a model, time it, compare it with sentence-transformers, and every way to run it with torch in float32.
+
+    Where a precision is part of a fingerprint, what was found is kept for searches
+    (:mod:`~hybrid_search.encode.agreement`). With the model of the starter's pass, the starter is checked too.
+
+    Args:
+        name: of the model, or its folder.
+        seconds: for each timing.
+        on_way: told about each backend and precision.
+        ways: whether to try them.
 
     Raises:
         ModelError: it cannot be loaded, or no section of the settings takes it.
     """
     card = card_of(name)
-    if card.role == "dense":
-        return _dense(name, Path(card.folder), seconds)
-    if card.role == "sparse":
-        return _sparse(name, Path(card.folder), seconds)
-    if card.role == "rerank":
-        return _cross(name, Path(card.folder), seconds)
-    raise ModelError(f"this is {card.what}", where=name, remedy="No setting takes it")
+    if card.role is None:
+        raise ModelError(f"this is {card.what}", where=name, remedy="No setting takes it")
+    measure = {"dense": _dense, "sparse": _sparse, "rerank": _cross}[card.role]
+    found, kind = measure(name, Path(card.folder), seconds)
+    tried = measure_ways(kind, PASSAGES, seconds=seconds / 2, on_way=on_way) if ways else ()
+    return replace(found, ways=tuple(tried))
 
 
-def _dense(name: str, folder: Path, seconds: float) -> Measured:
+def _dense(name: str, folder: Path, seconds: float) -> tuple[Measured, Kind[Any]]:
     settings = Settings(dense=DenseSettings(model=name), sparse=SparseSettings(model=NO_MODEL))
     encoder = load_encoder(settings)
     own = np.asarray(encoder.encode_documents(PASSAGES).dense, dtype=np.float64)
     theirs = np.asarray(_oracle("SentenceTransformer", folder).encode_document(list(PASSAGES)), dtype=np.float64)
-    return Measured(
-        _passages_per_second(encoder.encode_documents, seconds),
-        _milliseconds(lambda text: encoder.encode_queries([text])),
-        _cosine(own, theirs),
-    )
+    found = _timed(encoder, seconds, _cosine(own, theirs))
+    if weights_digest(folder) == read_head().metadata["encoder_weights"]:
+        settings = Settings(dense=DenseSettings(model=name))  # with the starter, which rides on its pass
+    return found, encoders(lambda encode: load_encoder(structs.replace(settings, encode=encode)))
 
 
-def _sparse(name: str, folder: Path, seconds: float) -> Measured:
+def _sparse(name: str, folder: Path, seconds: float) -> tuple[Measured, Kind[Any]]:
     settings = Settings(dense=DenseSettings(model=NO_MODEL), sparse=SparseSettings(model=name))
     encoder = load_encoder(settings)
     vectors = encoder.encode_documents(PASSAGES).sparse or []
@@ -93,26 +113,36 @@ def _sparse(name: str, folder: Path, seconds: float) -> Measured:
     own = np.zeros_like(rows)
     for row, vector in zip(own, vectors, strict=True):
         row[[int(term) for term in vector]] = list(vector.values())
-    shown = sparsity(vectors, rows.shape[1])
-    return Measured(
-        _passages_per_second(encoder.encode_documents, seconds),
-        _milliseconds(lambda text: encoder.encode_queries([text])),
-        _cosine(own, rows),
-        shown["active_dims"],
-        shown["sparsity_ratio"],
-    )
+    asked = encoder.encode_queries(QUERIES).sparse or []
+    shown = {what: sparsity(some, rows.shape[1]) for what, some in (("passages", vectors), ("queries", asked))}
+    found = replace(_timed(encoder, seconds, _cosine(own, rows)), sparsity=shown)
+    return found, encoders(lambda encode: load_encoder(structs.replace(settings, encode=encode)))
 
 
-def _cross(name: str, folder: Path, seconds: float) -> Measured:
-    reranker = load_reranker(Settings(rerank=RerankSettings(model=name)))
-    if reranker is None:
-        raise ModelError("no reranker was loaded", where=name)
-    query = "what does a heat pump do"
+def _cross(name: str, folder: Path, seconds: float) -> tuple[Measured, Kind[Any]]:
+    settings = Settings(rerank=RerankSettings(model=name))
+    reranker, query = _loaded(settings), QUERIES[0]
     theirs = _oracle("CrossEncoder", folder).predict([(query, text) for text in PASSAGES], show_progress_bar=False)
-    return Measured(
-        _passages_per_second(lambda texts: reranker.score(query, texts), seconds),
-        _milliseconds(lambda text: reranker.score(query, [text])),
+    found = Measured(
+        passages_per_second(lambda texts: reranker.score(query, texts), PASSAGES, seconds),
+        milliseconds(lambda text: reranker.score(text, [query])),
         1.0 - float(np.abs(reranker.score(query, PASSAGES) - np.asarray(theirs)).max()),
+    )
+    return found, rerankers(lambda encode: _loaded(structs.replace(settings, encode=encode)))
+
+
+def _loaded(settings: Settings) -> Reranker:
+    reranker = load_reranker(settings)
+    if reranker is None:
+        raise ModelError("no reranker was loaded", where=settings.rerank.model)
+    return reranker
+
+
+def _timed(encoder: TextEncoder, seconds: float, agreement: float) -> Measured:
+    return Measured(
+        passages_per_second(encoder.encode_documents, PASSAGES, seconds),
+        milliseconds(lambda text: encoder.encode_queries([text])),
+        agreement,
     )
 
 
@@ -128,20 +158,3 @@ def _cosine(own: Any, theirs: Any) -> float:
     """The least cosine of two rows that belong together."""
     lengths = np.linalg.norm(own, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(np.min((own * theirs).sum(axis=1) / np.maximum(lengths, 1e-30)))
-
-
-def _passages_per_second(encode: Callable[[Sequence[str]], object], seconds: float) -> float:
-    texts, begin, count = list(islice(cycle(PASSAGES), 32)), time.perf_counter(), 0
-    while count < 2 * len(texts) or time.perf_counter() - begin < seconds:
-        encode(texts)
-        count += len(texts)
-    return count / (time.perf_counter() - begin)
-
-
-def _milliseconds(ask: Callable[[str], object]) -> float:
-    times = []
-    for number in range(QUERIES):
-        begin = time.perf_counter()
-        ask(f"how many lakes were surveyed in {1990 + number}")
-        times.append(time.perf_counter() - begin)
-    return 1000 * median(times)

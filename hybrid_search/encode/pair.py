@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hybrid_search.encode.dense import READS_IMAGES, DenseEncoder
 from hybrid_search.encode.folder import UNLIMITED
+from hybrid_search.encode.prepared import Preparable
 from hybrid_search.encode.protocols import EncodedTexts, Pixels, QueryLimit, Tokenizer
 from hybrid_search.encode.tokens import WordSpans
 from hybrid_search.errors import ModelError, SettingsError
@@ -109,6 +110,11 @@ class PairEncoder:
     def halves(self) -> tuple[DenseHalf | None, SparseHalf | None]:
         """The dense and the sparse encoder, for whoever wants the vectors of one leg alone."""
         return self._dense, self._sparse
+
+    @property
+    def networks(self) -> Sequence[Preparable]:
+        """What runs both models, by backends that are chosen."""
+        return [network for half in self.halves for network in getattr(half, "networks", ())]
 
     def query_limits(self) -> dict[str, QueryLimit]:
         """How much of a query each leg reads; none where queries bring their vectors."""

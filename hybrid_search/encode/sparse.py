@@ -217,6 +217,7 @@ class InferenceFreeQueries:
         self.query_limit = queries.query_limit
         # The documents' vectors are the same, so that an index serves either form of query.
         self.fingerprint = documents.fingerprint
+        self.networks = documents.networks
 
     @property
     def device(self) -> device:

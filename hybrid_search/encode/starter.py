@@ -25,8 +25,9 @@ from hybrid_search.encode.batching import once
 from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import DenseEncoder, load_dense
 from hybrid_search.encode.devices import find_device
-from hybrid_search.encode.folder import DIGEST_LENGTH, vocabulary_digest, weights_digest
+from hybrid_search.encode.folder import DIGEST_LENGTH, named_precision, vocabulary_digest, weights_digest
 from hybrid_search.encode.late import late_fingerprint
+from hybrid_search.encode.prepared import Preparable
 from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, TextEncoder, Tokenizer
 from hybrid_search.encode.starter_files import trained_from, trained_head
 from hybrid_search.encode.starter_head import StarterHead, load_head
@@ -112,6 +113,11 @@ class StarterEncoder:
     def max_tokens(self) -> int:
         """The longest passage in tokens, special tokens already subtracted."""
         return self.bi_encoder.max_tokens
+
+    @property
+    def networks(self) -> Sequence[Preparable]:
+        """What runs the model, by backends that are chosen."""
+        return self.bi_encoder.networks
 
     def query_limits(self) -> dict[str, QueryLimit]:
         """One pass, one limit; a sparse vector of idf weights is made of the same tokens."""
@@ -246,5 +252,9 @@ def _fingerprint(file: HeadFile, bi_encoder: DenseEncoder, name: str, document_t
         dimension=len(file.tensors["idf"]),
         max_tokens=bi_encoder.fingerprint.max_tokens,
         vocabulary=vocabulary_digest(bi_encoder.folder),
-        extra={"encoder": file.metadata["encoder_weights"], "document_terms": document_terms},
+        extra={
+            "encoder": file.metadata["encoder_weights"],
+            "document_terms": document_terms,
+            **named_precision(bi_encoder.fingerprint.precision),
+        },
     )

@@ -32,6 +32,7 @@ class SparseOfStarter:
         self.tokenizer: Tokenizer = starter.tokenizer
         self.max_tokens: int = starter.max_tokens
         self.query_limit: QueryLimit | None = starter.bi_encoder.query_limit
+        self.networks = starter.networks
 
     def encode_documents(self, texts: Sequence[str]) -> Sequence[SparseVector] | None:
         """Vectors of passages, in order."""

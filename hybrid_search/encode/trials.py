@@ -142,12 +142,12 @@ def _timed(
                 encoder.encode_queries([query])
                 asked[way].append(time.perf_counter() - begin)
     return [
-        Trial(way, len(passages) / min(seconds[way]), 1000 * median(asked[way]), _agreement(found[way], reference))
+        Trial(way, len(passages) / min(seconds[way]), 1000 * median(asked[way]), alike(found[way], reference))
         for way in encoders
     ]
 
 
-def _agreement(found: EncodedTexts, reference: EncodedTexts) -> float:
+def alike(found: EncodedTexts, reference: EncodedTexts) -> float:
     """The least cosine of two texts' vectors, over both legs."""
     cosines = [1.0]
     if found.dense is not None and reference.dense is not None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.attached import ATTACHED_VERSION, attached_faults, is_mapped, refuse_attached
 from hybrid_search.engine.connection import AsyncConnection, Connection, checked, is_local
 from hybrid_search.engine.foreign_layouts import not_ours
@@ -53,8 +52,6 @@ CURSOR_KEY = "cursor_key"
 
 VECTORS_LATER = "vectors_later"
 """Where ``_meta`` says that something was loaded without vectors, once: how much lacks them is counted from then on."""
-
-MODEL_LEGS = (Leg.DENSE, Leg.SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,24 +182,6 @@ def add_fields(connection: Connection, index: OpenedIndex, wanted: IndexSchema) 
     change = {"properties": {FILTER: {"properties": added}}, "_meta": meta}
     connection.send(Request.json("PUT", f"{_path(index.name)}/_mapping", change, timeout=ADMIN_TIMEOUT))
     return replace(index, schema=schema, added=tuple(difference.additions))
-
-
-def check_models(index: OpenedIndex, encoder: TextEncoder, legs: Collection[Leg] = MODEL_LEGS) -> None:
-    """Refuses an encoder whose vectors do not belong to those of the index, in the legs that are used.
-
-    Raises:
-        IndexMismatchError: the difference, line by line ``what: index / encoder``.
-    """
-    pairs = {Leg.DENSE: (index.schema.dense, encoder.dense), Leg.SPARSE: (index.schema.sparse, encoder.sparse)}
-    differences = [
-        f"{leg}: {line}" for leg, (ours, theirs) in pairs.items() if leg in legs for line in _difference(ours, theirs)
-    ]
-    if differences:
-        raise IndexMismatchError(
-            f"the index was made with other models (index / here): {'; '.join(differences)}",
-            where=index.where,
-            remedy="Use the model of the index, or index again under a new name",
-        )
 
 
 def update_meta(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
@@ -387,13 +366,3 @@ def _faults(schema: IndexSchema, properties: Mapping[str, Any]) -> Iterator[str]
         yield f"no text for the analyzer {', '.join(absent)}"
     elif absent := list(dict.fromkeys(path.name for path in unread)):
         yield f"no text field {', '.join(absent)}"
-
-
-def _difference(ours: Fingerprint | None, theirs: Fingerprint | None) -> list[str]:
-    if ours is None or theirs is None:
-        return [] if ours is theirs else [f"{_name(ours)} / {_name(theirs)}"]
-    return [f"{_name(ours)} / {_name(theirs)}", *lines] if (lines := ours.difference(theirs)) else []
-
-
-def _name(model: Fingerprint | None) -> str:
-    return "none" if model is None else model.name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hybrid_search.fields import ROLES, described_kinds, filter_kinds
-from hybrid_search.records import Fingerprint, IndexSchema
+from hybrid_search.records import IndexSchema
 
 _COMPARED = ("analyzer", "bm25_k1", "bm25_b", "shards")
 _DENSE_ONLY = ("dense_index", "hnsw_m", "hnsw_ef_construction")
@@ -50,11 +50,7 @@ def schema_difference(ours: IndexSchema, wanted: IndexSchema) -> SchemaDifferenc
 def _stored(schema: IndexSchema) -> str:
     """How token states are stored, and of which model."""
     late = schema.late
-    return "none" if late is None else f"{late.extra.get('format')} of {late.weights}, precision {_precision(late)}"
-
-
-def _precision(late: Fingerprint) -> str:
-    return str(late.extra.get("precision", "fp32"))
+    return "none" if late is None else f"{late.extra.get('format')} of {late.weights}, precision {late.precision}"
 
 
 def _language_conflicts(ours: IndexSchema, wanted: IndexSchema) -> list[str]:

@@ -18,12 +18,12 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import (
     OpenedIndex,
-    check_models,
     exists,
     open_index,
     read_settings,
     replica_warning,
 )
+from hybrid_search.engine.models import check_models
 from hybrid_search.errors import RecordError
 from hybrid_search.ingest.files import LoadFiles, OpenFiles, open_files
 from hybrid_search.ingest.left_out import LeftOut, Look

@@ -8,6 +8,7 @@ from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import indices
 from hybrid_search.engine.analyzers import check_analyzers
 from hybrid_search.engine.connection import Connection
+from hybrid_search.engine.models import check_models
 from hybrid_search.engine.names import check_target
 from hybrid_search.errors import RequestRefusedError, SettingsError
 from hybrid_search.ingest.patience import RetryPolicy, patient
@@ -92,7 +93,7 @@ def opened_as_it_is(
     """The index, which must be there. Raises IndexMismatchError where it was made with other models."""
     connection = patient(connection, retry)
     opened = indices.open_index(connection, index)
-    indices.check_models(opened, encoder)
+    check_models(opened, encoder)
     indices.migrate(connection, opened)
     return opened
 

@@ -194,6 +194,12 @@ class AsyncSearchClient:
         """A JPEG of the first image of each document, by its id; documents without one are left out."""
         return await self._run(lambda searcher: searcher.thumbnails(list(dict.fromkeys(doc_ids))))
 
+    async def prepare(self) -> None:
+        """Make the models ready, so that the first search is as fast as the next; see :meth:`SearchClient.prepare`."""
+        searcher, _ = await self._opened()
+        for asked in self._workers.prepare(searcher.encoder, searcher.reranker):
+            await asked.awaited()
+
     async def reopen(self) -> None:
         """Read anew what the index holds; see :meth:`SearchClient.reopen`."""
         with boundary():

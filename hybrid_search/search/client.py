@@ -261,6 +261,18 @@ class SearchClient:
         """A JPEG of the first image of each document, by its id; documents without one are left out."""
         return self._run(lambda searcher: searcher.thumbnails(list(dict.fromkeys(doc_ids))))
 
+    def prepare(self) -> None:
+        """Make the models ready, so that the first search is as fast as the next: for programs that stay.
+
+        What runs them is chosen, which takes tens of seconds where it was never done on this machine, and a first pass
+        is made.
+
+        Raises:
+            ModelError: a model fails.
+        """
+        for asked in self._workers.prepare(self._searcher.encoder, self._searcher.reranker):
+            asked.answer()
+
     def reopen(self) -> None:
         """Read anew what the index holds, such as fields to filter on that a load has added; searches go on meanwhile.
 

@@ -16,8 +16,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
+from hybrid_search.encode.agreement import near_enough
 from hybrid_search.encode.protocols import Reranker, TextEncoder, image_encoder
-from hybrid_search.engine.indices import OpenedIndex, check_models
+from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.engine.models import check_models
 from hybrid_search.errors import CursorError, HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
 from hybrid_search.records import TRUNCATED_FROM, Fingerprint, Leg, Query, StoredPassage
@@ -330,7 +332,8 @@ def open_searcher(opened: OpenedIndex, target: Target, wanted: Wanted, *, before
     if encoder is None and has_models(settings) and needs_encoder(settings):
         encoder = load_encoder(settings)
     if encoder is not None:
-        check_models(opened, encoder, [Leg(part) for part in encoded_parts(encoder) if part in opened.models])
+        legs = [Leg(part) for part in encoded_parts(encoder) if part in opened.models]
+        check_models(opened, encoder, legs, near=near_enough)
     if reranker is None:
         reranker = load_reranker(settings, encoder)
     seal = seal_of(opened, settings.search)

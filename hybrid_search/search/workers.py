@@ -13,16 +13,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from hybrid_search.encode.prepared import prepare
+from hybrid_search.encode.protocols import Reranker, TextEncoder
 from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError, ModelUnavailableError
 from hybrid_search.search.model_queue import Ask, Call, ModelQueue
 from hybrid_search.search.query_cache import QueryCache, joined
 from hybrid_search.search.steps import Encode, ModelStep, Score, ScorePairs
 from hybrid_search.search.telemetry import count_lookups
+from hybrid_search.settings.section import MAX_SECONDS
+
+WARMING = "warm"
+"""What models are made ready with."""
 
 
 class ModelWorkers:
@@ -60,6 +67,17 @@ class ModelWorkers:
             asked = Asked(call, asked.until, self._reranking)
         _submit(asked.queue, call)
         return asked
+
+    def prepare(self, encoder: TextEncoder | None, reranker: Reranker | None) -> Iterator[Asked]:
+        """Make the models ready, each in its thread: what runs it is chosen, and a first pass is made."""
+        steps: list[tuple[object, ModelStep]] = [(encoder, Encode([WARMING], MAX_SECONDS))]
+        steps += [(reranker, Score(WARMING, [WARMING], MAX_SECONDS))]
+        for model, step in steps:
+            if model is not None:
+                queue = self._reranking if isinstance(step, Score) and id(model) != id(encoder) else self._encoding
+                call = Call(partial(_ready, model), step)
+                _submit(queue, call)
+                yield Asked(call, time.monotonic() + MAX_SECONDS, queue)
 
     def close(self) -> None:
         """End both threads once they are idle; what still waits is given up."""
@@ -127,6 +145,15 @@ class Asked:
             self.queue.give_up(self.call)
             raise _late(step)
         return future.result()
+
+
+def _ready(model: Any, step: ModelStep) -> None:
+    """A pass of a model that is ready for it; what it makes of the text is nobody's answer."""
+    prepare(model)
+    if isinstance(step, Score):
+        model.score(step.query, step.passages)
+    elif isinstance(step, Encode):
+        model.encode_queries(step.texts)
 
 
 def _submit(queue: ModelQueue, call: Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from hybrid_search.engine import AsyncConnection, connect_async
-from hybrid_search.errors import HybridSearchError, QueryError, RefusedError
+from hybrid_search.errors import HybridSearchError, ModelError, QueryError, RefusedError
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
 from hybrid_search.search import AsyncSearchClient
@@ -29,6 +30,8 @@ from hybrid_search.serve.refusals import error_json, status_of
 from hybrid_search.serve.routes import api
 from hybrid_search.serve.workbench import Workbench
 from hybrid_search.settings import Settings
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = """
 Hybrid search over one index: BM25, dense and sparse legs, fused, reranked and explained.
@@ -67,6 +70,7 @@ async def opened(
     used = await connect_async(settings.engine) if connection is None else connection
     try:
         async with AsyncSearchClient(index, settings=settings, connection=used, **client_options) as client:
+            await _made_ready(client, given=client_options)
             judged = JudgedQueries(client, judgements, ignore_identical=ignore_identical)
             try:
                 yield Workbench(index, client, used, judgements, judged, settings.documents.title)
@@ -75,6 +79,15 @@ async def opened(
     finally:
         if connection is None:
             await used.close()
+
+
+async def _made_ready(client: AsyncSearchClient, *, given: Mapping[str, Any]) -> None:
+    """The models that the client has loaded; where they fail, so will searches, which say so and do without."""
+    try:
+        if given.get("encoder") is None and given.get("reranker") is None:
+            await client.prepare()
+    except ModelError as error:
+        log.warning("the models could not be made ready: %s", error)
 
 
 def make_app(workbench: Workbench, access: Access) -> Layer:

@@ -10,6 +10,7 @@ from generated import DENSE, SCHEMA, SPARSE, filled, passages, write
 from hybrid_search.engine import indices
 from hybrid_search.engine.answers import Verdict
 from hybrid_search.engine.bulk import bulk_request, delete_action, index_action, outcomes
+from hybrid_search.engine.models import check_models
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IndexMismatchError, IndexMissingError, RequestRefusedError, UnsupportedError
 from hybrid_search.filters import Eq, clause
@@ -71,7 +72,7 @@ def test_another_model_of_the_same_dimension_is_refused_with_the_difference(conn
     opened = indices.open_index(connection, name)
     other = replace(DENSE, name="other", weights="2" * 16, query_prompt="query: ")
     with pytest.raises(IndexMismatchError) as caught:
-        indices.check_models(opened, Models(other, SPARSE))
+        check_models(opened, Models(other, SPARSE))
     message = str(caught.value)
     assert "dense: generated / other" in message
     assert f"weights: {'0' * 16!r} / {'2' * 16!r}" in message
@@ -85,9 +86,9 @@ def test_a_missing_leg_is_a_mismatch_unless_it_is_not_used(connection, index_nam
     indices.create_index(connection, name, SCHEMA)
     opened = indices.open_index(connection, name)
     with pytest.raises(IndexMismatchError, match="sparse: generated / none"):
-        indices.check_models(opened, Models(DENSE, None))
-    indices.check_models(opened, Models(DENSE, None), {Leg.BM25, Leg.DENSE})
-    indices.check_models(opened, Models(replace(DENSE, name="renamed"), SPARSE))
+        check_models(opened, Models(DENSE, None))
+    check_models(opened, Models(DENSE, None), {Leg.BM25, Leg.DENSE})
+    check_models(opened, Models(replace(DENSE, name="renamed"), SPARSE))
 
 
 def test_an_unknown_schema_version_is_refused(connection, index_name):

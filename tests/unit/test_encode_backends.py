@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from hybrid_search.encode.backends import choice
 from hybrid_search.encode.backends.cache import GraphCache
-from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.cross import load_cross
 from hybrid_search.encode.dense import load_dense
 from hybrid_search.encode.sentence import SentenceBackbone
@@ -382,17 +381,6 @@ def test_a_cache_that_cannot_be_written_is_an_error_where_a_backend_is_named(tin
     encoder = load(tiny_bert, "auto")
     assert encoder.encode_documents(TEXTS).shape == (len(TEXTS), 32)
     assert encoder.backbone.networks[0].backends == {"query": "torch", "passages": "torch"}
-
-
-def test_all_backends_can_be_compared(tmp_path):
-    """For ``models check``: agreement, speed and the time that a graph takes, of every precision that is here."""
-    encoder = load(tiny.save_bi_encoder(tmp_path, initializer_range=0.1), "torch")
-    assert isinstance(encoder.backbone, BertBackbone)
-    (network,) = encoder.backbone.networks
-    reports = {(one.backend, one.precision): one for one in network.check()}
-    assert reports["torch", "fp32"].agreement == pytest.approx(1.0)
-    assert {("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "bf16")} <= reports.keys()
-    assert all(one.query > 0 and one.passages > 0 for one in reports.values())
 
 
 def test_a_network_with_inputs_that_are_not_known_is_left_to_torch(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
 from hybrid_search.encode.card import card_of
-from hybrid_search.encode.measured import measure_model
+from hybrid_search.encode.measured import PASSAGES, measure_model
 from hybrid_search.encode.trials import BATCHES, Trial, Way, try_ways
 from hybrid_search.settings import DenseSettings, Settings, SparseSettings
 
@@ -95,18 +95,30 @@ def test_a_card_is_read_from_the_files(folders, role, what) -> None:
 @pytest.mark.parametrize("role", ["dense", "sparse", "rerank"])
 def test_a_model_here_is_the_librarys(folders, role) -> None:
     """Its vectors, weights or scores are those of sentence-transformers, and something was timed."""
-    found = measure_model(folders[role], seconds=0.1)
+    found = measure_model(folders[role], seconds=0.1, ways=False)
     assert found.agreement is not None
     assert found.agreement > 1 - 1e-5
     assert found.passages_per_second > 0
-    assert (found.active_dims is not None) == (role == "sparse")
+    assert (found.sparsity is not None) == (role == "sparse")
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_sparsity_is_the_librarys(folders) -> None:
+    """``SparseEncoder.sparsity`` of the library's own vectors of the same passages."""
+    from sentence_transformers import SparseEncoder
+
+    library = SparseEncoder(folders["sparse"], device="cpu")
+    wanted = library.sparsity(library.encode_document(list(PASSAGES)))
+    found = measure_model(folders["sparse"], seconds=0.1, ways=False).sparsity["passages"]
+    assert found == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_check_is_printed(folders) -> None:
     """The card and the figures, for people and as JSON."""
-    shown = run("models", "check", folders["sparse"])
+    shown = run("models", "check", folders["sparse"], "--no-ways")
     assert "sparse.model" in shown
-    assert "of the vocabulary is zero" in shown
+    assert "sparsity of queries" in shown
+    assert "least cosine to torch" not in shown
     assert json.loads(run("models", "check", folders["dense"], "--no-measure", "--json"))["measured"] is None
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hybrid_search.encode.agreement import situation
 from hybrid_search.encode.backends.cache import GraphCache
 from hybrid_search.encode.backends.export import export
 from hybrid_search.encode.backends.graphs import Capture, Graphs, Recordable, capture_for
@@ -156,14 +155,6 @@ class Switched:
             self._passed += texts
             if self._passed >= PREPARE_AFTER:
                 self.prepare()
-
-    def check(self) -> list[Report]:
-        """What torch and every backend that is installed do with this network here, in every precision.
-
-        Only while torch runs the network in float32 (``encode.backend = "torch"``): its weights are let go else.
-        """
-        pairs = [(name, precision) for name in installed() for precision in COMPUTES[name]]
-        return list(self._reports([("torch", "fp32"), *pairs]))
 
     def _what(self, backend: str) -> str:
         return f"{backend}-{self._precision}"
@@ -318,27 +309,7 @@ class Switched:
 
 def _situation() -> dict[str, Any]:
     """What the speed and the results of a backend depend on."""
-    return {
-        "versions": {name: _version(name) for name in ("torch", "onnxruntime", "openvino")},
-        "threads": own_threads(),
-        "processor": _processor(),
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{named or platform.processor() or platform.machine()} x {os.cpu_count()}"
+    return {**situation(), "threads": own_threads(), "cores": os.cpu_count()}
 
 
 def _plain(reports: Sequence[Report]) -> list[dict[str, Any]]:

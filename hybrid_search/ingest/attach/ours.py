@@ -16,6 +16,7 @@ from hybrid_search.engine.bulk import dense_json, late_json, sparse_json
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.coverage import expect_vectors_later, lacking
 from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.engine.models import check_models
 from hybrid_search.engine.protocols import Dialect
 from hybrid_search.errors import IndexMismatchError, SettingsError
 from hybrid_search.fields import filter_kinds, value_at, words_in
@@ -122,7 +123,7 @@ def enrich(
     waiting = patient(connection, options.retry)
     opened = indices.open_index(waiting, index)
     if not changes_models:
-        indices.check_models(opened, encoder)
+        check_models(opened, encoder)
     schema = _begun(waiting, opened, encoder)
     shards = int(indices.read_settings(waiting, opened.name)["index.number_of_shards"])
     place = OurIndex(opened.name, shards, schema, connection.dialect, encoder, models_mark(schema.dense, schema.sparse))

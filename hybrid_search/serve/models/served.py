@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.encode.pair import PairEncoder
+from hybrid_search.encode.prepared import prepare
 from hybrid_search.encode.protocols import QueryLimit, Reranker, TextEncoder, score_pairs
 from hybrid_search.encode.remote.tei import OWN
 from hybrid_search.errors import RefusedError
@@ -201,7 +202,9 @@ def _encoding(encoder: Any, *, query: bool) -> Any:
 
 
 def _warm(served: Served) -> None:
-    """The first pass of a model is slow: it is made before anybody waits for it."""
+    """What runs the models is chosen, and a first pass, which is slow, is made before anybody waits for it."""
+    for model in (served.encoder, served.reranker):
+        prepare(model)
     if served.encoder is not None:
         served.encoder.encode_queries(["warm"])
     if served.reranker is not None:
