@@ -1,11 +1,11 @@
 """Encoding here and by sentence-transformers, in one run: ratios of interleaved rounds.
 
-    python benchmarks/encode CORPUS.jsonl.gz [--documents N] [--rounds N] [--only WORD]
+    python benchmarks/encode CORPUS.jsonl.gz [--documents N] [--rounds N] [--only WORD,WORD] [--out FILE]
 
 Every cell is a process of its own, because how threads wait is said before torch is loaded; the ways of one job take
 turns, a round gives a ratio, and the median of the rounds is printed, so that a machine that is busy for a while weighs
-on all of them. MiniLM's own weights; SPLADE and the cross-encoder have its shape and random weights. Documents are
-those of the corpus, cut at 256 tokens.
+on all of them. MiniLM's own weights; SPLADE and the cross-encoder have the shape of BERT-base and of MiniLM, and random
+weights. Documents are those of the corpus, cut at 256 tokens. ``--only`` takes the words in front of the lines.
 
 sentence-transformers "best" sorts by length and takes batches of 8. Its own ONNX and OpenVINO backends need another
 package (optimum), and are left out where that is not installed.
@@ -24,11 +24,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ways
-from splade_head import save_model
+from splade_head import BERT_BASE, save_cross, save_model
 from threads import neighbours
 
 OURS = "torch fp32"
@@ -39,6 +40,7 @@ class Comparison:
     """A line of the table: how much faster ``ours`` is than ``peer`` at a job, and what is hoped for.
 
     Attributes:
+        word: by which ``--only`` names it.
         name: of the line.
         job: a function of :mod:`ways`.
         ours: the way that is measured.
@@ -46,10 +48,13 @@ class Comparison:
         goal: the least ratio peer / ours.
         key: ``wall``, ``cpu`` or ``own`` of a run.
         busy: processes that do nothing but count, for each core.
-        cores: of the machine that both may use; None for all.
+        cores: of the machine that ours may use; None for all.
+        peer_cores: the same of its peer.
         peer_job: see ``peer``.
+        most: documents, where a document takes long.
     """
 
+    word: str
     name: str
     job: str
     ours: str
@@ -58,26 +63,55 @@ class Comparison:
     key: str = "wall"
     busy: int = 0
     cores: int | None = None
+    peer_cores: int | None = None
     peer_job: str | None = None
+    most: int | None = None
 
+
+LARGE = 12
+"""Documents of the model of BERT-base's shape."""
 
 TABLE = (
-    Comparison("dense, against its defaults", "dense", OURS, "library", 1.3),
-    Comparison("dense, against its best", "dense", OURS, "library best", 1.0),
-    Comparison("dense by OpenVINO, against torch here", "dense", "openvino fp32", OURS, 1.0),
-    Comparison("dense by ONNX Runtime, against torch here", "dense", "onnx fp32", OURS, 1.0),
-    Comparison("dense in bf16 by OpenVINO, against its best", "dense", "openvino bf16", "library best", 2.0),
-    Comparison("dense in int8 by ONNX Runtime, against its best", "dense", "onnx int8", "library best", 2.0),
-    Comparison("dense beside a busy process per core, against its defaults", "dense", OURS, "library", 1.8, busy=1),
-    Comparison("one core of the machine, processor time against all cores", "dense", OURS, OURS, 0.9, "cpu", cores=1),
-    Comparison("one query by ONNX Runtime, against eager torch", "query", "onnx fp32", OURS, 1 / 0.55, "own"),
-    Comparison("one query by OpenVINO, against eager torch", "query", "openvino fp32", OURS, 1 / 0.55, "own"),
-    Comparison("dense and sparse in one pass, against dense alone", "starter", OURS, OURS, 1 / 1.1, peer_job="dense"),
-    Comparison("SPLADE, against its defaults", "splade", OURS, "library", 1.2),
-    Comparison("SPLADE, against its best", "splade", OURS, "library best", 1.1),
-    Comparison("text to vectors, against the passes alone", "dense", OURS, OURS, 0.95, "cpu", peer_job="forward"),
-    Comparison("cross-encoder, eight queries", "cross", OURS, "library", 1.5),
-    Comparison("late, 50 passages: stored, against encoded again", "late", "stored", "encoded", 20.0),
+    Comparison("dense", "dense, against its defaults", "dense", OURS, "library", 1.3),
+    Comparison("dense", "dense, against its best", "dense", OURS, "library best", 1.0),
+    Comparison("backends", "dense by OpenVINO, against torch here", "dense", "openvino fp32", OURS, 1.0),
+    Comparison("backends", "dense by ONNX Runtime, against torch here", "dense", "onnx fp32", OURS, 1.0),
+    Comparison("half", "dense in bf16 by OpenVINO, against its best", "dense", "openvino bf16", "library best", 2.0),
+    Comparison("half", "dense in int8 by ONNX Runtime, against its best", "dense", "onnx int8", "library best", 2.0),
+    Comparison("busy", "a busy process per core: against its defaults", "dense", OURS, "library", 1.8, busy=1),
+    Comparison(
+        "container",
+        "one core, processor time against all cores",
+        "dense",
+        OURS,
+        OURS,
+        0.9,
+        "cpu",
+        cores=1,
+    ),
+    Comparison(
+        "container",
+        "one core, against one thread on it",
+        "dense",
+        OURS,
+        "one thread",
+        0.9,
+        cores=1,
+        peer_cores=1,
+    ),
+    Comparison("query", "one query by ONNX Runtime, against eager torch", "query", "onnx fp32", OURS, 1 / 0.55, "own"),
+    Comparison("query", "one query by OpenVINO, against eager torch", "query", "openvino fp32", OURS, 1 / 0.55, "own"),
+    Comparison(
+        "pair", "dense and sparse in a pass, against dense alone", "starter", OURS, OURS, 1 / 1.1, peer_job="dense"
+    ),
+    Comparison("splade", "SPLADE (BERT-base), against its defaults", "splade", OURS, "library", 1.2, most=LARGE),
+    Comparison("splade", "SPLADE (BERT-base), against its best", "splade", OURS, "library best", 1.1, most=LARGE),
+    Comparison("memory", "SPLADE head: 1.1 x output and a chunk, against peak", "head", "rise", "allowed", 1.0, "own"),
+    Comparison("forward", "text to vectors, against the passes alone", "dense", OURS, OURS, 0.95, peer_job="forward"),
+    Comparison("gemm", "share of the peak of the matrix product", "share", OURS, "peak", 0.7, "own"),
+    Comparison("packing", "unlike texts: packed or padded, against padded", "packing", "either", "padded", 1.0),
+    Comparison("cross", "cross-encoder, mixed lengths, eight queries", "cross", OURS, "library", 1.5),
+    Comparison("late", "late, 50 passages: stored, against encoded again", "late", "stored", "encoded", 20.0),
 )
 
 
@@ -87,38 +121,38 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--documents", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="lines whose name holds this")
+    parser.add_argument("--only", default="", help="words in front of lines, separated by commas")
+    parser.add_argument("--out", type=Path, help="a file that all of it is added to")
     given = parser.parse_args()
+    words = {line.word for line in TABLE}
+    wanted = set(filter(None, given.only.split(","))) or words
+    if wanted - words:
+        parser.error(f"--only takes {', '.join(sorted(words))}")
     with gzip.open(given.corpus, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line, _ in zip(lines, range(given.documents), strict=False)]
     load = f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {time.strftime('%F %R')}"
-    print(f"{len(rows)} documents of {given.corpus.parent.name}, {given.rounds} rounds, {load}")
-    print(f"matrix product of MiniLM's shape: {ways.gemm() / 1e9:,.0f} GFLOP/s")
+    tell = partial(told, given.out)
+    tell(f"python benchmarks/encode {' '.join(map(str, sys.argv[1:]))}")
+    tell(f"{len(rows)} documents of {given.corpus.parent.name}, {given.rounds} rounds, {load}")
     with tempfile.TemporaryDirectory() as name:
         texts = Path(name) / "texts.json"
-        texts.write_text(json.dumps([f"{row.get('title', '')}\n{row['text']}" for row in rows]), "utf-8")
+        every = [f"{row.get('title', '')}\n{row['text']}" for row in rows]
         models = {"splade": Path(name) / "splade", "cross": Path(name) / "cross"}
-        chosen = [line for line in TABLE if given.only in line.name]
-        for job, save in (("splade", save_model), ("cross", save_cross)):
+        chosen = [line for line in TABLE if line.word in wanted]
+        for job, save in (("splade", partial(save_model, shape=BERT_BASE)), ("cross", save_cross)):
             if any(line.job == job for line in chosen):
                 save(models[job])
         for line in chosen:
-            print(measured(line, texts, models, given.rounds), flush=True)
+            texts.write_text(json.dumps(every[: line.most]), "utf-8")
+            tell(measured(line, texts, models, given.rounds))
 
 
-def save_cross(folder: Path) -> None:
-    """A cross-encoder of MiniLM's shape and random weights."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-    from hybrid_search.encode.sources import find_model
-    from hybrid_search.settings import DENSE_MODEL
-
-    torch.manual_seed(0)
-    shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
-    config = BertConfig(vocab_size=30_522, num_labels=1, **shape)
-    BertForSequenceClassification(config).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(find_model(DENSE_MODEL), model_max_length=256).save_pretrained(folder)
+def told(file: Path | None, line: str) -> None:
+    """Print a line, and keep it."""
+    print(line, flush=True)
+    if file is not None:
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(line + "\n")
 
 
 def measured(line: Comparison, texts: Path, models: Mapping[str, Path], rounds: int) -> str:
@@ -127,12 +161,14 @@ def measured(line: Comparison, texts: Path, models: Mapping[str, Path], rounds: 
     with neighbours(line.busy * (os.cpu_count() or 1)):
         for _ in range(rounds):
             ours = run(line.job, line.ours, texts, models, line.cores)
-            peer = run(line.peer_job or line.job, line.peer, texts, models, None)
-            ratios.append(peer[line.key] / ours[line.key])
+            peer = run(line.peer_job or line.job, line.peer, texts, models, line.peer_cores)
+            ratios.append(peer[line.key] / max(ours[line.key], 1e-9))
             every.append(f"{ours[line.key]:.3g}/{peer[line.key]:.3g}")
     ratio = statistics.median(ratios)
     verdict = "reached" if ratio >= line.goal else "missed"
-    return f"{line.name:58} {ratio:6.2f}x  goal {line.goal:5.2f}x {verdict:8} {line.key} s {' '.join(every)}"
+    return (
+        f"{line.word:10}{line.name:58} {ratio:6.2f}x  goal {line.goal:5.2f}x {verdict:8} {line.key} s {' '.join(every)}"
+    )
 
 
 def run(job: str, way: str, texts: Path, models: Mapping[str, Path], cores: int | None) -> dict[str, float]:

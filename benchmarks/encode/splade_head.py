@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 ENTRIES = 150
@@ -41,7 +42,11 @@ print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time()
 """
 
 
-def save_model(folder: Path) -> None:
+MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+BERT_BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+
+
+def save_model(folder: Path, shape: Mapping[str, int] = MINILM) -> None:
     """A SPLADE model of random weights, in the layout of sentence-transformers."""
     import torch
     from sentence_transformers import SparseEncoder
@@ -51,7 +56,6 @@ def save_model(folder: Path) -> None:
     from hybrid_search.settings import DENSE_MODEL
 
     torch.manual_seed(0)
-    shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
     network = BertForMaskedLM(BertConfig(vocab_size=30_522, **shape))
     network.save_pretrained(folder)
     AutoTokenizer.from_pretrained(find_model(DENSE_MODEL), model_max_length=256).save_pretrained(folder)
@@ -60,6 +64,20 @@ def save_model(folder: Path) -> None:
     model[0].auto_model.cls.predictions.bias.data -= float(torch.expm1(weights).topk(ENTRIES).values.min())
     model.max_seq_length = 256
     model.save(str(folder))
+
+
+def save_cross(folder: Path) -> None:
+    """A cross-encoder of MiniLM's shape and random weights."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from hybrid_search.encode.sources import find_model
+    from hybrid_search.settings import DENSE_MODEL
+
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=30_522, num_labels=1, **MINILM)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(find_model(DENSE_MODEL), model_max_length=256).save_pretrained(folder)
 
 
 def main(corpus: str, documents: int = 64, rounds: int = 3) -> None:

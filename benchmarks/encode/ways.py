@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 Job = Callable[[], Any]
@@ -22,6 +23,9 @@ def dense(texts: Sequence[str], way: str) -> Job:
         model = SentenceTransformer(str(find_model(DENSE_MODEL)), device="cpu")
         batch = 8 if way.endswith("best") else 32
         return lambda: model.encode(list(texts), batch_size=batch, show_progress_bar=False)
+    if way == "one thread":
+        os.environ["OMP_NUM_THREADS"] = "1"
+        way = "torch fp32"
     encoder = ours(way)
     return lambda: encoder.encode_documents(texts)
 
@@ -76,8 +80,9 @@ def splade(texts: Sequence[str], way: str, folder: str) -> Job:
 
 
 def cross(texts: Sequence[str], way: str, folder: str) -> Job:
-    """Scores of pairs: eight queries with the passages, shared out among them."""
-    pairs = [(f"what is known about number {n % 8}", text) for n, text in enumerate(texts)]
+    """Scores of pairs: eight queries with passages of 8 to 160 words, shared out among them."""
+    cut = [" ".join(text.split()[: 8 + 37 * n % 153]) for n, text in enumerate(texts)]
+    pairs = [(f"what is known about number {n % 8}", text) for n, text in enumerate(cut)]
     if way.startswith("library"):
         from sentence_transformers import CrossEncoder
 
@@ -123,6 +128,73 @@ def late(texts: Sequence[str], way: str) -> Job:
     return lambda: reranker.score_stored("does exercise help against depression", [b64decode(one) for one in stored])
 
 
+def packing(texts: Sequence[str], way: str) -> Job:
+    """Passes over texts of unlike lengths, eight together as they come: padded, or by the faster of the ways."""
+    from hybrid_search.encode.backends.network import TorchNetwork
+
+    encoder = ours("torch fp32")
+    network = encoder.backbone.networks[0]
+    if way == "padded":
+        network._networks["passages"] = TorchNetwork(network.exportable, encoder.backbone.device)  # noqa: SLF001
+    ids = encoder._cut.ids([" ".join(text.split()[: 8 + 37 * n % 153]) for n, text in enumerate(texts)])  # noqa: SLF001
+    groups = [ids[start : start + 8] for start in range(0, len(ids), 8)]
+    return lambda: [encoder.backbone([""] * len(rows), rows, prompt="", query=False) for rows in groups]
+
+
+def head(texts: Sequence[str], way: str) -> Job:
+    """MiB by which the peak of the process rises when the head pools 64 texts of 128 tokens, and what is allowed."""
+    del texts
+    import torch
+
+    from hybrid_search.encode.splade_head import CHUNK, VocabularyPooling
+
+    count, tokens, hidden, vocabulary = 64, 128, 384, 30_522
+    pool = VocabularyPooling(torch.nn.Linear(hidden, vocabulary))
+    chunk = count * tokens * CHUNK * 4
+
+    def features(rows: int) -> dict[str, torch.Tensor]:
+        mask = torch.ones(rows, tokens, dtype=torch.bool)
+        return {"token_embeddings": torch.randn(rows, tokens, hidden), "attention_mask": mask}
+
+    @torch.inference_mode()
+    def run() -> float:
+        pool(features(8))  # buffers of the matrix product stay
+        given = features(count)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = memory("VmRSS")
+        output = pool(given)["sentence_embedding"].nbytes
+        rise = memory("VmHWM") - before
+        return rise if way == "rise" else (1.1 * output + chunk) / 2**20
+
+    return run
+
+
+def memory(name: str) -> float:
+    """MiB that the process holds now (``VmRSS``) or held at most (``VmHWM``)."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def share(texts: Sequence[str], way: str) -> Job:
+    """Seconds that passages take, and that their arithmetic would take at the peak of the matrix product.
+
+    Counted are the matrices of MiniLM's layers (2 x 1.77 million x tokens, six times) and the two products of attention
+    (4 x tokens x tokens x 384); the rest is left out.
+    """
+    encoder = ours("torch fp32")
+    lengths = [len(row) for row in encoder._cut.ids(list(texts))]  # noqa: SLF001 - what a pass is made of
+    layer = 4 * 384 * 384 + 2 * 384 * 1536
+    operations = sum(6 * (2 * layer * length + 4 * length * length * 384) for length in lengths)
+
+    def run() -> float:
+        begun = time.perf_counter()
+        encoder.encode_documents(texts)
+        taken = time.perf_counter() - begun
+        return taken if way == "torch fp32" else operations / gemm()
+
+    return run
+
+
 def gemm() -> float:
     """Floating-point operations in a second of the matrix product that MiniLM does most."""
     import torch
@@ -139,6 +211,8 @@ def gemm() -> float:
 
 def timed(job: Job) -> dict[str, float]:
     """Seconds of wall and processor time, after a first run of its own; a job that measures itself says ``own``."""
+    if job.__qualname__.startswith("head"):  # a peak can rise but once
+        return {"own": job()}
     job()
     wall, cpu = time.perf_counter(), time.process_time()
     result = job()

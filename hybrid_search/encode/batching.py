@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 
 USUAL = 32
 """The default of ``batch_size``: there the search for the best number begins. Any other was chosen, and stays."""
@@ -22,6 +23,9 @@ TRIES = 2
 
 FULL = 0.75
 """The share of a size that a pass must fill to tell something about it."""
+
+TOKENIZED = 1024
+"""Texts that are tokenized together, while those before them go through the model."""
 
 NO_MEMORY = ("out of memory", "failed to allocate", "bad_alloc", "bad allocation", "can't allocate memory")
 """What libraries say that have no class of their own for it."""
@@ -48,9 +52,14 @@ class TokenBudget:
     Args:
         usual: padded tokens of a pass, with which the search begins.
         sizes: parts of it that are tried; ``(1.0,)`` where the user has said the number.
+        wait: until the device has done a pass; called while sizes are tried, or the clock would measure how fast
+            passes are handed over.
     """
 
-    def __init__(self, usual: int, sizes: Sequence[float] = CPU_SIZES) -> None:
+    def __init__(
+        self, usual: int, sizes: Sequence[float] = CPU_SIZES, *, wait: Callable[[], None] = lambda: None
+    ) -> None:
+        self._wait = wait
         self._sizes = [max(1, int(usual * size)) for size in sizes]
         self._best: dict[int, list[float]] = {size: [] for size in self._sizes}
         self._limit: int | None = None
@@ -71,6 +80,11 @@ class TokenBudget:
             if size is None:
                 size = min(self._sizes, key=lambda one: min(self._best[one]))
             return size if self._limit is None else min(size, self._limit)
+
+    def settle(self) -> None:
+        """Wait for the device, as long as times are compared."""
+        if len(self._sizes) > 1 and any(len(times) < TRIES for times in self._best.values()):
+            self._wait()
 
     def took(self, tokens: int, padded: int, seconds: float) -> None:
         """Count a pass; one that was full tells something about its size."""
@@ -110,6 +124,7 @@ def packed(
         begun = time.perf_counter()
         try:
             result = forward(group)
+            budget.settle()
         except (MemoryError, RuntimeError) as error:
             if len(group) == 1 or not ran_out_of_memory(error):
                 raise
@@ -134,15 +149,25 @@ def ahead(make: Callable[[int], T], starts: Sequence[int]) -> Iterator[tuple[int
             yield start, made
 
 
+def behind(items: Iterable[T], depth: int) -> Iterator[T]:
+    """The items, each handed out when ``depth`` further ones are there."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > depth:
+            yield waiting.pop(0)
+    yield from waiting
+
+
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether a smaller pass could do what this one could not."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY)
 
 
-def once(texts: Sequence[str]) -> tuple[Sequence[str], Sequence[int]]:
-    """The texts without repetitions, and for each of the texts its place among them."""
-    places: dict[str, int] = {}
+def once(texts: Sequence[H]) -> tuple[Sequence[H], Sequence[int]]:
+    """The texts, or pairs of them, without repetitions, and for each of them its place among those."""
+    places: dict[H, int] = {}
     rows = [places.setdefault(text, len(places)) for text in texts]
     return (texts if len(places) == len(texts) else list(places)), rows
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, packed
+from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, once, packed
 from hybrid_search.encode.loading import NOT_FINITE, fast_tokenizer, find_trusted, load_model, probe
 from hybrid_search.encode.tokens import TokenSpans
 from hybrid_search.errors import ModelError
 from hybrid_search.settings import EncodeSettings, RerankSettings
 from hybrid_search.settings.models import AUTO
+
+if TYPE_CHECKING:
+    from torch import device
 
 TOKENS_PER_PAIR = 256
 """Tokens in one pass for each pair of ``batch_size``."""
@@ -46,7 +49,7 @@ class CrossReranker:
 
         self._model = load_model("CrossEncoder", folder, settings, "rerank")
         self._turn = threading.Lock()
-        self.budget = _budget(settings.batch_size, is_cpu=self._model.device.type == "cpu")
+        self.budget = _budget(settings.batch_size, self._model.device)
         tokenizer = fast_tokenizer(self._model, folder)
         self._spans = TokenSpans(tokenizer)
         self.name = settings.model
@@ -66,18 +69,19 @@ class CrossReranker:
         return self.score_pairs([(query, passage) for passage in passages])
 
     def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Scores of pairs of many queries, batched together by their length; shape (n,), float32, in order.
+        """Scores of pairs of many queries, batched together by their length, equal ones once; (n,), float32, in order.
 
         Raises:
             ModelError: they are not finite.
         """
-        scores = np.empty(len(pairs), dtype=np.float32)
-        lengths, forward = self._prepared(pairs)
+        different, places = once(pairs)
+        scores = np.empty(len(different), dtype=np.float32)
+        lengths, forward = self._prepared(different)
         for rows, found in packed(lengths, self.budget, forward):
             scores[rows] = found
         if not np.isfinite(scores).all():
             raise ModelError("it gave scores that are not finite", where=self.name, remedy=NOT_FINITE)
-        return scores
+        return scores if different is pairs else scores[places]
 
     def _prepared(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[int], Any]:
         """The length of each pair in tokens, and the pass over some of them."""
@@ -95,10 +99,13 @@ class CrossReranker:
             return self._model.predict(list(pairs), batch_size=len(pairs), show_progress_bar=False)
 
 
-def _budget(batch_size: int, *, is_cpu: bool) -> TokenBudget:
+def _budget(batch_size: int, where: device) -> TokenBudget:
+    from hybrid_search.encode.devices import synchronize
+
     if batch_size != USUAL:
         return TokenBudget(batch_size * TOKENS_PER_PAIR, (1.0,))
-    return TokenBudget(USUAL * (CPU_TOKENS if is_cpu else GPU_TOKENS), CPU_SIZES if is_cpu else GPU_SIZES)
+    tokens, sizes = (CPU_TOKENS, CPU_SIZES) if where.type == "cpu" else (GPU_TOKENS, GPU_SIZES)
+    return TokenBudget(USUAL * tokens, sizes, wait=lambda: synchronize(where))
 
 
 def load_cross(settings: RerankSettings, encode: EncodeSettings = AUTO) -> CrossReranker:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.backbone import Backbone, ImageBackbone, Output
-from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, USUAL, TokenBudget, ahead, once, packed
+from hybrid_search.encode.batching import (
+    CPU_SIZES,
+    GPU_SIZES,
+    TOKENIZED,
+    USUAL,
+    TokenBudget,
+    ahead,
+    behind,
+    once,
+    packed,
+)
 from hybrid_search.encode.folder import (
     Prompts,
     identity_of,
@@ -32,15 +42,15 @@ from hybrid_search.records import TRUNCATED_FROM, Fingerprint
 from hybrid_search.settings import DenseSettings, EncodeSettings
 from hybrid_search.settings.models import AUTO
 
+if TYPE_CHECKING:
+    from torch import device
+
 # Tokens in one forward pass for each text of ``batch_size``. On a CPU, 32 x 64 tokens of MiniLM's activations stay in
 # the cache: groups four times as large cost 1.3 times the processor time. A GPU wants to be filled.
 CPU_TOKENS = 64
 GPU_TOKENS = 512
 
 READS_IMAGES = "Name one of images and texts as dense.model, for example sentence-transformers/clip-ViT-B-32"
-
-TOKENIZED = 1024
-"""Texts that are tokenized together, while those before them go through the model."""
 
 
 class DenseEncoder:
@@ -85,7 +95,8 @@ class DenseEncoder:
         self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name, rows=backbone.rows)
         is_cpu = backbone.device.type == "cpu"
         usual = batch_size * (CPU_TOKENS if is_cpu else GPU_TOKENS)
-        self.budget = TokenBudget(usual, (1.0,) if batch_size != USUAL else CPU_SIZES if is_cpu else GPU_SIZES)
+        sizes = (1.0,) if batch_size != USUAL else CPU_SIZES if is_cpu else GPU_SIZES
+        self.budget = TokenBudget(usual, sizes, wait=self._wait)
         self.max_tokens = self._cut.room(prompts.document)
         self.query_limit = QueryLimit(self._cut.room(prompts.query), self.tokenizer)
         if self.max_tokens < 1:
@@ -120,6 +131,16 @@ class DenseEncoder:
         """Only of truncated vectors: whole ones keep the fingerprint that they always had."""
         whole = self.backbone.dimension
         return {TRUNCATED_FROM: whole} if self.dimension < whole else {}
+
+    @property
+    def device(self) -> device:
+        """Where the model is."""
+        return self.backbone.device
+
+    def _wait(self) -> None:
+        from hybrid_search.encode.devices import synchronize
+
+        synchronize(self.device)
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of passages, shape (n, dimension), in order."""
@@ -228,10 +249,14 @@ class DenseEncoder:
         return states
 
     def _encode(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
+        from hybrid_search.encode.devices import ahead_of, from_device
+
         different, places = once(texts)
         vectors = np.empty((len(different), self.dimension), dtype=np.float32)
-        for rows, output in self.forward(different, query=query):
-            vectors[rows] = self.vectors(output)
+        passes = self.forward(different, query=query)
+        begun = ((rows, from_device(output.embeddings.float())) for rows, output in passes)
+        for rows, landed in behind(begun, ahead_of(self.device)):
+            vectors[rows] = self._cut_to_size(landed().numpy())
         return vectors if different is texts else vectors[places]
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
 import torch
+from torch import Tensor
 
 from hybrid_search.errors import SettingsError
+
+T = TypeVar("T")
 
 GPU = "gpu"
 """What people write for whichever accelerator there is; torch has no such name."""
@@ -54,3 +62,78 @@ def _is_here(name: str) -> bool:
 def _means_gpu(name: str) -> bool:
     """Whether any accelerator would have done, and there is none."""
     return name.strip().lower().partition(":")[0] in {GPU, "cuda", "mps", "xpu"} and devices_here() == ["cpu"]
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; to a GPU through pinned memory, so that the copy runs beside computation."""
+    if device.type == "cpu":
+        return tensor
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was given: without, a clock measures how fast work is handed over."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    elif device.type == "xpu":
+        torch.xpu.synchronize(device)
+
+
+def from_device(tensor: Tensor) -> Callable[[], Tensor]:
+    """Begin to copy a tensor to the CPU; what is returned waits for it and gives it.
+
+    From CUDA into pinned memory: the device goes on with the next pass meanwhile.
+    """
+    if tensor.device.type != "cuda":
+        return tensor.cpu
+    copied = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    copied.copy_(tensor, non_blocking=True)
+    done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch has no types for it
+    done.record(torch.cuda.current_stream(tensor.device))
+
+    def landed() -> Tensor:
+        done.synchronize()
+        return copied
+
+    return landed
+
+
+def ahead_of(device: torch.device) -> int:
+    """How many passes are begun before the results of one are waited for: one on a device of its own, else none."""
+    return 0 if device.type == "cpu" else 1
+
+
+def side_by_side(jobs: Sequence[Callable[[], T]], devices: Sequence[torch.device]) -> list[T]:
+    """Results of jobs: on an accelerator at the same time, on a CPU one after the other, because one alone fills it.
+
+    Each has a stream of its own, so that one computes while another copies or is tokenized for.
+    """
+    if len(jobs) < 2 or any(device.type == "cpu" for device in devices):
+        return [job() for job in jobs]
+
+    def run(job: Callable[[], T], device: torch.device) -> T:
+        with _own_stream(device):
+            return job()
+
+    with ThreadPoolExecutor(len(jobs), thread_name_prefix="hybrid-search-model") as pool:
+        return list(pool.map(run, jobs, devices))
+
+
+def _own_stream(device: torch.device) -> AbstractContextManager[object]:
+    if device.type != "cuda":
+        return nullcontext()
+    own = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # the same
+    own.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(own)
+
+
+def utilisation(device: torch.device) -> float | None:
+    """The share of the last moments in which a GPU computed, from 0 to 1; None where nobody knows (no NVML)."""
+    if device.type != "cuda":
+        return None
+    try:
+        return torch.cuda.utilization(device) / 100
+    except (ModuleNotFoundError, RuntimeError):
+        return None

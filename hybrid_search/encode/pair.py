@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,8 +140,11 @@ class PairEncoder:
         """Vectors of passages, in order."""
         bi_encoder = self.bi_encoder
         if self.late is not None and bi_encoder is not None:
-            dense, late = bi_encoder.encode_with_tokens(texts)
-            return EncodedTexts(dense, self._sparse.encode_documents(texts) if self._sparse else None, late)
+            vectors, late = bi_encoder.encode_with_tokens(texts)
+            return EncodedTexts(vectors, self._sparse.encode_documents(texts) if self._sparse else None, late)
+        where = [getattr(half, "device", None) for half in self.halves]
+        if self._dense is not None and self._sparse is not None and None not in where:
+            return _side_by_side(self._dense, self._sparse, where, texts)
         return EncodedTexts(
             dense=self._dense.encode_documents(texts) if self._dense else None,
             sparse=self._sparse.encode_documents(texts) if self._sparse else None,
@@ -152,3 +156,12 @@ class PairEncoder:
             dense=self._dense.encode_queries(texts) if self._dense else None,
             sparse=self._sparse.encode_queries(texts) if self._sparse else None,
         )
+
+
+def _side_by_side(dense: DenseHalf, sparse: SparseHalf, devices: Sequence[Any], texts: Sequence[str]) -> EncodedTexts:
+    """Vectors of passages by two local models: on a GPU one computes while the other copies or tokenizes."""
+    from hybrid_search.encode.devices import side_by_side
+
+    jobs: list[Callable[[], Any]] = [partial(half.encode_documents, texts) for half in (dense, sparse)]
+    found: list[Any] = side_by_side(jobs, devices)
+    return EncodedTexts(dense=found[0], sparse=found[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch.nn import functional
 
 Weights = Callable[[str], Tensor]
 """The stored tensor of a name, without the prefix ``bert.``."""
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Attention over queries, keys and values of one row of texts, each (tokens, heads, hidden / heads)."""
 
 
 class PlainBert(nn.Module):
@@ -45,9 +49,32 @@ class PlainBert(nn.Module):
         """
         # In a graph all shapes are unknown, and so is whether there is padding.
         visible = None if not torch.compiler.is_exporting() and bool(mask.all()) else mask[:, None, None, :]
+        return self._through(ids, mask, visible)
+
+    def masked(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without a look at the mask, for which a device would have to be waited for."""
+        return self._through(ids, mask, mask[:, None, None, :])
+
+    def _through(self, ids: Tensor, mask: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
         states: Tensor = self.norm(self.words[ids] + self.positions[: ids.shape[1]])
         for layer in self.layers:
             states = layer(states, visible)
+        return states, self._pool(states, mask)
+
+    def packed(self, ids: Tensor, mask: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+        """The same without padding: the tokens of all texts are one row, and a text attends to itself alone.
+
+        Args:
+            ids: (texts, tokens).
+            mask: true for tokens, which stand before the padding.
+            attend: attention over the row.
+        """
+        places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)[mask]
+        row: Tensor = self.norm(self.words[ids[mask]] + self.positions[places])
+        for layer in self.layers:
+            row = cast("Layer", layer).packed(row, attend)
+        states = row.new_zeros(*ids.shape, row.shape[-1])
+        states[mask] = row
         return states, self._pool(states, mask)
 
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -76,7 +103,15 @@ class Layer(nn.Module):
 
     def forward(self, states: Tensor, visible: Tensor | None) -> Tensor:
         """States (texts, tokens, hidden); ``visible`` is a mask that broadcasts over heads and queries."""
-        states = self.attention_norm(states + self.attention(self._attend(states, visible)))
+        return self._rest(states, self._attend(states, visible))
+
+    def packed(self, row: Tensor, attend: Attend) -> Tensor:
+        """The same of a row of tokens (tokens, hidden)."""
+        query, key, value = self.qkv(row).view(len(row), 3, self.heads, -1).unbind(1)
+        return self._rest(row, attend(query, key, value).reshape(row.shape))
+
+    def _rest(self, states: Tensor, mixed: Tensor) -> Tensor:
+        states = self.attention_norm(states + self.attention(mixed))
         out: Tensor = self.norm(states + self.down(functional.gelu(self.up(states))))
         return out
 

@@ -107,6 +107,15 @@ class StoredReranker(Protocol):
         ...
 
 
+@runtime_checkable
+class PairReranker(Protocol):
+    """A reranker that also scores pairs of many queries together: fuller passes, and less padding."""
+
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Scores of shape (n,) of pairs of a query and a passage, in their order."""
+        ...
+
+
 class Reranker(Protocol):
     """Scores passages against a query, higher is better; the scale is the model's own."""
 
@@ -118,3 +127,14 @@ class Reranker(Protocol):
     def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """Scores of shape (n,), in the order of ``passages``."""
         ...
+
+
+def score_pairs(reranker: Reranker, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+    """Scores of shape (n,) of pairs of a query and a passage: together where the reranker can, else query by query."""
+    if isinstance(reranker, PairReranker):
+        return reranker.score_pairs(pairs)
+    scores = np.empty(len(pairs), dtype=np.float32)
+    for query in dict.fromkeys(query for query, _ in pairs):
+        rows = [row for row, (asked, _) in enumerate(pairs) if asked == query]
+        scores[rows] = reranker.score(query, [pairs[row][1] for row in rows])
+    return scores

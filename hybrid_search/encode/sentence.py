@@ -15,7 +15,9 @@ from hybrid_search.encode.backends.choice import Switched
 from hybrid_search.encode.backends.graft import graft
 from hybrid_search.encode.folder import UNLIMITED, module_types, pooling_of
 from hybrid_search.encode.loading import fast_tokenizer, load_model, probe, reads_images
+from hybrid_search.encode.own_tokens import OwnTokens, own_tokens, task_of
 from hybrid_search.encode.protocols import Pixels
+from hybrid_search.encode.tokens import Cutter
 from hybrid_search.encode.vocabulary import rows_of
 from hybrid_search.settings import DenseSettings, EncodeSettings
 
@@ -23,7 +25,8 @@ from hybrid_search.settings import DenseSettings, EncodeSettings
 class SentenceBackbone:
     """A ``SentenceTransformer`` as a :class:`~hybrid_search.encode.backbone.Backbone`.
 
-    Calls take turns: the library changes its tokenizer's settings from call to call.
+    Its input is made of the ids that come with the texts, where the library would make the same; else it tokenizes
+    the texts itself, and calls take turns, because it changes its tokenizer's settings from call to call.
     """
 
     def __init__(self, folder: Path, settings: DenseSettings, encode: EncodeSettings) -> None:
@@ -43,17 +46,36 @@ class SentenceBackbone:
         self._model.truncate_dim = None  # the encoder truncates, and normalises again
         self.rows = rows_of(self._model)
         self.networks: Sequence[Switched] = ()
+        self._cut = Cutter(self.tokenizer, self.max_tokens, str(folder))
+        self._inputs: dict[tuple[str, bool], OwnTokens | None] = {}
         self.dimension = self(["a"], [[0]], prompt="", query=False).embeddings.shape[1]
         self.networks = graft(self._model, lambda: probe(self._model, "dense"), encode, folder)
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str], ids: Sequence[Sequence[int]], *, prompt: str, query: bool) -> Output:
         """One forward pass through all modules of the route for queries or for documents."""
+        made = self._input(prompt, query=query)
+        if made is not None:
+            features = made.features(ids, self.device)
+            tokens, mask = features["input_ids"], features["attention_mask"].bool()
+            given = self._model(features, task=task_of(query=query))
+            return Output(tokens, mask, states=given.get("token_embeddings"), embeddings=given["sentence_embedding"])
+        return self._by_the_library(texts, prompt, query=query)
+
+    def _input(self, prompt: str, *, query: bool) -> OwnTokens | None:
+        """How the route's input is made of ids; found once for each prompt."""
+        if (prompt, query) not in self._inputs:
+            with self._turn:
+                self._inputs[prompt, query] = own_tokens(self._model, self._cut, prompt=prompt, query=query)
+        return self._inputs[prompt, query]
+
+    def _by_the_library(self, texts: Sequence[str], prompt: str, *, query: bool) -> Output:
+        """The same of texts that the library tokenizes."""
         encode = self._model.encode_query if query else self._model.encode_document
         with self._turn:
             # No ``output_value``: all features of each text, the token states among them.
             features: list[dict[str, Any]] = encode(
-                list(texts), prompt=prompt, batch_size=len(ids), show_progress_bar=False, output_value=None
+                list(texts), prompt=prompt, batch_size=len(texts), show_progress_bar=False, output_value=None
             )
         embeddings = torch.stack([row["sentence_embedding"] for row in features])
         if "token_embeddings" not in features[0]:

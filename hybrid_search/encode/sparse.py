@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.batching import CPU_SIZES, USUAL, TokenBudget, once, packed
+from hybrid_search.encode.batching import CPU_SIZES, GPU_SIZES, TOKENIZED, USUAL, TokenBudget, ahead, once, packed
 from hybrid_search.encode.folder import (
     UNLIMITED,
     identity_of,
@@ -31,9 +31,12 @@ from hybrid_search.settings import EncodeSettings, SparseSettings
 from hybrid_search.settings.models import AUTO
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
-TOKENS_PER_TEXT = 64
+    from hybrid_search.encode.own_tokens import OwnTokens
+
+CPU_TOKENS, GPU_TOKENS = 64, 512
+"""Tokens in one pass for each text of ``batch_size``: activations that stay in the cache, or fill the device."""
 
 PROBES = ["a", "a probe of the head, longer than the other one"]
 
@@ -70,12 +73,13 @@ class SparseEncoder:
     """Sparse vectors by a ``sentence_transformers.SparseEncoder``: vocabulary id in decimal to a positive weight.
 
     Prompts, length and pooling come from the model's own files; a model with a Router takes its route for queries
-    and for documents, so that inference-free ones look queries up in their table. Calls take turns, because the
-    library changes its tokenizer's settings from call to call.
+    and for documents, so that inference-free ones look queries up in their table. Texts are tokenized once, by us where
+    the library would make the same input of them; else calls take turns, because it changes its tokenizer's settings
+    from call to call.
 
     Args:
         folder: a model that may be loaded.
-        settings: device, pruning and batch size (texts of 64 tokens in one forward pass).
+        settings: device, pruning and batch size (texts of 64 tokens in one pass on a CPU, of 512 on a GPU).
         encode: backend and precision.
     """
 
@@ -93,10 +97,9 @@ class SparseEncoder:
         rows = rows_of(self._model)
         kept = kept_weights(self._model)
         self.networks = graft(self._model, lambda: probe(self._model, "sparse"), encode, folder, kept=kept)
-        self.budget = TokenBudget(
-            settings.batch_size * TOKENS_PER_TEXT, CPU_SIZES if settings.batch_size == USUAL else (1.0,)
-        )
+        self.budget = _budget(settings.batch_size, self._model.device)
         self._prompts = read_prompts(folder, query=None, document=None)
+        self._inputs: dict[bool, OwnTokens | None] = {}
         longest = self._model.max_seq_length
         read = int(longest) if longest and longest < 1e9 else UNLIMITED
         backend = fast_tokenizer(self._model, folder)
@@ -115,6 +118,12 @@ class SparseEncoder:
             extra={**identity_of(folder), **self._pruning.named(), **named_precision(encode.precision)},
         )
 
+    @property
+    def device(self) -> device:
+        """Where the model is."""
+        found: device = self._model.device
+        return found
+
     def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
         """Vectors of passages, in order, pruned to the ``max_terms`` heaviest and by ``min_share``."""
         return self._encode(texts, query=False)
@@ -129,20 +138,51 @@ class SparseEncoder:
             for network in self.networks:
                 network.passed(len(texts))
         different, places = once(texts)
-        lengths = [len(ids) for ids in self._cut.ids([prompt + text for text in different])]
         vectors: list[SparseVector] = [{}] * len(different)
+        pruning = self._query_pruning if query else self._pruning
 
-        def run(rows: list[int]) -> Tensor:
-            return self._forward([different[row] for row in rows], prompt, query=query)
+        def tokenized(start: int) -> list[list[int]]:
+            return self._cut.ids([prompt + text for text in different[start : start + TOKENIZED]])
 
-        for rows, weights in packed(lengths, self.budget, run):
-            pruned = sparse_rows(weights, self._query_pruning if query else self._pruning)
-            for row, vector in zip(rows, pruned, strict=True):
-                vectors[row] = vector
+        for start, ids in ahead(tokenized, range(0, len(different), TOKENIZED)):
+
+            def run(rows: list[int], ids: list[list[int]] = ids, start: int = start) -> Tensor:
+                of_rows = [different[start + row] for row in rows]
+                return self._forward(of_rows, [ids[row] for row in rows], prompt, query=query)
+
+            for rows, weights in packed([len(numbers) for numbers in ids], self.budget, run):
+                for row, vector in zip(rows, sparse_rows(weights, pruning), strict=True):
+                    vectors[start + row] = vector
         return vectors if different is texts else [vectors[place] for place in places]
 
-    def _forward(self, texts: list[str], prompt: str, *, query: bool) -> Tensor:
+    def _forward(self, texts: list[str], ids: list[list[int]], prompt: str, *, query: bool) -> Tensor:
         """Weights of shape (texts, vocabulary), on the model's device."""
+        made = self._input(prompt, query=query)
+        weights = self._by_the_library(texts, prompt, query=query) if made is None else self._own(made, ids, query)
+        if not weights.isfinite().all():
+            raise ModelError("it gave weights that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
+        return weights
+
+    def _input(self, prompt: str, *, query: bool) -> OwnTokens | None:
+        from hybrid_search.encode.own_tokens import own_tokens
+
+        if query not in self._inputs:
+            with self._turn:
+                self._inputs[query] = own_tokens(self._model, self._cut, prompt=prompt, query=query)
+        return self._inputs[query]
+
+    def _own(self, made: OwnTokens, ids: list[list[int]], query: bool) -> Tensor:
+        import torch
+
+        from hybrid_search.encode.own_tokens import task_of
+
+        with torch.inference_mode():
+            weights: Tensor = self._model(made.features(ids, self._model.device), task=task_of(query=query))[
+                "sentence_embedding"
+            ]
+        return weights
+
+    def _by_the_library(self, texts: list[str], prompt: str, *, query: bool) -> Tensor:
         encode = self._model.encode_query if query else self._model.encode_document
         with self._turn:
             weights: Tensor = encode(
@@ -153,8 +193,6 @@ class SparseEncoder:
                 convert_to_sparse_tensor=False,
                 save_to_cpu=False,
             )
-        if not weights.isfinite().all():
-            raise ModelError("it gave weights that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
         return weights
 
 
@@ -180,6 +218,11 @@ class InferenceFreeQueries:
         # The documents' vectors are the same, so that an index serves either form of query.
         self.fingerprint = documents.fingerprint
 
+    @property
+    def device(self) -> device:
+        """Where the documents' model is."""
+        return self._documents.device
+
     def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
         """Vectors of passages by the model."""
         return self._documents.encode_documents(texts)
@@ -198,6 +241,13 @@ def load_sparse(settings: SparseSettings, encode: EncodeSettings = AUTO) -> Spar
     """
     encoder = SparseEncoder(find_trusted(settings, "sparse"), settings, encode)
     return InferenceFreeQueries(encoder, load_idf()) if settings.inference_free_queries else encoder
+
+
+def _budget(batch_size: int, where: device) -> TokenBudget:
+    from hybrid_search.encode.devices import synchronize
+
+    tokens, sizes = (CPU_TOKENS, CPU_SIZES) if where.type == "cpu" else (GPU_TOKENS, GPU_SIZES)
+    return TokenBudget(batch_size * tokens, sizes if batch_size == USUAL else (1.0,), wait=lambda: synchronize(where))
 
 
 def positive_entries(weights: Tensor, max_terms: int | None) -> SparseVector:

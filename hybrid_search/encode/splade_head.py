@@ -55,8 +55,9 @@ class VocabularyPooling(nn.Module):
         states, mask = features.pop("token_embeddings"), features["attention_mask"].bool()
         lengths = mask.sum(dim=1).tolist()
         real = states[mask]  # (tokens of all texts, hidden): no padding
+        del states  # the network's own, which nobody else holds: it makes room for a chunk of logits
         weight, bias = self._decoder[0].weight, self._decoder[0].bias
-        pooled = torch.zeros(len(lengths), len(weight), dtype=states.dtype, device=states.device)
+        pooled = torch.zeros(len(lengths), len(weight), dtype=real.dtype, device=real.device)
         for start in range(0, len(weight), self._chunk):
             part = slice(start, start + self._chunk)
             self._pool(real @ weight[part].T, None if bias is None else bias[part], lengths, pooled[:, part])

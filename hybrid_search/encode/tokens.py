@@ -102,6 +102,10 @@ class Cutter:
         """Tokens that are left for a text after the special tokens and a prompt."""
         return self._max_tokens - len(self._tokenizer.encode(prompt).ids)
 
+    def probed(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same as :meth:`ids` of texts that are nobody's: nothing is said of those that are cut."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, at most ``max_tokens``.
 

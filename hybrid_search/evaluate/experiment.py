@@ -15,7 +15,7 @@ from hybrid_search.evaluate.runs import Ranking
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion, Reranking, SearchClient
-from hybrid_search.search.fusion import METHODS
+from hybrid_search.search.fusion import METHODS, Fused
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.plan import indexed_legs, named_legs
 from hybrid_search.search.rerank import combine
@@ -220,17 +220,22 @@ class _Ranked:
 
     def by(self, system: System) -> dict[str, Ranking]:
         """Rankings by query id; without the document of the same id where that is to be ignored."""
-        rankings = {str(one.query.id): self._ranking(system, one) for one in self._found[system.exact]}
+        fused = [(one, one.fused(system.fusion, system.legs)) for one in self._found[system.exact]]
+        if system.reranked:
+            self._pairs.prepare({one.query.text: self._window(one, hits) for one, hits in fused})
+        rankings = {str(one.query.id): self._ranking(system, one, hits) for one, hits in fused}
         if not self._ignore_identical:
             return rankings
         return {id_: [hit for hit in ranking if hit[0] != id_] for id_, ranking in rankings.items()}
 
-    def _ranking(self, system: System, one: Retrieved) -> Ranking:
-        fused = one.fused(system.fusion, system.legs)
+    def _ranking(self, system: System, one: Retrieved, fused: Sequence[Fused]) -> Ranking:
         if system.reranked:
-            window = fused[: self._reranking.window]
-            scores = self._pairs.scores(one.query, [one.best(hit).passage_id for hit in window])
+            scores = self._pairs.scores(one.query, self._window(one, fused))
             return [(hit.hit.id, hit.score) for hit in combine(fused, scores, self._reranking.weight)]
         if len(system.legs) == 1:
             return [(hit.id, hit.legs[system.legs[0]].score) for hit in fused if system.legs[0] in hit.legs]
         return [(hit.id, hit.score) for hit in fused]
+
+    def _window(self, one: Retrieved, fused: Sequence[Fused]) -> list[str]:
+        """The passages that the reranker reads."""
+        return [one.best(hit).passage_id for hit in fused[: self._reranking.window]]

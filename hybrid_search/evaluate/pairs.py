@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hybrid_search.errors import InputError
 from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.search.rerank import checked_scores
-from hybrid_search.search.steps import Score
+from hybrid_search.search.steps import Score, ScorePairs
+
+QUERIES = 32
+"""Queries whose pairs are scored together."""
 
 
 class Pairs:
@@ -29,12 +32,41 @@ class Pairs:
             InputError: a passage that was found is gone: the index changes while it is measured.
             ModelError: the reranker failed, or its scores are ill-formed.
         """
-        missing = [id_ for id_ in passage_ids if (query.text, id_) not in self._scores]
-        texts, stored = self._client.passages_to_score(missing) if missing else ({}, [])
-        if gone := sorted(set(missing) - set(texts)):
-            raise InputError(f"the passage {gone[0]} was deleted", remedy="Evaluate while nothing is being indexed")
-        if texts:
-            step = Score(query.text, list(texts.values()), math.inf, stored)
-            found = checked_scores(self._client.searcher.ask_model(step), len(texts))
-            self._scores |= {(query.text, id_): score for id_, score in zip(texts, found, strict=True)}
+        self._score([(query.text, id_) for id_ in passage_ids])
         return [self._scores[query.text, id_] for id_ in passage_ids]
+
+    def prepare(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Score the passages that many queries want, by their texts; those of :data:`QUERIES` queries together.
+
+        Raises:
+            InputError, ModelError: as :meth:`scores`.
+        """
+        texts = list(wanted)
+        for start in range(0, len(texts), QUERIES):
+            self._score([(text, id_) for text in texts[start : start + QUERIES] for id_ in wanted[text]])
+
+    def _score(self, pairs: Sequence[tuple[str, str]]) -> None:
+        missing = [pair for pair in dict.fromkeys(pairs) if pair not in self._scores]
+        if not missing:
+            return
+        ids = list(dict.fromkeys(id_ for _, id_ in missing))
+        texts, stored = self._client.passages_to_score(ids)
+        if gone := sorted(set(ids) - set(texts)):
+            raise InputError(f"the passage {gone[0]} was deleted", remedy="Evaluate while nothing is being indexed")
+        steps: Iterable[tuple[Score | ScorePairs, Sequence[tuple[str, str]]]]
+        if stored:
+            steps = _by_query(missing, texts, dict(zip(texts, stored, strict=True)))
+        else:
+            steps = [(ScorePairs([(text, texts[id_]) for text, id_ in missing], math.inf), missing)]
+        for step, of in steps:
+            found = checked_scores(self._client.searcher.ask_model(step), len(of))
+            self._scores |= zip(of, found, strict=True)
+
+
+def _by_query(
+    pairs: Sequence[tuple[str, str]], texts: Mapping[str, str], stored: Mapping[str, bytes]
+) -> Iterator[tuple[Score, Sequence[tuple[str, str]]]]:
+    """A step for each query, with the token states of its passages, and the pairs that it scores."""
+    for query in dict.fromkeys(text for text, _ in pairs):
+        of = [pair for pair in pairs if pair[0] == query]
+        yield Score(query, [texts[id_] for _, id_ in of], math.inf, [stored[id_] for _, id_ in of]), of

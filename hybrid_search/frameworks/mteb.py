@@ -16,7 +16,6 @@ from hybrid_search.frameworks import need
 need("mteb")
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,7 +25,7 @@ from mteb.types import PromptType
 from numpy.typing import NDArray
 
 from hybrid_search.encode import load_encoder, load_reranker
-from hybrid_search.encode.protocols import Reranker, TextEncoder
+from hybrid_search.encode.protocols import Reranker, TextEncoder, score_pairs
 from hybrid_search.errors import ModelError
 from hybrid_search.frameworks.collection import Collections, Scores
 from hybrid_search.read.settings_file import load_settings
@@ -192,12 +191,7 @@ class HybridReranker:
 
     def predict(self, inputs1: Batches, inputs2: Batches, **_: Any) -> NDArray[np.float32]:
         """Scores of shape (pairs,): of each query of ``inputs1`` with the document of ``inputs2``."""
-        pairs = zip(_texts(inputs1), _texts(inputs2), strict=True)
-        scores = [
-            self._reranker.score(query, [passage for _, passage in group])
-            for query, group in groupby(pairs, key=lambda pair: pair[0])
-        ]
-        return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+        return score_pairs(self._reranker, list(zip(_texts(inputs1), _texts(inputs2), strict=True)))
 
 
 def _named_reranker(settings: Settings) -> Reranker | None:

@@ -22,6 +22,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace as changed
+
 from hybrid_search.encode.threads import OWN_NUMBERS, allowed_cores
 from hybrid_search.errors import HybridSearchError, IngestError
 from hybrid_search.ingest.files import LoadFiles
@@ -49,11 +51,12 @@ class Share:
     settings: Settings
     files: LoadFiles
     what: SourceOptions
+    number: int = 0
 
     def of(self, number: int) -> Share:
         """That of one worker: files that are named for the load have a number for all but the first."""
         own = {name: numbered(getattr(self.files, name), number) for name in ("dead_letters", "skip_bad")}
-        return replace(self, files=replace(self.files, **own), what=replace(self.what, join=True))
+        return replace(self, number=number, files=replace(self.files, **own), what=replace(self.what, join=True))
 
 
 @dataclass(slots=True)
@@ -75,8 +78,8 @@ def numbered(path: Path | None, number: int) -> Path | None:
 def load_by_workers(share: Share, count: int, *, progress: OnProgress = lambda _: None) -> IngestReport:
     """Load a source by ``count`` processes; the report is theirs together.
 
-    Each has ``cores // count`` threads for encoding, at least one, unless ``OMP_NUM_THREADS`` says otherwise. A worker
-    that is killed is named in the notes; the others load what it had.
+    Each has ``cores // count`` threads for encoding, at least one, unless ``OMP_NUM_THREADS`` says otherwise; of
+    several GPUs, each has one. A worker that is killed is named in the notes; the others load what it had.
 
     Raises:
         IngestError: a worker failed, or all of them died; the load goes on with the same command.
@@ -142,7 +145,7 @@ def _work(share: Share, threads: int, messages: Pipe) -> None:
 
     try:
         with connect(share.settings.engine) as connection:
-            encoder = load_encoder(share.settings)
+            encoder = load_encoder(on_its_device(share.settings, share.number))
             report = index_source(
                 share.source,
                 share.index,
@@ -159,6 +162,29 @@ def _work(share: Share, threads: int, messages: Pipe) -> None:
         messages.send(str(error))
     except KeyboardInterrupt:
         messages.close()  # senders have finished; whoever watches was interrupted too
+
+
+def on_its_device(settings: Settings, number: int) -> Settings:
+    """The settings of one worker: where there are several GPUs and none is named, each has the next of them in turn."""
+    if not any(_may_be_any(one.device) for one in (settings.dense, settings.sparse)):
+        return settings
+    try:
+        from hybrid_search.encode.devices import devices_here
+    except ImportError:  # no torch: vectors come with the documents, or from a server
+        return settings
+    gpus = [name for name in devices_here() if name.startswith("cuda")]
+    if len(gpus) < 2:
+        return settings
+    own = {
+        part: changed(one, device=gpus[number % len(gpus)])
+        for part, one in (("dense", settings.dense), ("sparse", settings.sparse))
+        if _may_be_any(one.device)
+    }
+    return changed(settings, **own)
+
+
+def _may_be_any(device: str | None) -> bool:
+    return device is None or device.strip().lower() in ("gpu", "cuda")
 
 
 def _watch(workers: Sequence[_Worker], progress: OnProgress) -> None:

@@ -33,7 +33,7 @@ from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.query_cache import QueryCache
 from hybrid_search.search.request import SearchOptions, SearchRequest
-from hybrid_search.search.reranking import read_to_score
+from hybrid_search.search.rerank_window import read_to_score
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
@@ -256,6 +256,10 @@ class SearchClient:
     def stored(self, passage_ids: Sequence[str]) -> dict[str, StoredPassage]:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return self._run(lambda searcher: searcher.stored(passage_ids))
+
+    def thumbnails(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
+        """A JPEG of the first image of each document, by its id; documents without one are left out."""
+        return self._run(lambda searcher: searcher.thumbnails(list(dict.fromkeys(doc_ids))))
 
     def reopen(self) -> None:
         """Read anew what the index holds, such as fields to filter on that a load has added; searches go on meanwhile.

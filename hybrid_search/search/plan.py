@@ -226,6 +226,8 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     check_words(query, plan.facets)
     vectorless = lacking(query, plan.legs)
     is_given = engine_query(query) is not None
+    if query.image is not None:
+        vectorless = [part for part in vectorless if part != "dense"]
     needs_text = [leg for leg in plan.legs if (leg.part == "text" and not is_given) or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():
         raise QueryError("the query is empty", where=_where(query), remedy="Give at least one word.")

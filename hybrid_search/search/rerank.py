@@ -25,7 +25,8 @@ _ANOTHER = "Look at the model, or set rerank.model to another or to none"
 class Reranking:
     """Rerank the first ``window`` hits; ``weight`` is the reranker's share of the combined score, 1 replaces.
 
-    ``stored`` is set by a search whose index has the token states that its reranker compares.
+    ``stored`` is set by a search whose index has the token states that its reranker compares, ``together`` by one whose
+    reranker takes pairs of many queries.
 
     Raises:
         QueryError: a window below 1 or above MAX_WINDOW, a weight outside 0 to 1.
@@ -34,6 +35,7 @@ class Reranking:
     window: int = 50
     weight: float = 0.5
     stored: bool = False
+    together: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.window <= MAX_WINDOW:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError, HybridSearchError, ModelError
+from hybrid_search.images import ImageSource
 
 T = TypeVar("T")
 
@@ -28,6 +29,14 @@ class Encode:
     """
 
     texts: Sequence[str]
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeImage:
+    """The vector of a query's image, please; answered with :class:`Encoded` of one row, dense alone."""
+
+    image: ImageSource
     patience: float
 
 
@@ -79,7 +88,15 @@ class Score:
     stored: Sequence[bytes] = ()
 
 
-ModelStep = Encode | EncodePassages | Score
+@dataclass(frozen=True, slots=True)
+class ScorePairs:
+    """Pairs of a query and a passage to score, of several queries; answered with float32 of shape (n,)."""
+
+    pairs: Sequence[tuple[str, str]]
+    patience: float
+
+
+ModelStep = Encode | EncodeImage | EncodePassages | Score | ScorePairs
 Single = ModelStep | Send
 
 
@@ -226,7 +243,9 @@ def boundary(step: Single | None = None, *, what: str = "the search") -> Iterato
 
 _PARTS: Mapping[type, tuple[type[HybridSearchError], str]] = {
     Encode: (ModelError, "the encoder"),
+    EncodeImage: (ModelError, "the encoder"),
     EncodePassages: (ModelError, "the encoder"),
     Score: (ModelError, "the reranker"),
+    ScorePairs: (ModelError, "the reranker"),
     Send: (EngineError, "the request"),
 }

@@ -21,7 +21,7 @@ from typing import Any
 from hybrid_search.errors import ModelBusyError, ModelError, ModelTimeoutError, ModelUnavailableError
 from hybrid_search.search.model_queue import Ask, Call, ModelQueue
 from hybrid_search.search.query_cache import QueryCache, joined
-from hybrid_search.search.steps import Encode, ModelStep, Score
+from hybrid_search.search.steps import Encode, ModelStep, Score, ScorePairs
 from hybrid_search.search.telemetry import count_lookups
 
 
@@ -56,7 +56,7 @@ class ModelWorkers:
         asked = Asked(call, time.monotonic() + step.patience, self._encoding)
         if isinstance(step, Encode) and self._is_known(call, step):
             return asked
-        if not together and isinstance(step, Score):
+        if not together and isinstance(step, Score | ScorePairs):
             asked = Asked(call, asked.until, self._reranking)
         _submit(asked.queue, call)
         return asked
@@ -167,7 +167,7 @@ def _late(step: ModelStep) -> ModelTimeoutError:
 
 
 def _model(step: ModelStep) -> str:
-    return "reranker" if isinstance(step, Score) else "encoder"
+    return "reranker" if isinstance(step, Score | ScorePairs) else "encoder"
 
 
 def _seconds(patience: float) -> str:

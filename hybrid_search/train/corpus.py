@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import Connection, indices, layout
 from hybrid_search.engine.attached import refuse_attached
 from hybrid_search.engine.point_in_time import point_in_time
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import InputError
-from hybrid_search.fields import value_at
+from hybrid_search.fields import value_at, words_in
+from hybrid_search.ingest.stages.heads import heads_of
 from hybrid_search.search.asking import Target
+from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.table import title_in
 from hybrid_search.train.records import Corpus
 
@@ -22,7 +25,7 @@ IDS = 500
 
 
 def read_corpus(
-    connection: Connection, target: Target, limit: int, wanted: Iterable[str] = (), seed: int = 0
+    connection: Connection, searcher: Searcher, limit: int, *, wanted: Iterable[str] = (), seed: int = 0
 ) -> Corpus:
     """All passages where there are at most ``limit``; else those of ``wanted`` documents, filled up by chance.
 
@@ -30,6 +33,7 @@ def read_corpus(
         InputError: the index holds no passages.
         EngineError: it cannot be read.
     """
+    target = searcher.target
     refuse_attached(target.schema, target.where, "models are trained on passages of our own")
     total = indices.count(connection, target.index)
     if not total:
@@ -44,17 +48,21 @@ def read_corpus(
     return Corpus(
         ids=[id_ for id_, _ in ordered],
         documents=[str(one[layout.DOC_ID]) for _, one in ordered],
-        texts=[for_models(one, target.schema.passage_title) for _, one in ordered],
+        texts=for_models([one for _, one in ordered], target.schema.passage_title, searcher.encoder),
         titles=[title_in(one.get(layout.FIELDS) or {}, target.schema.title) or "" for _, one in ordered],
         total=total,
     )
 
 
-def for_models(source: Mapping[str, Any], title: str | None) -> str:
-    """The text of a stored passage as encoders read it: under its document's title where the index has it so."""
-    text = str(source.get(layout.TEXT) or "")
-    head = None if title is None else value_at(source.get(layout.FIELDS) or {}, title)
-    return f"{head}\n{text}" if isinstance(head, str) and head and not text.startswith(head) else text
+def for_models(sources: Sequence[Mapping[str, Any]], title: str | None, encoder: TextEncoder | None) -> list[str]:
+    """The texts of stored passages as encoders read them: under their documents' titles where the index has it so."""
+    texts = [str(one.get(layout.TEXT) or "") for one in sources]
+    if title is None or encoder is None or not texts:
+        return texts
+    titles = [words_in(value_at(layout.user_fields(one), title)) for one in sources]
+    heads = heads_of(titles, encoder.tokenizer, encoder.max_tokens)
+    below = zip(heads, texts, strict=True)
+    return [text if text.startswith(head.title) else head.over(text) for head, text in below]
 
 
 def _whole(connection: Connection, target: Target) -> list[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from hybrid_search.encode.loading import quiet
 from hybrid_search.errors import ModelError
 from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.train.recipe import Recipe
@@ -145,7 +146,8 @@ def fit(
     else:
         watch.resume(checkpoint)
     watch.began = time.monotonic()
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with quiet():
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     put_back(model, watch.folder / TRAINED)
     if recipe.lora:
         merge(model)

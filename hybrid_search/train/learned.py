@@ -137,7 +137,7 @@ def with_made(
     """
     if not learned.kinds and learned.asking is None:
         return learned
-    corpus = read_corpus(connection, client.searcher.target, recipe.pool, seed=recipe.seed)
+    corpus = read_corpus(connection, client.searcher, recipe.pool, seed=recipe.seed)
     parts = [made_of(corpus, learned.kinds)] if learned.kinds else []
     if learned.asking is not None:
         parts.append(asked_for(corpus, learned.asking, recipe.seed, progress))

@@ -18,7 +18,7 @@ from hybrid_search.private_files import make_folder, write_bytes
 from hybrid_search.search import SearchClient
 from hybrid_search.search.plan import indexed_legs
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.train.bench import Bench, Systems, changes, is_better
+from hybrid_search.train.bench import RERANKED, Bench, Systems, changes, is_better
 from hybrid_search.train.card import card_of, write_card
 from hybrid_search.train.corpus import read_corpus
 from hybrid_search.train.fit import Watch, same_chance
@@ -119,9 +119,7 @@ def gathered(
     ]
     candidates = [id_ for some in (found["test"], found["validation"]) for one in some for id_ in _candidates(one, 100)]
     mineable = [hit.id for one in found["training"] for hit in one.fused(searcher.fusion())[:100]]
-    corpus = read_corpus(
-        connection, searcher.target, recipe.pool, wanted=[*wanted, *candidates, *mineable], seed=recipe.seed
-    )
+    corpus = read_corpus(connection, searcher, recipe.pool, wanted=[*wanted, *candidates, *mineable], seed=recipe.seed)
     miner = Miner(client, corpus, searcher.fusion(), recipe)
     mined = miner.mined(sides.training, found["training"], progress)
     narrow = narrowed(corpus, sides.validation, found["validation"])
@@ -189,7 +187,9 @@ def _told(
     student: Student, material: Material, measured: tuple[Systems, Systems], fitted: Fitted, out: Path
 ) -> Trained:
     """The result of a run; ``measured`` is before and after."""
-    found = changes(material.test.unchanged(), *measured)
+    bench = material.test
+    unchanged = {**bench.unchanged(), **(bench.fused() if student.system == RERANKED else {})}
+    found = changes(unchanged, *measured)
     counts = {
         "pairs": len(material.mined.pairs),
         "training_queries": len(material.sides.training.queries),

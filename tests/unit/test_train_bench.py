@@ -10,7 +10,7 @@ from hybrid_search.search import Fusion
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
-from hybrid_search.train.bench import Bench, changes, dense_scores, is_better, sparse_scores
+from hybrid_search.train.bench import Bench, as_stored, changes, dense_scores, is_better, sparse_scores
 from hybrid_search.train.records import Corpus, Judged
 
 CORPUS = Corpus(
@@ -42,6 +42,12 @@ def test_sparse_scores_are_dot_products():
     """Terms that only one of the two has add nothing."""
     scores = sparse_scores([{"1": 2.0, "7": 9.0}, {}], [{"1": 0.5, "2": 1.0}, {"2": 4.0}])
     assert scores.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+def test_sparse_weights_are_those_that_an_index_keeps():
+    """Eight bits behind the first: 1 + 2 ** -8 is kept, 1 + 2 ** -9 is cut to 1."""
+    weights = np.array([1 + 2**-8, 1 + 2**-9, 0.5], np.float32)
+    assert as_stored(weights).tolist() == [1 + 2**-8, 1.0, 0.5]
 
 
 def test_a_document_stands_where_its_best_passage_does():

@@ -93,7 +93,8 @@ def miner(corpus, *, reranker=None, negatives=2):
 
     places = dict(zip(corpus.ids, corpus.texts, strict=True))
     searcher = SimpleNamespace(reranker=reranker, ask_model=ask_model)
-    client = SimpleNamespace(searcher=searcher, passages=lambda ids: {id_: places[id_] for id_ in ids})
+    read = {"passages_to_score": lambda ids: ({id_: places[id_] for id_ in ids}, [])}
+    client = SimpleNamespace(searcher=searcher, **read)
     return Miner(client, corpus, Fusion("rrf"), Recipe(negatives=negatives, positives=1))
 
 

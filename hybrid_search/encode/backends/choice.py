@@ -20,7 +20,9 @@ from torch import Tensor
 
 from hybrid_search.encode.backends.cache import GraphCache
 from hybrid_search.encode.backends.export import export
+from hybrid_search.encode.backends.graphs import Capture, Graphs, Recordable, capture_for
 from hybrid_search.encode.backends.network import Exportable, Feeds, Network, TorchNetwork, agreement, seconds
+from hybrid_search.encode.backends.packing import PADDED, PaddedOrPacked
 from hybrid_search.encode.backends.runtimes import OPENERS, installed
 from hybrid_search.encode.threads import own_threads
 from hybrid_search.errors import HybridSearchError, ModelError, SettingsError
@@ -99,6 +101,7 @@ class Switched:
         self._lock = threading.Lock()
         self._passed = 0
         self._whole = TorchNetwork(exportable, device)
+        self._unpadded: PaddedOrPacked | None = None
         self._networks: dict[str, Network] = dict.fromkeys(USES, self._whole)
         self._settled = settings.backend != "auto" or device.type != "cpu"
         if self._precision == "fp16" and device.type == "cpu":
@@ -110,6 +113,7 @@ class Switched:
         elif self._settled:
             self._settle(self.backends)
         else:
+            self._networks = dict.fromkeys(USES, self._packing(self._whole))
             self._take_known()
 
     def __call__(self, feeds: Feeds) -> Sequence[Tensor]:
@@ -189,23 +193,66 @@ class Switched:
 
     def _settle(self, backends: Mapping[str, str]) -> None:
         """Run the network by these backends from now on: one for few tokens, one for many, or one for both."""
-        made = {backend: self._agreeing(backend) for backend in set(backends.values())}
+        made = {backend: self._agreeing(backend) for backend in sorted(set(backends.values()))}
         self._networks = {use: made[backend] for use, backend in backends.items()}
+        if backends["query"] == "torch" and (capture := capture_for(self._device)) is not None:
+            self._networks["query"] = self._recorded(self._networks["query"], capture)
         self.backends = dict(backends)
-        if self._whole not in made.values():
+        if "torch" not in made or self._precision != "fp32":
             self.exportable.free()
 
     def _agreeing(self, backend: str) -> Network:
         """The network by one backend, which was shown to give what torch gives, now or before."""
         if backend == "torch" and self._precision == "fp32":
-            return self._whole
+            return self._packing(self._whole)
         network, _ = self._opened(backend, self._precision)
         if backend == "torch" or self._cache.recall(self._what(backend), _situation()) is None:
             found = self._agreement(network, self._references())
             self._require(found, backend)
             if backend != "torch":
                 self._cache.keep(self._what(backend), _situation(), {"agreement": found})
-        return network
+        return self._packing(network) if isinstance(network, TorchNetwork) else network
+
+    def _recorded(self, network: Network, capture: Capture) -> Network:
+        """The network with small passes replayed, where that gives the same and takes less time."""
+        whole = network.padded if isinstance(network, PaddedOrPacked) else network
+        module = getattr(whole, "module", None)
+        if not isinstance(module, Recordable):
+            return network
+        graphs = Graphs(module, network, self._device, limit=self.exportable.limit, capture=capture)
+        query = self.exportable.feeds(*QUERY)
+        try:
+            found = self._agreement(graphs, [network(feeds) for feeds in self.exportable.probes])
+        except RuntimeError as error:  # an operator that cannot be recorded
+            log.info("%s is not recorded: %s", self.exportable.name, error)
+            return network
+        is_faster = seconds(graphs, query, 5) < seconds(network, query, 5)
+        return graphs if found >= AGREE[self._precision] and is_faster else network
+
+    def _packing(self, network: TorchNetwork) -> Network:
+        """The network, padded or not, whichever is faster."""
+        if not network.packings:
+            return network
+        self._unpadded = PaddedOrPacked(network, lambda: self._packed(network), self._device)
+        return self._unpadded
+
+    def _packed(self, network: TorchNetwork) -> dict[str, Network]:
+        """The ways without padding that give what the network gives with it."""
+        references, ways = [network(feeds) for feeds in self.exportable.probes], dict[str, Network]()
+        for way in network.packings:
+            try:
+                found = self._agreement(network.packing(way), references)
+            except (RuntimeError, ImportError) as error:  # a build, or a card, that lacks it
+                log.info("%s is not run without padding (%s): %s", self.exportable.name, way, error)
+                continue
+            if found >= AGREE[self._precision]:
+                ways[way] = network.packing(way)
+        return ways
+
+    @property
+    def way(self) -> str:
+        """How torch runs batches with padding: :data:`~hybrid_search.encode.backends.packing.PADDED`, or without it."""
+        return PADDED if self._unpadded is None else self._unpadded.way
 
     def _require(self, found: float, backend: str) -> None:
         if found < AGREE[self._precision]:

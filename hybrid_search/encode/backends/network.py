@@ -11,6 +11,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from hybrid_search.encode.backends.packing import Packable, attention, packings
+from hybrid_search.encode.devices import synchronize, to_device
+
 Feeds = Mapping[str, Tensor]
 """Inputs by name, on the CPU: token ids (int64) and whatever else has shape (texts, tokens)."""
 
@@ -106,17 +109,35 @@ class TorchNetwork:
     """
 
     def __init__(self, exportable: Exportable, device: torch.device, precision: str = "fp32") -> None:
-        self._module = exportable.module
+        self.module = exportable.module
         self._inputs = exportable.inputs
-        self._device = device
-        self._dtype = DTYPES.get(precision)
-        if self._dtype is not None:
-            self._module = copy.deepcopy(self._module).to(self._dtype)
+        self.way: str | None = None
+        self.device = device
+        self.dtype = DTYPES.get(precision, torch.float32)
+        if precision in DTYPES:
+            self.module = copy.deepcopy(self.module).to(self.dtype)
+
+    @property
+    def packings(self) -> list[str]:
+        """The ways of attention by which it can be run without padding."""
+        return packings(self.device, self.dtype) if isinstance(self.module, Packable) else []
+
+    def packing(self, way: str | None) -> TorchNetwork:
+        """The same weights, run without padding by a way of attention; None pads."""
+        other = copy.copy(self)
+        other.way = way
+        return other
 
     @torch.inference_mode()
     def __call__(self, feeds: Feeds) -> Sequence[Tensor]:
         """The outputs in float32, on the module's device."""
-        outputs = self._module(*(feeds[name].to(self._device, non_blocking=True) for name in self._inputs))
+        given = [to_device(feeds[name], self.device) for name in self._inputs]
+        if self.way is not None and isinstance(self.module, Packable):
+            lengths = feeds["mask"].sum(dim=1).tolist()
+            ids, mask = given
+            outputs = self.module.packed(ids, mask, attention(self.way, lengths, self.device))
+        else:
+            outputs = self.module(*given)
         return [output.float() for output in outputs]
 
 
@@ -149,5 +170,6 @@ def seconds(network: Network, feeds: Feeds, rounds: int) -> float:
 
 def _timed(network: Network, feeds: Feeds) -> float:
     begun = time.perf_counter()
-    network(feeds)
+    outputs = network(feeds)
+    synchronize(outputs[0].device)
     return time.perf_counter() - begun

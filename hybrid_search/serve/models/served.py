@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hybrid_search.encode import load_encoder, load_reranker
 from hybrid_search.encode.pair import PairEncoder
-from hybrid_search.encode.protocols import QueryLimit, Reranker, TextEncoder
+from hybrid_search.encode.protocols import QueryLimit, Reranker, TextEncoder, score_pairs
 from hybrid_search.encode.remote.tei import OWN
 from hybrid_search.errors import RefusedError
 from hybrid_search.records import Fingerprint, SparseVector
@@ -187,17 +187,13 @@ class _Both:
 
 
 class _Pairs:
-    """Scores of pairs, those of one query together."""
+    """Scores of pairs, those of many clients together where the model can."""
 
     def __init__(self, reranker: Reranker) -> None:
         self._reranker = reranker
 
     def __call__(self, pairs: Sequence[Pair]) -> Sequence[float]:
-        scores = np.empty(len(pairs), dtype=np.float32)
-        for query in dict.fromkeys(query for query, _ in pairs):
-            rows = [row for row, (asked, _) in enumerate(pairs) if asked == query]
-            scores[rows] = self._reranker.score(query, [pairs[row][1] for row in rows])
-        return [float(score) for score in scores]
+        return [float(score) for score in score_pairs(self._reranker, pairs)]
 
 
 def _encoding(encoder: Any, *, query: bool) -> Any:
