@@ -10,7 +10,7 @@ import pytest
 from loading import GeneratedEncoder, documents, record_line
 from typer.testing import CliRunner
 
-from hybrid_search.cli import index as command
+from hybrid_search.cli import loads as command
 from hybrid_search.cli.app import app
 from hybrid_search.engine import indices
 from hybrid_search.ingest.source import index_source
