@@ -34,6 +34,7 @@ from hybrid_search.cli import (
     serve,
     similar,
     sweep,
+    train,
     tune,
     why_not,
 )
@@ -99,7 +100,7 @@ def _root(
 
 
 SEARCHING = (demo, node, init, index, attach, copy, search, why_not, similar, duplicates, serve, models, mcp)
-MEASURING = (evaluate, tune, compare, judgements, sweep)
+MEASURING = (evaluate, tune, compare, judgements, sweep, train)
 
 for group in (*SEARCHING, *MEASURING):
     group.register(app)

@@ -141,7 +141,8 @@ def check_source(source: str, format: str | None) -> None:
     if format is not None and ALIASES.get(format, format) not in FORMATS:
         raise SourceError(f"unknown format {format!r}", where=source, remedy=f"Known: {', '.join(FORMATS)}")
     if is_object(source):
-        return  # the store is asked when it is looked at
+        _check_object(Path(source))
+        return
     if _ADDRESS.match(source) and not Path(source).exists():
         remedy = "Fetch it first, or pipe it in: curl ADDRESS | hybrid-search index - INDEX"
         raise SourceError("is an address; sources are files, folders, objects and indices", where=source, remedy=remedy)
@@ -152,6 +153,16 @@ def check_source(source: str, format: str | None) -> None:
         return
     if not Path(source).exists():
         raise SourceError("no such file or folder", where=source, remedy="Check the path")
+
+
+def _check_object(path: Path) -> None:
+    """Refuse an object or a prefix that is not there, or that the store does not let us read."""
+    from hybrid_search.read.places import is_pattern
+    from hybrid_search.read.storage import exists
+    from hybrid_search.read.streams import shown
+
+    if not is_pattern(path) and not exists(path):
+        raise SourceError("no such object, and none below it", where=shown(path), remedy="Check the address")
 
 
 def _check_numbers(usual_k: int, k: int | None, offset: int, window: int | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from hybrid_search.cli.options import (
     Url,
     settings_of,
 )
+from hybrid_search.cli.shared_loads import by_workers, on_ray, shared_loads
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import IngestError, SettingsError
 
@@ -60,6 +62,14 @@ class Vectors(StrEnum):
 
     NOW = "now"
     LATER = "later"
+
+
+class Bulk(StrEnum):
+    """As :class:`hybrid_search.ingest.bulk_mode.BulkMode`, which ``--help`` need not load."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
 
 
 SourceName = Annotated[str | None, typer.Option("--source", help="The source's name (default: the file's).")]
@@ -98,19 +108,22 @@ def index(
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
     join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the load.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="The workers run on Ray: auto, local, or ray://host:port.")] = None,
+    ray_least: Annotated[int, typer.Option(min=1, help="Workers on Ray at first; --workers is the most.")] = 1,
+    ray_cpus: Annotated[float, typer.Option(min=0.0, help="CPUs of each worker on Ray.")] = 1.0,
+    ray_gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each worker on Ray, as 0.5.")] = 0.0,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
     confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
     vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
+    bulk_mode: Annotated[Bulk, typer.Option(help="No refresh and no replicas meanwhile.")] = Bulk.AUTO,
+    force_merge: Annotated[int | None, typer.Option(min=1, help="Merge to so many segments a shard.")] = None,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
-    from hybrid_search.ingest.maintain.remove import Limit
-    from hybrid_search.ingest.source import SourceOptions
-
-    most = Limit.parse(max_removed), Limit.parse(max_bad, "--max-bad")
-    bounds = most[0], expect, take_over, records_path, query, most[1]
-    what = SourceOptions(source_name, format, limit, sync, *bounds, join or workers > 1, vectors is Vectors.LATER)
+    named = source_name, format, limit, sync
+    what = _asked(named, (max_removed, max_bad), (expect, take_over, records_path, query), bulk_mode)
+    what = replace(what, join=join or workers > 1 or ray is not None, vectors_later=vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
@@ -119,10 +132,48 @@ def index(
     check_models(settings)
     if dry_run:
         return _print_plans(source, index, settings, files, what, as_json=as_json)
-    stop_cleanly()
     alone = partial(_loads, recreate=recreate, confirm=confirm)
-    loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
-    return _print_reports(loads(source, index, settings, files, what), as_json=as_json)
+    loads = alone
+    if ray is not None:
+        loads = partial(shared_loads, load=on_ray(ray, ray_least, workers, cpus=ray_cpus, gpus=ray_gpus))
+    elif workers > 1:
+        loads = partial(shared_loads, load=by_workers(workers))
+    return _load(partial(loads, source, index, settings, files, what), index, settings, force_merge, as_json=as_json)
+
+
+def _asked(
+    named: tuple[str | None, str | None, int | None, bool],
+    limits: tuple[str, str],
+    more: tuple[int | None, bool, str | None, str | None],
+    bulk: Bulk,
+) -> SourceOptions:
+    """What is loaded: name, format, limit, sync; most to remove, to leave out; expected, take over, records, query."""
+    from hybrid_search.ingest.bulk_mode import BulkMode
+    from hybrid_search.ingest.maintain.remove import Limit
+    from hybrid_search.ingest.source import SourceOptions
+
+    removed, bad = Limit.parse(limits[0]), Limit.parse(limits[1], "--max-bad")
+    return SourceOptions(*named, removed, *more, bad, bulk=BulkMode(bulk))
+
+
+def _load(
+    loads: Callable[[], Iterable[IngestReport]], index: str, settings: Settings, segments: int | None, *, as_json: bool
+) -> None:
+    """Load, and merge afterwards where that is asked for."""
+    stop_cleanly()
+    _print_reports(loads(), as_json=as_json)
+    if segments is not None:
+        _force_merge(index, settings, segments)
+
+
+def _force_merge(index: str, settings: Settings, segments: int) -> None:
+    """Merge what was loaded, and say so while it lasts."""
+    from hybrid_search.engine.connection import connect
+    from hybrid_search.engine.merging import force_merge
+    from hybrid_search.printed.console import Console
+
+    with connect(settings.engine) as connection:
+        force_merge(connection, index, segments, waiting=Console(stderr=True).print)
 
 
 def _print_reports(reports: Iterable[IngestReport], *, as_json: bool) -> None:
@@ -224,25 +275,6 @@ def _loads(
             with progress_bar(index, what.limit or known) as progress:
                 report = load(source, index, connection, encoder, settings, files=own, what=what, progress=progress)
             yield report
-
-
-def _shared_loads(
-    sources: list[str], index: str, settings: Settings, files: list[LoadFiles], what: SourceOptions, *, workers: int
-) -> Iterator[IngestReport]:
-    """The same by several processes, each with models of its own."""
-    from hybrid_search.cli.estimate import expected_documents
-    from hybrid_search.cli.progress import progress_bar
-    from hybrid_search.engine.connection import connect
-    from hybrid_search.engine.names import check_target
-    from hybrid_search.ingest.target import check_layout
-    from hybrid_search.scale.workers import Share, load_by_workers
-
-    with connect(settings.engine) as connection:
-        check_target(connection, index)
-        check_layout(connection, index, settings)
-    for source, own in zip(sources, files, strict=True):
-        with progress_bar(index, expected_documents(Path(source))) as progress:
-            yield load_by_workers(Share(source, index, settings, own, what), workers, progress=progress)
 
 
 def replay(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 
-SearchedIndex = Annotated[str, typer.Argument(metavar="INDEX", help="An index or alias.")]
+SearchedIndex = Annotated[str, typer.Argument(metavar="INDEX", help="An index or alias; a pattern or list of several.")]
 
 
 def register(app: typer.Typer) -> None:

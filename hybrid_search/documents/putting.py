@@ -17,6 +17,7 @@ from hybrid_search.engine.indices import refresh
 from hybrid_search.engine.layout import DOC_ID, LOAD
 from hybrid_search.errors import EngineError, IngestError, RecordError
 from hybrid_search.ingest import index_documents
+from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.load import LoadOptions
 from hybrid_search.ingest.maintain.remove import delete_where
 from hybrid_search.ingest.report import IngestReport
@@ -68,7 +69,7 @@ class Putting:
         )
 
     def _load(self, documents: Sequence[Document]) -> IngestReport:
-        options = LoadOptions(brief=len(documents) <= BRIEF)
+        options = LoadOptions(bulk=BulkMode.OFF if len(documents) <= BRIEF else BulkMode.AUTO)
         return index_documents(
             documents,
             self._index,

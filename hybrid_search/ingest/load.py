@@ -17,6 +17,7 @@ from hybrid_search.engine.bulk import BULK_TIMEOUT
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.coverage import coverage, expect_vectors_later
 from hybrid_search.engine.indices import OpenedIndex
+from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.maintain.remove import Limit, delete_missing, missing_documents
 from hybrid_search.ingest.pace import Pace
 from hybrid_search.ingest.patience import RetryPolicy, patient
@@ -65,7 +66,7 @@ class LoadOptions:
         retry: waits and patience.
         readers: splits of a source that are read at once; with one, documents come in the order of the source.
         split_bytes: about the bytes of a split.
-        brief: whether it is a load of a few documents, for which the settings of the index are not changed.
+        bulk: which settings of the index are changed meanwhile; off for a load of a few documents.
         pace: what all senders share that slow down together; those of other loads may share it too.
     """
 
@@ -76,8 +77,12 @@ class LoadOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     readers: int = 1
     split_bytes: int = SPLIT_BYTES
-    brief: bool = False
+    bulk: BulkMode = BulkMode.AUTO
     pace: Pace = field(default_factory=Pace)
+
+    def asked(self, bulk: BulkMode) -> LoadOptions:
+        """The same with what is asked for by name of the settings of the index."""
+        return self if bulk is BulkMode.AUTO else replace(self, bulk=bulk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,7 @@ class Load:
                 lease.check()
                 settled = sender(body)
                 if settled is not None:
+                    settled.refusals.extend(body.refused)
                     self.ledger.settle(body, settled)
                 demand.settled()
                 read_back.check()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybrid_search.errors import SettingsError
+from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.maintain.remove import Limit
 from hybrid_search.read.hub import PREFIX as HUB
 from hybrid_search.read.indexed import is_index
@@ -34,6 +35,7 @@ class SourceOptions:
         max_bad: the most records that may be left out; with more the load is no success.
         join: do the load together with other processes that were given the same.
         vectors_later: load texts without vectors, which :func:`hybrid_search.ingest.attach.enrich` makes afterwards.
+        bulk: which settings of the index are changed for the time of the load.
     """
 
     name: str | None = None
@@ -48,6 +50,7 @@ class SourceOptions:
     max_bad: Limit = field(default_factory=lambda: Limit(share=0.01))
     join: bool = False
     vectors_later: bool = False
+    bulk: BulkMode = BulkMode.AUTO
 
     @property
     def removes(self) -> Limit | None:

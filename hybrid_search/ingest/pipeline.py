@@ -111,8 +111,8 @@ def running(load: Load, *, exclusive: bool, joined: bool = False) -> Iterator[Le
     """The lease of a load, from its begin to its end; see :func:`hybrid_search.ingest.state.lease.leased`."""
     waiting = patient(load.connection, load.options.retry, load.ledger.waiting)
     name, source = load.index.name, load.source.name
-    how: dict[str, bool] = {"exclusive": exclusive, "joined": joined, "brief": load.options.brief}
-    with leased(waiting, load.connection, name, source, **how) as lease:
+    how = {"exclusive": exclusive, "joined": joined}
+    with leased(waiting, load.connection, name, source, bulk=load.options.bulk, **how) as lease:
         yield lease
 
 

@@ -268,8 +268,8 @@ class Opened:
                 with both_places(self.again):
                     notes += part.run(whole)
             report = load.report(lease, [*notes, *self._left_out.notes()])
-            read, documents = part.counts
-            return self._left_out.counted(report, files.skipped, self._what.max_bad, read=read, documents=documents)
+            (read, documents), most = part.counts, part.judged(self._what.max_bad)
+            return self._left_out.counted(report, files.skipped, most, read=read, documents=documents)
 
     def _shared_identity(self, connection: Connection, opened: OpenedIndex, splits: Sequence[Split]) -> str:
         """What all must have in common who load a source together; on other machines it may be in another folder."""
@@ -298,7 +298,8 @@ class Opened:
         what, chunking = self._what, self._settings.chunking
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
         source = Source(self._name, what.take_over, what.removes, what.expected, vectors_later=what.vectors_later)
-        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, options or LoadOptions())
+        how = (options or LoadOptions()).asked(what.bulk)
+        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, how)
 
     def _splits(self, split_bytes: int) -> list[Split] | None:
         """The parts of the source; None for a stream, which is neither cut nor known again."""

@@ -34,6 +34,9 @@ LOOK, LOOKING = 2.0, 0.25
 """Seconds, and the share of a search's time, that each request may take by which a client looks what an alias stands
 for; a cluster that does not answer in them is searched as it was."""
 
+MOST_NAMED = 3
+"""Indices that a message names one by one."""
+
 SHOWN = 80
 """Characters of an unreadable answer that go into the message."""
 
@@ -42,16 +45,17 @@ SHOWN = 80
 class Target:
     """Where a search goes: an index or alias by its name, how its engine is spoken to, and what it holds.
 
-    ``behind`` is the index that the name stood for when it was opened: an answer from any other is refused, for its
-    models were not checked. ``within`` is the filter of the alias, which the engine applies too. Searches of one
-    ``preference`` go to the same copies of the shards. ``headers`` go with every request. ``passages`` counts those of
-    each analyzer, where there are several languages. ``coverage`` is how much has vectors, None where all has.
+    ``among`` are the indices that the name stood for when it was opened: an answer from any other is refused, for its
+    models were not checked; empty, where nobody has looked. ``within`` is the filter of the alias, which the engine
+    applies too. Searches of one ``preference`` go to the same copies of the shards. ``headers`` go with every request.
+    ``passages`` counts those of each analyzer, where there are several languages. ``coverage`` is how much has
+    vectors, None where all has.
     """
 
     index: str
     dialect: Dialect
     schema: IndexSchema
-    behind: str | None = None
+    among: tuple[str, ...] = ()
     within: Mapping[str, Any] | None = None
     preference: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +65,16 @@ class Target:
     @property
     def where(self) -> str:
         return f"index {self.index}"
+
+    @property
+    def behind(self) -> str | None:
+        """The last by name of the indices that it stands for: what only one index can be asked, it is asked."""
+        return self.among[-1] if self.among else None
+
+    @property
+    def analyze(self) -> str:
+        """The path at which texts are analyzed, as all of the indices do: no engine does it for several."""
+        return f"/{quote(self.behind or self.index, safe='')}/_analyze"
 
 
 def _now() -> float:
@@ -168,13 +182,20 @@ def check_alias(target: Target, budget: Budget) -> Generator[Step, Any, None]:
         answer = yield from send(Request.json("GET", f"/{quote(target.index, safe='')}/_alias"), target, budget)
     except EngineError:
         return
-    if target.behind is not None and isinstance(answer, Mapping) and answer and target.behind not in answer:
-        raise _moved(target, ", ".join(sorted(answer)))
+    if target.among and isinstance(answer, Mapping) and answer and not answer.keys() >= {*target.among}:
+        raise _moved(target, named(sorted(answer)))
+
+
+def named(indices: Sequence[str]) -> str:
+    """Names of indices for a message: of many the first and last, and how many there are."""
+    if len(indices) <= MOST_NAMED:
+        return ", ".join(indices)
+    return f"{indices[0]} ... {indices[-1]} ({len(indices)} indices)"
 
 
 def _moved(target: Target, found: str) -> AliasMovedError:
     return AliasMovedError(
-        f"{target.index} stood for {target.behind} and now stands for {found}",
+        f"{target.index} stood for {named(target.among)} and now stands for {found}",
         where=target.where,
         remedy="Open it again",
     )
@@ -215,11 +236,14 @@ def _found(response: Any, target: Target) -> Answered | EngineError:
 
 def _check_hits(hits: Sequence[Any], target: Target) -> None:
     """Gives every hit its id; raises what one without a score raises, and AliasMovedError for one of another index."""
-    behind, passage_id = target.behind, legs.passage_id if target.schema.attached is None else attached_passage_id
+    among, passage_id = (
+        frozenset(target.among),
+        legs.passage_id if target.schema.attached is None else attached_passage_id,
+    )
     for hit in hits:
         hit["_id"] = passage_id(hit)
         float(hit["_score"])
-        if behind is not None and hit.get("_index", behind) != behind:
+        if among and hit.get("_index", target.behind) not in among:
             raise _moved(target, hit["_index"])
 
 

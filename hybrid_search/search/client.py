@@ -33,6 +33,7 @@ from hybrid_search.search.opening import PASSING, open_target, opened_too_late
 from hybrid_search.search.procedure import ResultOrError
 from hybrid_search.search.query_cache import QueryCache
 from hybrid_search.search.request import SearchOptions, SearchRequest
+from hybrid_search.search.reranking import read_to_score
 from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.searcher import BATCH, Searcher, Wanted, open_searcher
 from hybrid_search.search.similar import more_like
@@ -238,6 +239,19 @@ class SearchClient:
     def passages(self, passage_ids: Sequence[str]) -> dict[str, str]:
         """The texts of passages by their ids; those that are gone are left out."""
         return self._run(lambda searcher: searcher.passages(passage_ids))
+
+    def passages_to_score(self, passage_ids: Sequence[str]) -> tuple[dict[str, str], list[bytes]]:
+        """Texts of passages by their ids, and the token states of all of them that the index stores for the reranker.
+
+        Passages that are gone are left out. The states are none where one passage lacks them, or the reranker compares
+        none, or others.
+        """
+
+        def read(searcher: Searcher) -> Steps[tuple[dict[str, str], list[bytes]]]:
+            stored, timeout = searcher.compares_stored, searcher.settings.search.timeout
+            return read_to_score(passage_ids, searcher.target, stored=stored, timeout=timeout)
+
+        return self._run(read)
 
     def stored(self, passage_ids: Sequence[str]) -> dict[str, StoredPassage]:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""

@@ -33,7 +33,7 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import AliasMovedError, QueryError
 from hybrid_search.records import IndexSchema, Vector
 from hybrid_search.search import legs
-from hybrid_search.search.asking import Answered, Budget, Target, ask, send
+from hybrid_search.search.asking import Answered, Budget, Target, ask, named, send
 from hybrid_search.search.duplicates_pairs import TOLERANCE, Pairs, alike
 from hybrid_search.search.duplicates_records import MiningReport, MiningRequest, SimilarPair
 from hybrid_search.search.request import SearchRequest
@@ -72,7 +72,7 @@ class Mining:
     def __init__(self, request: MiningRequest) -> None:
         self._request = request
         self._matching: legs.Filter = None
-        self._index: str | None = None
+        self._among: tuple[str, ...] | None = None
         self._exact = False
         self._after: Sequence[Any] | None = None
         self._passages = self._read = self._crowded = 0
@@ -112,10 +112,10 @@ class Mining:
             EngineError: the engine refuses, or does not answer in time.
         """
         target, timeout = searcher.target, self._request.timeout
-        if self._index is None:
+        if self._among is None:
             yield from self._begin(searcher, timeout)
-        elif target.behind != self._index:
-            what = f"{target.index} has moved to {target.behind} since this began"
+        elif target.among != self._among:
+            what = f"{target.index} has moved to {named(target.among)} since this began"
             raise AliasMovedError(what, where=target.where, remedy="Begin again")
         size = min(MOST_ROWS, max(1, NUMBERS // self._dimension))
         body = partial(_page, size=size, after=self._after, matching=self._matching, target=target)
@@ -143,7 +143,7 @@ class Mining:
         self._passages = int(answer["count"]) if isinstance(answer, Mapping) and "count" in answer else 0
         exact = self._request.exact
         self._exact = self._passages <= EXACT_UP_TO if exact is None else exact
-        self._index = target.behind
+        self._among = target.among
 
     def _keep(self, found: Sequence[tuple[Mapping[str, Any], Vector]]) -> None:
         for hit, vector in found:

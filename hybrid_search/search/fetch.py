@@ -91,14 +91,19 @@ def _wanted(one: Progress, first: First, stored: Collection[str], lost: Collecti
     return [id_ for id_ in ids if id_ not in stored]
 
 
-def fetch(groups: Sequence[Sequence[str]], target: Target, budget: Budget) -> Generator[Step, Any, dict[str, Stored]]:
+def fetch(
+    groups: Sequence[Sequence[str]], target: Target, budget: Budget, *, late: bool = False
+) -> Generator[Step, Any, dict[str, Stored]]:
     """The stored passages of groups of ids, in one request, by passage id; those that are gone are left out.
+
+    With ``late`` they have their token states, where the index stores some.
 
     Raises:
         EngineError: the engine refuses, or does not answer in time.
     """
     stored: dict[str, Stored] = {}
-    found = yield from _asked([partial(_body, ids, target) for ids in groups], target, budget)
+    read = _with_stored(target, [layout.LATE]) if late else partial(_body, target=target)
+    found = yield from _asked([partial(read, ids) for ids in groups], target, budget)
     for one, ids in zip(found, groups, strict=True):
         answer = _stored(one, ids, target)
         if not isinstance(answer, Found):
@@ -127,9 +132,9 @@ def _stored(
     return Found(_passages(answer))
 
 
-def _body(ids: Sequence[str], target: Target, within: float, *, vectors: bool = False) -> legs.Body:
+def _body(ids: Sequence[str], within: float, *, target: Target, vectors: bool = False) -> legs.Body:
     if target.schema.attached is None:
-        return legs.passage_fetch(ids, timeout=within)
+        return legs.passage_fetch(ids, timeout=within, copies=len(target.among))
     asked = document_fetch(ids, target.schema, target.dialect, vectors=vectors)
     return {**asked, "track_total_hits": False, "timeout": f"{round(within * 1000)}ms"}
 
@@ -139,15 +144,21 @@ def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]
     target, spread, reranking = course.target, course.plan.diversity is not None, course.plan.reranking
     late = [layout.LATE] if reranking is not None and reranking.stored else []
     if not (spread or late) or target.schema.attached is not None:
-        return lambda ids, within: _body(ids, target, within, vectors=spread)
-    stored = whole_source(target.dialect, [*layout.STORED, *([layout.DENSE] if spread else []), *late])
-    return lambda ids, within: {**_body(ids, target, within), "_source": stored}
+        return partial(_body, target=target, vectors=spread)
+    return _with_stored(target, [*([layout.DENSE] if spread else []), *late])
+
+
+def _with_stored(target: Target, fields: Sequence[str]) -> Callable[[Sequence[str], float], legs.Body]:
+    """What fetches passages with some of what an index stores beside them."""
+    stored = whole_source(target.dialect, [*layout.STORED, *fields])
+    return lambda ids, within: {**_body(ids, within, target=target), "_source": stored}
 
 
 def _passages(found: Answered) -> dict[str, Stored]:
+    """By id; of one that several indices hold, that of the last of them by name, which is the newest of a series."""
     return {
         hit["_id"]: source
-        for hit in found.hits
+        for hit in sorted(found.hits, key=lambda hit: str(hit.get("_index")))
         if isinstance(source := hit.get("_source"), Mapping) and is_passage(source)
     }
 

@@ -214,11 +214,14 @@ def passage_id(hit: Mapping[str, Any]) -> str:
     return f"{document or ''}#{number}"
 
 
-def passage_fetch(passage_ids: Sequence[str], *, timeout: float) -> Body:
-    """A whole search body that answers with the stored passages of these ids, in no particular order."""
+def passage_fetch(passage_ids: Sequence[str], *, timeout: float, copies: int = 1) -> Body:
+    """A whole search body that answers with the stored passages of these ids, in no particular order.
+
+    Each of so many indices may have one of an id.
+    """
     return {
         "query": {"ids": {"values": list(passage_ids)}},
-        "size": len(passage_ids),
+        "size": min(len(passage_ids) * max(1, copies), layout.RESULT_WINDOW),
         "_source": {"includes": list(layout.STORED)},
         "track_total_hits": False,
         "timeout": f"{round(timeout * 1000)}ms",

@@ -1,4 +1,4 @@
-"""What a name stands for: the index behind it, what it holds, and the filter of an alias that has one.
+"""What a name stands for: the index behind it, or several, what they hold, and the filter of an alias that has one.
 
 A filtered alias is how a tenant sees only what is his. Searches go to the alias by its own name, so that the engine
 applies its filter and its routing as they are at that moment; the filter is read here as well, because the graph
@@ -7,14 +7,15 @@ search must know it beforehand: applied to its neighbours afterwards, it would l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from hybrid_search.engine.indices import OpenedIndex, opened, opening
+from hybrid_search.engine.indices import OpenedIndex, opening
 from hybrid_search.engine.protocols import Dialect, Request
+from hybrid_search.engine.several import opened_together, refuse_remote, same_in_each
 from hybrid_search.errors import (
     EngineError,
     EngineTimeoutError,
@@ -53,10 +54,10 @@ def open_target(
     timeout: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Generator[Step, Any, tuple[OpenedIndex, Target]]:
-    """The index behind ``name``, and how searches reach it.
+    """The index behind ``name``, or the several that are searched as one, and how searches reach it.
 
     Args:
-        name: an index or alias.
+        name: an index or alias, a pattern (``logs-2026.*``), or a list (``a,b``).
         dialect: of the engine.
         where: the cluster, for messages.
         preference: whose searches go to the same copies of the shards.
@@ -65,9 +66,11 @@ def open_target(
 
     Raises:
         IndexMissingError: no such index or alias.
-        IndexMismatchError: it stands for several, or was not made by this package.
+        IndexMismatchError: it was not made by this package, or stands for several that differ; one is named.
+        UnsupportedError: it is in another cluster.
         EngineError: the cluster refuses, or what answers is none.
     """
+    refuse_remote(name, where)
     made = partial(replace, timeout=timeout, headers=headers or {})
     answer = yield Send(made(opening(name)))
     if not isinstance(answer, Mapping):
@@ -76,22 +79,25 @@ def open_target(
             where=where,
             remedy="Check the address, and any proxy before it",
         )
-    index = opened(name, answer, where)
-    within = None if index.name == name else (yield from _filter_of(name, index.name, made))
+    index, among = opened_together(name, answer, where)
+    within = None if among == (name,) else (yield from _filter_of(name, among, made))
     passages = yield from passages_by_analyzer(index.name, index.schema, made)
     had = yield from coverage_of(index, made)
-    target = Target(name, dialect, index.schema, index.name, within, preference, headers or {}, passages, had)
+    target = Target(name, dialect, index.schema, among, within, preference, headers or {}, passages, had)
     return index, target
 
 
 def _filter_of(
-    alias: str, index: str, made: Callable[[Request], Request]
+    alias: str, among: Sequence[str], made: Callable[[Request], Request]
 ) -> Generator[Step, Any, Mapping[str, Any] | None]:
-    """The filter of an alias; None where there is none, or this user may not look: the engine applies it anyway."""
+    """The filter of an alias; None where there is none, or this user may not look: the engine applies it anyway.
+
+    A pattern or a list stands for indices themselves, or aliases, whose filters the engine applies.
+    """
     try:
-        path = f"/{quote(index, safe='')}/_alias/{quote(alias, safe='')}"
+        of_one = f"/{quote(among[0], safe='')}" if len(among) == 1 else ""
+        path = f"{of_one}/_alias/{quote(alias, safe='')}"
         answer = yield Send(made(Request.json("GET", path)))
-        found: Mapping[str, Any] | None = answer[index]["aliases"][alias].get("filter")
+        return same_in_each({index: answer[index]["aliases"][alias].get("filter") for index in among})
     except (EngineError, KeyError, TypeError):
         return None
-    return found

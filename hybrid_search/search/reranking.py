@@ -14,10 +14,11 @@ from typing import Any
 
 from hybrid_search.engine import layout
 from hybrid_search.errors import HybridSearchError, ModelTimeoutError
-from hybrid_search.search.asking import Budget
+from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.boosts import parted
 from hybrid_search.search.degradation import partly_ranked, unranked
 from hybrid_search.search.diversity import reach
+from hybrid_search.search.fetch import fetch
 from hybrid_search.search.fusion import Fused
 from hybrid_search.search.outcomes import Failed, Found, Late, missed
 from hybrid_search.search.rerank import Reranked, Reranking, checked_scores, combine
@@ -29,6 +30,9 @@ FIRST_SLICE = 16
 
 NEXT_SLICE = 0.5
 """The share of the time that is left which the next slice may take, as far as the ones before foretell it."""
+
+READ_TOGETHER = 100
+"""Passages that are read in one request."""
 
 
 def rerank_hits(queries: Sequence[Progress], course: Course) -> Generator[Step, Any, list[Progress]]:
@@ -85,7 +89,7 @@ def _scored(
     above, hits, below = parted(ranked.hit for ranked in one.ranked)
     passages = [one.retrieved.best(hit).passage_id for hit in hits[: reranking.window]]
     found = [one.stored[passage] for passage in takewhile(one.stored.__contains__, passages)]
-    texts, stored = [source[layout.TEXT] for source in found], _stored(found, reranking)
+    texts, stored = [source[layout.TEXT] for source in found], tokens_of(found) if reranking.stored else []
     time, scores, size = Budget(patience), list[float](), len(texts) if stored else FIRST_SLICE
     late: Late | None = None
     while len(scores) < len(texts):
@@ -105,14 +109,29 @@ def _scored(
     return Found([*_as_they_are(above), *ranked, *_as_they_are(below)], notes), late
 
 
-def _stored(sources: Sequence[Mapping[str, Any]], reranking: Reranking) -> list[bytes]:
+def tokens_of(sources: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """The token states of all passages; none where one lacks them, because another program wrote it."""
-    if not reranking.stored or not all(isinstance(source.get(layout.LATE), str) for source in sources):
+    if not all(isinstance(source.get(layout.LATE), str) for source in sources):
         return []
     try:
         return [b64decode(source[layout.LATE]) for source in sources]
     except ValueError:  # no base64: somebody else's
         return []
+
+
+def read_to_score(
+    passage_ids: Sequence[str], target: Target, *, stored: bool, timeout: float
+) -> Generator[Step, Any, tuple[dict[str, str], list[bytes]]]:
+    """What a reranker needs of passages outside of a search: texts by id, and the token states of all, or none.
+
+    Passages that are gone are left out. ``stored`` as in :class:`~hybrid_search.search.rerank.Reranking`.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for begin in range(0, len(passage_ids), READ_TOGETHER):
+        ids = passage_ids[begin : begin + READ_TOGETHER]
+        found |= yield from fetch([ids], target, Budget(timeout), late=stored)
+    texts = {id_: source[layout.TEXT] for id_, source in found.items()}
+    return texts, tokens_of(list(found.values())) if stored else []
 
 
 def _slice(

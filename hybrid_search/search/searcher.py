@@ -73,7 +73,7 @@ class Searcher:
     @property
     def is_due(self) -> bool:
         """Whether it searches an alias, or what had not all of its vectors, that was last looked at a while ago."""
-        may_change = self.target.behind not in {None, self.target.index} or self.target.coverage is not None
+        may_change = self.target.among not in {(), (self.target.index,)} or self.target.coverage is not None
         return may_change and time.monotonic() - self.opened_at > FRESH
 
     @property

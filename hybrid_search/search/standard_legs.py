@@ -6,7 +6,6 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from hybrid_search.engine import layout
 from hybrid_search.engine.protocols import Request
@@ -65,7 +64,7 @@ class Bm25Leg(SearchLeg):
         """It needs a word, and the analyzers of the index say whether the query has one."""
         if query.bm25 is not None:
             return f"{_passages(query)} matches the query of the leg"
-        url, found = f"/{quote(target.index, safe='')}/_analyze", False
+        url, found = target.analyze, False
         for one in layout.text_paths(target.schema):
             try:
                 body = {"field": one.path, "text": query.plain[:LOOKED_AT]}

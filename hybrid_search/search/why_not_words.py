@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from itertools import chain
 from typing import Any
-from urllib.parse import quote
 
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine.layout import TextPath
@@ -38,9 +37,7 @@ def analyzed(text: str, paths: Sequence[TextPath], target: Target, budget: Budge
         its = [path.path for path in paths if path.analyzer == analyzer]
         body = {"field": its[0], "text": text}
         try:
-            answer = yield from send(
-                Request.json("POST", f"/{quote(target.index, safe='')}/_analyze", body), target, budget
-            )
+            answer = yield from send(Request.json("POST", target.analyze, body), target, budget)
         except EngineError:
             continue
         tokens = answer.get("tokens") if isinstance(answer, Mapping) else None

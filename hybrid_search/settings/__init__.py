@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hybrid_search.settings.documents import ChunkingSettings, DocumentSettings
 from hybrid_search.settings.engine import ENGINES, EngineSettings
+from hybrid_search.settings.images import ImageSettings
 from hybrid_search.settings.models import (
     DENSE_MODEL,
     MAX_DIMENSION,
@@ -39,6 +40,7 @@ __all__ = [
     "DocumentSettings",
     "EncodeSettings",
     "EngineSettings",
+    "ImageSettings",
     "RerankSettings",
     "SearchSettings",
     "Section",
@@ -55,6 +57,7 @@ class Settings(Section, frozen=True):
     documents: DocumentSettings = DocumentSettings()
     text: dict[str, TextFieldSettings] = {}  # noqa: RUF012  # a struct copies its default
     chunking: ChunkingSettings = ChunkingSettings()
+    images: ImageSettings = ImageSettings()
     encode: EncodeSettings = EncodeSettings()
     dense: DenseSettings = DenseSettings()
     sparse: SparseSettings = SparseSettings()

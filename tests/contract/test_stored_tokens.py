@@ -15,6 +15,8 @@ from hybrid_search.encode.late import LateReranker
 from hybrid_search.encode.late_stored import compress
 from hybrid_search.engine.indices import open_index, refresh
 from hybrid_search.engine.protocols import Request
+from hybrid_search.evaluate import run_experiment
+from hybrid_search.records import Query
 from hybrid_search.search.reranking import FIRST_SLICE
 from hybrid_search.settings import DenseSettings, EngineSettings, RerankSettings, Settings, SparseSettings
 
@@ -93,6 +95,17 @@ def test_a_search_ranks_by_what_is_stored_and_encodes_no_passage(index, model, e
         for hit in result.hits:
             (wanted,) = LateReranker(encoder).score_stored("so sunny today", [compress(states[hit.id])])
             assert hit.rerank.score == pytest.approx(wanted, abs=1e-5)
+
+
+def test_evaluation_compares_what_is_stored_as_a_search_does(index, model, engine_url, monkeypatch):
+    """Otherwise it would measure another system than the one that answers, and encode every passage of every window."""
+    with SearchClient(index, settings=settings(model, engine_url)) as client:
+        query = Query("so sunny today", id="q1")
+        wanted = {hit.id: hit.score for hit in client.search(query, COUNT).hits}
+        monkeypatch.setattr(LateReranker, "score", None)  # what encodes passages
+        found = run_experiment(client, [query], {"q1": {"d1": 1}}, fusions=["min-max"], rerank=True)
+        (row,) = (row for row in found.rows if row.system.reranked and len(row.system.legs) == 2)
+        assert dict(row.rankings["q1"]) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_passage_without_tokens_is_encoded_again(connection, index, model, engine_url):

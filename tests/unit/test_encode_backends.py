@@ -320,6 +320,16 @@ def test_queries_and_passages_may_have_backends_of_their_own(tiny_bert, own_cach
     np.testing.assert_allclose(many[0], wanted[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("backend", GRAPHS)
+def test_a_named_backend_stays_however_many_passages_come(tiny_bert, backend, monkeypatch):
+    """It let torch's weights go, so there is nothing to choose from after a thousand passages, nor need there be."""
+    monkeypatch.setattr(choice, "PREPARE_AFTER", 1)
+    encoder = load(tiny_bert, backend)
+    wanted = encoder.encode_documents(["so sunny"])
+    np.testing.assert_allclose(encoder.encode_documents(["so sunny", "today"])[:1], wanted, atol=1e-5)
+    assert encoder.backbone.networks[0].backends == {"query": backend, "passages": backend}
+
+
 @pytest.mark.usefixtures("own_cache")
 def test_a_backend_that_disagrees_is_not_taken(tiny_bert, monkeypatch):
     """auto stays with torch; a backend that was named is refused with how far it is off."""

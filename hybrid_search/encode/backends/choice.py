@@ -100,7 +100,7 @@ class Switched:
         self._passed = 0
         self._whole = TorchNetwork(exportable, device)
         self._networks: dict[str, Network] = dict.fromkeys(USES, self._whole)
-        self._settled = settings.backend == "torch" or (settings.backend == "auto" and device.type != "cpu")
+        self._settled = settings.backend != "auto" or device.type != "cpu"
         if self._precision == "fp16" and device.type == "cpu":
             raise SettingsError(
                 "is fp16, which a CPU computes slowly", where="encode.precision", remedy='Set it to "bf16" or "fp32"'

@@ -83,7 +83,15 @@ class Judge:
         Raises:
             ModelError: nothing answers, or it refuses.
         """
-        body = self._body(query, passage)
+        found = _GRADE.search(self.answer(self._body(query, passage)))
+        return None if found is None else int(found[1])
+
+    def answer(self, body: bytes) -> str:
+        """What the endpoint answers to a request of a chat, asked once and kept.
+
+        Raises:
+            ModelError: nothing answers, or it refuses.
+        """
         digest = hashlib.sha256(body).hexdigest()
         if digest not in self._answers:
             answer = self._asked(body)
@@ -91,8 +99,7 @@ class Judge:
                 self.asked += 1
                 self._answers[digest] = answer
                 self._keep(digest, answer)
-        found = _GRADE.search(self._answers[digest])
-        return None if found is None else int(found[1])
+        return self._answers[digest]
 
     def _body(self, query: str, passage: str) -> bytes:
         shown = orjson.dumps({"query": query, "passage": passage[:LONGEST]}).decode()

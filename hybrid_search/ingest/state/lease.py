@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import count, read_meta, read_settings, update_meta, update_settings
 from hybrid_search.errors import EngineError, HybridSearchError, IndexMissingError, IngestError
+from hybrid_search.ingest.bulk_mode import BulkMode
 from hybrid_search.ingest.state.cluster import IndexState, LoadedSource, RunningLoad, read_state, update_state
 
 BEFORE_LOAD = "before_load"
@@ -76,12 +77,12 @@ def leased(
     *,
     exclusive: bool,
     joined: bool = False,
-    brief: bool = False,
+    bulk: BulkMode = BulkMode.AUTO,
 ) -> Iterator[Lease]:
     """Begin a load: a number, the dialect's settings for a load, and signs of life until it ends.
 
-    Only an index that was empty does without replicas meanwhile: what is there already must survive the loss of a
-    node, and copying all of it anew would cost more than the load of a few documents saves.
+    Only an index that was empty does without replicas meanwhile, unless more is asked for: what is there already must
+    survive the loss of a node, and copying all of it anew would cost more than the load of a few documents saves.
 
     Args:
         patient: waits for a busy engine.
@@ -90,7 +91,7 @@ def leased(
         source: the name of the source.
         exclusive: whether no other load of the same source may run meanwhile.
         joined: whether only those may that do the same load together.
-        brief: whether the settings of the index stay as they are, which takes as long as to write a few documents.
+        bulk: which settings of the index are changed meanwhile; to change any takes as long as to write some documents.
 
     Raises:
         IngestError: another load of the source is running.
@@ -98,13 +99,13 @@ def leased(
     """
     present = read_settings(patient, index)
     own = _running(source, exclusive=exclusive, joined=joined)
-    begun = _begin(patient, index, present, own, brief=brief)
+    begun = _begin(patient, index, present, own, bulk)
     lease = Lease(begun.load, begun.state, begun.left)
     ended = threading.Event()
     renewal = threading.Thread(target=_renew, args=(connection, index, lease, source, ended), daemon=True)
     renewal.start()
     try:
-        if not brief:
+        if bulk is not BulkMode.OFF:
             _apply(patient, index, begun.state.before or {})
         yield lease
     except BaseException as error:
@@ -162,12 +163,12 @@ def _running(source: str, *, exclusive: bool, joined: bool) -> RunningLoad:
     return RunningLoad(source, socket.gethostname(), process.pid, process.create_time(), now, now, exclusive, joined)
 
 
-def _begin(connection: Connection, index: str, present: Mapping[str, str], own: RunningLoad, *, brief: bool) -> _Begun:
+def _begin(connection: Connection, index: str, present: Mapping[str, str], own: RunningLoad, bulk: BulkMode) -> _Begun:
     """Take a number and put down what was set before, of the settings that will be changed."""
     left = _left_by_old_release(connection, index)
     fresh = left
-    if left is None and not brief:
-        fresh = {name: present.get(name) for name in _names(connection, index)}
+    if left is None and bulk is not BulkMode.OFF:
+        fresh = {name: present.get(name) for name in _names(connection, index, bulk)}
     found: list[IndexState] = []
 
     def begin(state: IndexState) -> IndexState:
@@ -178,6 +179,8 @@ def _begin(connection: Connection, index: str, present: Mapping[str, str], own: 
         _refuse_second(living, own, f"{connection.where}/{index}")
         number = max(state.last_load + 1, int(own.begun * 1000))
         before = fresh if state.before is None else state.before
+        if fresh and state.before and bulk is BulkMode.ON:
+            before = {**fresh, **state.before}  # what another load has changed is as it was put down
         # What others did together is not believed after a load that may have written something else.
         shared = {name: load for name, load in state.shared.items() if not own.exclusive or name != own.source}
         return replace(state, last_load=number, loads={**living, str(number): own}, before=before, shared=shared)
@@ -193,10 +196,10 @@ def _number(state: IndexState, own: RunningLoad) -> int | None:
     return next((int(n) for n, load in state.loads.items() if (load.pid, load.born, load.begun) == key), None)
 
 
-def _names(connection: Connection, index: str) -> set[str]:
-    """The settings that a load changes; replicas only of an index that holds nothing."""
+def _names(connection: Connection, index: str, bulk: BulkMode) -> set[str]:
+    """The settings that a load changes; replicas of an index that holds something only where that is asked for."""
     wanted = set(flat(connection.dialect.load_settings()))
-    return wanted - {REPLICAS} if count(connection, index) else wanted
+    return wanted - {REPLICAS} if bulk is BulkMode.AUTO and count(connection, index) else wanted
 
 
 def _apply(connection: Connection, index: str, before: Mapping[str, str | None]) -> None:

@@ -1,0 +1,165 @@
+"""A model measured where it will be used: its leg exactly, over passages in memory, and fused with the other legs.
+
+What the other legs found was retrieved from the index, once. The leg that is trained takes the place of the one of the
+index, before training and after it in the same way, so that only the model differs: every passage is compared, passages
+of one document count by the best, and fusion is the one that searches use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_search.evaluate.comparison import comparisons
+from hybrid_search.evaluate.measures import NDCG, Scores, measure
+from hybrid_search.evaluate.runs import Ranking
+from hybrid_search.records import SparseVector
+from hybrid_search.search import Fusion
+from hybrid_search.search.collapse import Best
+from hybrid_search.search.outcomes import Found
+from hybrid_search.search.retrieved import LegRun, Retrieved
+from hybrid_search.train.records import Change, Corpus, Judged
+
+FUSED, RERANKED = "fused", "reranked"
+SIGNIFICANT = 0.05
+
+Systems = Mapping[str, Scores]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Judged queries and what every leg of the index found for them.
+
+    Attributes:
+        judged: the queries, all with judgements.
+        retrieved: of each query, in their order.
+        corpus: the passages that the trained leg ranks.
+        fusion: of the settings.
+        legs: those that are fused.
+        leg: the one that is trained.
+        window: documents that a leg ranks.
+    """
+
+    judged: Judged
+    retrieved: Sequence[Retrieved]
+    corpus: Corpus
+    fusion: Fusion
+    legs: tuple[str, ...]
+    leg: str
+    window: int
+
+    def unchanged(self) -> Systems:
+        """The legs that are not trained, as the index finds them."""
+        found = {}
+        for leg in self.legs:
+            if leg != self.leg:
+                runs = {
+                    str(one.query.id): [(best.id, best.score) for best in one.runs.get(leg, {}).values()]
+                    for one in self.retrieved
+                }
+                found[leg] = self._measured(runs)
+        return found
+
+    def measured(self, scores: NDArray[np.float32]) -> Systems:
+        """The trained leg alone, and all legs fused; ``scores`` of shape (queries, passages), higher is better."""
+        return self._replaced([self._run(row) for row in scores])
+
+    def found(self, retrieved: Sequence[Retrieved]) -> Systems:
+        """The same by the leg as the index finds it: of the queries, in their order."""
+        return self._replaced([LegRun(one.runs.get(self.leg, {})) for one in retrieved])
+
+    def _replaced(self, leg: Sequence[LegRun]) -> Systems:
+        runs, fused = {}, {}
+        for one, run in zip(self.retrieved, leg, strict=True):
+            legs, id_ = {**one.legs, self.leg: Found(run)}, str(one.query.id)
+            runs[id_] = [(best.id, best.score) for best in run.hits.values()]
+            fused[id_] = [(hit.id, hit.score) for hit in replace(one, legs=legs).fused(self.fusion, self.legs)]
+        return {self.leg: self._measured(runs), FUSED: self._measured(fused)}
+
+    def fused(self) -> Systems:
+        """All legs fused, as they were retrieved."""
+        runs = {
+            str(one.query.id): [(hit.id, hit.score) for hit in one.fused(self.fusion, self.legs)]
+            for one in self.retrieved
+        }
+        return {FUSED: self._measured(runs)}
+
+    def measure(self, runs: Mapping[str, Ranking]) -> Scores:
+        """How good rankings of the queries are."""
+        return self._measured(runs)
+
+    def _run(self, row: NDArray[np.float32]) -> LegRun:
+        """Documents by their best passage, the first of the window; ties by id, as in every run."""
+        starts = _starts(self.corpus.documents)
+        best = np.maximum.reduceat(row, starts)
+        names = [self.corpus.documents[start] for start in starts]
+        keep = min(self.window, len(best))
+        floor = np.partition(best, len(best) - keep)[len(best) - keep]
+        some = sorted(np.flatnonzero(best >= floor).tolist(), key=lambda n: (-best[n], names[n]))[:keep]
+        ends = [*starts[1:], len(row)]
+        hits = {}
+        for n in some:
+            if self.leg == "sparse" and best[n] <= 0:
+                break  # the engine finds no passage without a common term
+            place = starts[n] + int(np.argmax(row[starts[n] : ends[n]]))
+            hits[names[n]] = Best(names[n], self.corpus.ids[place], float(best[n]))
+        return LegRun(hits)
+
+    def _measured(self, runs: Mapping[str, Ranking]) -> Scores:
+        if self.judged.identical:
+            runs = {id_: [hit for hit in run if hit[0] != id_] for id_, run in runs.items()}
+        return measure(self.judged.qrels, runs, (NDCG,))
+
+
+def _starts(documents: Sequence[str]) -> list[int]:
+    """Where the passages of each document begin."""
+    return [n for n, one in enumerate(documents) if n == 0 or documents[n - 1] != one]
+
+
+def dense_scores(queries: NDArray[np.float32], passages: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(1 + cosine) / 2`` as both engines give it, (queries, passages), of vectors (n, dimension)."""
+    units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (queries, passages)]
+    scores: NDArray[np.float32] = (1 + units[0] @ units[1].T) / 2
+    return scores
+
+
+def sparse_scores(queries: Sequence[SparseVector], passages: Sequence[SparseVector]) -> NDArray[np.float32]:
+    """Dot products of sparse vectors, (queries, passages)."""
+    terms = {term: place for place, term in enumerate(dict.fromkeys(t for one in passages for t in one))}
+    ids = np.array([terms[term] for one in passages for term in one], np.intp)
+    weights = np.array([weight for one in passages for weight in one.values()], np.float32)
+    rows = np.repeat(np.arange(len(passages)), [len(one) for one in passages])
+    scores = np.zeros((len(queries), len(passages)), np.float32)
+    for place, query in enumerate(queries):
+        wanted = np.zeros(len(terms), np.float32)
+        for term, weight in query.items():
+            if term in terms:
+                wanted[terms[term]] = weight
+        scores[place] = np.bincount(rows, weights * wanted[ids], len(passages))
+    return scores
+
+
+def changes(unchanged: Systems, before: Systems, after: Systems) -> list[Change]:
+    """Every system before and after; p-values are corrected for the number of those that were trained."""
+    told = [Change(name, one.mean[NDCG], one.mean[NDCG], None) for name, one in unchanged.items()]
+    found = [comparisons([after[name].by_query[NDCG]], before[name].by_query[NDCG])[0] for name in before]
+    corrected = _corrected([one.p_value for one in found])
+    for name, one, p_value in zip(before, found, corrected, strict=True):
+        compared = replace(one, p_holm=p_value)
+        told.append(Change(name, before[name].mean[NDCG], after[name].mean[NDCG], compared))
+    return told
+
+
+def _corrected(p_values: Sequence[float]) -> list[float]:
+    from hybrid_search.evaluate.significance import holm
+
+    return holm(p_values)
+
+
+def is_better(found: Sequence[Change], system: str = FUSED) -> bool:
+    """Whether the system is better after training, beyond chance."""
+    compared = next(change.comparison for change in found if change.system == system)
+    return compared is not None and compared.difference > 0 and compared.p_holm < SIGNIFICANT

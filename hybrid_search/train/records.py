@@ -1,0 +1,135 @@
+"""What stages of training hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hybrid_search.evaluate.comparison import Comparison
+from hybrid_search.read import Qrels
+from hybrid_search.records import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Queries, and grades by query id and document id; ``origin`` says in words where they come from.
+
+    ``identical`` says that the document with a query's own id is no answer to it (BEIR's rule, or a query that was made
+    of that document's title while others are looked for).
+    """
+
+    queries: Sequence[Query]
+    qrels: Qrels
+    origin: str = "judgements"
+    identical: bool = False
+
+    def only(self, ids: Sequence[str]) -> Judged:
+        """The same of some queries, in the order of the ids."""
+        by_id = {str(query.id): query for query in self.queries}
+        return Judged([by_id[id_] for id_ in ids], {id_: self.qrels[id_] for id_ in ids}, self.origin, self.identical)
+
+    @property
+    def relevant(self) -> dict[str, set[str]]:
+        """Ids of the relevant documents of each query."""
+        return {id_: {document for document, grade in some.items() if grade > 0} for id_, some in self.qrels.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Passages of an index, those of one document side by side.
+
+    Attributes:
+        ids: of passages.
+        documents: the document of each.
+        texts: as models read them.
+        titles: of their documents, empty where there is none.
+        total: passages of the whole index.
+    """
+
+    ids: Sequence[str]
+    documents: Sequence[str]
+    texts: Sequence[str]
+    titles: Sequence[str]
+    total: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all passages of the index are here."""
+        return len(self.ids) >= self.total
+
+    def rows(self) -> dict[str, list[int]]:
+        """Places of the passages of each document."""
+        found: dict[str, list[int]] = {}
+        for place, document in enumerate(self.documents):
+            found.setdefault(document, []).append(place)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query, a passage that answers it, and passages that look as if they did.
+
+    ``margins`` are what a teacher gives the positive above each negative, in standard deviations of its scores.
+    """
+
+    query_id: str
+    query: str
+    document: str
+    positive: str
+    negatives: tuple[str, ...] = ()
+    margins: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One system before and after: its mean nDCG@10, and the difference; None where nothing was trained in it."""
+
+    system: str
+    before: float
+    after: float
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A look at the validation queries: the step, and fused nDCG@10 there."""
+
+    step: int
+    fused: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How training went: looks, the best of them, why it ended, seconds, and the largest resident memory in MiB."""
+
+    steps: Sequence[Step]
+    best: Step
+    ended: str
+    seconds: float
+    mebibytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run made.
+
+    Attributes:
+        folder: the model.
+        changes: before and after, leg by leg and fused, on test queries.
+        fitted: how training went.
+        counts: pairs, queries and passages, by name.
+        notes: what was left out, and what the figures do not say.
+        origins: where the pairs come from, in words.
+        is_better: whether fused nDCG@10 is higher, beyond chance.
+        card: what stands in the folder's ``training.json``.
+    """
+
+    folder: str
+    changes: Sequence[Change]
+    fitted: Fitted
+    counts: Mapping[str, int]
+    notes: Sequence[str]
+    is_better: bool
+    origins: Sequence[str] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
