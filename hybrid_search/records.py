@@ -19,6 +19,7 @@ from hybrid_search.errors import QueryError
 from hybrid_search.found import FacetCounts, Highlighted
 from hybrid_search.found import LegReport as LegReport  # noqa: PLC0414 records are imported from here
 from hybrid_search.found import StoredPassage as StoredPassage  # noqa: PLC0414 records are imported from here
+from hybrid_search.images import ImageSource
 from hybrid_search.probes import ALIKE, PROBE, likeness_of
 from hybrid_search.provenance import DiversityScore as DiversityScore  # noqa: PLC0414 records are imported from here
 from hybrid_search.provenance import FoundPassage as FoundPassage  # noqa: PLC0414 records are imported from here
@@ -72,7 +73,7 @@ class Document:
     ``(dimension,)``) and ``sparse`` are given only by sources that carry vectors. ``origin`` is ``file:line``;
     ``position`` is where reading goes on behind the document, None where the source cannot go on (a pipe, compressed
     data). ``texts`` are the text fields one by one, by name, and the title; one that is not there is looked up in
-    ``fields`` (:func:`hybrid_search.fields.own_text`).
+    ``fields`` (:func:`hybrid_search.fields.own_text`). One with ``images`` may be without text.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Document:
     origin: str | None = None
     position: ResumePoint | None = field(default=None, compare=False, repr=False)
     texts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    images: tuple[ImageSource, ...] = ()
 
     @property
     def carries_vectors(self) -> bool:
@@ -108,7 +110,8 @@ class Provenance:
 class Passage:
     """A piece of a document within the encoder's token limit: ``document.text[start:end]``.
 
-    ``head`` is what models read before it: the document's title, or nothing where the piece begins with it.
+    ``head`` is what models read before it: the document's title, or nothing where the piece begins with it. ``image``
+    is the number of the document's image that the passage is; its text is empty then.
     """
 
     document: Document
@@ -116,6 +119,7 @@ class Passage:
     start: int
     end: int
     head: str = ""
+    image: int | None = None
 
     @property
     def id(self) -> str:
@@ -134,17 +138,24 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPassage:
-    """A passage with its vectors; a leg that is switched off has None. ``late`` are token states, compressed."""
+    """A passage with its vectors; a leg that is switched off has None. ``late`` are token states, compressed.
+
+    ``without`` are the legs that have no vector of this passage and want none: the sparse leg reads no image.
+    """
 
     passage: Passage
     dense: Vector | None
     sparse: SparseVector | None
     late: bytes | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """A query as text, as vectors, or both; a vector that is given is not encoded again.
+
+    ``image`` is a path, bytes, or an :class:`~hybrid_search.images.ImageSource`; the dense leg then searches by it, and
+    alone where there is no text.
 
     ``filter`` is a filter of :mod:`hybrid_search.filters`, pushed into every leg. ``now`` is what ``now`` means in its
     dates, in epoch milliseconds; a search sets it, the same for all its queries. ``bm25`` is a query of the engine by
@@ -153,7 +164,7 @@ class Query:
     look at it, the share of the words that the model's vocabulary has only in pieces.
     """
 
-    text: str
+    text: str = ""
     dense: Vector | None = None
     sparse: SparseVector | None = None
     filter: Any | None = None
@@ -162,6 +173,7 @@ class Query:
     now: int | None = field(default=None, compare=False, repr=False)
     read: Any | None = field(default=None, repr=False)
     unknown: float | None = field(default=None, compare=False, repr=False)
+    image: Any | None = field(default=None, repr=False)
 
     @property
     def plain(self) -> str:

@@ -231,7 +231,7 @@ def _difference(
     """How the new index differs from its source, a sentence; None if it does not, or where a stream cannot tell."""
     if found is None:
         return None
-    report = verify(found, load.index, connection, settings.chunking)
+    report = verify(found, load.index, connection, settings.chunking, images=settings.images)
     counts = ", ".join(f"{group.count:,} {name}" for name, group in report.faults.items() if group.count)
     return None if report.is_equal else f"the new index differs from the source: {counts}"
 

@@ -23,6 +23,7 @@ from hybrid_search.cli import (
     copy,
     demo,
     duplicates,
+    estimating,
     evaluate,
     index,
     init,
@@ -99,10 +100,11 @@ def _root(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-SEARCHING = (demo, node, init, index, attach, copy, search, why_not, similar, duplicates, serve, models, mcp)
+LOADING = (demo, node, init, estimating, index, attach, copy)
+SEARCHING = (search, why_not, similar, duplicates, serve, models, mcp)
 MEASURING = (evaluate, tune, compare, judgements, sweep, train)
 
-for group in (*SEARCHING, *MEASURING):
+for group in (*LOADING, *SEARCHING, *MEASURING):
     group.register(app)
 
 

@@ -143,25 +143,30 @@ def enrich(
 
 
 def print_coverage(index: str, settings: Settings, *, as_json: bool) -> None:
-    """How much of an index has vectors, and of which models."""
+    """How much of an index has vectors, and of which models; and its loads. A number is that of a load."""
     from hybrid_search.engine.connection import connect
     from hybrid_search.engine.coverage import coverage
     from hybrid_search.engine.indices import opened, opening
+    from hybrid_search.ingest.maintain.loads import index_of_load, loads_of, sentences
 
     with connect(settings.engine) as connection:
+        index = index_of_load(connection, int(index)) if index.isdecimal() else index
         found = opened(index, connection.send(opening(index)), connection.where)
         had = coverage(connection, found.name, found.schema)
+        loads = loads_of(connection, found.name)
     what = "passages" if found.schema.attached is None else "documents"
     models = {leg.value: one.name for leg, one in found.models.items()}
     if as_json:
         told = {"index": found.name, what: had.of, "with_vectors": had.vectors, "models": models}
-        typer.echo(json.dumps({**told, "changes_models": found.schema.vectors is not None}, indent=2))
+        told |= {"changes_models": found.schema.vectors is not None, "loads": [load.as_json() for load in loads]}
+        typer.echo(json.dumps(told, indent=2))
         return
     typer.echo(f"{found.name}: {had.of:,} {what}, {had.vectors:,} with vectors ({had})")
     typer.echo("\n".join(f"  {leg} by {name}" for leg, name in models.items()))
     if not had.is_whole:
         how = "enrich" if found.schema.attached is None else "attach"
         typer.echo(f"  the others are found by words alone; give them vectors: hybrid-search {how} {index}")
+    typer.echo("".join(f"{line}\n" for line in sentences(loads)), nl=False)
 
 
 def _with_models_of(connection: Connection, index: str, settings: Settings) -> Settings:

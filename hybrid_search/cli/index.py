@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -15,6 +14,7 @@ import typer
 
 from hybrid_search.cli import maintain, reindex
 from hybrid_search.cli.checks import check_models, check_source
+from hybrid_search.cli.loads import merge, print_loads, print_report, raise_if_incomplete
 from hybrid_search.cli.options import (
     FollowLinks,
     Format,
@@ -31,9 +31,11 @@ from hybrid_search.cli.options import (
     Url,
     settings_of,
 )
+from hybrid_search.cli.plans import print_plan, raise_if_refused
 from hybrid_search.cli.shared_loads import by_workers, on_ray, shared_loads
 from hybrid_search.cli.signals import stop_cleanly
-from hybrid_search.errors import IngestError, SettingsError
+from hybrid_search.cli.told import also_told
+from hybrid_search.errors import SettingsError
 
 if TYPE_CHECKING:
     from hybrid_search.ingest.files import LoadFiles
@@ -41,20 +43,6 @@ if TYPE_CHECKING:
     from hybrid_search.ingest.report import IngestReport
     from hybrid_search.ingest.source import SourceOptions
     from hybrid_search.settings import Settings
-
-COUNTS = (
-    "documents",
-    "indexed",
-    "unchanged",
-    "resumed",
-    "skipped",
-    "refused",
-    "passages",
-    "encoded",
-    "removed",
-    "superseded",
-    "retried",
-)
 
 
 class Vectors(StrEnum):
@@ -118,6 +106,7 @@ def index(
     vectors: Annotated[Vectors, typer.Option(help="When documents are encoded; later: by enrich.")] = Vectors.NOW,
     bulk_mode: Annotated[Bulk, typer.Option(help="No refresh and no replicas meanwhile.")] = Bulk.AUTO,
     force_merge: Annotated[int | None, typer.Option(min=1, help="Merge to so many segments a shard.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, help="Serve Prometheus metrics here meanwhile.")] = None,
     as_json: Json = False,
 ) -> None:
     """Load documents into an index; run again, it goes on where it stopped."""
@@ -138,7 +127,12 @@ def index(
         loads = partial(shared_loads, load=on_ray(ray, ray_least, workers, cpus=ray_cpus, gpus=ray_gpus))
     elif workers > 1:
         loads = partial(shared_loads, load=by_workers(workers))
-    return _load(partial(loads, source, index, settings, files, what), index, settings, force_merge, as_json=as_json)
+    stop_cleanly()
+    with also_told(index, metrics_port):
+        print_loads(loads(source, index, settings, files, what), as_json=as_json)
+        if force_merge is not None:
+            merge(index, settings, force_merge)
+    return None
 
 
 def _asked(
@@ -154,33 +148,6 @@ def _asked(
 
     removed, bad = Limit.parse(limits[0]), Limit.parse(limits[1], "--max-bad")
     return SourceOptions(*named, removed, *more, bad, bulk=BulkMode(bulk))
-
-
-def _load(
-    loads: Callable[[], Iterable[IngestReport]], index: str, settings: Settings, segments: int | None, *, as_json: bool
-) -> None:
-    """Load, and merge afterwards where that is asked for."""
-    stop_cleanly()
-    _print_reports(loads(), as_json=as_json)
-    if segments is not None:
-        _force_merge(index, settings, segments)
-
-
-def _force_merge(index: str, settings: Settings, segments: int) -> None:
-    """Merge what was loaded, and say so while it lasts."""
-    from hybrid_search.engine.connection import connect
-    from hybrid_search.engine.merging import force_merge
-    from hybrid_search.printed.console import Console
-
-    with connect(settings.engine) as connection:
-        force_merge(connection, index, segments, waiting=Console(stderr=True).print)
-
-
-def _print_reports(reports: Iterable[IngestReport], *, as_json: bool) -> None:
-    """Each as its load ends; the first that is no success ends the command."""
-    for report in reports:
-        print_report(report, as_json=as_json)
-        raise_if_incomplete(report)
 
 
 def _print_plans(
@@ -298,69 +265,6 @@ def replay(
         report = replaying.replay(file, index, connection, load_encoder(settings), settings, progress=progress)
     print_report(report, as_json=as_json)
     raise_if_incomplete(report)
-
-
-def raise_if_incomplete(report: IngestReport) -> None:
-    """Exit status 1 and one line when documents were refused, or a sync would have removed too much."""
-    from hybrid_search.ingest.pipeline import refused_of, withheld
-
-    if report.withheld:
-        raise withheld(report)
-    if report.excess:
-        remedy = (
-            "Look at the notes and at the file of --skip-bad; if so many may be left out: "
-            f"--max-bad {report.skipped}, or all"
-        )
-        raise IngestError(report.excess, where=report.source, remedy=remedy)
-    if report.refused:
-        raise IngestError(
-            refused_of(report),
-            where=str(report.dead_letters),
-            remedy=f"Remove the cause, then run: hybrid-search replay {report.dead_letters} {report.index}",
-        )
-
-
-def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """What would be done, as a table or as JSON."""
-    if as_json:
-        typer.echo(json.dumps(plan.as_json(), indent=2))
-        return
-    typer.echo(f"The source {plan.source!r} would be loaded; nothing is changed now:")
-    for name in ("new", "changed", "unchanged", "foreign", "bad"):
-        typer.echo(f"{getattr(plan, name):>12,} {name}")
-    typer.echo(f"{plan.missing.count:>12,} removed by --sync" + (f": {plan.missing}" if plan.missing.count else ""))
-
-
-def raise_if_refused(plan: Plan, index: str, what: SourceOptions, *, skips_bad: bool) -> None:
-    """Exit status 1 and one line for a dry run whose load would not end with 0."""
-    limit = what.max_removed if what.sync else None
-    if reason := plan.refusal(takes_over=what.take_over, skips_bad=skips_bad, sync=limit):
-        raise IngestError(f"without --dry-run this would end with status 1: {reason}", where=index)
-
-
-def print_report(report: IngestReport, *, as_json: bool) -> None:
-    """The report as a table, or as JSON."""
-    if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2))
-        return
-    from rich.filesize import decimal
-    from rich.table import Table
-
-    from hybrid_search.printed.console import Console
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row("source", f"{report.source} (load {report.load})")
-    for name in COUNTS:
-        table.add_row(name, f"{getattr(report, name):,}")
-    table.add_row("sent", decimal(report.bytes))
-    table.add_row("wall", f"{report.wall:,.1f} s, {report.documents_per_second:,.0f} documents/s")
-    table.add_row("busy", ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.busy.items()))
-    console = Console()
-    console.print(table)
-    for note in report.notes:
-        console.print(f"Note: {note}")
-    for refusal in report.refusals:
-        console.print(f"Refused: {refusal.item}: {refusal.status} {refusal.type}: {refusal.reason}")
 
 
 def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:

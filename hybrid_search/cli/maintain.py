@@ -81,7 +81,8 @@ def verify(
         how: dict[str, Any] = {"format": format, "records_path": records_path, "query": query, "origin": origin}
         report_bad = keep if skip_bad else LeftOut().refuse
         found = documents(source, settings.documents, on_bad=report_bad, unique_ids=False, **how)
-        report = verifying.verify(found, index, connection, settings.chunking, source=source_name, deep=deep)
+        how = {"source": source_name, "deep": deep, "images": settings.images}
+        report = verifying.verify(found, index, connection, settings.chunking, **how)
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "bad": len(bad)}, indent=2))
     else:

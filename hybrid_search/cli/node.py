@@ -82,13 +82,13 @@ def down(
 
 
 def status(
-    index: Annotated[str | None, typer.Argument(help="An index: how much of it has vectors, and of which.")] = None,
+    index: Annotated[str | None, typer.Argument(help="An index, or the number of a load.")] = None,
     *,
     settings_file: SettingsFile = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Show every local node, whether it runs, where, and what it holds; or how much of an index has vectors."""
+    """Show every local node and what it holds; or of an index how much has vectors, and its loads: who, how far."""
     if index is not None:
         print_coverage(index, settings_of(settings_file, url), as_json=as_json)
         return

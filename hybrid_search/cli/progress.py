@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
+from hybrid_search.cli.load_page import LoadPage
+from hybrid_search.cli.told import ALSO
 from hybrid_search.ingest.report import IngestProgress
 from hybrid_search.ingest.state.ledger import OnProgress
 from hybrid_search.printed.console import literal, progress_on_stderr
@@ -22,7 +24,11 @@ class SpeedColumn(ProgressColumn):
 
 @contextmanager
 def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
-    """A bar that follows a load of ``total`` documents (None: unknown); it is drawn when there is something to show."""
+    """A bar that follows a load of ``total`` documents (None: unknown); it is drawn when there is something to show.
+
+    On a terminal there is a page above it: what each stage does (:mod:`hybrid_search.cli.load_page`).
+    """
+    page, also = LoadPage(), ALSO.get()
     columns = (
         literal("{task.description}"),
         BarColumn(),
@@ -31,10 +37,13 @@ def progress_bar(index: str, total: int | None) -> Iterator[OnProgress]:
         TimeRemainingColumn(),
         literal("{task.fields[waiting]}", "yellow"),
     )
-    bar = progress_on_stderr(*columns)
+    bar = progress_on_stderr(*columns, above=page)
     task = bar.add_task(f"Loading {index}", total=total, waiting="")
 
     def follow(progress: IngestProgress) -> None:
+        page.follow(progress)
+        if also is not None:
+            also(progress)
         bar.start()
         if progress.expected is not None:
             bar.update(task, total=max(progress.expected, progress.documents))

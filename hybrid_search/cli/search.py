@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 from msgspec.structs import replace
 
-from hybrid_search.cli.checks import check_options, check_text, named_legs, searched_with
+from hybrid_search.cli.checks import check_options, named_legs, searched_with
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Set, SettingsFile, Url
 from hybrid_search.cli.results import HEADERS, TABLE, Naming, form_of, write
@@ -19,6 +19,7 @@ from hybrid_search.cli.searching.expert import ExpertOptions
 from hybrid_search.cli.searching.facets import FacetOptions
 from hybrid_search.cli.searching.found import FoundOptions
 from hybrid_search.cli.searching.highlights import HighlightOptions
+from hybrid_search.cli.searching.images import ImageOptions
 from hybrid_search.cli.searching.page import PageOptions
 from hybrid_search.cli.searching.paging import PagingOptions
 from hybrid_search.cli.searching.ranking import RankingOptions
@@ -29,7 +30,7 @@ from hybrid_search.errors import HybridSearchError, OutputError, SourceError
 from hybrid_search.printed import sayable, write_lines
 
 if TYPE_CHECKING:
-    from hybrid_search.records import SearchResult
+    from hybrid_search.records import Query, SearchResult
     from hybrid_search.search import SearchClient
     from hybrid_search.search.request import SearchOptions
     from hybrid_search.settings import Settings
@@ -47,9 +48,12 @@ def register(app: typer.Typer) -> None:
 @grouped
 def search(
     index: SearchedIndex,
-    query: Annotated[list[str], typer.Argument(help="The question; - reads one per line from standard input.")],
+    query: Annotated[
+        list[str] | None, typer.Argument(help="The question; - reads one per line from standard input.")
+    ] = None,
     *,
     found: FoundOptions,
+    images: ImageOptions,
     expert: ExpertOptions,
     texts: TextOptions,
     ranking: RankingOptions,
@@ -65,7 +69,8 @@ def search(
     overrides: Set = None,
 ) -> None:
     """Search an index; every hit shows its rank and score in each leg."""
-    many = query == [STDIN]
+    words = query or []
+    many = words == [STDIN]
     shown = {"--facet": facets.facet, "--highlight": highlights.highlight, "--show-passages": spread.show_passages}
     usual = "json" if many else TABLE
     form = form_of(page.format, as_json=page.as_json, usual=usual, explain=page.explain, shown=shown)
@@ -75,12 +80,12 @@ def search(
     check_options(settings, page.k, options)
     expert.asked("")
     settings = searching(settings, named_legs(found.legs))
-    asked = query_lines() if many else [(1, check_text(" ".join(query)))]
+    asked = query_lines() if many else [(1, images.text(words))]
     with client_on(index, settings) as client:
         naming = naming_of(client, settings, passages=spread.passages)
         show = partial(show_result, form=form, naming=naming, explain=page.explain)
         write_lines(HEADERS.get(form, ()))
-        answer = partial(_searched, client, expert, page.k, options)
+        answer = partial(_searched, client, lambda text: images.beside(expert.asked(text)), page.k, options)
         _answer(answer, asked, paging.going_on(show, form), form, many=many)
 
 
@@ -101,9 +106,9 @@ def joined(*groups: Group, timeout: float | None) -> SearchOptions:
 
 
 def _searched(
-    client: SearchClient, expert: ExpertOptions, k: int | None, options: SearchOptions, text: str
+    client: SearchClient, asked: Callable[[str], str | Query], k: int | None, options: SearchOptions, text: str
 ) -> SearchResult:
-    return client.search(expert.asked(text), k, **options)
+    return client.search(asked(text), k, **options)
 
 
 def naming_of(client: SearchClient, settings: Settings, *, passages: bool) -> Naming:

@@ -11,7 +11,6 @@ from hybrid_search.cli.checks import check_search
 from hybrid_search.cli.evaluate import progress_bars
 from hybrid_search.cli.grouped import CommandInPanels, grouped
 from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of
-from hybrid_search.cli.search import SearchedIndex
 from hybrid_search.cli.train_options import LearnedFrom, TrainedHow
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 @grouped
 def train(
-    index: SearchedIndex,
+    index: Annotated[str, typer.Argument(metavar="INDEX|SOURCE", help="An index or alias, or documents: a path.")],
     *,
     out: Annotated[Path, typer.Option(help="A new folder for the model.")],
     learned: LearnedFrom,
@@ -45,6 +44,7 @@ def train(
     from hybrid_search.search import SearchClient
     from hybrid_search.train.devices import check_libraries
     from hybrid_search.train.run import check_out
+    from hybrid_search.train.sourced import index_of
 
     learned.check()
     check_out(out)
@@ -55,8 +55,9 @@ def train(
     given = _judged(learned)
     with (
         connect(settings.engine) as connection,
-        SearchClient(index, settings=settings, connection=connection) as client,
         progress_bars() as progress,
+        index_of(index, connection, settings, progress) as searched,
+        SearchClient(searched, settings=settings, connection=connection) as client,
     ):
         trained = training.train(client, connection, given, recipe, out, progress=progress)
     _print(trained, as_json=as_json)

@@ -43,8 +43,8 @@ def load_encoder(settings: Settings) -> TextEncoder:
     with _extra_of_models():
         _check_pruning(settings.sparse)
         _check_services(settings)
-        if settings.sparse.model in SHARED_PASS and settings.sparse.url is None:
-            encoder: TextEncoder = _loader(SHARED_PASS[settings.sparse.model])(settings)
+        if _shares_pass(settings.sparse.model) and settings.sparse.url is None:
+            encoder: TextEncoder = _loader(SHARED_PASS["starter"])(settings)
             return encoder
         from hybrid_search.encode.pair import PairEncoder
 
@@ -127,10 +127,17 @@ def _load_dense(settings: Settings) -> Any:
     return Precomputed(dense.dimension) if dense.model == PRECOMPUTED else load_dense(dense, settings.encode)
 
 
+def _shares_pass(model: str) -> bool:
+    """Whether this is the starter, or a head of one's own for it."""
+    from hybrid_search.encode.starter_files import trained_head
+
+    return model in SHARED_PASS or trained_head(model) is not None
+
+
 def _check_services(settings: Settings) -> None:
     """Refuse a sparse model that shares the pass of a dense one which is not here."""
     dense, sparse = settings.dense, settings.sparse
-    if dense.url is not None and sparse.url is None and sparse.model in SHARED_PASS:
+    if dense.url is not None and sparse.url is None and _shares_pass(sparse.model):
         raise SettingsError(
             f"is {sparse.model!r}, which shares the dense model's pass, and that is behind dense.url",
             where="sparse.model",
@@ -149,7 +156,7 @@ def _check_pruning(settings: SparseSettings) -> None:
     from hybrid_search.encode.idf import is_table
 
     is_lexical = settings.model == "idf" or is_table(Path(settings.model))
-    own_terms = is_lexical or settings.model in SHARED_PASS
+    own_terms = is_lexical or _shares_pass(settings.model)
     ignoring = {"min_share": own_terms, "max_query_terms": own_terms or settings.inference_free_queries}
     for name, ignored in ignoring.items():
         if ignored and getattr(settings, name) is not None:

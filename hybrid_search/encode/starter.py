@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
@@ -25,11 +27,12 @@ from hybrid_search.encode.dense import DenseEncoder, load_dense
 from hybrid_search.encode.devices import find_device
 from hybrid_search.encode.folder import DIGEST_LENGTH, vocabulary_digest, weights_digest
 from hybrid_search.encode.late import late_fingerprint
-from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Tokenizer
+from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, TextEncoder, Tokenizer
+from hybrid_search.encode.starter_files import trained_from, trained_head
 from hybrid_search.encode.starter_head import StarterHead, load_head
 from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.records import Fingerprint, SparseVector
-from hybrid_search.settings import DENSE_MODEL, NO_MODEL, DenseSettings, Settings
+from hybrid_search.settings import DENSE_MODEL, NO_MODEL, DenseSettings, RerankSettings, Settings
 
 WEIGHTS = Path(__file__).with_name("weights") / "starter.safetensors"
 
@@ -162,10 +165,11 @@ class StarterEncoder:
             yield {self._names[n]: weight for n, weight in zip(row_ids, row_weights, strict=True) if weight > 0}
 
 
-def load_starter(settings: Settings) -> StarterEncoder:
-    """The starter encoder for ``sparse.model = "starter"``.
+def load_starter(settings: Settings) -> TextEncoder:
+    """The starter encoder for ``sparse.model = "starter"``, or for the folder of a head of one's own.
 
-    With ``dense.model = "none"`` the same forward pass gives sparse vectors only.
+    With ``dense.model = "none"`` the same forward pass gives sparse vectors only. Beside a dense model that was trained
+    from the head's encoder (its card says so) the head has a pass of its own.
 
     Raises:
         SettingsError: the dense vectors are precomputed or of another model than the head was trained on, or have
@@ -178,23 +182,40 @@ def load_starter(settings: Settings) -> StarterEncoder:
         raise _refusal("needs the forward pass of all-MiniLM-L6-v2, and dense vectors are precomputed")
     if not dense_leg:
         find_device(settings.sparse.device, "sparse.device")
+    file = read_head(trained_head(settings.sparse.model) or WEIGHTS)
+    if dense_leg and trained_from(settings.dense.model) == file.metadata["encoder_weights"]:
+        return _beside(settings)
     bi_encoder = load_dense(
         settings.dense if dense_leg else DenseSettings(device=settings.sparse.device), settings.encode
     )
-    file = read_head()
     backbone = _trained_on(bi_encoder, file)
     head = load_head(file.tensors, backbone.word_embeddings, _vocabulary(backbone)).to(backbone.device)
     document_terms = settings.sparse.max_terms or int(file.metadata["document_terms"])
     return StarterEncoder(
         bi_encoder,
         head,
-        _fingerprint(file, bi_encoder, document_terms),
+        _fingerprint(file, bi_encoder, settings.sparse.model, document_terms),
         dense_leg=dense_leg,
         inference_free=settings.sparse.inference_free_queries,
         document_terms=document_terms,
         query_terms=int(file.metadata["query_terms"]),
         late=late_fingerprint(bi_encoder) if settings.rerank.stored else None,
     )
+
+
+def _beside(settings: Settings) -> TextEncoder:
+    """The dense model of the settings, and the head on the pass of its own encoder."""
+    from hybrid_search.encode.pair import DenseHalf, PairEncoder
+    from hybrid_search.encode.starter_beside import SparseOfStarter
+
+    sparse = replace(settings.sparse, device=settings.sparse.device or settings.dense.device)
+    alone = replace(settings, dense=DenseSettings(model=NO_MODEL), sparse=sparse, rerank=RerankSettings())
+    starter = load_starter(alone)
+    bi_encoder = load_dense(settings.dense, settings.encode)
+    if not isinstance(starter, StarterEncoder):  # a dense leg that is off has no card
+        raise ModelError("the starter was not loaded", where="sparse.model")
+    late = late_fingerprint(bi_encoder) if settings.rerank.stored else None
+    return PairEncoder(cast("DenseHalf", bi_encoder), SparseOfStarter(starter), late=late)
 
 
 def _trained_on(bi_encoder: DenseEncoder, file: HeadFile) -> BertBackbone:
@@ -217,10 +238,10 @@ def _vocabulary(backbone: BertBackbone) -> list[str]:
     return [by_id[number] for number in range(len(by_id))]
 
 
-def _fingerprint(file: HeadFile, bi_encoder: DenseEncoder, document_terms: int) -> Fingerprint:
+def _fingerprint(file: HeadFile, bi_encoder: DenseEncoder, name: str, document_terms: int) -> Fingerprint:
     return Fingerprint(
         kind="sparse",
-        name="starter",
+        name=name,
         weights=file.digest,
         dimension=len(file.tensors["idf"]),
         max_tokens=bi_encoder.fingerprint.max_tokens,

@@ -105,11 +105,11 @@ def _source(
         layout.START: passage.start,
         layout.END: passage.end,
         layout.TEXT: passage.text,
-        **searched_texts(passage.document, passage.text, schema),
+        **(searched_texts(passage.document, passage.text, schema) if passage.image is None else {}),
         **_fields(passage.document.fields, schema),
     }
-    if around := _white_space(passage):
-        source[layout.STATE] = around
+    if state := {**(_white_space(passage) if passage.image is None else _shown(passage)), **_thumbnail(passage)}:
+        source[layout.STATE] = state
     if provenance is not None:
         source[layout.CONTENT_HASH] = provenance.digest
         source[layout.SOURCE] = provenance.source
@@ -138,10 +138,28 @@ def _white_space(passage: Passage) -> dict[str, str]:
     return {name: space for name, space in ((layout.BEFORE, before), (layout.AFTER, after)) if space}
 
 
+def _shown(passage: Passage) -> dict[str, str]:
+    """The beginning of the document's text, cut at a word."""
+    text = passage.document.text
+    if len(text) > layout.SHOWN_CHARACTERS:
+        text = text[: layout.SHOWN_CHARACTERS].rsplit(maxsplit=1)[0]
+    return {layout.SHOWN: text} if text else {}
+
+
+def _thumbnail(passage: Passage) -> dict[str, str]:
+    """That of the image that the passage is; of a document whose images no model reads, on its first passage."""
+    number = passage.image if passage.image is not None else 0 if passage.number == 0 else None
+    images = passage.document.images
+    decoded = None if number is None or number >= len(images) else images[number].decoded
+    if decoded is None or not decoded.thumbnail:
+        return {}
+    return {layout.THUMBNAIL: base64.b64encode(decoded.thumbnail).decode("ascii")}
+
+
 def _models_of(encoded: EncodedPassage, schema: IndexSchema) -> str | None:
     """What is said of the vectors of a passage: nothing where they are there, and the models do not change."""
-    pairs = ((schema.dense, encoded.dense), (schema.sparse, encoded.sparse))
-    if any(model is not None and vector is None for model, vector in pairs):
+    pairs = (("dense", schema.dense, encoded.dense), ("sparse", schema.sparse, encoded.sparse))
+    if any(model is not None and vector is None for leg, model, vector in pairs if leg not in encoded.without):
         return layout.LATER
     return schema.vectors
 

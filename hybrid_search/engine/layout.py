@@ -6,6 +6,7 @@ refuses them in features, OpenSearch then silently matches nothing), so the name
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,13 @@ BEFORE = "before"
 AFTER = "after"
 """With ``BEFORE``, where a passage keeps, under ``STATE``, the white space around it, which no passage has: every
 index stores that object and never looks into it."""
+
+SHOWN, THUMBNAIL = "shown", "thumbnail"
+"""Under ``STATE`` of a passage that is an image: the beginning of its document's text, which is shown with it, and the
+JPEG that was made of it, in base64."""
+
+SHOWN_CHARACTERS = 300
+SHOWN_PATH, THUMBNAIL_PATH = f"{STATE}.{SHOWN}", f"{STATE}.{THUMBNAIL}"
 
 VECTORS = "vectors"
 """Which models made the vectors of a passage, where that is not those of the index: :data:`LATER`, or their mark."""
@@ -212,3 +220,18 @@ def word_key(name: str) -> str:
 def user_fields(source: Mapping[str, Any]) -> dict[str, Any]:
     """The user's fields of an answer's ``_source``, by the user's names."""
     return {unescape(name): value for name, value in source.get(FIELDS, {}).items()}
+
+
+def as_shown(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A stored passage as it is shown: one that is an image with the beginning of its document's text."""
+    shown = (source.get(STATE) or {}).get(SHOWN)
+    if not isinstance(shown, str):
+        return source
+    rest = {name: value for name, value in source.items() if name != STATE}
+    return {**rest, TEXT: shown, START: 0, END: len(shown)}
+
+
+def thumbnail_in(source: Mapping[str, Any]) -> bytes:
+    """The JPEG that a passage has; empty where it has none."""
+    stored = (source.get(STATE) or {}).get(THUMBNAIL)
+    return base64.b64decode(stored) if isinstance(stored, str) else b""

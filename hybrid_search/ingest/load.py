@@ -1,6 +1,6 @@
 """The stages of a load, composed; each is a function from batch to batch and knows only the records that it takes.
 
-read -> check -> compare with the index -> cut -> encode -> write -> send -> book
+read -> check -> compare with the index -> decode images -> cut -> encode -> write -> send -> book
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from hybrid_search.ingest.stages.body_size import BodySize
 from hybrid_search.ingest.stages.chunking import Chunking, portions
 from hybrid_search.ingest.stages.compare import Comparison, grouped
 from hybrid_search.ingest.stages.encode import Encoding
+from hybrid_search.ingest.stages.images import ImageDecoding, ImageLook, check_images, few
 from hybrid_search.ingest.stages.overlap import Overlap, side_by_side
 from hybrid_search.ingest.stages.prepare import Checking
 from hybrid_search.ingest.stages.read_back import VectorReadBack
@@ -39,9 +40,10 @@ from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_document
 from hybrid_search.ingest.state.lease import Lease
 from hybrid_search.ingest.state.ledger import Ledger, Record
 from hybrid_search.ingest.state.seen import SourceIds
+from hybrid_search.ingest.tracing import Spans
 from hybrid_search.ingest.work import Batch, Body, NumberedDocument
 from hybrid_search.read.splits import SPLIT_BYTES
-from hybrid_search.settings import ChunkingSettings
+from hybrid_search.settings import ChunkingSettings, ImageSettings
 
 T = TypeVar("T")
 Checked = Batch[NumberedDocument]
@@ -130,6 +132,7 @@ class Load:
     cache: VectorCache | None
     source: Source
     options: LoadOptions
+    images: ImageSettings = field(default_factory=ImageSettings)
     documents: int = 0
     _resumed: int = 0
     _again: int = 0
@@ -191,6 +194,8 @@ class Load:
     def _notes(self, lease: Lease) -> Iterator[str]:
         if lease.mended:
             yield RESTORED
+        if self.cache is not None and self.cache.full is not None:
+            yield self.cache.full
         if self._chunk is not None and (cut := self._chunk.note()):
             yield cut
         if self.source.vectors_later:
@@ -207,21 +212,27 @@ class Load:
         """Settle some documents of the source; ``continued`` are the loads that had those that are not read."""
         size = BodySize(self.options.body_bytes, ceiling=self.options.most_body_bytes)
         keeps_bad = self.ledger.keeps_bad
-        encoding = Encoding(self.encoder, self.cache, later=self.source.vectors_later)
-        with Overlap() as overlap:
+        later, schema = self.source.vectors_later, self.index.schema
+        check_images(self.images, later=later, schema=schema)
+        encoding = Encoding(self.encoder, self.cache, later=later, text_vectors=self.images.text_vectors)
+        spans = Spans(self.index.name, self.connection.dialect.engine)
+        with ImageDecoding(self.images, keeps_bad=keeps_bad) as decode, Overlap() as overlap, spans.load():
+            self.ledger.look, self.ledger.slowed = overlap.look, lambda: self.options.pace.failures
             connection = patient(self.connection, self.options.retry, self.ledger.waiting, overlap.stopped)
             number = lease.load if self.source.load is None else self.source.load
             if self.source.vectors_later:
                 expect_vectors_later(connection, self.index.name)
             read_back = VectorReadBack(connection, self.index.name, number)
-            check = Checking(self.index.schema, self.chunking, seen.add, keeps_bad=keeps_bad)
+            look = ImageLook(self.images, schema)
+            check = Checking(schema, self.chunking, seen.add, keeps_bad=keeps_bad, look=look)
             chunk = self._chunk = Chunking(self.encoder, self.chunking, self.index.schema.passage_title)
             write = self._writing(number, read_back, keeps_bad=keeps_bad)
             sender, demand = self._sender(size, overlap), Demand(self.options.senders)
+            send = spans.of("send", sender)
 
             def settle(body: Body) -> None:
                 lease.check()
-                settled = sender(body)
+                settled = send(body)
                 if settled is not None:
                     settled.refusals.extend(body.refused)
                     self.ledger.settle(body, settled)
@@ -229,10 +240,11 @@ class Load:
                 read_back.check()
                 self._after_body()
 
-            read = overlap.ahead("read", through(numbers, check))
+            read = overlap.ahead("read", through(spans.read(numbers), check))
             compared = overlap.ahead("compare", self._compared(connection, read, continued))
-            cut = (portion for batch in through(compared, chunk) for portion in portions(batch))
-            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), encoding))
+            decoded = through((some for batch in compared for some in few(batch)), decode)
+            cut = (portion for batch in through(decoded, chunk) for portion in portions(batch))
+            encoded = overlap.ahead("encode", through(overlap.ahead("chunk", cut), spans.of("encode", encoding)))
             ready = overlap.ahead("serialise", bodies(through(encoded, write), size, demand))
             overlap.drain("send", ready, settle, self.options.senders)
         self._found += check.notes()

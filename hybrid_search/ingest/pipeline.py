@@ -77,7 +77,7 @@ def index_documents(
     documents, opened = _looked_at(documents), opened_or_created(connection, index, encoder, settings, options.retry)
     what = Source(source, take_over, (max_removed or Limit()) if sync else None, vectors_later=vectors_later)
     ledger = Ledger(dead_letters, journal, progress, on_bad)
-    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options)
+    load = Load(opened, connection, encoder, settings.chunking, ledger, cache, what, options, settings.images)
     return _complete(_run(load, documents, journal), opened, keeps_refused=dead_letters is not None)
 
 

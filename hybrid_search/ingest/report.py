@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hybrid_search.ingest.work import Refusal
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class IngestProgress:
 
     ``waiting`` says why nothing moves at the moment (the engine is overloaded, unreachable, read-only). ``expected`` is
     about how many documents it will be in the end, by the bytes that were read so far; None where that is not known.
+    ``busy`` are the seconds in which each stage has worked, ``queued`` what waits behind each for the next one,
+    ``slowed`` the refusals in a row for which senders slow down at the moment, ``workers`` how many processes it is of.
     """
 
     documents: int
@@ -23,6 +27,32 @@ class IngestProgress:
     refused: int
     waiting: str | None = None
     expected: int | None = None
+    busy: Mapping[str, float] = field(default_factory=dict)
+    queued: Mapping[str, int] = field(default_factory=dict)
+    slowed: int = 0
+    workers: int = 1
+
+
+def progress_of_all(told: Sequence[IngestProgress]) -> IngestProgress:
+    """The progress of processes that share a load; how many documents there will be is not known to any of them."""
+    return IngestProgress(
+        documents=sum(one.documents for one in told),
+        passages=sum(one.passages for one in told),
+        refused=sum(one.refused for one in told),
+        waiting=next((one.waiting for one in told if one.waiting), None),
+        busy=_sums(one.busy for one in told),
+        queued=_sums(one.queued for one in told),
+        slowed=max((one.slowed for one in told), default=0),
+        workers=sum(one.workers for one in told),
+    )
+
+
+def _sums(given: Iterable[Mapping[str, N]]) -> dict[str, N]:
+    found: dict[str, N] = {}
+    for one in given:
+        for name, value in one.items():
+            found[name] = found[name] + value if name in found else value
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +82,7 @@ class IngestReport:
         withheld: why documents that the source does not have were not removed, a sentence; None where none were kept.
         source: the name of the source.
         load: the number of the load.
+        workers: the processes that it was shared by.
     """
 
     index: str
@@ -76,6 +107,7 @@ class IngestReport:
     withheld: str | None = None
     source: str = ""
     load: int = 0
+    workers: int = 1
 
     @property
     def documents_per_second(self) -> float:

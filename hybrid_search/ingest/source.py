@@ -36,8 +36,6 @@ from hybrid_search.ingest.pipeline import distrust, doubting, running
 from hybrid_search.ingest.reading import Reading, Splits, Stream, Tally
 from hybrid_search.ingest.report import IngestReport
 from hybrid_search.ingest.stages.checks import both_places
-from hybrid_search.ingest.stages.chunking import Chunking
-from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.bad_records import BadRecords
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.folder import state_folder
@@ -46,9 +44,9 @@ from hybrid_search.ingest.state.journal import Journal, Part
 from hybrid_search.ingest.state.ledger import Ledger, OnProgress
 from hybrid_search.ingest.state.letters import LetterOrigin
 from hybrid_search.ingest.state.sharing import SharedSplits
-from hybrid_search.ingest.target import check_destination, opened_or_created, passage_title
+from hybrid_search.ingest.target import check_destination, opened_or_created
 from hybrid_search.ingest.together import Together, joined, number_of
-from hybrid_search.ingest.work import Batch, NumberedDocument
+from hybrid_search.ingest.try_out import try_out
 from hybrid_search.read import documents
 from hybrid_search.read.raw import OnBad as OnBadRecord
 from hybrid_search.read.repeated import Repetitions
@@ -166,7 +164,7 @@ class Opened:
         self._found = self._documents(self._report)
         self._rest = islice(self._found, what.limit)
         self._first = list(islice(self._rest, LOOKED_AT))
-        try_out(self._first, self._encoder, self._settings)
+        try_out(self._first, self._encoder, self._settings, skips=files.skip_bad is not None)
 
     def __enter__(self) -> Self:
         return self
@@ -298,8 +296,8 @@ class Opened:
         what, chunking = self._what, self._settings.chunking
         ledger = Ledger(files.letters, files.journal, progress, None if files.bad is None else files.bad.document)
         source = Source(self._name, what.take_over, what.removes, what.expected, vectors_later=what.vectors_later)
-        how = (options or LoadOptions()).asked(what.bulk)
-        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, how)
+        how, images = (options or LoadOptions()).asked(what.bulk), self._settings.images
+        return Load(opened, connection, self._encoder, chunking, ledger, files.cache, source, how, images=images)
 
     def _splits(self, split_bytes: int) -> list[Split] | None:
         """The parts of the source; None for a stream, which is neither cut nor known again."""
@@ -353,7 +351,8 @@ class Opened:
 
     def plan(self, opened: OpenedIndex | None, connection: Connection) -> Plan:
         """What loading it into an index (None: into a new one) would do; nothing is changed."""
-        plan = planned(chain(self._first, self._rest), opened, connection, self._settings.chunking, self._name)
+        chunking, images = self._settings.chunking, self._settings.images
+        plan = planned(chain(self._first, self._rest), opened, connection, chunking, self._name, images=images)
         report, bad = IngestReport("", documents=plan.documents), len(self._early) + plan.bad
         return replace(plan, excess=self._left_out.counted(report, bad, self._what.max_bad).excess)
 
@@ -390,11 +389,3 @@ class Opened:
 
 def _pass_over(_error: RecordError, _data: bytes) -> None:
     """They were counted and kept when the source was loaded."""
-
-
-def try_out(first: Sequence[Document], encoder: TextEncoder, settings: Settings) -> None:
-    """Cut and encode the first passage of some documents, to see that the models work; nothing is kept."""
-    numbered = [NumberedDocument(number, document, "") for number, document in enumerate(first)]
-    cut = Chunking(encoder, settings.chunking, passage_title(settings))(Batch(0, len(numbered), numbered))
-    short = [replace(item, passages=item.passages[:1]) for item in cut.items]
-    Encoding(encoder)(replace(cut, items=short))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import IO, Any, cast
 
@@ -64,6 +64,26 @@ def literal(template: str, style: str = "none") -> TextColumn:
     return TextColumn(template, style=style, markup=False)
 
 
-def progress_on_stderr(*columns: ProgressColumn, **options: Any) -> Progress:
-    """A progress bar on standard error. It leaves the streams guarded: rich's own proxy would obey what it is given."""
-    return Progress(*columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False, **options)
+class _Page(Progress):
+    """A progress bar with something above it."""
+
+    above: Callable[[], RenderableType | None] = staticmethod(lambda: None)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is above, if there is anything, and the bars."""
+        page = self.above()
+        return [*([] if page is None else [page]), *super().get_renderables()]
+
+
+def progress_on_stderr(
+    *columns: ProgressColumn, above: Callable[[], RenderableType | None] | None = None, **options: Any
+) -> Progress:
+    """A progress bar on standard error. It leaves the streams guarded: rich's own proxy would obey what it is given.
+
+    ``above`` draws a page above the bar, on a terminal alone.
+    """
+    console = Console(stderr=True)
+    page = _Page(*columns, console=console, redirect_stdout=False, redirect_stderr=False, **options)
+    if above is not None and console.is_terminal:
+        page.above = above
+    return page

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from hybrid_search.errors import EmptyTextError, RecordError, SourceError
 from hybrid_search.fields import PLAIN, check, value_at, values_at, words_in
+from hybrid_search.images import ImageSource
 from hybrid_search.read.fields import field_readings, text_of, without
 from hybrid_search.read.html import html_text
 from hybrid_search.read.identity import IdHashes, content_id, document_id
+from hybrid_search.read.images.named import images_in, is_storable
 from hybrid_search.read.raw import OnBad, RawRecord, RawRecords
 from hybrid_search.read.vectors import dense_vector, sparse_vector
 from hybrid_search.records import Document, SparseVector, Vector
@@ -28,8 +31,11 @@ class Composer:
     It remembers ids, where they are to be unique (16 bytes for each), and the dimension of the first dense vector.
     """
 
-    def __init__(self, settings: DocumentSettings, *, unique_ids: bool = True) -> None:
+    def __init__(
+        self, settings: DocumentSettings, *, unique_ids: bool = True, folder: str | Path | None = None
+    ) -> None:
         self._settings = settings
+        self._folder = settings.image_folder or folder
         self._ids = IdHashes() if unique_ids else None
         self._dimension: int | None = None
         readings = field_readings(settings)
@@ -57,13 +63,15 @@ class Composer:
         values, names = record.values, self._settings
         identifier = self._identifier(values)
         parts = self._texts(values)
-        text = self._text(values, parts)
+        images = self._images(record)
+        text = self._text(values, parts, may_be_empty=bool(images))
         dense, sparse = self._dense(values), self._sparse(values)
         fields = self._fields(values)
         if self._ids is not None and not self._ids.add(identifier):
             remedy = "Give every document its own id, or set documents.repeated_ids: first, last or number"
             raise RecordError(f"the id {identifier!r} was given before (field {names.id!r})", remedy=remedy)
-        return Document(identifier, text, fields, dense, sparse, record.where, record.end, self._headed(parts, values))
+        texts = self._headed(parts, values)
+        return Document(identifier, text, fields, dense, sparse, record.where, record.end, texts, images)
 
     def _identifier(self, values: dict[str, Any]) -> str:
         if self._settings.id_from == CONTENT:
@@ -77,9 +85,20 @@ class Composer:
     def _texts(self, values: dict[str, Any]) -> dict[str, str]:
         return {name: self._plain(text_of(value_at(values, name), name), name) for name in self._settings.text}
 
-    def _text(self, values: dict[str, Any], parts: Mapping[str, str]) -> str:
+    def _images(self, record: RawRecord) -> tuple[ImageSource, ...]:
+        """The picture that the record is, or the images that its field names."""
+        if record.image is not None:
+            return (ImageSource(path=str(record.image.absolute())),)
+        name = self._settings.image
+        value = None if name is None else value_at(record.values, name)
+        if value is None:
+            return ()
+        folder = None if self._folder is None else Path(self._folder)
+        return images_in(value, folder, follow_links=self._settings.follow_links)
+
+    def _text(self, values: dict[str, Any], parts: Mapping[str, str], *, may_be_empty: bool) -> str:
         text = "\n".join([part for part in parts.values() if part])
-        if not text or text.isspace():
+        if not may_be_empty and (not text or text.isspace()):
             names = ", ".join(self._settings.text)
             what = f"the text is empty (documents.text is {names})"
             raise EmptyTextError(what, remedy=f"Set documents.text; the record has: {', '.join(map(str, values))}")
@@ -116,6 +135,9 @@ class Composer:
         fields = {name: value for name, value in values.items() if name not in dropped}
         for name in self._dropped_inside:
             fields = without(fields, name)
+        image = self._settings.image
+        if image is not None and not is_storable(value_at(fields, image)):
+            fields = without(fields, image)
         for name, role, reading in self._roles:
             for value in values_at(fields, name, role):
                 check(value, name, role, reading)
@@ -139,13 +161,14 @@ def compose(
     *,
     unique_ids: bool = True,
     may_be_empty: bool = False,
+    folder: str | Path | None = None,
 ) -> Iterator[Document]:
-    """The documents of all records; those that are refused go to ``on_bad``.
+    """The documents of all records; those that are refused go to ``on_bad``. Images are in the ``folder``.
 
     Raises:
         SourceError: the source held no document, unless it ``may_be_empty``.
     """
-    composer = Composer(settings, unique_ids=unique_ids)
+    composer = Composer(settings, unique_ids=unique_ids, folder=folder)
     count = 0
     for record in records:
         try:

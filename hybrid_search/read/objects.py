@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -242,6 +243,8 @@ def _surroundings() -> str:
 def _store(scheme: str, _surroundings: str) -> Any:
     """The file system of a store. Without any credentials what everybody may read is read."""
     usual = {"use_listings_cache": False, "skip_instance_cache": True}
+    for library in ("s3fs", "gcsfs"):  # they log what they raise, which is said here in one sentence
+        logging.getLogger(library).addHandler(logging.NullHandler())
     if scheme == "s3":
         try:
             from botocore.session import Session

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hybrid_search.errors import SourceError
 from hybrid_search.read.beir import packed_variant
+from hybrid_search.read.formats.photos import IMAGE, captions_of
 from hybrid_search.read.formats.registry import FORMATS, REGISTRY, SUFFIXES, Files, telling_suffix
 from hybrid_search.read.objects import Seen
 from hybrid_search.read.own_files import OwnFiles
@@ -59,9 +60,9 @@ def _chosen(found: Iterable[Path], folder: Path, format: str | None, left_out: L
         if kind is None:
             left_out.add("of no known format", f"*{suffix_of(path)}" if path.suffix else path.name)
         elif format in {None, kind}:
-            family = "text" if REGISTRY[kind].is_document and format is None else kind
+            family = "text" if REGISTRY[kind].is_document and format is None and kind != IMAGE else kind
             parts.setdefault(family, []).append((path, kind))
-    wanted = _without_companions(parts, folder, left_out)
+    wanted = _without_companions(_pictures_or_others(parts, folder, left_out), folder, left_out)
     if len(wanted) != 1:
         what = f"the folder holds {' and '.join(wanted)}" if wanted else "the folder holds nothing that can be read"
         remedy = f"Give --format, or name a file or a pattern; known: {', '.join(FORMATS)}"
@@ -71,6 +72,26 @@ def _chosen(found: Iterable[Path], folder: Path, format: str | None, left_out: L
     files = _with_libraries(wanted.popitem()[1], folder, left_out)
     left_out.note(folder, on_note)
     return files
+
+
+def _pictures_or_others(parts: dict[str, Files], folder: Path, left_out: LeftOut) -> dict[str, Files]:
+    """Pictures alone, where all else are their captions or companions; else what they are beside, without them."""
+    pictures = parts.get(IMAGE, [])
+    if not pictures or len(parts) == 1:
+        return parts
+    captions = {caption for path, _ in pictures for caption in captions_of(path)}
+    others = {
+        kind: rest
+        for kind, files in parts.items()
+        if kind != IMAGE and (rest := [one for one in files if one[0] not in captions])
+    }
+    aside = replace(left_out, reasons={})
+    if list(_without_companions({IMAGE: pictures, **others}, folder, aside)) == [IMAGE]:
+        left_out.take(aside)
+        return {IMAGE: pictures}
+    for path, _ in pictures:
+        left_out.add("pictures beside documents: --format image", f"*{suffix_of(path)}")
+    return {kind: files for kind, files in parts.items() if kind != IMAGE}
 
 
 def _with_libraries(files: Files, folder: Path, left_out: LeftOut) -> Files:

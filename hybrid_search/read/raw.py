@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
@@ -23,13 +24,14 @@ Open = Callable[[], AbstractContextManager[BinaryIO]]
 class RawRecord(NamedTuple):
     """One record: its values by field name, its place (``file:line``), and its bytes where the source has lines.
 
-    ``end`` is where reading goes on behind it, None where the source cannot go on.
+    ``end`` is where reading goes on behind it, None where the source cannot go on. ``image`` is the picture that it is.
     """
 
     values: dict[str, Any]
     where: str
     data: bytes | None = None
     end: ResumePoint | None = None
+    image: Path | None = None
 
     def as_bytes(self) -> bytes:
         """The record for a file of skipped ones: its own bytes, or one line of JSON."""

@@ -69,8 +69,7 @@ def documents(
         RecordError: a bad record, unless ``on_bad`` is given.
         MissingExtraError: a format whose library is not installed.
     """
-    rule = settings.repeated_ids
-    if rule == LAST and str(source) == STDIN:
+    if (rule := settings.repeated_ids) == LAST and str(source) == STDIN:
         remedy = "Write it to a file first, or set first or number"
         raise SettingsError('is "last", and a pipe is read once', where="documents.repeated_ids", remedy=remedy)
     found = partial(records, source, format=format, dense=settings.dense, exclude=exclude, query=query)
@@ -79,10 +78,20 @@ def documents(
 
     def read(report: OnBad, hear: OnNote) -> Iterator[Document]:
         raw = found(on_bad=report, records_path=records_path, follow_links=settings.follow_links, on_note=hear)
-        return compose(raw, settings, shown(source), report, unique_ids=unique_ids and rule == REFUSE)
+        unique, folder = unique_ids and rule == REFUSE, folder_of(source)
+        return compose(raw, settings, shown(source), report, unique_ids=unique, folder=folder)
 
     first, again = read(on_bad or refuse, on_note), partial(read, _pass_over, unheard)
     return first if rule == REFUSE else settled(first, rule, again, repetitions or Repetitions())
+
+
+def folder_of(source: str | Path) -> Path | None:
+    """What the paths of images in a source are relative to; None for a pipe, a data set, an index."""
+    if is_index(source) or str(source) == STDIN or str(source).startswith(PREFIX) or is_collection(source):
+        return None
+    if is_pattern(source):
+        return fixed_part(source)
+    return Path(source) if Path(source).is_dir() else Path(source).parent
 
 
 def _pass_over(_error: RecordError, _data: bytes) -> None:

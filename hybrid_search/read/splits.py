@@ -201,7 +201,8 @@ def read_split(
         records = needed(split.root, origin).records(split.part, asked, start)
     else:
         records = read_records(split, dense=settings.dense, on_bad=report, start=start, on_note=on_note)
-    return compose(records, settings, split.files[0], report, unique_ids=False, may_be_empty=True)
+    folder = None if split.part is not None else _absolute(split, split.root)
+    return compose(records, settings, split.files[0], report, unique_ids=False, may_be_empty=True, folder=folder)
 
 
 def read_records(

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection as Pipe
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hybrid_search.encode.protocols import EncodedTexts, TextEncoder
-from hybrid_search.errors import HybridSearchError, IngestError
+from hybrid_search.errors import HybridSearchError, IngestError, ModelError
 from hybrid_search.records import Fingerprint
 from hybrid_search.scale.work import Share
 
@@ -31,6 +31,14 @@ MOST_DEADLY = 20
 KNOWN = ("dense", "sparse", "late", "max_tokens")
 
 Make = Callable[[], TextEncoder]
+
+
+class _Said(NamedTuple):
+    """An error of the models: what, where, and what next."""
+
+    what: str
+    where: str | None
+    remedy: str | None
 
 
 @contextmanager
@@ -181,8 +189,8 @@ class EncoderApart:
             answer = self._pipe.recv()
         except OSError:
             raise EOFError from None
-        if isinstance(answer, BaseException):
-            raise answer
+        if isinstance(answer, _Said):
+            raise ModelError(answer.what, where=answer.where, remedy=answer.remedy)
         return answer
 
     def _died(self) -> str:
@@ -197,7 +205,7 @@ def _serve(pipe: Pipe) -> None:
         encoder = make()
         pipe.send({name: getattr(encoder, name, None) for name in KNOWN})
     except HybridSearchError as error:
-        pipe.send(error)
+        pipe.send(_Said(error.what, error.where, error.remedy))
         return
     while True:
         try:
@@ -208,11 +216,13 @@ def _serve(pipe: Pipe) -> None:
         try:
             pipe.send(asked(texts))
         except HybridSearchError as error:
-            pipe.send(error)
+            pipe.send(_Said(error.what, error.where, error.remedy))
 
 
 if __name__ == "__main__":
     import signal
 
+    from hybrid_search.scale.apart import _serve as serve  # by its name, so that what it sends is known there
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the worker, which ends this by its pipe
-    _serve(Pipe(int(sys.argv[1])))
+    serve(Pipe(int(sys.argv[1])))

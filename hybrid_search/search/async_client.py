@@ -190,6 +190,10 @@ class AsyncSearchClient:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return await self._run(lambda searcher: searcher.stored(passage_ids))
 
+    async def thumbnails(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
+        """A JPEG of the first image of each document, by its id; documents without one are left out."""
+        return await self._run(lambda searcher: searcher.thumbnails(list(dict.fromkeys(doc_ids))))
+
     async def reopen(self) -> None:
         """Read anew what the index holds; see :meth:`SearchClient.reopen`."""
         with boundary():

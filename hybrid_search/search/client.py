@@ -257,6 +257,10 @@ class SearchClient:
         """Passages by their ids, with the fields of their documents; those that are gone are left out."""
         return self._run(lambda searcher: searcher.stored(passage_ids))
 
+    def thumbnails(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
+        """A JPEG of the first image of each document, by its id; documents without one are left out."""
+        return self._run(lambda searcher: searcher.thumbnails(list(dict.fromkeys(doc_ids))))
+
     def reopen(self) -> None:
         """Read anew what the index holds, such as fields to filter on that a load has added; searches go on meanwhile.
 

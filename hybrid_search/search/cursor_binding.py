@@ -17,6 +17,7 @@ import orjson
 from hybrid_search.filters import clause
 from hybrid_search.records import IndexSchema, Query
 from hybrid_search.search.cursor import Bound, FrozenList, Seal
+from hybrid_search.search.images import key_of
 from hybrid_search.search.leg import SearchLeg
 from hybrid_search.search.request import SearchRequest
 
@@ -40,7 +41,8 @@ class Paging:
 def bound_to(query: Query, request: SearchRequest, schema: IndexSchema) -> Bound:
     """The digests of one checked query and what is asked with it."""
     vectors = None if query.dense is None else query.dense.tobytes()
-    asked = (query.text, vectors, sorted((query.sparse or {}).items()), _plain(query.bm25))
+    asked: tuple[Any, ...] = (query.text, vectors, sorted((query.sparse or {}).items()), _plain(query.bm25))
+    asked += () if query.image is None else key_of(query.image)
     options = {
         field.name: _named(value)
         for field in fields(request)

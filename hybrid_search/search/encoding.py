@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.errors import HybridSearchError, ModelError, ModelUnavailableError
+from hybrid_search.images import ImageSource
 from hybrid_search.records import Query
 from hybrid_search.search.asking import Budget
 from hybrid_search.search.leg import VECTORS, Part, SearchLeg
 from hybrid_search.search.outcomes import Failed, Found, Late, Outcome, missed
-from hybrid_search.search.steps import Encode, Encoded, Step
+from hybrid_search.search.steps import Encode, Encoded, EncodeImage, Step
 
 HOPELESS = 4
 """Failures in a row after which an encoder is not asked for the other texts of a batch."""
@@ -53,6 +54,10 @@ def encode(
     """
     wanted = [lacking(query, legs) for query in queries]
     found: list[Encodings] = [{} for _ in queries]
+    for n, query in enumerate(queries):
+        if query.image is not None and "dense" in wanted[n]:
+            found[n] = {"dense": (yield from _of_image(query.image, budget))}
+            wanted[n] = [part for part in wanted[n] if part != "dense"]
     whole = [n for n, parts in enumerate(wanted) if parts]
     failures, batches = 0, [whole] if whole else []
     while batches:
@@ -72,7 +77,7 @@ def encode(
         else:
             failures = 0
             for row, n in enumerate(batch):
-                found[n] = {part: _vector(part, encoded, row, len(batch)) for part in wanted[n]}
+                found[n] = {**found[n], **{part: _vector(part, encoded, row, len(batch)) for part in wanted[n]}}
     return found
 
 
@@ -80,7 +85,16 @@ def _give_up(
     found: list[Encodings], wanted: Sequence[Sequence[Part]], places: Iterable[int], lost: Failed | Late
 ) -> None:
     for n in places:
-        found[n] = dict.fromkeys(wanted[n], lost)
+        found[n] = {**found[n], **dict.fromkeys(wanted[n], lost)}
+
+
+def _of_image(image: ImageSource, budget: Budget) -> Generator[Step, Any, Outcome[Encoding]]:
+    """The vector of a query's image, or why there is none."""
+    try:
+        encoded: Encoded = yield EncodeImage(image, budget.for_the_encoder)
+    except HybridSearchError as error:
+        return missed(error)
+    return _vector("dense", encoded, 0, 1)
 
 
 def _vector(part: Part, encoded: Encoded, row: int, count: int) -> Outcome[Encoding]:

@@ -150,14 +150,14 @@ def _with_vectors(course: Course) -> Callable[[Sequence[str], float], legs.Body]
 
 def _with_stored(target: Target, fields: Sequence[str]) -> Callable[[Sequence[str], float], legs.Body]:
     """What fetches passages with some of what an index stores beside them."""
-    stored = whole_source(target.dialect, [*layout.STORED, *fields])
+    stored = whole_source(target.dialect, [*layout.STORED, layout.SHOWN_PATH, *fields])
     return lambda ids, within: {**_body(ids, within, target=target), "_source": stored}
 
 
 def _passages(found: Answered) -> dict[str, Stored]:
     """By id; of one that several indices hold, that of the last of them by name, which is the newest of a series."""
     return {
-        hit["_id"]: source
+        hit["_id"]: layout.as_shown(source)
         for hit in sorted(found.hits, key=lambda hit: str(hit.get("_index")))
         if isinstance(source := hit.get("_source"), Mapping) and is_passage(source)
     }

@@ -222,7 +222,18 @@ def passage_fetch(passage_ids: Sequence[str], *, timeout: float, copies: int = 1
     return {
         "query": {"ids": {"values": list(passage_ids)}},
         "size": min(len(passage_ids) * max(1, copies), layout.RESULT_WINDOW),
-        "_source": {"includes": list(layout.STORED)},
+        "_source": {"includes": [*layout.STORED, layout.SHOWN_PATH]},
+        "track_total_hits": False,
+        "timeout": f"{round(timeout * 1000)}ms",
+    }
+
+
+def thumbnail_fetch(ids: Sequence[str], *, timeout: float) -> Body:
+    """A whole search body for the thumbnails of documents: a first passage has that of the first image."""
+    return {
+        "query": {"ids": {"values": [f"{id_}#0" for id_ in ids]}},
+        "size": len(ids),
+        "_source": {"includes": [layout.DOC_ID, layout.THUMBNAIL_PATH]},
         "track_total_hits": False,
         "timeout": f"{round(timeout * 1000)}ms",
     }

@@ -15,7 +15,7 @@ from hybrid_search.engine.layout import RESULT_WINDOW
 from hybrid_search.engine.templates import is_quantised
 from hybrid_search.errors import QueryError
 from hybrid_search.filters import clause
-from hybrid_search.records import IndexSchema, Query
+from hybrid_search.records import Fingerprint, IndexSchema, Query
 from hybrid_search.search.boosts import Boosts, plan_boosts
 from hybrid_search.search.carried import carried_fields
 from hybrid_search.search.collapse import BEST, Collapse, check_passages, collapse_of
@@ -37,6 +37,8 @@ from hybrid_search.weight_rules import parse_rule
 CANDIDATES_PER_HIT = 2
 
 STARTER = "starter"
+ENCODER = "encoder"
+"""What the identity of a starter's head says and no other model's does: on whose states it works."""
 STARTER_WEIGHT = 0.6
 """What the starter's leg weighs in a convex fusion where no weights are given; the other legs weigh 1.
 
@@ -183,10 +185,15 @@ def fusion_of(
     if not usual.by_server:  # which fuses before there are scores, by weights that are the same for all queries
         usual = replace(usual, rules=tuple(map(parse_rule, settings.rules)))
     given = {leg_of(name).name: weight for name, weight in settings.weights.items()}
-    if not usual.by_ranks and schema.sparse is not None and schema.sparse.name == STARTER:
+    if not usual.by_ranks and schema.sparse is not None and _is_starter(schema.sparse):
         given = {SPARSE.name: STARTER_WEIGHT} | given
     names = [*STANDARD, *(leg.name for leg in legs)]
     return replace(usual, weights=dict.fromkeys(names, 1.0) | given) if given else usual
+
+
+def _is_starter(sparse: Fingerprint) -> bool:
+    """Whether it is the starter, or a head of one's own for it."""
+    return sparse.name == STARTER or ENCODER in sparse.extra
 
 
 def _usual_candidates(settings: SearchSettings, window: int) -> int:
@@ -219,6 +226,8 @@ def check_query(query: Query, plan: Plan, schema: IndexSchema, encoded: Collecti
     check_words(query, plan.facets)
     vectorless = lacking(query, plan.legs)
     is_given = engine_query(query) is not None
+    if query.image is not None:
+        vectorless = [part for part in vectorless if part != "dense"]
     needs_text = [leg for leg in plan.legs if (leg.part == "text" and not is_given) or leg.part in vectorless]
     if (needs_text or plan.reranking) and not query.text.strip():
         raise QueryError("the query is empty", where=_where(query), remedy="Give at least one word.")

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
+from itertools import groupby
 from typing import Any
 
 from msgspec.structs import replace
 
 from hybrid_search.encode import PRECOMPUTED, load_encoder, load_reranker
-from hybrid_search.encode.protocols import EncodedTexts, QueryLimit, Reranker, StoredReranker, TextEncoder
+from hybrid_search.encode.protocols import (
+    Reranker,
+    StoredReranker,
+    TextEncoder,
+    image_encoder,
+)
 from hybrid_search.engine.indices import OpenedIndex, check_models
 from hybrid_search.errors import CursorError, HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
@@ -25,9 +31,11 @@ from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.balance import balance_of
 from hybrid_search.search.cursor import Seal
 from hybrid_search.search.cursor_seal import paging_of, seal_of
+from hybrid_search.search.encoded import encoded_image, encoded_texts
 from hybrid_search.search.fetch import fetch, stored_passage
 from hybrid_search.search.fusion import Fusion
 from hybrid_search.search.highlight_model import read_passages
+from hybrid_search.search.images import check_image, is_without_text, pixels_of, plan_for, thumbnails, with_image
 from hybrid_search.search.leg import VECTORS, Part
 from hybrid_search.search.opening import FRESH
 from hybrid_search.search.plan import Plan, check_query, fusion_of, leg_of, plan_search
@@ -41,7 +49,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.search.scored_text import check_text_fields, scored_text
 from hybrid_search.search.signals import with_unknown
 from hybrid_search.search.stages import Stopwatch
-from hybrid_search.search.steps import Encode, Encoded, EncodePassages, ModelStep, Score, Steps, boundary
+from hybrid_search.search.steps import Encode, EncodeImage, EncodePassages, ModelStep, Score, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
 
@@ -124,14 +132,14 @@ class Searcher:
         if not return_errors:
             _raise_first(asked)
         found: list[ResultOrError] = []
-        for batch in _batches([query for query in asked if isinstance(query, Query)]):
+        for batch, how in _batches([query for query in asked if isinstance(query, Query)], plan):
             try:
                 paging = paging_of(batch, request, self.seal, target.schema, count=len(queries))
             except CursorError as error:
                 found += [error]
             else:
                 found += yield from procedure.search(
-                    batch, plan, target, reranker=self.reranker_name, paging=paging, budget=budget, clock=watch()
+                    batch, how, target, reranker=self.reranker_name, paging=paging, budget=budget, clock=watch()
                 )
             budget = None
             if not return_errors:
@@ -153,10 +161,10 @@ class Searcher:
         asked = self._all_checked(queries, plan, request)
         _raise_first(asked)
         results: list[Retrieved] = []
-        for batch in _batches([query for query in asked if isinstance(query, Query)]):
+        for batch, how in _batches([query for query in asked if isinstance(query, Query)], plan):
             budget = Budget(plan.timeout * len(batch))
-            begun = yield from encode_and_begin(batch, plan, target, budget)
-            retrieved = yield from retrieve(batch, plan, target, budget, begun)
+            begun = yield from encode_and_begin(batch, how, target, budget)
+            retrieved = yield from retrieve(batch, how, target, budget, begun)
             _raise_first([one.error for one in retrieved])
             results += retrieved
         return results
@@ -171,7 +179,7 @@ class Searcher:
         [asked] = self._all_checked([query], plan, request)
         if isinstance(asked, HybridSearchError):
             raise asked
-        return asked, plan, self._target(request)
+        return asked, plan_for(asked, plan), self._target(request)
 
     def planned(self, request: SearchRequest) -> tuple[Plan, Target, Query]:
         """How and where what is no text is searched for, checked, and a query of the filter of the request alone.
@@ -201,6 +209,13 @@ class Searcher:
         stored = yield from self.stored(passage_ids)
         return {id_: passage.text for id_, passage in stored.items()}
 
+    def thumbnails(self, ids: Sequence[str]) -> Steps[dict[str, bytes]]:
+        """The procedure that reads the JPEG of the first image of each document; those without are left out."""
+        found: dict[str, bytes] = {}
+        for begin in range(0, len(ids), FETCHED):
+            found |= yield from thumbnails(ids[begin : begin + FETCHED], self.target, self.budget())
+        return found
+
     def ask_model(self, step: ModelStep) -> Any:
         """The answer of the encoder or of the reranker.
 
@@ -209,7 +224,9 @@ class Searcher:
         """
         with boundary(step):
             if isinstance(step, Encode) and self.encoder is not None:
-                return _encoded(self.encoder, step.texts)
+                return encoded_texts(self.encoder, step.texts)
+            if isinstance(step, EncodeImage) and (reading := image_encoder(self.encoder)) is not None:
+                return encoded_image(reading, pixels_of(step.image, self.settings.images))
             if isinstance(step, EncodePassages) and self.encoder is not None:
                 return read_passages(self.encoder, step)
             if isinstance(step, Score) and self.reranker is not None:
@@ -245,8 +262,9 @@ class Searcher:
     def _checked(self, query: str | Query, plan: Plan, request: SearchRequest, now: int) -> Query | HybridSearchError:
         try:
             with boundary():
-                asked = self._read(_query(query, request.filter, now), request.syntax)
-                check_query(asked, plan, self.target.schema, encoded_parts(self.encoder))
+                asked = self._read(with_image(_query(query, request.filter, now)), request.syntax)
+                check_image(asked, self.encoder)
+                check_query(asked, plan_for(asked, plan), self.target.schema, encoded_parts(self.encoder))
         except HybridSearchError as error:
             return error
         return asked
@@ -349,30 +367,6 @@ def needs_encoder(settings: Settings) -> bool:
     return settings.rerank.model == LATE or any(leg.part in VECTORS for leg in heard)
 
 
-def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> Encoded:
-    """The vectors of ``texts``, and which of them each leg's model cuts."""
-    cut = {leg: _too_long(texts, limit) for leg, limit in _query_limits(encoder).items()}
-    vectors = encoder.encode_queries(texts)
-    if not isinstance(vectors, EncodedTexts):
-        raise ModelError(f"the encoder gave {type(vectors).__name__} instead of EncodedTexts")
-    return Encoded(vectors, cut)
-
-
-def _query_limits(encoder: TextEncoder) -> Mapping[str, QueryLimit]:
-    """An encoder that says nothing of queries reads them as it reads passages."""
-    limits: Callable[[], Mapping[str, QueryLimit]] | None = getattr(encoder, "query_limits", None)
-    if limits is not None:
-        return limits()
-    return {} if encoder.tokenizer is None else {"dense": QueryLimit(encoder.max_tokens, encoder.tokenizer)}
-
-
-def _too_long(texts: Sequence[str], limit: QueryLimit) -> dict[int, tuple[int, int]]:
-    """Tokens that are read and that there are; counted only of texts that could have more than are read."""
-    long = [n for n, text in enumerate(texts) if len(text.encode()) > limit.max_tokens]
-    spans = limit.tokenizer.spans([texts[n] for n in long]) if long else []
-    return {n: (limit.max_tokens, len(s)) for n, s in zip(long, spans, strict=True) if len(s) > limit.max_tokens}
-
-
 def _query(query: str | Query, matching: Filter | str | None, now: int) -> Query:
     """The query with its text composed (NFC): how a letter with its accent was typed does not decide what is found."""
     query = Query(query) if isinstance(query, str) else query
@@ -393,5 +387,9 @@ def _raise_first(outcomes: Iterable[object]) -> None:
             raise outcome
 
 
-def _batches(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
-    return (queries[begin : begin + BATCH] for begin in range(0, len(queries), BATCH))
+def _batches(queries: Sequence[Query], plan: Plan) -> Iterator[tuple[Sequence[Query], Plan]]:
+    """Queries that are searched together, and how: those of an image alone by fewer legs."""
+    for _, alike in groupby(queries, is_without_text):
+        some = list(alike)
+        for begin in range(0, len(some), BATCH):
+            yield some[begin : begin + BATCH], plan_for(some[begin], plan)

@@ -55,7 +55,12 @@ def more_like(searcher: Searcher, id_: str, request: SearchRequest) -> Steps[Sea
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         raise QueryError(f"no document has the id {id_!r}", where=target.where, remedy=remedy)
     query = replace(likeness(id_, passages, target.schema), filter=given.filter, now=given.now)
-    able = tuple(leg for leg in plan.legs if leg.part is None or getattr(query, leg.part) is not None)
+    has_words = bool(query.text.strip())  # an image without a caption has none
+    able = tuple(
+        leg
+        for leg in plan.legs
+        if leg.part is None or (has_words if leg.part == "text" else getattr(query, leg.part) is not None)
+    )
     plan = replace(plan, legs=able)
     check_query(query, plan, target.schema, ())
     [found] = yield from procedure.search([query], plan, target, reranker=searcher.reranker_name, budget=budget)

@@ -116,11 +116,11 @@ def passages_search(id_: str, target: Target, within: float, named: Mapping[str,
     }
 
 
-_READ = (*layout.STORED, layout.PASSAGES, layout.DENSE, layout.SPARSE)
+_READ = (*layout.STORED, layout.SHOWN_PATH, layout.PASSAGES, layout.DENSE, layout.SPARSE)
 
 
 def _passage(hit: Mapping[str, Any]) -> HeldPassage:
-    source = hit["_source"]
+    source = layout.as_shown(hit["_source"])
     sparse = source.get(layout.SPARSE)
     return HeldPassage(
         id=str(hit["_id"]),

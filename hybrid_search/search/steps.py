@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import EngineError, HybridSearchError, ModelError
+from hybrid_search.images import ImageSource
 
 T = TypeVar("T")
 
@@ -28,6 +29,14 @@ class Encode:
     """
 
     texts: Sequence[str]
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeImage:
+    """The vector of a query's image, please; answered with :class:`Encoded` of one row, dense alone."""
+
+    image: ImageSource
     patience: float
 
 
@@ -79,7 +88,7 @@ class Score:
     stored: Sequence[bytes] = ()
 
 
-ModelStep = Encode | EncodePassages | Score
+ModelStep = Encode | EncodeImage | EncodePassages | Score
 Single = ModelStep | Send
 
 
@@ -226,6 +235,7 @@ def boundary(step: Single | None = None, *, what: str = "the search") -> Iterato
 
 _PARTS: Mapping[type, tuple[type[HybridSearchError], str]] = {
     Encode: (ModelError, "the encoder"),
+    EncodeImage: (ModelError, "the encoder"),
     EncodePassages: (ModelError, "the encoder"),
     Score: (ModelError, "the reranker"),
     Send: (EngineError, "the request"),

@@ -101,6 +101,13 @@ async def _facets(workbench: Workbench, asked: Asked) -> Answer:
     return await workbench.facets(asked)
 
 
+@api.get("/thumbnail", operation_id="thumbnail", tags=SEARCHING, summary="The picture of a document", responses=ERRORS)
+async def thumbnail(request: Request, id_: Annotated[Id, Query(alias="id")]) -> Response:
+    """A small JPEG of its first image; nothing (204) where it has none."""
+    data = await _of(request).thumbnail(id_)
+    return Response(data, media_type="image/jpeg") if data else Response(status_code=204)
+
+
 WHY_NOT: dict[str, Any] = {"tags": SEARCHING, "summary": "Why a document is not among the hits", "responses": ERRORS}
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hybrid_search.engine import AsyncConnection
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import HybridSearchError
+from hybrid_search.ingest.stages.images import has_image_model
 from hybrid_search.records import IndexSchema, SearchResult, StoredPassage
 from hybrid_search.search import AsyncSearchClient
 from hybrid_search.search.as_json import result_json
@@ -136,6 +137,16 @@ class Workbench:
         answer = await self.client.why_not(asked.query, document_id, asked.k, **options)
         return answer.as_json()
 
+    async def thumbnail(self, document_id: str) -> bytes:
+        """The JPEG of the first image of a document; empty where there is none."""
+        return (await self.client.thumbnails([document_id])).get(document_id, b"")
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether documents may have thumbnails, which the page then asks for."""
+        searcher = self.searcher
+        return has_image_model(searcher.target.schema) or searcher.settings.images.thumbnails > 0
+
     async def passages(self) -> int:
         """How many passages the index holds; raises where it does not answer."""
         request = Request.json("GET", f"/{quote(self.index, safe='')}/_count", timeout=HEALTH_TIMEOUT)
@@ -164,6 +175,7 @@ class Workbench:
             "reranker": searcher.reranker_name,
             "rerank": None if reranking is None else _reranking_json(reranking, settings.rerank.model),
             "fields": fields_json(schema),
+            "pictures": self.has_pictures,
             "title": self.title_field,
             "grades": list(GRADES),
             "judging": self.judgements.folder is not None,

@@ -37,6 +37,9 @@ class DocumentSettings(Section, frozen=True):
     the analyzer that ``engine.analyzers`` has for it. With ``detect_language`` the field is filled in where it says
     nothing, of texts that are long enough to tell.
 
+    ``image`` names the field that has images: paths, addresses, bytes (:mod:`hybrid_search.read.images.named`). Paths
+    are relative to the source's folder, or to ``image_folder``, and stay in it.
+
     Links in a folder that lead out of it are passed over with a note, unless ``follow_links``.
     """
 
@@ -57,6 +60,8 @@ class DocumentSettings(Section, frozen=True):
     lenient: tuple[str, ...] = ()
     dense: str | None = None
     sparse: str | None = None
+    image: str | None = None
+    image_folder: str | None = None
     language: str | None = None
     detect_language: bool = False
     follow_links: bool = False
@@ -69,6 +74,7 @@ class DocumentSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         require(bool(self.id), "documents.id", "is empty", "Name the field that holds the document's id")
         require(bool(self.text), "documents.text", "names no field", "Name at least one field that holds text")
+        require(self.image != "", "documents.image", "is empty", "Name the field that has images")
         require(self.title != "", "documents.title", "is empty", "Name the field that heads a result")
         require_one_of((FIELD, CONTENT), "documents.id_from", self.id_from)
         require_one_of((REFUSE, FIRST, LAST, NUMBER), "documents.repeated_ids", self.repeated_ids)

@@ -36,6 +36,9 @@ _WORD = re.compile(r"\w+")
 class Writer(Judge):
     """A model behind an endpoint that writes queries; asking, keeping and keys are those of a judge."""
 
+    WHO = "writer of queries"
+    OPTION = "--ask-url"
+
     def query(self, passage: str) -> str | None:
         """A query for a passage; None where the answer holds none.
 

@@ -7,7 +7,7 @@ of one document count by the best, and fusion is the one that searches use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,9 +87,9 @@ class Bench:
         }
         return {FUSED: self._measured(runs)}
 
-    def measure(self, runs: Mapping[str, Ranking]) -> Scores:
-        """How good rankings of the queries are."""
-        return self._measured(runs)
+    def measure(self, runs: Mapping[str, Ranking], *, only: Collection[str] | None = None) -> Scores:
+        """How good rankings are, of all queries or ``only`` some."""
+        return self._measured(runs, only)
 
     def _run(self, row: NDArray[np.float32]) -> LegRun:
         """Documents by their best passage, the first of the window; ties by id, as in every run."""
@@ -108,10 +108,11 @@ class Bench:
             hits[names[n]] = Best(names[n], self.corpus.ids[place], float(best[n]))
         return LegRun(hits)
 
-    def _measured(self, runs: Mapping[str, Ranking]) -> Scores:
+    def _measured(self, runs: Mapping[str, Ranking], only: Collection[str] | None = None) -> Scores:
         if self.judged.identical:
             runs = {id_: [hit for hit in run if hit[0] != id_] for id_, run in runs.items()}
-        return measure(self.judged.qrels, runs, (NDCG,))
+        qrels = {id_: some for id_, some in self.judged.qrels.items() if only is None or id_ in only}
+        return measure(qrels, runs, (NDCG,))
 
 
 def _starts(documents: Sequence[str]) -> list[int]:

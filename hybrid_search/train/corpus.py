@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from hybrid_search.engine import Connection, layout
+from hybrid_search.engine import Connection, indices, layout
 from hybrid_search.engine.attached import refuse_attached
 from hybrid_search.engine.point_in_time import point_in_time
 from hybrid_search.engine.protocols import Request
@@ -21,11 +21,6 @@ IDS = 500
 """Documents that one request names."""
 
 
-def count_passages(connection: Connection, target: Target) -> int:
-    """How many passages the index has, or the alias shows."""
-    return int(connection.send(Request.json("POST", f"/{quote(target.index, safe='')}/_count"))["count"])
-
-
 def read_corpus(
     connection: Connection, target: Target, limit: int, wanted: Iterable[str] = (), seed: int = 0
 ) -> Corpus:
@@ -36,7 +31,7 @@ def read_corpus(
         EngineError: it cannot be read.
     """
     refuse_attached(target.schema, target.where, "models are trained on passages of our own")
-    total = count_passages(connection, target)
+    total = indices.count(connection, target.index)
     if not total:
         raise InputError("holds no passages", where=target.where, remedy="Load documents first: hybrid-search index")
     if total <= limit:

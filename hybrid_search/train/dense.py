@@ -15,7 +15,7 @@ from hybrid_search.settings import DenseSettings
 from hybrid_search.train.bench import FUSED, Bench, dense_scores
 from hybrid_search.train.fit import BI_ENCODER, Watch, adapt, fit, half_precision
 from hybrid_search.train.recipe import Recipe
-from hybrid_search.train.records import Fitted, Pair
+from hybrid_search.train.records import Corpus, Fitted, Pair
 
 SCALE = 20.0
 """Of cosines in the softmax, as the model was made with."""
@@ -50,8 +50,9 @@ class DenseStudent:
         self.model.max_seq_length = self._limit()
         return found
 
-    def fit(self, pairs: Sequence[Pair], bench: Bench, watch: Watch) -> Fitted:
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
         """Train on pairs; ``bench`` is of the validation queries."""
+        del corpus
         queries = [query.text for query in bench.judged.queries]
 
         def look() -> float:
@@ -80,8 +81,10 @@ class DenseStudent:
         loss: Any
         if self.recipe.loss == "distill":
             loss = losses.MarginMSELoss(self.model)
+        elif self.recipe.mini_batch >= self.recipe.batch:  # the same gradients, without the second pass
+            loss = losses.MultipleNegativesRankingLoss(self.model, scale=SCALE)
         else:
-            size = min(self.recipe.mini_batch, self.recipe.batch)
+            size = self.recipe.mini_batch
             loss = losses.CachedMultipleNegativesRankingLoss(self.model, scale=SCALE, mini_batch_size=size)
         if not self.recipe.dimensions:
             return loss

@@ -6,8 +6,7 @@ Checkpoints hold what is trained and nothing else (adapters only, where adapters
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,10 @@ Look = Callable[[], float]
 
 @dataclass(slots=True)
 class Watch:
-    """Follows a run: looks at the validation queries, ends it by budget or patience, and says how far it is."""
+    """Follows a run: looks at the validation queries, ends it by budget or patience, and says how far it is.
+
+    ``resumed`` is the step from which a run that was broken off went on.
+    """
 
     recipe: Recipe
     look: Look
@@ -40,6 +42,7 @@ class Watch:
     ended: str = "all epochs"
     before: float = 0.0
     began: float = field(default_factory=time.monotonic)
+    resumed: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -75,11 +78,12 @@ class Watch:
     def resume(self, folder: Path) -> None:
         """Go on from what :meth:`keep` wrote."""
         told = orjson.loads((folder / SPENT).read_bytes())
+        self.resumed = int(folder.name.rpartition("-")[2])
         self.before, self.steps = float(told["seconds"]), [Step(int(n), float(value)) for n, value in told["steps"]]
 
     def fitted(self) -> Fitted:
         """How it went."""
-        return Fitted(tuple(self.steps), self.best, self.ended, self.seconds, resident())
+        return Fitted(tuple(self.steps), self.best, self.ended, self.seconds, resident(), self.resumed)
 
 
 def resident() -> float:
@@ -134,7 +138,7 @@ def fit(
         callbacks=[_callback(watch, model)],
     )
     _silence(trainer)
-    checkpoint = _last(watch.folder)
+    checkpoint = last_checkpoint(watch.folder, "trainer_state.json")
     if checkpoint is None:
         watch.looked(0)
         best_of(model, watch.folder)
@@ -201,6 +205,9 @@ def _trainer(base: Any, watch: Watch) -> Any:
             write_trained(self.model, folder / TRAINED)
             watch.keep(folder)
 
+        def add_model_card_callback(self, default_args_dict: Any) -> None:
+            """No card of the library's: it quotes the texts, and ours does not."""
+
         def _load_from_checkpoint(self, checkpoint_path: str) -> None:
             put_back(self.model, Path(checkpoint_path) / TRAINED)
 
@@ -234,11 +241,10 @@ def _silence(trainer: Any) -> None:
     trainer.remove_callback(PrinterCallback)
 
 
-def _last(folder: Path) -> Path | None:
-    """The last whole checkpoint of a run."""
-    found = [one for one in folder.glob("checkpoint-*") if (one / "trainer_state.json").is_file()]
-    whole = [one for one in found if (one / TRAINED).is_file() and (one / SPENT).is_file()]
-    return max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
+def last_checkpoint(folder: Path, last_file: str) -> Path | None:
+    """The last whole checkpoint of a run: ``last_file`` is written last."""
+    found = [one for one in folder.glob("checkpoint-*") if (one / last_file).is_file() and (one / SPENT).is_file()]
+    return max(found, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
 
 
 def trained_tensors(model: Any) -> dict[str, Any]:
@@ -322,10 +328,8 @@ def _linear(network: Any) -> list[str]:
     return sorted(kinds)
 
 
-@contextmanager
-def same_chance(seed: int) -> Iterator[None]:
+def same_chance(seed: int) -> None:
     """Seeds of everything that training draws by."""
     from transformers import set_seed
 
     set_seed(seed)
-    yield

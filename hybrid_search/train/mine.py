@@ -26,6 +26,7 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.train.recipe import Recipe
 from hybrid_search.train.records import Corpus, Judged, Pair
 from hybrid_search.train.split import NEAR, words_of
+from hybrid_search.train.structure import without
 
 FIRST, LAST = 10, 100
 """Ranks of the fused list, from 1, that negatives are drawn from."""
@@ -129,7 +130,7 @@ class Miner:
                     query_id=str(asked.query.id),
                     query=asked.query.text,
                     document=positive,
-                    positive=self._text(positive, asked),
+                    positive=without(self._text(positive, asked), asked.query.text),
                     negatives=tuple(self._text(id_, asked) for id_ in negatives),
                     margins=tuple(below.get(id_, 1.0) for id_ in negatives),
                 )

@@ -101,13 +101,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How training went: looks, the best of them, why it ended, seconds, and the largest resident memory in MiB."""
+    """How training went: looks, the best of them, why it ended, seconds, and the largest resident memory in MiB.
+
+    ``resumed`` is the step from which a run that was broken off went on.
+    """
 
     steps: Sequence[Step]
     best: Step
     ended: str
     seconds: float
     mebibytes: float
+    resumed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class Trained:
         notes: what was left out, and what the figures do not say.
         origins: where the pairs come from, in words.
         is_better: whether fused nDCG@10 is higher, beyond chance.
+        values: nDCG@10 of each query before and after, by system.
         card: what stands in the folder's ``training.json``.
     """
 
@@ -132,4 +137,5 @@ class Trained:
     notes: Sequence[str]
     is_better: bool
     origins: Sequence[str] = ()
+    values: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import orjson
 
 from hybrid_search.engine import Connection
 from hybrid_search.errors import SettingsError
+from hybrid_search.evaluate.measures import NDCG
 from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.private_files import make_folder, write_bytes
 from hybrid_search.search import SearchClient
@@ -79,12 +80,12 @@ def train(
     student = student_of(client, recipe)
     material = gathered(client, connection, sides, recipe, progress)
     work = _work_folder(out, recipe, material.mined.pairs)
-    with same_chance(recipe.seed):
-        before = student.before(client, material.test, progress)
-        watch = Watch(recipe, lambda: 0.0, progress, work)
-        fitted = student.fit(material.mined.pairs, material.validation, watch)
-        made = work / "model"
-        student.save(made)
+    before = student.before(client, material.test, progress)
+    same_chance(recipe.seed)
+    watch = Watch(recipe, lambda: 0.0, progress, work)
+    fitted = student.fit(material.mined.pairs, material.corpus, material.validation, watch)
+    made = work / "model"
+    student.save(made)
     after = student.after(client, made, material.test, progress)
     trained = _told(student, material, (before, after), fitted, out)
     write_card(made, trained.card)
@@ -201,17 +202,22 @@ def _told(
         changes=found,
         fitted=fitted,
         counts=counts,
-        notes=_notes(material),
+        notes=_notes(material, fitted),
         is_better=is_better(found, student.system),
         origins=(material.sides.training.origin,),
+        values={
+            name: (before.by_query[NDCG], measured[1][name].by_query[NDCG]) for name, before in measured[0].items()
+        },
     )
     return replace(trained, card=card_of(student.recipe, student.base, student.folder, trained))
 
 
-def _notes(material: Material) -> list[str]:
+def _notes(material: Material, fitted: Fitted) -> list[str]:
     """What was left out, and what the figures do not say."""
     mined, sides, corpus = material.mined, material.sides, material.corpus
     notes = []
+    if fitted.resumed is not None:
+        notes.append(f"the run was broken off, and went on from step {fitted.resumed}")
     if sides.leaked:
         notes.append(f"{sides.leaked:,} training queries were left out: they repeat test queries")
     notes.append(f"{sides.known:.0%} of the test queries' relevant documents are relevant to a training query too")

@@ -35,8 +35,8 @@ class Made:
 
 def of_title(corpus: Corpus, rows: Sequence[int]) -> Iterator[str]:
     """The title, where the document says more than that."""
-    title, text = corpus.titles[rows[0]], corpus.texts[rows[0]]
-    if title and len(_words(text)) - len(_words(title)) >= FEWEST_LEFT:
+    title = corpus.titles[rows[0]]
+    if title and sum(len(_words(corpus.texts[row])) for row in rows) - len(_words(title)) >= FEWEST_LEFT:
         yield title
 
 
@@ -55,7 +55,7 @@ def of_faq(corpus: Corpus, rows: Sequence[int]) -> Iterator[str]:
 
 
 def of_neighbour(corpus: Corpus, rows: Sequence[int]) -> Iterator[str]:
-    """The first sentence of a passage, which its neighbours in the document go on with."""
+    """The first sentence of a passage, which is taken out of it (Lee et al. 2019, arXiv:1906.00300)."""
     if len(rows) > 1:
         yield first_sentence(corpus.texts[rows[len(rows) // 2]])
 
@@ -99,6 +99,15 @@ def made_of(corpus: Corpus, kinds: Sequence[str]) -> Made:
     qrels = {id_: {document: 1} for id_, (document, _) in kept.items()}
     origin = f"{len(kept):,} queries made of documents ({', '.join(kinds)})"
     return Made(Judged(queries, qrels, origin), {id_: near[id_] for id_ in kept})
+
+
+def without(text: str, query: str) -> str:
+    """A passage without the query that was made of it: copying is not to be learned; whole where little is left."""
+    begin = text.find(query)
+    if begin < 0:
+        return text
+    left = f"{text[:begin]} {text[begin + len(query) :]}".strip()
+    return left if len(_words(left)) >= FEWEST_LEFT else text
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
+from hybrid_search.encode.pair import PairEncoder
+from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.errors import SettingsError
 from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.search import SearchClient
-from hybrid_search.settings import NO_MODEL, DenseSettings, Settings
-from hybrid_search.train.bench import FUSED, Bench, Systems, dense_scores
+from hybrid_search.settings import NO_MODEL, DenseSettings, RerankSettings, Settings, SparseSettings
+from hybrid_search.train.bench import FUSED, RERANKED, Bench, Systems, dense_scores, sparse_scores
 from hybrid_search.train.fit import Watch
 from hybrid_search.train.mine import retrieved_for
-from hybrid_search.train.recipe import DENSE, Recipe
-from hybrid_search.train.records import Fitted, Pair
+from hybrid_search.train.recipe import DENSE, RERANK, SPARSE, STARTER, Recipe
+from hybrid_search.train.records import Corpus, Fitted, Pair
+
+if TYPE_CHECKING:
+    from hybrid_search.encode.starter import StarterEncoder
 
 BLOCK = 512
 """Passages that are encoded between two words of progress."""
+
+Encode = Callable[[Sequence[str]], EncodedTexts]
 
 
 class Student(Protocol):
@@ -50,7 +58,7 @@ class Student(Protocol):
         """What is live, measured."""
         ...
 
-    def fit(self, pairs: Sequence[Pair], bench: Bench, watch: Watch) -> Fitted:
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
         """Train; ``bench`` is of the validation queries."""
         ...
 
@@ -71,9 +79,13 @@ def student_of(client: SearchClient, recipe: Recipe) -> Student:
         ModelError: the base cannot be found, loaded or trusted.
         MissingExtraError: the extra [train] is not installed.
     """
-    if recipe.what == DENSE:
-        return _Dense(client, recipe)
-    raise NotImplementedError(recipe.what)
+    kinds: dict[str, Callable[[SearchClient, Recipe], Student]] = {
+        DENSE: _Dense,
+        STARTER: _Starter,
+        SPARSE: _Splade,
+        RERANK: _Cross,
+    }
+    return kinds[recipe.what](client, recipe)
 
 
 def needs_leg(client: SearchClient, leg: str) -> None:
@@ -87,29 +99,46 @@ def needs_leg(client: SearchClient, leg: str) -> None:
         )
 
 
-class _Dense:
-    """The bi-encoder."""
+class _Trained(Protocol):
+    """What the students of the four kinds share."""
+
+    folder: Path
+
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted: ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+class _Wrapped:
+    """A student of one kind, and what it begins with."""
 
     system = FUSED
+
+    def __init__(self, recipe: Recipe, base: str, student: _Trained) -> None:
+        self.recipe, self.base, self.folder, self._student = recipe, base, student.folder, student
+
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
+        return self._student.fit(pairs, corpus, bench, watch)
+
+    def save(self, folder: Path) -> None:
+        from hybrid_search.encode.loading import quiet
+
+        with quiet():
+            self._student.save(folder)
+
+
+class _Dense(_Wrapped):
+    """The bi-encoder."""
 
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
         from hybrid_search.train.dense import DenseStudent
 
         needs_leg(client, DENSE)
         settings = base_settings(client.searcher.settings, recipe)
-        self.base = settings.model
-        self.recipe = recipe
-        self._student = DenseStudent(settings, recipe)
-        self.folder = self._student.folder
+        super().__init__(recipe, settings.model, DenseStudent(settings, recipe))
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         return bench.found(retrieved_for(client, bench.judged.queries, progress, legs=[DENSE], exact=True))
-
-    def fit(self, pairs: Sequence[Pair], bench: Bench, watch: Watch) -> Fitted:
-        return self._student.fit(pairs, bench, watch)
-
-    def save(self, folder: Path) -> None:
-        self._student.save(folder)
 
     def after(self, client: SearchClient, folder: Path, bench: Bench, progress: OnProgress) -> Systems:
         from hybrid_search.encode.dense import load_dense
@@ -120,6 +149,120 @@ class _Dense:
         queries = encoder.encode_queries([query.text for query in bench.judged.queries])
         blocks = [encoder.encode_documents(texts) for texts in blocks_of(bench.corpus.texts, progress)]
         return bench.measured(dense_scores(queries, np.concatenate(blocks)))
+
+
+class _Starter(_Wrapped):
+    """The starter's head, on frozen states."""
+
+    def __init__(self, client: SearchClient, recipe: Recipe) -> None:
+        from hybrid_search.train.head import HeadStudent
+
+        needs_leg(client, SPARSE)
+        self._sparse = client.searcher.settings.sparse
+        starter = _starter_of(client.searcher.settings, self._sparse.model)
+        super().__init__(recipe, self._sparse.model, HeadStudent(starter, recipe))
+
+    def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
+        del client, progress
+        return bench.found(bench.retrieved)
+
+    def after(self, client: SearchClient, folder: Path, bench: Bench, progress: OnProgress) -> Systems:
+        starter = _starter_of(client.searcher.settings, str(folder))
+        return bench.measured(_sparse_scores(starter.encode_queries, starter.encode_documents, bench, progress))
+
+
+class _Splade(_Wrapped):
+    """A SPLADE model."""
+
+    def __init__(self, client: SearchClient, recipe: Recipe) -> None:
+        from hybrid_search.train.splade import SpladeStudent
+
+        needs_leg(client, SPARSE)
+        live = client.searcher.settings.sparse
+        settings = live if recipe.base is None else SparseSettings(model=recipe.base)
+        if settings.url is not None or settings.model in {"starter", "idf", "precomputed"}:
+            remedy = "Name a SPLADE model: --base; or train the starter: --what starter"
+            raise SettingsError("is no SPLADE model with weights here", where="sparse.model", remedy=remedy)
+        settings = settings if recipe.device is None else replace(settings, device=recipe.device)
+        super().__init__(recipe, settings.model, SpladeStudent(settings, recipe))
+
+    def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
+        del client, progress
+        return bench.found(bench.retrieved)
+
+    def after(self, client: SearchClient, folder: Path, bench: Bench, progress: OnProgress) -> Systems:
+        from hybrid_search.encode.sparse import load_sparse
+
+        settings = client.searcher.settings
+        sparse = SparseSettings(model=str(folder), max_terms=settings.sparse.max_terms, device=self.recipe.device)
+        half: Any = load_sparse(sparse, settings.encode)
+        model = PairEncoder(None, half)
+        return bench.measured(_sparse_scores(model.encode_queries, model.encode_documents, bench, progress))
+
+
+class _Cross(_Wrapped):
+    """The cross-encoder; what it is better than is the reranking that is live, or the fusion without one."""
+
+    system = RERANKED
+
+    def __init__(self, client: SearchClient, recipe: Recipe) -> None:
+        from hybrid_search.train.cross import CrossStudent
+
+        live = client.searcher.settings.rerank
+        if recipe.base is None and (live.url is not None or live.model in {NO_MODEL, "late"}):
+            remedy = "Name a cross-encoder, or a bi-encoder to make one of: --base"
+            raise SettingsError("names no cross-encoder with weights here", where="rerank.model", remedy=remedy)
+        settings = live if recipe.base is None else RerankSettings(model=recipe.base)
+        settings = settings if recipe.device is None else replace(settings, device=recipe.device)
+        self._reranking = client.searcher.default_reranking()
+        super().__init__(recipe, settings.model, CrossStudent(settings, recipe, self._reranking))
+
+    def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
+        from hybrid_search.train.cross import reranked
+
+        del progress
+        live = client.searcher.reranker
+        return reranked(bench, bench.corpus, self._reranking, None if live is None else live.score)
+
+    def after(self, client: SearchClient, folder: Path, bench: Bench, progress: OnProgress) -> Systems:
+        from hybrid_search.encode.cross import load_cross
+        from hybrid_search.train.cross import reranked
+
+        del progress
+        settings = RerankSettings(model=str(folder), device=self.recipe.device)
+        model = load_cross(settings, client.searcher.settings.encode)
+        return reranked(bench, bench.corpus, self._reranking, model.score)
+
+
+def _starter_of(settings: Settings, model: str) -> StarterEncoder:
+    """The starter with a head, on a pass of its own.
+
+    Raises:
+        SettingsError: the sparse model is no starter.
+    """
+    from hybrid_search.encode.starter import StarterEncoder, load_starter
+    from hybrid_search.encode.starter_files import trained_head
+
+    if model != "starter" and trained_head(model) is None:
+        remedy = "Train what is there: --what dense, or --what sparse with --base"
+        raise SettingsError(f"is {model!r}, no starter", where="sparse.model", remedy=remedy)
+    sparse = SparseSettings(model=model, device=settings.sparse.device or settings.dense.device)
+    alone = Settings(dense=DenseSettings(model=NO_MODEL), sparse=sparse, encode=settings.encode)
+    found = load_starter(alone)
+    if not isinstance(found, StarterEncoder):
+        raise SettingsError("is no starter", where="sparse.model")
+    return found
+
+
+def _sparse_scores(
+    encode_queries: Encode, encode_documents: Encode, bench: Bench, progress: OnProgress
+) -> NDArray[np.float32]:
+    """Dot products, (queries, passages), by an encoder that is loaded."""
+    queries = encode_queries([query.text for query in bench.judged.queries]).sparse or ()
+    passages = [
+        vector for texts in blocks_of(bench.corpus.texts, progress) for vector in encode_documents(texts).sparse or ()
+    ]
+    return sparse_scores(queries, passages)
 
 
 def base_settings(settings: Settings, recipe: Recipe) -> DenseSettings:

@@ -17,6 +17,7 @@ SAYS = {
     "question_answering.py": "(laptop: before reranking",
     "async_service.py": "a city without rain        lima",
     "filters.py": "brand=Alpa",
+    "photos.py": "blue square (what is shown):\n  1  photo-07.png",
     "paraphrases.py": "  q6  Where can I find last year's invoices?",
     "product_search.py": "with brand=Lumo: Lumo 3, Norr 3, Sol 2",
     "haystack_rag.py": "Report a lost or stolen device to the security desk at once. [laptop]",

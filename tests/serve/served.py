@@ -178,6 +178,7 @@ def serving(
     queries: Sequence[Query] = (),
     qrels: Mapping[str, Mapping[str, int]] | None = None,
     settings: Settings | None = None,
+    encoder: Any = None,
 ) -> Iterator[Served]:
     """The workbench of an index, in a thread of its own."""
     ready, loop = threading.Event(), asyncio.new_event_loop()
@@ -188,7 +189,8 @@ def serving(
         real = await connect_async(EngineSettings(url=url))
         engine = Breakable(real.transport)
         judged = {id_: dict(grades) for id_, grades in (qrels or {}).items()}
-        options = {"encoder": HashedEncoder(), "reranker": LongestFirst(), "queries": list(queries), "qrels": judged}
+        models = {"encoder": encoder or HashedEncoder(), "reranker": LongestFirst()}
+        options = {**models, "queries": list(queries), "qrels": judged}
         connection = AsyncConnection(engine, real.dialect)
         async with opened(index, settings or Settings(), judge=folder, connection=connection, **options) as workbench:
             app = make_app(workbench, Access.at("127.0.0.1", token))

@@ -151,7 +151,7 @@ def test_passages_are_fetched_without_their_vectors() -> None:
     assert legs.passage_fetch(["a#0", "b#2"], timeout=10) == {
         "query": {"ids": {"values": ["a#0", "b#2"]}},
         "size": 2,
-        "_source": {"includes": ["doc_id", "passage", "start", "end", "text", "fields"]},
+        "_source": {"includes": ["doc_id", "passage", "start", "end", "text", "fields", "state.shown"]},
         "track_total_hits": False,
         "timeout": "10000ms",
     }

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -51,6 +51,9 @@ class Judge:
         SettingsError: the address is none of HTTP.
     """
 
+    WHO: ClassVar[str] = "judge"
+    OPTION: ClassVar[str] = "--judge-url"
+
     url: str
     model: str
     key: str | None = field(default=None, repr=False)
@@ -65,7 +68,7 @@ class Judge:
 
         if not re.match(r"https?://[^/\s]+", self.url):
             remedy = "Give the base of the endpoint: http://localhost:8000/v1"
-            raise SettingsError("is no address of HTTP", where="--judge-url", remedy=remedy)
+            raise SettingsError("is no address of HTTP", where=self.OPTION, remedy=remedy)
         self._answers = self._kept()
         again = urllib3.Retry(
             total=TRIES - 1,
@@ -119,11 +122,12 @@ class Judge:
             )
         except urllib3.exceptions.HTTPError as error:
             kind = type(error).__name__
-            raise ModelError(f"the judge does not answer ({kind})", where=where, remedy="Check --judge-url") from None
+            what = f"the {self.WHO} does not answer ({kind})"
+            raise ModelError(what, where=where, remedy=f"Check {self.OPTION}") from None
         if answer.status != 200:
             remedy = "Check the address, the model's name and the key in HYBRID_SEARCH_JUDGE_KEY"
-            raise ModelError(f"the judge answers {answer.status}", where=where, remedy=remedy)
-        return _content(answer.data, where)
+            raise ModelError(f"the {self.WHO} answers {answer.status}", where=where, remedy=remedy)
+        return _content(answer.data, self.WHO, where)
 
     @property
     def _file(self) -> Path | None:
@@ -159,9 +163,9 @@ class Judge:
             return
 
 
-def _content(data: bytes, where: str) -> str:
+def _content(data: bytes, who: str, where: str) -> str:
     try:
         return str(orjson.loads(data)["choices"][0]["message"]["content"])
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
         remedy = "Expected the answer of a chat endpoint: choices, message, content"
-        raise ModelError("the judge's answer is not understood", where=where, remedy=remedy) from None
+        raise ModelError(f"the {who}'s answer is not understood", where=where, remedy=remedy) from None

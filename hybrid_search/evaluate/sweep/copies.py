@@ -67,9 +67,9 @@ def copied(connection: Connection, name: str, schema: IndexSchema, sample: Sampl
         _create(connection, index, _schema(schema, build), sample, build)
         own(connection, index)
         _write(connection, index, _schema(schema, build), sample, build)
-        _merge(connection, index)
+        merged(connection, index)
         seconds = time.perf_counter() - begun
-        yield Copy(index, _bytes(connection, index), seconds)
+        yield Copy(index, disk_of(connection, index), seconds)
     finally:
         _remove(connection, index)
 
@@ -77,7 +77,9 @@ def copied(connection: Connection, name: str, schema: IndexSchema, sample: Sampl
 def own(connection: Connection, index: str) -> None:
     """Write into a copy which process made it."""
     process = psutil.Process()
-    meta = {"_meta": {OWNER: {"place": _place(), "pid": process.pid, "born": process.create_time()}}}
+    owner = {"place": _place(), "pid": process.pid, "born": process.create_time()}
+    known = connection.send(indices.opening(index))[index]["mappings"].get("_meta", {})
+    meta = {"_meta": {**known, OWNER: owner}}
     connection.send(Request.json("PUT", f"/{quote(index, safe='')}/_mapping", meta, timeout=indices.ADMIN_TIMEOUT))
 
 
@@ -173,7 +175,8 @@ def _send(connection: Connection, lines: list[bytes]) -> None:
         raise RequestRefusedError(f"the engine refuses a passage: {cause}", where=connection.where)
 
 
-def _merge(connection: Connection, index: str) -> None:
+def merged(connection: Connection, index: str) -> None:
+    """Let a copy be one segment a shard, written to disk."""
     path = f"/{quote(index, safe='')}"
     indices.refresh(connection, index)
     connection.send(Request.json("POST", f"{path}/_forcemerge", timeout=MERGE_TIMEOUT, max_num_segments="1"))
@@ -181,7 +184,8 @@ def _merge(connection: Connection, index: str) -> None:
     connection.send(Request.json("POST", f"{path}/_flush", timeout=MERGE_TIMEOUT))
 
 
-def _bytes(connection: Connection, index: str) -> int:
+def disk_of(connection: Connection, index: str) -> int:
+    """Bytes of an index on disk, without replicas."""
     answer = connection.send(Request.json("GET", f"/{quote(index, safe='')}/_stats/store"))
     return int(answer["_all"]["primaries"]["store"]["size_in_bytes"])
 

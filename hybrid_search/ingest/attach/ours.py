@@ -23,6 +23,7 @@ from hybrid_search.ingest.attach.encoding import PassOptions, PassReport, Progre
 from hybrid_search.ingest.attach.scan import NEWEST, Hit
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.stages.heads import heads_of
+from hybrid_search.ingest.stages.images import has_image_model
 from hybrid_search.records import Document, Fingerprint, IndexSchema, SparseVector, Vector
 
 
@@ -157,6 +158,12 @@ def _is_same(ours: Fingerprint | None, theirs: Fingerprint | None) -> bool:
 def _check_fits(opened: OpenedIndex, encoder: TextEncoder) -> None:
     """Refuse models that the fields of the index cannot hold: a mapped field does not change."""
     ours = opened.schema
+    if has_image_model(ours):
+        raise IndexMismatchError(
+            "the index has vectors of images, which are not stored, so that no other model can read them",
+            where=opened.where,
+            remedy="Load the source again with the other model: hybrid-search reindex",
+        )
     unlike = [
         leg
         for leg, mine, theirs in (("dense", ours.dense, encoder.dense), ("sparse", ours.sparse, encoder.sparse))

@@ -10,6 +10,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.indices import OpenedIndex
 from hybrid_search.errors import counted
 from hybrid_search.ingest.maintain.remove import Limit, Missing, missing_documents
+from hybrid_search.ingest.stages.images import ImageLook
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import Checking, numbered
 from hybrid_search.ingest.state.indexed import IndexedDocument, indexed_documents
@@ -17,7 +18,7 @@ from hybrid_search.ingest.state.intervals import Intervals
 from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.ingest.work import Batch, NumberedDocument
 from hybrid_search.records import Document
-from hybrid_search.settings import ChunkingSettings
+from hybrid_search.settings import ChunkingSettings, ImageSettings
 
 ASKED = 4
 
@@ -66,6 +67,8 @@ def planned(
     connection: Connection,
     chunking: ChunkingSettings,
     source: str,
+    *,
+    images: ImageSettings | None = None,
 ) -> Plan:
     """Compare a source with an index as a load would; ``opened`` is None where the index is still to be made.
 
@@ -77,7 +80,8 @@ def planned(
         counts["new"] = sum(1 for _ in documents)
         return Plan(source, missing=Missing(0, 0, ()), **counts)
     with SourceIds() as seen:
-        check = Checking(opened.schema, chunking, seen.add, keeps_bad=True)
+        look = ImageLook(images or ImageSettings(), opened.schema)
+        check = Checking(opened.schema, chunking, seen.add, keeps_bad=True, look=look)
         for batch, held in side_by_side(_checked(documents, check, seen), _asking(connection, opened.name), ASKED):
             counts["bad"] += len(batch.bad)
             for item in batch.items:

@@ -166,7 +166,8 @@ def _send(
     with closing(DeadLetters(again, None if number is None else origin)) as refused:
         ledger = Ledger(refused, None, progress)
         source = Source(name, takes_over=number is None, load=number)
-        load = Load(here.opened, connection, encoder, settings.chunking, ledger, None, source, options)
+        chunking, images = settings.chunking, settings.images
+        load = Load(here.opened, connection, encoder, chunking, ledger, None, source, options, images=images)
         with running(load, exclusive=False) as lease:
             load.run(Stream(here.documents(path, group)), lease)
         return load.report(lease)

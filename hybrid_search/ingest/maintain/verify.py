@@ -12,13 +12,14 @@ from hybrid_search.engine.layout import SOURCE
 from hybrid_search.errors import SettingsError
 from hybrid_search.ingest.maintain.stored import spoiled
 from hybrid_search.ingest.patience import RetryPolicy, patient
+from hybrid_search.ingest.stages.images import ImageLook
 from hybrid_search.ingest.stages.overlap import side_by_side
 from hybrid_search.ingest.stages.prepare import composed, content_hash
 from hybrid_search.ingest.state.indexed import IndexedDocument, document_ids, indexed_documents, source_names
 from hybrid_search.ingest.state.lease import mend
 from hybrid_search.ingest.state.seen import SourceIds
 from hybrid_search.records import Document
-from hybrid_search.settings import ChunkingSettings
+from hybrid_search.settings import ChunkingSettings, ImageSettings
 
 BATCH = 2_000
 CHARACTERS = 1_000_000
@@ -94,6 +95,7 @@ def verify(
     source: str | None = None,
     deep: bool = False,
     retry: RetryPolicy | None = None,
+    images: ImageSettings | None = None,
 ) -> VerifyReport:
     """Compare all documents of a source with an index; no model is needed.
 
@@ -111,6 +113,7 @@ def verify(
         source: its name: documents of other sources are not extra; None if the index holds nothing else.
         deep: see above.
         retry: how long a busy or silent engine is waited for.
+        images: the settings with which images were loaded.
     """
     connection = patient(connection, retry)
     refresh(connection, index)
@@ -119,7 +122,8 @@ def verify(
     comparison = _Comparison(opened, connection, chunking, deep=deep)
     mended = mend(connection, opened.name)
     extra = Group()
-    found = (composed(document, opened.schema) for document in documents)
+    look = ImageLook(images or ImageSettings(), opened.schema)
+    found = (composed(look(document), opened.schema) for document in documents)
     with SourceIds() as seen:
         for batch, held, edited in side_by_side(_batches(found), comparison.asked, ASKED):
             for document in batch:

@@ -31,7 +31,7 @@ def check_document(document: Document, dense: Fingerprint | None) -> None:
     """
     where = document.origin or f"document {document.id[:80]!r}"
     _check_id(document.id, where)
-    if not document.text.strip():
+    if not document.text.strip() and not document.images:
         raise RecordError("the text is empty", where=where, remedy="Leave the document out or name its text fields")
     if (bad := _unsayable(document.fields.values())) is not None:
         remedy = "Leave the field out, or write the number as text"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hybrid_search.encode import PRECOMPUTED
-from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.encode.protocols import TextEncoder, image_encoder
 from hybrid_search.fields import own_text
 from hybrid_search.ingest.stages.chunk import passages_of
 from hybrid_search.ingest.work import Batch, ChunkedDocument, NumberedDocument
@@ -38,6 +38,7 @@ class Chunking:
         self._encoder = encoder
         self._chunking = chunking
         self._title = title
+        self._reads_images = image_encoder(encoder) is not None
         self._cut_short = self._made = self._longest = 0
         if self._is_too_wide:
             log.warning("%s; longer passages are cut there when they are encoded", self._widths())
@@ -60,10 +61,19 @@ class Chunking:
         return batch.turned_into(parts, unchanged=batch.unchanged + len(batch.items) - len(changed))
 
     def _passages(self, documents: Sequence[Document]) -> list[Sequence[Passage]]:
-        """The passages of each document; one that carries vectors needs no tokenizer."""
-        texts = [document for document in documents if not document.carries_vectors]
+        """The passages of each document, its images first; one that carries vectors needs no tokenizer."""
+        texts = [document for document in documents if _is_cut(document)]
         pieces = iter(self._cut(texts) if texts else ())
-        return [[whole(document)] if document.carries_vectors else next(pieces) for document in documents]
+        return [self._with_images(one, next(pieces) if _is_cut(one) else ()) for one in documents]
+
+    def _with_images(self, document: Document, pieces: Sequence[Passage]) -> Sequence[Passage]:
+        if document.carries_vectors:
+            return [whole(document)]
+        if not document.images or not self._reads_images:
+            return pieces or [whole(document)]
+        count = len(document.images)
+        images = [Passage(document, number, 0, 0, image=number) for number in range(count)]
+        return [*images, *(replace(piece, number=piece.number + count) for piece in pieces)]
 
     def _cut(self, documents: Sequence[Document]) -> list[list[Passage]]:
         limit = (
@@ -95,6 +105,10 @@ class Chunking:
         self._made += len(lengths)
         self._cut_short += sum(length > self._encoder.max_tokens for length in lengths)
         self._longest = max([self._longest, *lengths])
+
+
+def _is_cut(document: Document) -> bool:
+    return not document.carries_vectors and bool(document.text.strip() or not document.images)
 
 
 def whole(document: Document) -> Passage:

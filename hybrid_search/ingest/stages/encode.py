@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hybrid_search.encode.protocols import TextEncoder
+from hybrid_search.encode.protocols import TextEncoder, image_encoder
 from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
 from hybrid_search.ingest.work import Batch, ChunkedDocument, EncodedDocument, Refusal
-from hybrid_search.records import Document, EncodedPassage
+from hybrid_search.records import Document, EncodedPassage, Passage
 
 
 class Encoding:
     """Encodes passages whose documents do not carry the vectors that the index wants.
 
-    ``encoded`` counts the passages that were encoded rather than found in the cache. ``later`` leaves them without. A
-    document with a passage that the encoder refuses is refused.
+    ``encoded`` counts the passages that were encoded rather than found in the cache. ``later`` leaves them without.
+    Images have dense vectors alone. The texts beside them have only with ``text_vectors`` dense ones too: models such
+    as CLIP put any two texts nearer to each other than a text to its image (arXiv:2203.02053), so that documents with a
+    caption would stand before all that have none. A document with
+    a passage that the encoder refuses is refused.
     """
 
-    def __init__(self, encoder: TextEncoder, cache: VectorCache | None = None, *, later: bool = False) -> None:
+    def __init__(
+        self, encoder: TextEncoder, cache: VectorCache | None = None, *, later: bool = False, text_vectors: bool = False
+    ) -> None:
+        self._text_vectors = text_vectors
+        self._images = image_encoder(encoder)
         self._encoder = encoder
         self._cache = cache
         self._later = later
@@ -27,9 +34,10 @@ class Encoding:
 
     def __call__(self, batch: Batch[ChunkedDocument]) -> Batch[EncodedDocument]:
         """The batch with vectors; one call of the encoder for all of its passages."""
-        texts = [p.for_models for item in batch.items if self._needs(item.document) for p in item.passages]
-        vectors = iter(self._vectors(texts))
-        items = [self._with_vectors(item, vectors) for item in batch.items]
+        wanted = [p for item in batch.items if self._needs(item.document) for p in item.passages]
+        vectors = iter(self._vectors([p.for_models for p in wanted if p.image is None]))
+        images = iter(self._image_vectors([p for p in wanted if p.image is not None]))
+        items = [self._with_vectors(item, vectors, images) for item in batch.items]
         return batch.turned_into(items)
 
     def _needs(self, document: Document) -> bool:
@@ -37,6 +45,23 @@ class Encoding:
         lacks_sparse = self._encoder.sparse is not None and document.sparse is None
         lacks_tokens = getattr(self._encoder, "late", None) is not None
         return not self._later and (lacks_dense or lacks_sparse or lacks_tokens)
+
+    def _image_vectors(self, passages: Sequence[Passage]) -> list[CachedVectors]:
+        """The vectors of the images of passages, by the cache where the bytes are known."""
+        if self._images is None or not passages:
+            return []
+        images = [p.document.images[p.image] for p in passages if p.image is not None]
+        pixels = [image.decoded.take() for image in images if image.decoded is not None]
+        keys = [f"\0image {image.digest}" for image in images]
+        is_kept = self._cache is not None and all(image.url is None for image in images)
+        known = self._cache.get(self._models, keys) if self._cache is not None and is_kept else [None] * len(keys)
+        missing = [n for n, one in enumerate(known) if one is None]
+        made = dict(zip(missing, self._images.encode_images([pixels[n] for n in missing]), strict=True))
+        self.encoded += len(missing)
+        found = [one or CachedVectors(made[n], None) for n, one in enumerate(known)]
+        if self._cache is not None and is_kept and missing:
+            self._cache.put(self._models, [keys[n] for n in missing], [found[n] for n in missing])
+        return found
 
     def _vectors(self, texts: Sequence[str]) -> list[CachedVectors]:
         if self._cache is None:
@@ -62,20 +87,31 @@ class Encoding:
         late = [None] * len(texts) if computed.late is None else computed.late
         return [CachedVectors(*one) for one in zip(dense, sparse, late, strict=True)]
 
-    def _with_vectors(self, item: ChunkedDocument, vectors: Iterator[CachedVectors]) -> EncodedDocument:
+    def _without(self, passage: Passage) -> tuple[str, ...]:
+        """The legs that are to have no vector of a passage."""
+        if passage.image is not None:
+            return ("sparse",)
+        beside_images = self._images is not None and bool(passage.document.images)
+        return ("dense",) if beside_images and not self._text_vectors else ()
+
+    def _with_vectors(
+        self, item: ChunkedDocument, vectors: Iterator[CachedVectors], images: Iterator[CachedVectors]
+    ) -> EncodedDocument:
         """The item with what its document carries, else with the next of ``vectors`` for each passage."""
         document, needs = item.document, self._needs(item.document)
         encoded = []
         for passage in item.passages:
-            found = next(vectors) if needs else CachedVectors(None, None)
+            of_this = vectors if passage.image is None else images
+            found, without = next(of_this) if needs else CachedVectors(None, None), self._without(passage)
             dense = found.dense if document.dense is None else document.dense
             sparse = found.sparse if document.sparse is None else document.sparse
             encoded.append(
                 EncodedPassage(
                     passage,
-                    None if self._encoder.dense is None else dense,
-                    None if self._encoder.sparse is None else sparse,
+                    None if self._encoder.dense is None or "dense" in without else dense,
+                    None if self._encoder.sparse is None or "sparse" in without else sparse,
                     found.late,
+                    without,
                 )
             )
         return EncodedDocument(

@@ -29,9 +29,11 @@ class StoppedError(BaseException):
 
 
 class Blocked(threading.local):
-    """Seconds that the current thread has spent waiting for its neighbours."""
+    """Seconds that the current thread has spent waiting for its neighbours; its stage, and when it began."""
 
     seconds: float = 0.0
+    stage: str = ""
+    began: float = 0.0
 
 
 class Channel(Generic[T]):
@@ -70,6 +72,9 @@ class Channel(Generic[T]):
             if self._error is not None:
                 raise self._error
             raise StopIteration
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def end(self, error: BaseException | None = None) -> None:
         """Say that nothing more will be written, because of ``error`` if there is one."""
@@ -169,6 +174,8 @@ class Overlap:
         self._stopped = threading.Event()
         self._blocked = Blocked()
         self._channels: list[Channel[object]] = []
+        self._named: dict[str, Channel[object]] = {}
+        self._working: dict[int, tuple[str, float]] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
@@ -181,6 +188,14 @@ class Overlap:
         self.stop()
         for thread in self._threads:
             thread.join()
+
+    def look(self) -> tuple[dict[str, float], dict[str, int]]:
+        """Seconds in which each stage has worked by now, and how many items wait behind each for the next."""
+        with self._lock:
+            busy = dict(self.busy)
+        for stage, seconds in list(self._working.values()):
+            busy[stage] = busy.get(stage, 0.0) + seconds
+        return busy, {name: len(channel) for name, channel in list(self._named.items())}
 
     @property
     def stopped(self) -> threading.Event:
@@ -196,7 +211,8 @@ class Overlap:
     def ahead(self, name: str, items: Iterable[T], capacity: int = CHANNEL_CAPACITY) -> Iterator[T]:
         """Iterate over ``items`` in a thread called ``name``, at most ``capacity`` items ahead of the reader."""
         channel: Channel[T] = Channel(capacity, self._blocked)
-        self._channels.append(channel)  # type: ignore[arg-type]  # only stop() is called on it
+        self._channels.append(channel)  # type: ignore[arg-type]  # only stop() and len() are called on it
+        self._named[name] = self._channels[-1]
         self._start(name, lambda: self._fill(items, channel))
         return Reader(channel)
 
@@ -218,16 +234,23 @@ class Overlap:
         return thread
 
     def _timed(self, stage: str, run: Callable[[], None]) -> None:
-        began = time.perf_counter()
+        self._blocked.stage, self._blocked.began = stage, time.perf_counter()
         run()
-        working = time.perf_counter() - began - self._blocked.seconds
+        working = time.perf_counter() - self._blocked.began - self._blocked.seconds
         with self._lock:
+            self._working.pop(threading.get_ident(), None)
             self.busy[stage] = self.busy.get(stage, 0.0) + working
+
+    def _note(self) -> None:
+        """How long the stage of this thread has worked so far."""
+        working = time.perf_counter() - self._blocked.began - self._blocked.seconds
+        self._working[threading.get_ident()] = (self._blocked.stage, working)
 
     def _fill(self, items: Iterable[T], channel: Channel[T]) -> None:
         try:
             for item in items:
                 channel.put(item)
+                self._note()
         except StoppedError:
             channel.stop()
         except BaseException as error:  # noqa: BLE001  # it travels to the reader, in order
@@ -246,6 +269,7 @@ class Overlap:
                 return
             try:
                 work(item)
+                self._note()
             except BaseException as error:  # noqa: BLE001  # drain() raises it
                 errors.append(error)
                 self.stop()

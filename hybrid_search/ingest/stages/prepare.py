@@ -95,8 +95,16 @@ class Checking:
     """The stage that checks documents: what is bad is set aside where ``keeps_bad``, else it ends the load."""
 
     def __init__(
-        self, schema: IndexSchema, chunking: ChunkingSettings, is_new: Callable[[str], bool], *, keeps_bad: bool
+        self,
+        schema: IndexSchema,
+        chunking: ChunkingSettings,
+        is_new: Callable[[str], bool],
+        *,
+        keeps_bad: bool,
+        look: Callable[[Document], Document] = lambda document: document,
     ) -> None:
+        """Check for an index; ``look`` knows images by their bytes, and raises RecordError for what is none."""
+        self._look = look
         self._schema = schema
         self._chunking = chunking
         self._is_new = is_new
@@ -115,6 +123,7 @@ class Checking:
         for number, given in batch.items:
             document = composed(given, self._schema)
             try:
+                document = self._look(document)
                 good.append(NumberedDocument(number, document, self._digest(document)))
             except RecordError as error:
                 if not self._keeps_bad:
@@ -157,6 +166,8 @@ def content_hash(document: Document, chunking: ChunkingSettings, schema: IndexSc
             remedy="Split it into documents of a chapter or a page, or leave large fields out",
         ) from None
     settings = f"{chunking.max_tokens} {chunking.overlap}"
+    if document.images:
+        content += f" {[image.digest for image in document.images]}"
     if texts := own_texts(document, schema):
         content += f" {schema.passage_title!r} {sorted(texts.items())}"
     if schema.layout > 1:

@@ -22,13 +22,14 @@ from platformdirs import user_cache_path
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.errors import IngestError, counted
 from hybrid_search.ingest.state.cache_file import FAULTS, CacheFile, is_broken
+from hybrid_search.ingest.state.packed_weights import MARK, packed, unpacked
 from hybrid_search.records import SparseVector, Vector
 
 SECONDS_PER_DAY = 86_400
 LOOKUP = 500
 """Keys per query, below SQLite's limit of variables."""
 MAX_BYTES = 10_000_000_000
-"""Two to three million texts: a row with 384 dimensions and 250 terms takes about 4.1 kB."""
+"""Three million texts: a row with 384 dimensions and 250 terms takes about 3.3 kB."""
 KEPT = 0.9
 """Share of the limit that is left after an eviction, so that not every batch evicts."""
 EVICTED = 1_000
@@ -63,6 +64,8 @@ class VectorCache:
 
     Attributes:
         wrong: rows whose checksum was wrong.
+        is_full: whether it was full of what was used today, so that nothing more was kept. A load that is larger than
+            the cache would push out what it has put in, and find nothing of it when it is repeated.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
@@ -79,6 +82,7 @@ class VectorCache:
         self.path = path
         self.max_bytes = max_bytes
         self.wrong = 0
+        self.is_full = False
         try:
             self._file = CacheFile(path, is_own_place=path == default_path())
         except (OSError, sqlite3.Error) as error:
@@ -90,6 +94,12 @@ class VectorCache:
         one, several = "vector of the cache was broken, and is", "vectors of the cache were broken, and are"
         wrong = f"{counted(self.wrong, one, several)} computed anew"
         return [*self._file.notes, *([wrong] if self.wrong else [])]
+
+    @property
+    def full(self) -> str | None:
+        """A sentence for a load that had no room in it; None where it had."""
+        size = f"{self.max_bytes / 1e9:,.0f} GB, all of it used today"
+        return f"the vector cache is full ({size}): no more vectors were kept" if self.is_full else None
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +117,9 @@ class VectorCache:
         return [found.get(key) for key in keys]
 
     def put(self, models: bytes, texts: Sequence[str], vectors: Sequence[CachedVectors]) -> None:
-        """Remember the vectors of texts; over the limit those that were not used for longest are forgotten."""
+        """Remember the vectors of texts; over the limit those not used for longest are forgotten, none of today."""
+        if self.is_full:
+            return
         day = _today()
         rows = []
         for text, one in zip(texts, vectors, strict=True):
@@ -156,9 +168,11 @@ class VectorCache:
         """Forget the rows of the earliest days, of one day the ones written first, until there is room again."""
         if self._used() <= self.max_bytes:
             return
-        oldest = "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY day, rowid LIMIT ?)"
-        while self._used() > KEPT * self.max_bytes and self._file.database.execute(oldest, (EVICTED,)).rowcount > 0:
+        chosen, database = "SELECT rowid FROM vectors WHERE day < ? ORDER BY day, rowid LIMIT ?", self._file.database
+        oldest = f"DELETE FROM vectors WHERE rowid IN ({chosen})"  # noqa: S608  # no value is in it
+        while self._used() > KEPT * self.max_bytes and database.execute(oldest, (_today(), EVICTED)).rowcount > 0:
             pass
+        self.is_full = self._used() > self.max_bytes
 
     def _used(self) -> int:
         """The bytes of the pages that hold something; the others are written again before the file grows."""
@@ -248,12 +262,14 @@ def _sparse_bytes(weights: SparseVector | None, late: bytes | None) -> bytes | N
     """The weights; with token states, a pair of both, whose rows have keys of their own (:func:`models_key`)."""
     if late is not None:
         return msgspec.msgpack.encode((None if weights is None else dict(weights), late))
-    return None if weights is None else msgspec.msgpack.encode(dict(weights))
+    return None if weights is None else packed(weights) or msgspec.msgpack.encode(dict(weights))
 
 
 def _sparse(data: bytes | None) -> tuple[SparseVector | None, bytes | None]:
     """Weights and token states."""
     if data is None:
         return None, None
+    if data[:1] == bytes((MARK,)):
+        return unpacked(data), None
     found = msgspec.msgpack.decode(data, type=dict[str, float] | tuple[dict[str, float] | None, bytes])
     return found if isinstance(found, tuple) else (found, None)

@@ -16,8 +16,13 @@ from hybrid_search.private_files import FILE, close, make_folder
 BUSY_SECONDS = 30.0
 APPLICATION = 0x68735643
 """SQLite's application id of our caches: ``hsVC``."""
-VERSION = 2
-"""Of the layout, in SQLite's user version; the first one had no checksums and left it at 0."""
+VERSION = 3
+"""Of the layout, in SQLite's user version; the first one had no checksums and left it at 0, the second packed no
+weights, and its rows are read all the same."""
+CHECKED = 2
+"""The first version with checksums."""
+PAGE = 16_384
+"""Bytes of a page of a new file: rows have some 3 kB, of which few fit into a page without room to spare."""
 RELEASED = b"key BLOB PRIMARY KEY, models BLOB NOT NULL, dense BLOB, sparse BLOB, day INTEGER"
 """In the schema of the first layout, which is on the first page."""
 
@@ -116,11 +121,14 @@ class CacheFile:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise BrokenCacheError(f"format {version}")
+        database.execute(f"PRAGMA page_size = {PAGE}")  # of a file that holds nothing yet
         # Before the write-ahead log is switched on, so that the file itself says whose it is.
         database.execute(f"PRAGMA application_id = {APPLICATION}")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        if version < VERSION:
+        if CHECKED <= version < VERSION:
+            database.execute(f"PRAGMA user_version = {VERSION}")
+        elif version < VERSION:
             has_rows = database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'vectors'").fetchone()[0]
             if has_rows:
                 self.notes.append("the vector cache of an earlier release had no checksums: it is begun anew")

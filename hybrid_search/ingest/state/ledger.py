@@ -87,6 +87,8 @@ class Ledger:
     Attributes:
         load: the number of the load, once it has one.
         expected: about how many documents there will be.
+        look: seconds in which each stage has worked, and what waits behind each.
+        slowed: refusals in a row for which senders slow down.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class Ledger:
     ) -> None:
         self.load = 0
         self.expected: Callable[[], int | None] = lambda: None
+        self.look: Callable[[], tuple[dict[str, float], dict[str, int]]] = lambda: ({}, {})
+        self.slowed: Callable[[], int] = lambda: 0
         self._counts = Counts()
         self._refusals: list[Refusal] = []
         self._dead_letters = dead_letters
@@ -191,7 +195,7 @@ class Ledger:
         counts = self._counts
         if self._progress is not None:
             known = (counts.documents, counts.passages, counts.refused)
-            self._progress(IngestProgress(*known, waiting, self.expected()))
+            self._progress(IngestProgress(*known, waiting, self.expected(), *self.look(), self.slowed()))
 
 
 def _one_per_document(refusals: Sequence[Refusal]) -> list[Refusal]:

@@ -7,6 +7,7 @@ a document that is refused again after a replay is written again.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_search.errors import SourceError
+from hybrid_search.images import ImageSource
 from hybrid_search.ingest.state.lines import JSON_STRING, Kind, LineFile, header_record, own_lines
 from hybrid_search.ingest.work import Refusal
 from hybrid_search.records import Document
@@ -133,7 +135,18 @@ def document_as_json(document: Document) -> dict[str, Any]:
         "sparse": None if document.sparse is None else dict(document.sparse),
         "origin": document.origin,
         "texts": dict(document.texts),
+        **({"images": [_image_as_json(image) for image in document.images]} if document.images else {}),
     }
+
+
+def _image_as_json(image: ImageSource) -> dict[str, str | None]:
+    data = None if image.data is None else base64.b64encode(image.data).decode("ascii")
+    return {"path": image.path, "url": image.url, "data": data}
+
+
+def _image_from_json(value: Mapping[str, Any]) -> ImageSource:
+    data = None if value["data"] is None else base64.b64decode(value["data"])
+    return ImageSource(value["path"], data, value["url"])
 
 
 def document_from_json(value: Mapping[str, Any]) -> Document:
@@ -147,6 +160,7 @@ def document_from_json(value: Mapping[str, Any]) -> Document:
         sparse=value["sparse"],
         origin=value["origin"],
         texts=value.get("texts", {}),
+        images=tuple(map(_image_from_json, value.get("images", ()))),
     )
 
 

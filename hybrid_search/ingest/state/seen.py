@@ -64,6 +64,11 @@ class SourceIds:
     def __exit__(self, *_: object) -> None:
         self._maps.close()
 
+    @property
+    def disk_bytes(self) -> int:
+        """How many the disk holds."""
+        return sum(table.disk_bytes for table in self._tables)
+
     def add(self, id_: str) -> bool:
         """Add an id; False when it was there."""
         digest, hashed = _hashes(id_)
@@ -99,6 +104,10 @@ class _Table:
         self._count = 0
         self._slots = _FIRST_SLOTS
         self._map = self._mapped(bytes((_FIRST_SLOTS + _SPARE) * SLOT))
+
+    @property
+    def disk_bytes(self) -> int:
+        return len(self._map)
 
     def add(self, digest: bytes, hashed: int) -> bool:
         place, is_there = self._place(digest, hashed)

@@ -15,6 +15,8 @@ from hybrid_search.read.formats.input_file import InputFile
 from hybrid_search.read.formats.json_files import read_json
 from hybrid_search.read.formats.office import read_office
 from hybrid_search.read.formats.pages import read_html
+from hybrid_search.read.formats.photos import IMAGE, read_photo
+from hybrid_search.read.formats.photos import SUFFIXES as PICTURES
 from hybrid_search.read.formats.sheets import read_sheets
 from hybrid_search.read.objects import is_object
 from hybrid_search.read.packed import member_name, name_of_member
@@ -84,6 +86,7 @@ REGISTRY: dict[str, Format] = {
     "office": Format(
         _on_disk(read_office), (".pdf", ".docx", ".pptx", ".odt", ".epub", ".rtf"), is_stream=False, is_document=True
     ),
+    IMAGE: Format(read_photo, PICTURES, is_stream=False, is_document=True),
 }
 
 ALIASES = {

@@ -37,10 +37,19 @@ export class HitRows {
     const places = el("p", { className: "places" }, Object.values(legs).map((leg) => leg.place), score);
     const title = el("h3", { dir: "auto" }, document_.title || id);
     const aside = el("p", { className: "fields" }, document_.title ? el("span", { className: "id" }, id) : null, fieldsOf(document_.fields));
-    const body = el("div", { className: "body" }, title, text, bar, places, aside, this.bench.grades.buttons(id));
+    const body = el("div", { className: "body" }, this.picture(id, document_.title), title, text, bar, places, aside, this.bench.grades.buttons(id));
     const element = el("li", { className: "hit", tabindex: "0", data: { id } }, el("div", { className: "ranks" }, rank, change), body);
     this.listen(element, id);
     return { element, rank, change, text, score, legs, passage: null };
+  }
+
+  /** The thumbnail of a document, where the index may have one; a document without one shows none. */
+  picture(id, title) {
+    if (!this.bench.about.pictures) return null;
+    const made = el("img", { className: "picture", alt: title ? `Picture: ${title}` : `Picture of ${id}`, loading: "lazy" });
+    made.addEventListener("error", () => made.remove());
+    made.src = `/thumbnail?id=${encodeURIComponent(id)}`;
+    return made;
   }
 
   leg(leg) {
@@ -83,7 +92,7 @@ export class HitRows {
     bar.style.inlineSize = `${Math.max(0, Math.min(100, (100 * score) / best))}%`;
     const fused = el("span", { className: "fused" });
     const title = el("h3", { dir: "auto" }, document_.title || id);
-    const body = el("div", { className: "body" }, title, el("div", { className: "bar" }, bar), el("p", { className: "places" }, el("span", {}, shown(score)), fused));
+    const body = el("div", { className: "body" }, this.picture(id, document_.title), title, el("div", { className: "bar" }, bar), el("p", { className: "places" }, el("span", {}, shown(score)), fused));
     const ranks = el("div", { className: "ranks" }, el("span", { className: "rank" }, String(rank)));
     const element = el("li", { className: "hit small", tabindex: "0", data: { id, passage } }, ranks, body);
     this.listen(element, id);
