@@ -32,6 +32,7 @@ from hybrid_search.cli.options import (
     settings_of,
 )
 from hybrid_search.cli.plans import print_plan, raise_if_refused
+from hybrid_search.cli.shared_loads import by_workers, on_ray, shared_loads
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.cli.told import also_told
 from hybrid_search.errors import SettingsError
@@ -95,6 +96,10 @@ def index(
     take_over: Annotated[bool, typer.Option("--take-over", help="Replace documents of other sources.")] = False,
     join: Annotated[bool, typer.Option("--join", help="Share the load with others that run this command.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the load.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="The workers run on Ray: auto, local, or ray://host:port.")] = None,
+    ray_least: Annotated[int, typer.Option(min=1, help="Workers on Ray at first; --workers is the most.")] = 1,
+    ray_cpus: Annotated[float, typer.Option(min=0.0, help="CPUs of each worker on Ray.")] = 1.0,
+    ray_gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each worker on Ray, as 0.5.")] = 0.0,
     recreate: Annotated[bool, typer.Option("--recreate", help="Build the index anew beside it, then swap.")] = False,
     confirm: Annotated[str | None, typer.Option(help="The index again, to --recreate a foreign one.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Load only the first so many documents.")] = None,
@@ -107,7 +112,7 @@ def index(
     """Load documents into an index; run again, it goes on where it stopped."""
     named = source_name, format, limit, sync
     what = _asked(named, (max_removed, max_bad), (expect, take_over, records_path, query), bulk_mode)
-    what = replace(what, join=join or workers > 1, vectors_later=vectors is Vectors.LATER)
+    what = replace(what, join=join or workers > 1 or ray is not None, vectors_later=vectors is Vectors.LATER)
     _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
     _check_sources(source, index, what, {**own, "--recreate": recreate or None})
@@ -117,7 +122,11 @@ def index(
     if dry_run:
         return _print_plans(source, index, settings, files, what, as_json=as_json)
     alone = partial(_loads, recreate=recreate, confirm=confirm)
-    loads = alone if workers == 1 else partial(_shared_loads, workers=workers)
+    loads = alone
+    if ray is not None:
+        loads = partial(shared_loads, load=on_ray(ray, ray_least, workers, cpus=ray_cpus, gpus=ray_gpus))
+    elif workers > 1:
+        loads = partial(shared_loads, load=by_workers(workers))
     stop_cleanly()
     with also_told(index, metrics_port):
         print_loads(loads(source, index, settings, files, what), as_json=as_json)
@@ -233,25 +242,6 @@ def _loads(
             with progress_bar(index, what.limit or known) as progress:
                 report = load(source, index, connection, encoder, settings, files=own, what=what, progress=progress)
             yield report
-
-
-def _shared_loads(
-    sources: list[str], index: str, settings: Settings, files: list[LoadFiles], what: SourceOptions, *, workers: int
-) -> Iterator[IngestReport]:
-    """The same by several processes, each with models of its own."""
-    from hybrid_search.cli.estimate import expected_documents
-    from hybrid_search.cli.progress import progress_bar
-    from hybrid_search.engine.connection import connect
-    from hybrid_search.engine.names import check_target
-    from hybrid_search.ingest.target import check_layout
-    from hybrid_search.scale.workers import Share, load_by_workers
-
-    with connect(settings.engine) as connection:
-        check_target(connection, index)
-        check_layout(connection, index, settings)
-    for source, own in zip(sources, files, strict=True):
-        with progress_bar(index, expected_documents(Path(source))) as progress:
-            yield load_by_workers(Share(source, index, settings, own, what), workers, progress=progress)
 
 
 def replay(

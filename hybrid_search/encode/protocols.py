@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,12 +17,14 @@ from hybrid_search.records import Fingerprint, SparseVector
 class EncodedTexts:
     """Vectors of n texts: ``dense`` float32 of shape (n, dimension), ``sparse`` n mappings; None where a leg is off.
 
-    ``late`` are the compressed token states of n passages, where an index is to store them.
+    ``late`` are the compressed token states of n passages, where an index is to store them. ``refused`` says why texts
+    have no vectors, by their place: what is in their rows means nothing.
     """
 
     dense: NDArray[np.float32] | None
     sparse: Sequence[SparseVector] | None
     late: Sequence[bytes] | None = None
+    refused: Mapping[int, str] = field(default_factory=dict)
 
 
 class Tokenizer(Protocol):

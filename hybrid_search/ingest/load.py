@@ -234,6 +234,7 @@ class Load:
                 lease.check()
                 settled = send(body)
                 if settled is not None:
+                    settled.refusals.extend(body.refused)
                     self.ledger.settle(body, settled)
                 demand.settled()
                 read_back.check()

@@ -266,8 +266,8 @@ class Opened:
                 with both_places(self.again):
                     notes += part.run(whole)
             report = load.report(lease, [*notes, *self._left_out.notes()])
-            read, documents = part.counts
-            return self._left_out.counted(report, files.skipped, self._what.max_bad, read=read, documents=documents)
+            (read, documents), most = part.counts, part.judged(self._what.max_bad)
+            return self._left_out.counted(report, files.skipped, most, read=read, documents=documents)
 
     def _shared_identity(self, connection: Connection, opened: OpenedIndex, splits: Sequence[Split]) -> str:
         """What all must have in common who load a source together; on other machines it may be in another folder."""

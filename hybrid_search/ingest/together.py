@@ -21,6 +21,7 @@ from hybrid_search.engine.connection import Connection
 from hybrid_search.engine.layout import LOAD, SOURCE
 from hybrid_search.errors import IngestError, RecordError, counted
 from hybrid_search.ingest.load import Load, Since
+from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.reading import Splits
 from hybrid_search.ingest.state.cluster import SharedLoad, read_state
@@ -73,6 +74,10 @@ class Together:
         """Records left out and documents, of the whole load where this process has ended it; else its own, and None."""
         whole = self._ended
         return (self.reading.left_out, None) if whole is None else (whole.left_out, whole.documents)
+
+    def judged(self, most: Limit) -> Limit:
+        """The most records that may be left out: who ends the load judges the whole, and the others nothing."""
+        return EVERYTHING if self._ended is None else most
 
     def _pass(self, seen: SourceIds, since: Since) -> bool:
         """Load what is free; whether there was nothing left of the source."""

@@ -16,10 +16,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class BadDocument:
-    """A document that no index can hold, and why."""
+    """A document that no index can hold, why, and the split that it is from."""
 
     error: RecordError
     document: Document
+    split: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class ChunkedDocument:
 
 @dataclass(frozen=True, slots=True)
 class EncodedDocument:
-    """The same, its passages with their vectors."""
+    """The same, its passages with their vectors; ``refused`` says that a passage has none, and why."""
 
     number: int
     document: Document
@@ -95,6 +96,7 @@ class EncodedDocument:
     total: int
     stale: Sequence[str] = ()
     is_end: bool = True
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,16 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class WrittenDocument:
-    """The actions of a document, or of a part of it; ``is_end`` says whether no part follows."""
+    """The actions of a document, or of a part of it; ``is_end`` says whether no part follows.
+
+    One that was ``refused`` has none.
+    """
 
     number: int
     document: Document
     actions: Sequence[Action]
     is_end: bool = True
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,7 @@ class Body:
         documents: ids of those that end here.
         unchanged: documents that needed nothing.
         bad: documents that no index can hold.
+        refused: documents that were refused before anything of them was sent.
     """
 
     number: int
@@ -154,6 +161,7 @@ class Body:
     documents: frozenset[str]
     unchanged: int = 0
     bad: Sequence[BadDocument] = ()
+    refused: Sequence[Refusal] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from hybrid_search.engine.models import check_models
 from hybrid_search.errors import CursorError, HybridSearchError, ModelError, QueryError
 from hybrid_search.filters import Filter, parse
 from hybrid_search.records import TRUNCATED_FROM, Fingerprint, Leg, Query, StoredPassage
-from hybrid_search.search import procedure
+from hybrid_search.search import procedure, steps
 from hybrid_search.search.asking import Budget, Target
 from hybrid_search.search.balance import balance_of
 from hybrid_search.search.cursor import Seal
@@ -47,16 +47,7 @@ from hybrid_search.search.scored_text import check_text_fields, scored_text
 from hybrid_search.search.scoring import scored_by, takes_pairs
 from hybrid_search.search.signals import with_unknown
 from hybrid_search.search.stages import Stopwatch
-from hybrid_search.search.steps import (
-    Encode,
-    EncodeImage,
-    EncodePassages,
-    ModelStep,
-    Score,
-    ScorePairs,
-    Steps,
-    boundary,
-)
+from hybrid_search.search.steps import Encode, EncodeImage, EncodePassages, ModelStep, ScorePairs, Steps, boundary
 from hybrid_search.search.tracing import headers_of
 from hybrid_search.settings import NO_MODEL, Settings
 
@@ -236,7 +227,7 @@ class Searcher:
                 return encoded_image(reading, pixels_of(step.image, self.settings.images))
             if isinstance(step, EncodePassages) and self.encoder is not None:
                 return read_passages(self.encoder, step)
-            if isinstance(step, Score | ScorePairs) and self.reranker is not None:
+            if isinstance(step, steps.Score | ScorePairs) and self.reranker is not None:
                 return scored_by(self.reranker, step)
         raise ModelError(f"no model for the step {type(step).__name__}")
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.state.indexed import document_count
+from hybrid_search.ingest.state.letters import read_letters
 from hybrid_search.scale.workers import Share, numbered
 from hybrid_search.settings import Settings
 
@@ -38,11 +40,12 @@ def folder(tmp_path_factory):
     return root
 
 
-def start(folder, connection, index, *options):
-    """The command in a process group of its own."""
+def start(folder, connection, index, *options, **more):
+    """The command; ``more`` are variables of its environment."""
     command = [sys.executable, "-m", "hybrid_search", "index", str(folder), index, "--url", connection.where]
+    known = {**os.environ, **more}
     return subprocess.Popen(
-        [*command, *WORDLESS, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        [*command, *WORDLESS, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=known
     )
 
 
@@ -81,6 +84,26 @@ def test_a_worker_that_is_killed_loses_nothing(folder, connection, index_name) -
     assert report["refused"] == 0
     died = any("died (exit -9); others took what it had" in note for note in report["notes"])
     assert died or report["documents"] == COUNT, json.dumps(report)  # it had ended before it was killed
+
+
+def test_a_document_on_which_the_models_die_is_a_dead_letter(tmp_path, connection, index_name) -> None:
+    """Of 400 documents two end the process that encodes them: both are refused by name, 398 are in the index."""
+    deadly = {150, 399}
+    texts = (f"Crate {n} holds a {'deadly ' if n in deadly else ''}lamp." for n in range(400))
+    lines = (json.dumps({"_id": f"d{n}", "text": text}) for n, text in enumerate(texts))
+    (tmp_path / "docs.jsonl").write_text("\n".join(lines) + "\n")
+    index, letters = index_name(), tmp_path / "letters.jsonl"
+    path = os.pathsep.join([str(Path(__file__).parent / "deadly"), os.environ.get("PYTHONPATH", "")])
+    options = ("--workers", "2", "--json", "--dead-letters", str(letters))
+    process = start(tmp_path / "docs.jsonl", connection, index, *options, PYTHONPATH=path)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 1, err
+    assert "hybrid-search replay" in err
+    report = json.loads(out)
+    assert {one["id"] for one in report["refusals"]} == {"d150", "d399"}
+    assert {letter.document.id for letter in read_letters(Path(report["dead_letters"]))} == {"d150", "d399"}
+    assert loaded(connection, index) == 398
+    assert any("died (exit 139)" in note for note in report["notes"])
 
 
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])

@@ -20,7 +20,7 @@ from hybrid_search.encode.bert import BertBackbone
 from hybrid_search.encode.dense import load_dense
 from hybrid_search.encode.pair import PairEncoder
 from hybrid_search.encode.sparse import load_sparse
-from hybrid_search.scale.workers import on_its_device
+from hybrid_search.scale.gpus import on_its_device
 from hybrid_search.settings import DenseSettings, EncodeSettings, Settings, SparseSettings
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")

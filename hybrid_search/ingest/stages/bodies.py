@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hybrid_search.ingest.stages.body_size import BodySize
-from hybrid_search.ingest.work import Action, BadDocument, Batch, Body, Piece, WrittenDocument
+from hybrid_search.ingest.work import Action, BadDocument, Batch, Body, Piece, Refusal, WrittenDocument
 
 MOST_ACTIONS = 1_000
 """Passages in a body, however small: what the load holds of small documents weighs many times what it sends."""
@@ -72,6 +72,7 @@ def bodies(
                         yield _made(draft, demand)
                         draft = draft.next(clock())
                     draft.add(actions)
+                draft.refuse(item.refused)
                 if item.is_end:
                     draft.ends(item, Piece(batch.split, covered, item.number + 1, item.document.position))
                     covered = item.number + 1
@@ -118,10 +119,11 @@ class _Draft:
         self._documents: set[str] = set()
         self._unchanged = 0
         self._bad: list[BadDocument] = []
+        self._refused: list[Refusal] = []
 
     @property
     def is_empty(self) -> bool:
-        return not (self.collected or self._unchanged or self._bad or self._pieces)
+        return not (self.collected or self._unchanged or self._bad or self._pieces or self._refused)
 
     def has_room(self, actions: Sequence[Action], limit: int) -> bool:
         """Whether the draft is still a body with these actions too."""
@@ -135,6 +137,10 @@ class _Draft:
         if self._open_since is None:
             self._open_since = self._number
 
+    def refuse(self, refusal: Refusal | None) -> None:
+        """Keep why a document has no actions, where it was refused."""
+        self._refused += [] if refusal is None else [refusal]
+
     def ends(self, item: WrittenDocument, piece: Piece) -> None:
         """The actions of a document are all taken; ``piece`` ends with it."""
         self._add(piece)
@@ -146,7 +152,7 @@ class _Draft:
         if batch.end > covered:
             self._add(Piece(batch.split, covered, batch.end, batch.at))
         self._unchanged += batch.unchanged
-        self._bad += batch.bad
+        self._bad += [replace(bad, split=batch.split) for bad in batch.bad]
 
     def next(self, now: float) -> _Draft:
         """The draft after this one."""
@@ -162,6 +168,7 @@ class _Draft:
             documents=frozenset(self._documents),
             unchanged=self._unchanged,
             bad=self._bad,
+            refused=self._refused,
         )
 
     def _add(self, piece: Piece) -> None:

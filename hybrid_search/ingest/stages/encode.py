@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hybrid_search.encode.protocols import TextEncoder, image_encoder
 from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
-from hybrid_search.ingest.work import Batch, ChunkedDocument, EncodedDocument
+from hybrid_search.ingest.work import Batch, ChunkedDocument, EncodedDocument, Refusal
 from hybrid_search.records import Document, EncodedPassage, Passage
 
 
@@ -16,7 +16,8 @@ class Encoding:
     ``encoded`` counts the passages that were encoded rather than found in the cache. ``later`` leaves them without.
     Images have dense vectors alone. The texts beside them have only with ``text_vectors`` dense ones too: models such
     as CLIP put any two texts nearer to each other than a text to its image (arXiv:2203.02053), so that documents with a
-    caption would stand before all that have none.
+    caption would stand before all that have none. A document with
+    a passage that the encoder refuses is refused.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Encoding:
         self._later = later
         self._models = models_key(encoder)
         self.encoded = 0
+        self._refused: dict[str, str] = {}
 
     def __call__(self, batch: Batch[ChunkedDocument]) -> Batch[EncodedDocument]:
         """The batch with vectors; one call of the encoder for all of its passages."""
@@ -68,7 +70,8 @@ class Encoding:
         missing = [text for text, vectors in zip(texts, known, strict=True) if vectors is None]
         if missing:
             computed = self._encode(missing)
-            self._cache.put(self._models, missing, computed)
+            good = [pair for pair in zip(missing, computed, strict=True) if pair[0] not in self._refused]
+            self._cache.put(self._models, [text for text, _ in good], [vectors for _, vectors in good])
             fresh = iter(computed)
             return [vectors or next(fresh) for vectors in known]
         return [vectors for vectors in known if vectors is not None]
@@ -78,6 +81,7 @@ class Encoding:
             return []
         self.encoded += len(texts)
         computed = self._encoder.encode_documents(texts)
+        self._refused |= {texts[number]: why for number, why in computed.refused.items()}
         dense = [None] * len(texts) if computed.dense is None else computed.dense
         sparse = [None] * len(texts) if computed.sparse is None else computed.sparse
         late = [None] * len(texts) if computed.late is None else computed.late
@@ -110,4 +114,15 @@ class Encoding:
                     without,
                 )
             )
-        return EncodedDocument(item.number, document, item.digest, encoded, item.total, item.stale, item.is_end)
+        return EncodedDocument(
+            item.number, document, item.digest, encoded, item.total, item.stale, item.is_end, self._refusal(item)
+        )
+
+    def _refusal(self, item: ChunkedDocument) -> Refusal | None:
+        """Why its document has no vectors: the first of its passages that has none."""
+        if not self._refused or not self._needs(item.document):
+            return None
+        found = next((passage for passage in item.passages if passage.for_models in self._refused), None)
+        if found is None:
+            return None
+        return Refusal(item.document, found.id, 0, "ModelError", self._refused[found.for_models])

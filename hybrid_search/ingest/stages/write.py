@@ -49,6 +49,8 @@ class Writing:
         return batch.turned_into(good, bad=bad)
 
     def _written(self, item: EncodedDocument, split: int) -> WrittenDocument:
+        if item.refused is not None:
+            return WrittenDocument(item.number, item.document, (), item.is_end, item.refused)
         provenance = Provenance(self.source, self.load, item.digest, item.total)
         actions = [
             Action(

@@ -174,6 +174,9 @@ class Journal:
             self._append({"wrote": [load, passages], "of": self._number(part)})
             self._written[load] += passages
 
+    def set_aside(self, part: int) -> None:
+        """A document can be in no index: the file of the bad records remembers it, not the journal."""
+
     def settled(self, first: int, end: int, at: ResumePoint | None = None, part: int = 0) -> bool:
         """Record that the documents ``first`` to ``end - 1`` of a part are settled, and the place behind the last.
 

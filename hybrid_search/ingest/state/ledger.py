@@ -72,6 +72,10 @@ class Record(Protocol):
         """The engine has taken passages of a body."""
         ...
 
+    def set_aside(self, part: int) -> None:
+        """A document can be in no index, and is kept with the bad records."""
+        ...
+
     def settled(self, first: int, end: int, at: ResumePoint | None, part: int) -> bool:
         """The documents ``first`` to ``end - 1`` are settled."""
         ...
@@ -132,6 +136,8 @@ class Ledger:
             for bad in body.bad:
                 if self._on_bad is not None:
                     self._on_bad(bad.error, bad.document)
+                if self._journal is not None:
+                    self._journal.set_aside(bad.split)
             if self._dead_letters is not None and settled.refusals:
                 self._dead_letters.write(_one_per_document(settled.refusals))
             if self._journal is not None:

@@ -11,7 +11,7 @@ holds at most :data:`MOST_HELD` ranges, at most ``n * MOST_HELD`` gaps. A range 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -140,6 +140,7 @@ class SharedSplits:
         self._most_bytes = most_bytes
         self._fingerprint = fingerprint
         self._uncertain = uncertain
+        self._aside: Counter[int] = Counter()
         self._held: dict[Range, int] = {}
         """With the fingerprint from before they were read."""
         self._joined: tuple[str, int] | None = None
@@ -226,6 +227,10 @@ class SharedSplits:
         """The engine has taken passages of a split."""
         self.progress[part].passages[load] += passages
 
+    def set_aside(self, part: int) -> None:
+        """A document of a split is in no index: it counts among what is left out of the whole load."""
+        self._aside[part] += 1
+
     def settled(self, first: int, end: int, at: ResumePoint | None, part: int) -> bool:
         """The documents ``first`` to ``end - 1`` of a split are settled; whether it is complete."""
         self.progress[part].settle(first, end, at)
@@ -266,6 +271,7 @@ class SharedSplits:
             self.committed += one.range[1] - one.range[0]
             for number in range(*one.range):
                 self.progress.pop(number, None)
+                self._aside.pop(number, None)
         if not taken:
             return None
         self._held[taken[0]] = self._content(taken[0])
@@ -275,6 +281,7 @@ class SharedSplits:
         known = [self.progress[number] for number in range(*numbers)]
         documents = sum(progress.count or 0 for progress in known)
         passages, left_out = sum(one.passages.total() for one in known), sum(one.left_out for one in known)
+        left_out += sum(self._aside[number] for number in range(*numbers))
         return Committed(numbers, self._held[numbers], documents, passages, left_out)
 
     def _content(self, numbers: Range) -> int:

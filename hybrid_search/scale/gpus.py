@@ -1,0 +1,30 @@
+"""Which GPU each of several workers on one machine has."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from hybrid_search.settings import Settings
+
+
+def on_its_device(settings: Settings, number: int) -> Settings:
+    """The settings of one worker: where there are several GPUs and none is named, each has the next of them in turn."""
+    if not any(_may_be_any(one.device) for one in (settings.dense, settings.sparse)):
+        return settings
+    try:
+        from hybrid_search.encode.devices import devices_here
+    except ImportError:  # no torch: vectors come with the documents, or from a server
+        return settings
+    gpus = [name for name in devices_here() if name.startswith("cuda")]
+    if len(gpus) < 2:
+        return settings
+    own = {
+        part: replace(one, device=gpus[number % len(gpus)])
+        for part, one in (("dense", settings.dense), ("sparse", settings.sparse))
+        if _may_be_any(one.device)
+    }
+    return replace(settings, **own)
+
+
+def _may_be_any(device: str | None) -> bool:
+    return device is None or device.strip().lower() in ("gpu", "cuda")
