@@ -32,7 +32,7 @@ from hybrid_search.cli.options import (
     settings_of,
 )
 from hybrid_search.cli.plans import print_plan, raise_if_refused
-from hybrid_search.cli.shared_loads import by_workers, on_ray, shared_loads
+from hybrid_search.cli.shared_loads import shared
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.cli.told import also_told
 from hybrid_search.errors import SettingsError
@@ -113,26 +113,41 @@ def index(
     named = source_name, format, limit, sync
     what = _asked(named, (max_removed, max_bad), (expect, take_over, records_path, query), bulk_mode)
     what = replace(what, join=join or workers > 1 or ray is not None, vectors_later=vectors is Vectors.LATER)
-    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, journal=journal)
     own = {"--source": source_name, "--expect": expect, "--journal": journal, "--dead-letters": dead_letters}
-    _check_sources(source, index, what, {**own, "--recreate": recreate or None})
+    _check(source, index, what, own, recreate=recreate, dry_run=dry_run, confirm=confirm)
     files = [_files(journal, dead_letters, _numbered(skip_bad, n), cache and not dry_run) for n in range(len(source))]
     settings = settings_of(settings_file, url, overrides, follow_links=follow_links, source_url=source_url)
-    check_models(settings)
     if dry_run:
         return _print_plans(source, index, settings, files, what, as_json=as_json)
-    alone = partial(_loads, recreate=recreate, confirm=confirm)
-    loads = alone
-    if ray is not None:
-        loads = partial(shared_loads, load=on_ray(ray, ray_least, workers, cpus=ray_cpus, gpus=ray_gpus))
-    elif workers > 1:
-        loads = partial(shared_loads, load=by_workers(workers))
+    loads = shared(ray, ray_least, workers, ray_cpus, ray_gpus) or partial(_loads, recreate=recreate, confirm=confirm)
+    return _load(partial(loads, source, index, settings, files, what), metrics_port, force_merge, as_json=as_json)
+
+
+def _check(
+    sources: list[str],
+    index: str,
+    what: SourceOptions,
+    own: Mapping[str, object],
+    *,
+    recreate: bool,
+    dry_run: bool,
+    confirm: str | None,
+) -> None:
+    """What was asked for can be done, of each source."""
+    has_journal = own["--journal"] is not None
+    _check_recreate(what, recreate=recreate, dry_run=dry_run, confirm=confirm, has_journal=has_journal)
+    _check_sources(sources, index, what, {**own, "--recreate": recreate or None})
+
+
+def _load(loads: partial[Iterator[IngestReport]], metrics: int | None, segments: int | None, *, as_json: bool) -> None:
+    """Load, and merge afterwards where that is asked for."""
+    _, index, settings, *_ = loads.args
+    check_models(settings)
     stop_cleanly()
-    with also_told(index, metrics_port):
-        print_loads(loads(source, index, settings, files, what), as_json=as_json)
-        if force_merge is not None:
-            merge(index, settings, force_merge)
-    return None
+    with also_told(index, metrics):
+        print_loads(loads(), as_json=as_json)
+        if segments is not None:
+            merge(index, settings, segments)
 
 
 def _asked(
@@ -153,6 +168,7 @@ def _asked(
 def _print_plans(
     sources: list[str], index: str, settings: Settings, files: list[LoadFiles], what: SourceOptions, *, as_json: bool
 ) -> None:
+    check_models(settings)
     for source, own in zip(sources, files, strict=True):
         plan = _plan(source, index, settings, own, what)
         print_plan(plan, as_json=as_json)
@@ -267,8 +283,8 @@ def replay(
     raise_if_incomplete(report)
 
 
-def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:
-    if join and (journal is not None or dry_run):
+def _check_join(*, join: bool, has_journal: bool, dry_run: bool) -> None:
+    if join and (has_journal or dry_run):
         raise SettingsError(
             "goes with neither --journal nor --dry-run: the index itself records what is settled",
             where="--join (of --workers too)",
@@ -277,10 +293,10 @@ def _check_join(*, join: bool, journal: Path | None, dry_run: bool) -> None:
 
 
 def _check_recreate(
-    what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None, journal: Path | None
+    what: SourceOptions, *, recreate: bool, dry_run: bool, confirm: str | None, has_journal: bool
 ) -> None:
     """Options that contradict each other are refused before anything is looked at."""
-    _check_join(join=what.join, journal=journal, dry_run=dry_run)
+    _check_join(join=what.join, has_journal=has_journal, dry_run=dry_run)
     if confirm is not None and not recreate:
         raise SettingsError("is for --recreate", where="--confirm", remedy="Leave it out, or add --recreate")
     if recreate and (what.sync or what.join or what.limit is not None or dry_run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from hybrid_search.settings import Settings
 
     Load = Callable[[Share, OnProgress], IngestReport]
+
+
+def shared(
+    ray: str | None, least: int, most: int, cpus: float, gpus: float
+) -> Callable[..., Iterator[IngestReport]] | None:
+    """Loads on Ray, or by several processes of this machine; None where one process is enough."""
+    if ray is not None:
+        return partial(shared_loads, load=on_ray(ray, least, most, cpus=cpus, gpus=gpus))
+    return partial(shared_loads, load=by_workers(most)) if most > 1 else None
 
 
 def by_workers(count: int) -> Load:

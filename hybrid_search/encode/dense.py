@@ -94,10 +94,7 @@ class DenseEncoder:
         self.folder = folder
         self.tokenizer = TokenSpans(backbone.tokenizer)
         self._cut = Cutter(backbone.tokenizer, backbone.max_tokens, name, rows=backbone.rows)
-        is_cpu = backbone.device.type == "cpu"
-        usual = batch_size * (CPU_TOKENS if is_cpu else GPU_TOKENS)
-        sizes = (1.0,) if batch_size != USUAL else CPU_SIZES if is_cpu else GPU_SIZES
-        self.budget = TokenBudget(usual, sizes, wait=self._wait)
+        self.budget = self._budget(batch_size)
         self.max_tokens = self._cut.room(prompts.document)
         self.query_limit = QueryLimit(self._cut.room(prompts.query), self.tokenizer)
         if self.max_tokens < 1:
@@ -127,6 +124,13 @@ class DenseEncoder:
                 **(image_identity(folder) if self.reads_images else {}),
             },
         )
+
+    def _budget(self, batch_size: int) -> TokenBudget:
+        """Sizes of a batch that are tried; a number of texts that was asked for is kept to."""
+        is_cpu = self.backbone.device.type == "cpu"
+        usual = batch_size * (CPU_TOKENS if is_cpu else GPU_TOKENS)
+        sizes = (1.0,) if batch_size != USUAL else CPU_SIZES if is_cpu else GPU_SIZES
+        return TokenBudget(usual, sizes, wait=self._wait)
 
     def _truncation(self) -> dict[str, int]:
         """Only of truncated vectors: whole ones keep the fingerprint that they always had."""

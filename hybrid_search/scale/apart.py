@@ -175,6 +175,9 @@ class EncoderApart:
                 where="the models",
                 remedy="Look at its last words above; memory may be short",
             ) from None
+        except ModelError:
+            self.close()
+            raise
         for name in KNOWN:
             setattr(self, name, known[name])
 

@@ -33,6 +33,7 @@ SHARED = {
     "model_languages",
     "printed",
     "private_files",
+    "fingerprint",
     "probes",
     "provenance",
 }
@@ -41,10 +42,11 @@ SHARED |= {"encode.protocols", "engine.protocols", "found", "search_warnings"}
 MAY_IMPORT = {
     "errors": set(),
     "probes": set(),
+    "fingerprint": {"probes"},
     "provenance": set(),
     "attachment": set(),
     "images": set(),
-    "records": {"attachment", "errors", "images", "found", "probes", "provenance", "search_warnings"},
+    "records": {"attachment", "errors", "fingerprint", "images", "found", "probes", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),
     "printed": {"errors"},
