@@ -75,7 +75,7 @@ def weights_of(ids: NDArray[np.int64], size: int, smoothing: float) -> NDArray[n
 def distil(bags: Bags, pieces: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
     """The vectors of the pieces, taught by those of the texts; shape of ``pieces`` (vocabulary, hidden)."""
     table = torch.nn.Parameter(torch.from_numpy(pieces.copy()))
-    optimizer = torch.optim.SparseAdam([table], lr=recipe.rate)  # a batch has a tenth of the pieces
+    optimizer = torch.optim.Adam([table], lr=recipe.rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, recipe.steps)
     begun = time.monotonic()
     for step, rows in zip(range(recipe.steps), _orders(len(bags.starts), recipe), strict=False):
@@ -92,7 +92,7 @@ def distil(bags: Bags, pieces: NDArray[np.float32], recipe: Recipe) -> NDArray[n
 
 
 def _loss(table: Tensor, ids: Tensor, offsets: Tensor, vectors: Tensor, recipe: Recipe) -> Tensor:
-    found = functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean", sparse=True), dim=1)
+    found = functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean"), dim=1)
     near = 1 - (found * vectors).sum(1).mean()
     itself = torch.eye(len(found), dtype=torch.bool)
     ours = (recipe.scale * (found @ found.T)).masked_fill(itself, -1e9)

@@ -7,21 +7,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.static import Bags, Recipe, distil, weights_of
+from training.static import weights_of
 
 
 def test_what_is_in_every_text_weighs_least():
     """SIF: a / (a + p), with a = .25 and shares 3/4 and 1/4 of four pieces, and none: .25, .5, 1."""
     weights = weights_of(np.array([0, 0, 0, 1]), 3, 0.25)
     np.testing.assert_allclose(weights, [0.25, 0.5, 1.0])
-
-
-def test_pieces_learn_the_directions_of_texts():
-    """Four texts of two pieces, each with a direction of its own, from vectors that know nothing of it."""
-    chance = np.random.default_rng(0)
-    bags = Bags(np.arange(8), np.array([0, 2, 4, 6]), np.eye(4, dtype=np.float32))
-    pieces = chance.standard_normal((8, 4)).astype(np.float32)
-    found = distil(bags, pieces, Recipe(steps=300, batch=4, rate=0.05))
-    means = found.reshape(4, 2, 4).mean(axis=1)
-    cosines = (means / np.linalg.norm(means, axis=1, keepdims=True) * bags.vectors).sum(axis=1)
-    assert cosines.min() > 0.95
