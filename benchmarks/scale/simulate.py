@@ -11,7 +11,7 @@ coefficient of variation .3 around what was measured.
 What was measured, and where; nothing of a GPU was measured here, so that the times of three kinds are assumed:
 
   client    77 us a passage for reading, checking and serialising (benchmarks/results/ingest-opensearch.json,
-            client_us_per_document), and 25 us for cutting into passages
+            client_us_per_document), and 25 us for cutting into passages, which is assumed
   engine    1,128 us of a core a passage of 384 dimensions (the same file, engine_us_per_document), 16 cores a node: a
             node takes 16 / 1,128 us = 14,184 passages/s at most; with a replica every passage is written twice
   encoder   assumed rates of passages of 128 tokens with both models: 500/s (SPLADE and MiniLM on an older card),

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import typer
 
 from hybrid_search.cli.evaluate import progress_bars
-from hybrid_search.cli.options import Json, Set, SettingsFile, Url, settings_of, write_settings
-from hybrid_search.cli.search import SearchedIndex
+from hybrid_search.cli.options import Index, Json, Set, SettingsFile, Url, settings_of, write_settings
 from hybrid_search.cli.signals import stop_cleanly
 from hybrid_search.errors import SettingsError
 from hybrid_search.private_files import write_bytes
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    index: SearchedIndex,
+    index: Index,
     *,
     queries: Annotated[
         Path | None, typer.Option(help="JSON lines, TSV, BEIR, or ir_datasets:NAME (default: vectors of passages).")
