@@ -25,6 +25,9 @@ PROBES = (
 )
 """Texts on which tokenizers differ: cases, spaces, scripts, joined signs, nothing, and more than a model reads."""
 
+MOST_NAMED = 64
+"""Added tokens that are tried: some vocabularies have hundreds that are never used."""
+
 MASKS = ("attention_mask",)
 TYPES = ("token_type_ids",)
 
@@ -69,8 +72,9 @@ def own_tokens(model: Any, cut: Cutter, *, prompt: str, query: bool) -> OwnToken
         query: which route they take.
     """
     try:
-        theirs: Mapping[str, Any] = model.preprocess(list(PROBES), prompt=prompt or None, task=task_of(query=query))
-        ids = cut.probed([prompt + text for text in PROBES])
+        probes = probes_of(model.tokenizer)
+        theirs: Mapping[str, Any] = model.preprocess(probes, prompt=prompt or None, task=task_of(query=query))
+        ids = cut.probed([prompt + text for text in probes])
         names = tuple(name for name, value in theirs.items() if isinstance(value, Tensor))
         if set(names) - {"input_ids", *MASKS, *TYPES} or "input_ids" not in names:
             return None
@@ -81,6 +85,12 @@ def own_tokens(model: Any, cut: Cutter, *, prompt: str, query: bool) -> OwnToken
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # another release, another kind of input
         return None
     return made if all(torch.equal(ours[name], theirs[name].cpu()) for name in names) else None
+
+
+def probes_of(tokenizer: Any) -> list[str]:
+    """The probes, and texts that hold what the tokenizer knows by name: it may be text, or the token itself."""
+    named = list(dict.fromkeys([*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]))[:MOST_NAMED]
+    return [*PROBES, f"between {' '.join(named)} words", "".join(f"a{name}b" for name in named)]
 
 
 def task_of(*, query: bool) -> str:

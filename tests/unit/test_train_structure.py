@@ -15,6 +15,7 @@ from hybrid_search.search import Fusion
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
+from hybrid_search.search.scoring import scored_by
 from hybrid_search.train.mine import CLEARLY, FIRST, Miner
 from hybrid_search.train.recipe import Recipe
 from hybrid_search.train.records import Corpus, Judged
@@ -89,7 +90,7 @@ class Scorer:
 
 def miner(corpus, *, reranker=None, negatives=2):
     def ask_model(step):
-        return reranker.score(step.query, step.passages)
+        return scored_by(reranker, step)
 
     places = dict(zip(corpus.ids, corpus.texts, strict=True))
     searcher = SimpleNamespace(reranker=reranker, ask_model=ask_model)
