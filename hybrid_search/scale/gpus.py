@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from hybrid_search.settings import Settings
+from hybrid_search.settings import NO_MODEL, DenseSettings, Settings, SparseSettings
+
+ELSEWHERE = (NO_MODEL, "idf", "precomputed")
+"""Models that no device runs: for them torch, which takes seconds to import, is not asked."""
 
 
 def on_its_device(settings: Settings, number: int) -> Settings:
     """The settings of one worker: where there are several GPUs and none is named, each has the next of them in turn."""
-    if not any(_may_be_any(one.device) for one in (settings.dense, settings.sparse)):
+    if not any(_may_be_any(one) for one in (settings.dense, settings.sparse)):
         return settings
     try:
         from hybrid_search.encode.devices import devices_here
@@ -21,10 +24,12 @@ def on_its_device(settings: Settings, number: int) -> Settings:
     own = {
         part: replace(one, device=gpus[number % len(gpus)])
         for part, one in (("dense", settings.dense), ("sparse", settings.sparse))
-        if _may_be_any(one.device)
+        if _may_be_any(one)
     }
     return replace(settings, **own)
 
 
-def _may_be_any(device: str | None) -> bool:
-    return device is None or device.strip().lower() in ("gpu", "cuda")
+def _may_be_any(model: DenseSettings | SparseSettings) -> bool:
+    if model.model in ELSEWHERE or model.url is not None:
+        return False
+    return model.device is None or model.device.strip().lower() in ("gpu", "cuda")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -59,17 +58,6 @@ def test_ray_ends_with_the_command_that_started_it(folder, connection, index_nam
     _, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert loaded(connection, index) == COUNT
-
-
-def test_kill_9_at_random_points(opensearch_url) -> None:
-    """One worker, one driver and one node of a Ray cluster of three on this machine: 0 lost, 0 twice."""
-    script = Path(__file__).parents[2] / "benchmarks" / "scale" / "faults.py"
-    words = ["--url", opensearch_url, "--points", "3", "--documents", "3000", "--seed", "7"]
-    done = subprocess.run(
-        [sys.executable, str(script), *words], capture_output=True, text=True, timeout=500, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 points: lost 0, twice 0" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ def test_each_worker_has_a_gpu_of_its_own(monkeypatch):
     settings = Settings(dense=DenseSettings(device="gpu"), sparse=SparseSettings(device="cpu"))
     assert [on_its_device(settings, n).dense.device for n in range(5)] == ["cuda", "cuda:1", "cuda", "cuda:1", "cuda"]
     assert on_its_device(settings, 1).sparse.device == "cpu"
+    wordless = Settings(dense=DenseSettings(model="none"), sparse=SparseSettings(model="idf"))
+    assert on_its_device(wordless, 1) == wordless
     del here[1]
     assert on_its_device(settings, 1) == settings
 
