@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from hybrid_search.encode.protocols import TextEncoder
     from hybrid_search.ingest.report import IngestReport
-    from hybrid_search.scale.estimate import Estimate, Layout, Probe, Sample, Setting
+    from hybrid_search.scale.estimate.figures import Estimate, Probe, Setting
+    from hybrid_search.scale.estimate.layouts import Layout
+    from hybrid_search.scale.estimate.sampling import Sample
     from hybrid_search.settings import Settings
 
 ASK_ENGINE = "--url URL, or start a local node: hybrid-search up"
@@ -67,7 +69,8 @@ def estimate(
     """
     from hybrid_search.encode import load_encoder
     from hybrid_search.ingest.options import SourceOptions, source_name
-    from hybrid_search.scale.estimate import keep, kept_for, sample_of
+    from hybrid_search.scale.estimate.kept import keep, kept_for
+    from hybrid_search.scale.estimate.sampling import sample_of
 
     counts = numbers_of(workers)
     what = SourceOptions(format=format, records_path=records_path, query=query)
@@ -101,7 +104,7 @@ def numbers_of(given: str) -> list[int]:
 
 def say_outcome(report: IngestReport) -> None:
     """At the end of a load whose estimate is kept, how far that was off; on standard error, in one line."""
-    from hybrid_search.scale.estimate import kept_for, outcome, read_kept
+    from hybrid_search.scale.estimate.kept import kept_for, outcome, read_kept
 
     made = read_kept(kept_for(report.source, report.index))
     if made is not None and (found := outcome(made, report)) is not None:
@@ -117,7 +120,7 @@ def _estimated(
     probes: bool,
 ) -> Estimate:
     """``asked`` are the source, the index and the number of documents, as they were given."""
-    from hybrid_search.scale.estimate import Estimate, Sampled
+    from hybrid_search.scale.estimate.figures import Estimate, Sampled
 
     source, index, documents = asked
     probe, each, engine = _probed(found, encoder, settings, probes=probes)
@@ -137,7 +140,7 @@ def _probed(
 ) -> tuple[Probe, float, str | None]:
     """Measured with an engine where one is there: none is started for it."""
     from hybrid_search.engine.connection import connect
-    from hybrid_search.scale.estimate import probe_encoder, probe_engine
+    from hybrid_search.scale.estimate.probing import probe_encoder, probe_engine
 
     if not probes or not _has_engine(settings):
         return (*probe_encoder(found.documents, encoder, settings), None)
@@ -156,7 +159,7 @@ def _has_engine(settings: Settings) -> bool:
 
 def _setting(source: str, index: str | None, engine: str | None, encoder: TextEncoder, settings: Settings) -> Setting:
     from hybrid_search.encode.threads import allowed_cores
-    from hybrid_search.scale.estimate import Setting
+    from hybrid_search.scale.estimate.figures import Setting
 
     device, gpus = _device(settings)
     return Setting(
@@ -266,7 +269,7 @@ def _times(made: Estimate, counts: Sequence[int]) -> Table:
 
 def _rows(made: Estimate) -> list[Layout]:
     from hybrid_search.engine.templates import parse_version
-    from hybrid_search.scale.estimate import layouts
+    from hybrid_search.scale.estimate.layouts import layouts
 
     setting = made.setting
     if not setting.dimension:

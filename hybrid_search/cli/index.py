@@ -287,7 +287,7 @@ def _check_join(*, join: bool, has_journal: bool, dry_run: bool) -> None:
     if join and (has_journal or dry_run):
         raise SettingsError(
             "goes with neither --journal nor --dry-run: the index itself records what is settled",
-            where="--join (of --workers too)",
+            where="--join (of --workers and --ray too)",
             remedy="Leave one of them out",
         )
 

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybrid_search.errors import SettingsError
+
 if TYPE_CHECKING:
     from hybrid_search.ingest.files import LoadFiles
     from hybrid_search.ingest.report import IngestReport
@@ -18,12 +20,23 @@ if TYPE_CHECKING:
     Load = Callable[[Share, OnProgress], IngestReport]
 
 
+RAY_DEFAULTS = (1, 1.0, 0.0)
+"""Workers at first, and the CPUs and GPUs of each, where nothing is said."""
+
+
 def shared(
     ray: str | None, least: int, most: int, cpus: float, gpus: float
 ) -> Callable[..., Iterator[IngestReport]] | None:
-    """Loads on Ray, or by several processes of this machine; None where one process is enough."""
+    """Loads on Ray, or by several processes of this machine; None where one process is enough.
+
+    Raises:
+        SettingsError: options of Ray without it.
+    """
     if ray is not None:
         return partial(shared_loads, load=on_ray(ray, least, most, cpus=cpus, gpus=gpus))
+    if (least, cpus, gpus) != RAY_DEFAULTS:
+        remedy = "Add --ray auto, local or ray://host:port, or leave them out"
+        raise SettingsError("are for --ray", where="--ray-least, --ray-cpus, --ray-gpus", remedy=remedy)
     return partial(shared_loads, load=by_workers(most)) if most > 1 else None
 
 

@@ -139,8 +139,10 @@ def test_a_worker_that_fails_is_told(tmp_path, connection, index_name) -> None:
     [
         (("--workers", "0"), "--workers"),
         (("--workers", "2", "--limit", "5"), "read by one process"),
-        (("--workers", "2", "--dry-run"), "--workers too"),
+        (("--workers", "2", "--dry-run"), "--workers and --ray too"),
         (("--workers", "2", "--recreate"), "--recreate"),
+        (("--ray", "local", "--dry-run"), "--ray too"),
+        (("--workers", "2", "--ray-gpus", "1"), "--ray-gpus: are for --ray"),
     ],
 )
 def test_what_workers_cannot_do(folder, connection, index_name, options, said) -> None:

@@ -12,18 +12,10 @@ from hybrid_search.cli.estimating import numbers_of
 from hybrid_search.errors import SettingsError, SourceError
 from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.report import IngestReport
-from hybrid_search.scale.estimate import (
-    Estimate,
-    Probe,
-    Sampled,
-    Setting,
-    keep,
-    layouts,
-    outcome,
-    read_kept,
-    sample_of,
-)
-from hybrid_search.scale.estimate.kept import duration
+from hybrid_search.scale.estimate.figures import Estimate, Probe, Sampled, Setting
+from hybrid_search.scale.estimate.kept import duration, keep, outcome, read_kept
+from hybrid_search.scale.estimate.layouts import layouts
+from hybrid_search.scale.estimate.sampling import sample_of
 from hybrid_search.settings import DocumentSettings, Settings
 
 SETTING = Setting("a.jsonl", "docs", "opensearch 3.6.0", "cpu", 4, 0, 384, "hnsw", 16, 1)
