@@ -60,6 +60,12 @@ def raise_if_incomplete(report: IngestReport) -> None:
             f"--max-bad {report.skipped}, or all"
         )
         raise IngestError(report.excess, where=report.source, remedy=remedy)
+    if (report.refused_in_all or 0) > report.refused:
+        raise IngestError(
+            f"{report.refused_in_all:,} documents were refused, by all processes of the load together",
+            where=report.index,
+            remedy="Replay the dead-letter file of each process: hybrid-search replay FILE INDEX",
+        )
     if report.refused:
         raise IngestError(
             refused_of(report),

@@ -7,7 +7,9 @@ Blog, 2015). A request that is taken lowers the count by one. Requests that were
 tell nothing new, whichever way they end: they belong to the same event (as losses within one round trip do in Van
 Jacobson, "Congestion avoidance and control", 1988). So ten senders that are refused at once count once.
 
-Senders of one process share a :class:`Pace`. Those of several share what they say to ``tell`` and :meth:`Pace.hear`.
+Senders of one process share a :class:`Pace`. Those of several share what they say to ``tell`` and :meth:`Pace.hear`:
+those that a command has started through it, those of machines that do a load together through the index
+(:mod:`hybrid_search.ingest.one_pace`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 
@@ -45,6 +48,7 @@ class Pace:
         draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.tell = tell
+        self._also: list[Callable[[Refused], None]] = []
         self._clock = clock
         self._draw = draw
         self._failures = 0
@@ -55,6 +59,15 @@ class Pace:
     def failures(self) -> int:
         """The failures in a row by now; 0 where nobody has to wait."""
         return self._failures
+
+    @contextmanager
+    def also_telling(self, tell: Callable[[Refused], None]) -> Iterator[None]:
+        """Tell one more of refusals, as long as the block lasts."""
+        self._also.append(tell)
+        try:
+            yield
+        finally:
+            self._also.remove(tell)
 
     def wait(self, policy: RetryPolicy, stopped: Event) -> float | None:
         """Wait for the turn of a sender; the moment from which it sends, None when the pipeline was stopped before."""
@@ -76,7 +89,8 @@ class Pace:
                 return
             self._slow_down(self._failures + 1, asked)
             said = Refused(self._failures, asked)
-        self.tell(said)
+        for tell in (self.tell, *self._also):
+            tell(said)
 
     def taken(self, sent: float) -> None:
         """A request that was sent at a moment was taken."""

@@ -83,6 +83,8 @@ class IngestReport:
         source: the name of the source.
         load: the number of the load.
         workers: the processes that it was shared by.
+        refused_in_all: documents of a load that several did which were refused, whoever had them, those of earlier runs
+            and of processes that died too; None of one that did not end such a load.
     """
 
     index: str
@@ -108,6 +110,7 @@ class IngestReport:
     source: str = ""
     load: int = 0
     workers: int = 1
+    refused_in_all: int | None = None
 
     @property
     def documents_per_second(self) -> float:

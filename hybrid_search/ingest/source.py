@@ -252,6 +252,8 @@ class Opened:
                     uncertain=lambda: bool(load.ledger.totals()["refused"] or files.skipped),
                 )
                 whole, notes = joined(load, shared, self._shared_identity(waiting, opened, splits), len(splits))
+                if files.bad is not None:
+                    files.bad.belong_to(whole.since)
                 load.join(shared, whole.since, shared.commit)
                 self.close()
                 self._left_out.begin_again()
@@ -265,7 +267,7 @@ class Opened:
                 part = Together(load, lease, shared, reading, self.again, self._place.text)
                 with both_places(self.again):
                     notes += part.run(whole)
-            report = load.report(lease, [*notes, *self._left_out.notes()])
+            report = replace(load.report(lease, [*notes, *self._left_out.notes()]), refused_in_all=part.refused)
             (read, documents), most = part.counts, part.judged(self._what.max_bad)
             return self._left_out.counted(report, files.skipped, most, read=read, documents=documents)
 

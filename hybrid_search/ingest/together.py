@@ -22,6 +22,7 @@ from hybrid_search.engine.layout import LOAD, SOURCE
 from hybrid_search.errors import IngestError, RecordError, counted
 from hybrid_search.ingest.load import Load, Since
 from hybrid_search.ingest.maintain.remove import EVERYTHING, Limit
+from hybrid_search.ingest.one_pace import OnePace
 from hybrid_search.ingest.patience import patient
 from hybrid_search.ingest.reading import Splits
 from hybrid_search.ingest.state.cluster import SharedLoad, read_state
@@ -57,7 +58,7 @@ class Together:
         """Take splits and load them until all are committed, then end the load unless another does; notes."""
         began = time.perf_counter()
         self.load.ledger.load = self.lease.load
-        with SourceIds() as seen:
+        with SourceIds() as seen, self._pace(shared).kept():
             while not self._pass(seen, Since(shared.since)):
                 self.lease.check()
                 self.load.ledger.waiting("waits for other processes")
@@ -69,11 +70,22 @@ class Together:
         share = f"this process loaded {self.splits.committed:,} of {shared.splits:,} splits of the source"
         return [f"{share}, and ended the load" if ends else f"{share}; another process ends the load"]
 
+    def _pace(self, shared: SharedLoad) -> OnePace:
+        load, seen = self.load, shared.pushed_back
+        return OnePace(
+            load.connection, load.index.name, load.source.name, self.lease.load, load.options.pace, seen=seen
+        )
+
     @property
     def counts(self) -> tuple[int, int | None]:
         """Records left out and documents, of the whole load where this process has ended it; else its own, and None."""
         whole = self._ended
         return (self.reading.left_out, None) if whole is None else (whole.left_out, whole.documents)
+
+    @property
+    def refused(self) -> int | None:
+        """Documents of the whole load that were refused, where this process has ended it."""
+        return None if self._ended is None else self._ended.refused
 
     def judged(self, most: Limit) -> Limit:
         """The most records that may be left out: who ends the load judges the whole, and the others nothing."""

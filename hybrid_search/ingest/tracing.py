@@ -26,6 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 NAME = "hybrid_search"
+FLUSH_MILLISECONDS = 5_000
 _ABSENT = {"ProxyTracerProvider", "NoOpTracerProvider"}
 """What the API gives where no SDK is there."""
 
@@ -100,8 +101,18 @@ def _count(span: Any, item: object) -> None:
 
 def tracer() -> Any:
     """The tracer of the program's provider; None where there is none that keeps anything."""
+    provider = _provider()
+    return None if provider is None else provider.get_tracer(NAME)
+
+
+def flush() -> None:
+    """Let the provider export what it holds: a worker of Ray is ended without an end of its program."""
+    force = getattr(_provider(), "force_flush", None)  # of the SDK; the interface has none
+    if force is not None:
+        force(FLUSH_MILLISECONDS)
+
+
+def _provider() -> Any:
     trace = sys.modules.get("opentelemetry.trace")
     provider = None if trace is None else trace.get_tracer_provider()
-    if provider is None or type(provider).__name__ in _ABSENT:
-        return None
-    return provider.get_tracer(NAME)
+    return None if provider is None or type(provider).__name__ in _ABSENT else provider

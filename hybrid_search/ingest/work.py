@@ -169,7 +169,7 @@ class Refusal:
     """A document that the engine or a check refused for good, and why.
 
     ``status`` is 0 where the document was never sent; ``type`` is the engine's error type or our error's name.
-    ``item`` is the id of the passage that was refused.
+    ``item`` is the id of the passage that was refused, ``split`` that of the document.
     """
 
     document: Document
@@ -177,6 +177,7 @@ class Refusal:
     status: int
     type: str
     reason: str
+    split: int = 0
 
     def as_json(self) -> dict[str, str | int]:
         """Plain values without the document."""

@@ -1,4 +1,4 @@
-"""Dead letters of several workers, in one file when the load has ended."""
+"""Dead letters and bad records of several workers, in one file each when the load has ended."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def together_in_one(paths: Sequence[Path]) -> list[Path]:
+def together_in_one(paths: Sequence[Path], named: Path | None = None) -> list[Path]:
     """Append to the first file what the others on this machine hold; it, and those that are elsewhere.
 
-    A letter that is in two files, because this was broken off, is read once.
+    It has the name that was asked for, if any, whoever of them has written it.
+    A line that is in two files, because this was broken off or two workers have read the same, is kept once. Files of
+    one kind have the same first line, which says what they are; one that has no other is removed, but for the first.
     """
     here = [path for path in dict.fromkeys(paths) if path.exists()]
     elsewhere = [path for path in dict.fromkeys(paths) if path not in here]
+    if here and named is not None and not named.exists():
+        here[0] = here[0].rename(named)
+    known = set(here[0].read_bytes().splitlines()) if here else set()
     for path in here[1:]:
-        _, _, letters = path.read_bytes().partition(b"\n")  # the first line says what the file is
+        more = [line for line in path.read_bytes().splitlines() if line not in known]
+        known.update(more)
         with here[0].open("ab") as first:
-            first.write(letters)
+            first.write(b"".join(line + b"\n" for line in more))
         path.unlink()
     return [*here[:1], *elsewhere]
 
 
-def named(paths: Sequence[Path]) -> list[str]:
-    """A note on files that are on other machines."""
-    return [
-        f"refused documents are also in {path}, on the machine of their worker: replay them there" for path in paths
-    ]
+def is_empty(path: Path) -> bool:
+    """Whether a file has its first line alone: whoever had it was killed before it removed it."""
+    return len(path.read_bytes().splitlines()) < 2

@@ -16,7 +16,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -88,7 +89,7 @@ def load_on_ray(share: Share, options: RayOptions, *, progress: OnProgress = lam
     """
     options.check()
     with _connected(options) as ray, connect(share.settings.engine) as connection:
-        place = Actors(ray, options)
+        place, share = Actors(ray, options), replace(share, folder=Path.cwd())
         try:
             crew = Crew(place, share, options.bounds, progress, lambda: splits_wait(connection, share))
             place.unplaced = lambda why: progress(IngestProgress(0, 0, 0, waiting=why))
@@ -167,6 +168,8 @@ class Actors:
             return []
         try:
             self._ray.get(done[0])
+        except self._ray.exceptions.RayActorError:  # it was lost, as the next answer says
+            return []
         except self._ray.exceptions.RayError as error:
             return [Failed(f"{_cause(error)}; nodes need the same release of this package"), Ended()]
         return []
@@ -234,7 +237,8 @@ def _connected(options: RayOptions) -> Iterator[Any]:
             remedy="Start one (ray start --head), or use --ray local",
         ) from None
     try:
-        yield ray
+        with _silent():
+            yield ray
     finally:
         ray.shutdown()
 
@@ -266,6 +270,20 @@ def _nameless() -> Iterator[None]:
         yield
     finally:
         utils.get_entrypoint_name = before
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Ray prints of lost actors on standard output, where a report is read by programs; we say it in a note."""
+    from ray._private import worker
+
+    name = "_worker_logs_enabled"  # Ray has no public name for it
+    before = getattr(worker, name)
+    setattr(worker, name, False)
+    try:
+        yield
+    finally:
+        setattr(worker, name, before)
 
 
 def _restored(connection: Connection, index: str) -> None:

@@ -24,6 +24,8 @@ class Actor:
     def work(self, share: Share, threads: int) -> None:
         """Do a share, to the end."""
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+        if share.folder is not None and share.folder.is_dir():  # a node was started in another
+            os.chdir(share.folder)
         try:
             work(share, self._box.put, self._pace, self._stopped)
         except Exception as error:  # noqa: BLE001  # whoever watches would not hear of it

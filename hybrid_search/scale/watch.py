@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Protocol
 
 from hybrid_search.errors import IngestError
 from hybrid_search.ingest.pace import Refused
 from hybrid_search.ingest.report import IngestProgress, IngestReport, progress_of_all
-from hybrid_search.scale.letters import named, together_in_one
-from hybrid_search.scale.work import Ended, Failed, Message, Share
+from hybrid_search.ingest.state.folder import state_folder
+from hybrid_search.scale.letters import is_empty, together_in_one
+from hybrid_search.scale.work import Begun, Ended, Failed, Message, Share, numbered
 
 OnProgress = Callable[[IngestProgress], None]
 AGAIN = "Run the same command again: it goes on where they stopped"
@@ -64,6 +66,7 @@ class Worker:
     report: IngestReport | None = None
     failure: str | None = None
     ended: Ended | None = None
+    letters: Path | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +106,7 @@ class Crew:
                 self.progress(progress_of_all(told))
             if self._may_grow() and self.waiting():
                 self._start(len({worker.number for worker in self.workers}))
-        return together(self.workers, self.share.index, time.perf_counter() - began)
+        return together(self.workers, self.share, time.perf_counter() - began)
 
     def _start(self, number: int) -> None:
         share = replace(self.share.of(number), careful=self._deaths > 0)
@@ -119,6 +122,8 @@ class Crew:
 
     def _hear(self, worker: Worker, message: Message) -> None:
         match message:
+            case Begun():
+                worker.letters = message.letters
             case IngestProgress():
                 worker.progress = message
             case IngestReport():
@@ -131,6 +136,8 @@ class Crew:
                         self.place.slow_down(other.name, message)
             case Ended():
                 worker.ended = message
+                if worker.progress is not None:  # it waits for nothing any more
+                    worker.progress = replace(worker.progress, waiting=None, queued={}, slowed=0, workers=0)
                 self._replace(worker)
 
     def _replace(self, worker: Worker) -> None:
@@ -142,29 +149,77 @@ class Crew:
             self._start(worker.number)
 
 
-def together(workers: Sequence[Worker], index: str, wall: float) -> IngestReport:
+def together(workers: Sequence[Worker], share: Share, wall: float) -> IngestReport:
     """One report; raises where a worker failed or none came to an end."""
     reports = [worker.report for worker in workers if worker.report is not None]
     failures = [worker.failure for worker in workers if worker.failure is not None]
     if failures:
-        raise IngestError(f"a worker failed: {failures[0]}", where=index, remedy=AGAIN)
+        raise IngestError(f"a worker failed: {failures[0]}", where=share.index, remedy=AGAIN)
     if not reports:
         died = [worker.ended.died for worker in workers if worker.ended is not None and worker.ended.died]
         last = f", the last {died[-1]}" if died else ""
-        raise IngestError(f"all workers died{last}", where=index, remedy=AGAIN)
-    letters = together_in_one([report.dead_letters for report in reports if report.refused and report.dead_letters])
+        raise IngestError(f"all workers died{last}", where=share.index, remedy=AGAIN)
+    letters, bad = _letters(workers, share.files.dead_letters), _bad_records(workers, share)
+    counts = {name: sum(getattr(report, name) for report in reports) for name in COUNTS}
+    skipped = max(report.skipped for report in reports)  # who ends the load has counted those of all
+    refused = max(counts["refused"], *(report.refused_in_all or 0 for report in reports))
     return replace(
         reports[0],
-        **{name: sum(getattr(report, name) for report in reports) for name in COUNTS},
-        skipped=max(report.skipped for report in reports),  # who ends the load has counted those of all
+        **{**counts, "refused": refused},
+        skipped=skipped,
         wall=wall,
         busy=dict(_added(report.busy for report in reports)),
         refusals=tuple(refusal for report in reports for refusal in report.refusals),
         dead_letters=letters[0] if letters else reports[0].dead_letters,
-        notes=(*_died(workers), *named(letters[1:]), *dict.fromkeys(note for one in reports for note in one.notes)),
+        notes=(
+            *_died(workers),
+            *_elsewhere(letters, bad if skipped else []),
+            *_unheard(refused - counts["refused"], share.index),
+            *dict.fromkeys(note for one in reports for note in one.notes),
+        ),
         excess=next((report.excess for report in reports if report.excess), None),
         withheld=next((report.withheld for report in reports if report.withheld), None),
     )
+
+
+def _letters(workers: Sequence[Worker], named: Path | None) -> list[Path]:
+    """The file of all dead letters here, and those that are elsewhere; of workers that died, what is here."""
+    found = []
+    for worker in workers:
+        refused = worker.report is not None and worker.report.refused > 0
+        if worker.letters is not None and worker.letters.exists():
+            if is_empty(worker.letters):
+                worker.letters.unlink()
+                continue
+            found.append(worker.letters)
+        elif refused and worker.letters is not None:
+            found.append(worker.letters)
+    return together_in_one(found, named)
+
+
+def _elsewhere(letters: Sequence[Path], bad: Sequence[Path]) -> Iterator[str]:
+    """Notes on files that are on other machines."""
+    for path in letters:
+        if not path.exists():
+            yield f"refused documents are also in {path}, on the machine of their worker: replay them there"
+    for path in bad:
+        if not path.exists():
+            yield f"records that were left out are also in {path}, on the machine of their worker"
+
+
+def _unheard(count: int, index: str) -> Iterator[str]:
+    """A note on what was refused by those of whom there is no report."""
+    if count > 0:
+        who = "workers that died, or by an earlier run that was broken off"
+        files = f"{state_folder()}/{index}-*.dead-letters.jsonl of their machine"
+        yield f"{count:,} were refused by {who}; their letters are here, or in {files}"
+
+
+def _bad_records(workers: Sequence[Worker], share: Share) -> list[Path]:
+    """The file of all bad records here, and those that are elsewhere."""
+    numbers = sorted({worker.number for worker in workers if worker.letters is not None})
+    paths = [numbered(share.files.skip_bad, number) for number in numbers]
+    return together_in_one([path for path in paths if path is not None], share.files.skip_bad)
 
 
 def _died(workers: Sequence[Worker]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.pace import Pace, Refused
 from hybrid_search.ingest.report import IngestProgress, IngestReport
+from hybrid_search.ingest.state.folder import state_folder
+from hybrid_search.ingest.tracing import flush
 from hybrid_search.settings import Settings
 
 SPLIT_BYTES = 4 << 20
@@ -20,6 +23,13 @@ SPLIT_BYTES = 4 << 20
 how many there are, so that a load goes on with another number of them."""
 EACH = 0.5
 """Seconds between two messages about progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A worker begins: where it keeps dead letters, on its machine."""
+
+    letters: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ class Ended:
     died: str | None = None
 
 
-Message = IngestProgress | IngestReport | Refused | Failed | Ended
+Message = Begun | IngestProgress | IngestReport | Refused | Failed | Ended
 Tell = Callable[[Message], None]
 
 
@@ -52,6 +62,7 @@ class Share:
         what: what of the source is loaded.
         careful: whether the models are in a process apart, because a worker has died.
         number: of the worker, from 0: of several GPUs it has the one of its number.
+        folder: that of the command, which relative paths are meant from; None for that of the worker.
     """
 
     source: str
@@ -61,6 +72,7 @@ class Share:
     what: SourceOptions
     careful: bool = False
     number: int = 0
+    folder: Path | None = None
 
     def of(self, number: int) -> Share:
         """That of one worker: files that are named for the load have a number for all but the first."""
@@ -91,7 +103,9 @@ def work(share: Share, tell: Tell, pace: Pace, stopped: threading.Event) -> None
     from hybrid_search.ingest.source import index_source
     from hybrid_search.scale.apart import encoder_of
 
+    letters = share.files.dead_letters or state_folder() / f"{share.index}-{os.getpid()}.dead-letters.jsonl"
     try:
+        tell(Begun(letters))
         with connect(share.settings.engine) as connection, encoder_of(share) as encoder:
             report = index_source(
                 share.source,
@@ -99,7 +113,7 @@ def work(share: Share, tell: Tell, pace: Pace, stopped: threading.Event) -> None
                 connection,
                 encoder,
                 share.settings,
-                files=share.files,
+                files=replace(share.files, dead_letters=letters),
                 what=share.what,
                 progress=_seldom(tell, stopped),
                 options=LoadOptions(split_bytes=SPLIT_BYTES, pace=pace),
@@ -109,6 +123,8 @@ def work(share: Share, tell: Tell, pace: Pace, stopped: threading.Event) -> None
         tell(Failed(str(error)))
     except KeyboardInterrupt:  # senders have finished, and settings are restored
         return
+    finally:
+        flush()
 
 
 def _seldom(tell: Tell, stopped: threading.Event) -> Callable[[IngestProgress], None]:

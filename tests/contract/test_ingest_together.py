@@ -9,6 +9,7 @@ from loading import GeneratedEncoder, documents, record_line
 from test_ingest_protocol import OPTIONS, SETTINGS
 from test_ingest_resume import documents_of, noting
 
+from hybrid_search.cli.loads import raise_if_incomplete
 from hybrid_search.engine.protocols import Request
 from hybrid_search.errors import IngestError, RecordError, SettingsError
 from hybrid_search.ingest import left_out
@@ -18,6 +19,7 @@ from hybrid_search.ingest.maintain.verify import verify
 from hybrid_search.ingest.source import SourceOptions, index_source
 from hybrid_search.ingest.state.cluster import read_state
 from hybrid_search.ingest.state.lease import leased
+from hybrid_search.ingest.state.letters import read_letters
 from hybrid_search.ingest.together import joined
 from hybrid_search.read.splits import plan_splits
 from hybrid_search.settings import ChunkingSettings
@@ -38,14 +40,15 @@ def part(connection, index_name, tmp_path, monkeypatch):
     path, index = tmp_path / NAME, index_name()
     path.write_text("".join(record_line(document) for document in documents(COUNT, first=1_000)))
 
-    def load(*, stop=None, settings=SETTINGS, letters="letters.jsonl", **what):
+    def load(*, stop=None, settings=SETTINGS, letters="letters.jsonl", bad=None, encoder=None, **what):
         def stopping(progress):
             if stop is not None and progress.documents >= stop:
                 raise BrokenOffError
 
         options = SourceOptions(join=True, **what)
-        given = {"files": LoadFiles(dead_letters=tmp_path / letters), "what": options, "options": SMALL}
-        arguments = (path, index, connection, GeneratedEncoder(), settings)
+        files = LoadFiles(dead_letters=tmp_path / letters, skip_bad=bad)
+        given = {"files": files, "what": options, "options": SMALL}
+        arguments = (path, index, connection, encoder or GeneratedEncoder(), settings)
         if stop is None:
             return index_source(*arguments, progress=stopping, **given)
         with pytest.raises(BrokenOffError):
@@ -96,6 +99,37 @@ def test_what_others_have_left_out_counts_too(part):
     assert (0 < done.left_out < 25, done.documents < COUNT - 25) == (True, True)
     report = part()
     assert (report.skipped, report.excess) == (25, "25 of 400 records were left out, more than 1%")
+
+
+class Refusing(GeneratedEncoder):
+    """Gives no vectors to the first and the last of 400 documents."""
+
+    def encode_documents(self, texts):
+        refused = {n: "no vector" for n, text in enumerate(texts) if text.startswith(("w1000x", "w1399x"))}
+        return replace(super().encode_documents(texts), refused=refused)
+
+
+def test_what_others_have_refused_counts_too(part, tmp_path):
+    """A document is refused by each of two processes: who ends the load says that it was two, in two files."""
+    part(stop=200, encoder=Refusing())
+    assert part.shared().refused == 1
+    report = part(letters="others.jsonl", encoder=Refusing())
+    assert (report.refused, report.refused_in_all) == (1, 2)
+    with pytest.raises(IngestError, match="2 documents were refused, by all processes of the load together"):
+        raise_if_incomplete(report)
+    files = [tmp_path / "letters.jsonl", tmp_path / "others.jsonl"]
+    assert [letter.document.id for file in files for letter in read_letters(file)] == ["d1000", "d1399"]
+
+
+def test_bad_records_in_the_file_are_those_of_this_load(part, tmp_path):
+    """Two lines are no JSON: broken off and gone on with, both are there once; once one is mended, the other alone."""
+    bad, lines = tmp_path / "bad.jsonl", part.path.read_text().splitlines(keepends=True)
+    part.path.write_text("".join(["{first\n", *lines, "{last\n"]))
+    for changed, kept in (("{first\n", 2), ("", 1)):
+        part.path.write_text("".join([changed, *lines, "{last\n"]))
+        part(stop=200, bad=bad)
+        assert part(bad=bad).skipped == kept
+        assert len(bad.read_text().splitlines()) == 1 + kept
 
 
 def other_bytes(part, _connection):

@@ -72,7 +72,7 @@ def main() -> int:
     try:
         with connect(settings.engine) as connection:
             encoder = GeneratedEncoder(max_tokens=64)
-            source, index = folder / "source.jsonl", given["index"]
+            source, index = given.get("source", folder / "source.jsonl"), given["index"]
             report = index_source(source, index, connection, encoder, settings, files=files, what=what, options=options)
     except HybridSearchError as error:
         sys.stderr.write(f"{error}\n")

@@ -92,9 +92,9 @@ def test_kill_9_at_random_points(folder, opensearch, new_names, tally):
     assert killed == RUNS
 
 
-def kill_while_held(process, between, draw):
+def kill_while_held(process, between, draw, most=40):
     """Kill the program while a body is held after a random number of them; False when it has sent no more than that."""
-    between.fault = gate = Gate(draw.randint(0, 40), applied=draw.random() < 0.5)
+    between.fault = gate = Gate(draw.randint(0, most), applied=draw.random() < 0.5)
     held = gate.holds(process)
     process.kill()
     process.communicate()

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from hybrid_search.cli.app import app
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.state.indexed import document_count
@@ -20,8 +22,12 @@ from hybrid_search.ingest.state.letters import read_letters
 from hybrid_search.scale.workers import Share, numbered
 from hybrid_search.settings import Settings
 
-COUNT = 3_000
+COUNT = 1_800
 FILES = 6
+SPACES = 4 << 20
+"""As many as make a file a split of its own: smaller ones are taken together, by one worker."""
+DEADLY = str(Path(__file__).parent / "deadly")
+"""On the path, it lets the models die of a text."""
 WORDLESS = ("--set", "dense.model=none", "--set", "sparse.model=idf", "--no-cache")
 
 
@@ -32,12 +38,15 @@ def folder(tmp_path_factory):
     root.mkdir()
     each = COUNT // FILES
     for number in range(FILES):
-        lines = (
-            json.dumps({"_id": f"d{n}", "text": f"Crate {n} holds lamp {n % 17}."})
-            for n in range(number * each, (number + 1) * each)
-        )
-        (root / f"part-{number}.jsonl").write_text("\n".join(lines) + "\n")
+        of_this = lines(range(number * each, (number + 1) * each))
+        (root / f"part-{number}.jsonl").write_text("".join(f"{line}\n" for line in of_this))
     return root
+
+
+def lines(numbers):
+    """Documents of these numbers as JSON, the first with many spaces."""
+    made = [json.dumps({"_id": f"d{n}", "text": f"Crate {n} holds lamp {n % 17}."}) for n in numbers]
+    return [f"{made[0][:-1]}{' ' * SPACES}}}", *made[1:]]
 
 
 def start(folder, connection, index, *options, **more):
@@ -86,30 +95,30 @@ def test_a_worker_that_is_killed_loses_nothing(folder, connection, index_name) -
     assert died or report["documents"] == COUNT, json.dumps(report)  # it had ended before it was killed
 
 
-def test_a_document_on_which_the_models_die_is_a_dead_letter(tmp_path, connection, index_name) -> None:
-    """Of 400 documents two end the process that encodes them: both are refused by name, 398 are in the index."""
-    deadly = {150, 399}
-    texts = (f"Crate {n} holds a {'deadly ' if n in deadly else ''}lamp." for n in range(400))
-    lines = (json.dumps({"_id": f"d{n}", "text": text}) for n, text in enumerate(texts))
-    (tmp_path / "docs.jsonl").write_text("\n".join(lines) + "\n")
-    index, letters = index_name(), tmp_path / "letters.jsonl"
-    path = os.pathsep.join([str(Path(__file__).parent / "deadly"), os.environ.get("PYTHONPATH", "")])
+def test_a_document_on_which_the_models_die_is_a_dead_letter(tmp_path, opensearch, new_names) -> None:
+    """Of 60 documents two end the process that encodes them: both are refused by name, 58 are in the index."""
+    deadly = {15, 59}
+    texts = (f"Crate {n} holds a {'deadly ' if n in deadly else ''}lamp." for n in range(60))
+    records = (json.dumps({"_id": f"d{n}", "text": text}) for n, text in enumerate(texts))
+    (tmp_path / "docs.jsonl").write_text("\n".join(records) + "\n")
+    connection, index, letters = opensearch, new_names(opensearch), tmp_path / "letters.jsonl"
+    path = os.pathsep.join([DEADLY, os.environ.get("PYTHONPATH", "")])
     options = ("--workers", "2", "--json", "--dead-letters", str(letters))
     process = start(tmp_path / "docs.jsonl", connection, index, *options, PYTHONPATH=path)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert "hybrid-search replay" in err
     report = json.loads(out)
-    assert {one["id"] for one in report["refusals"]} == {"d150", "d399"}
-    assert {letter.document.id for letter in read_letters(Path(report["dead_letters"]))} == {"d150", "d399"}
-    assert loaded(connection, index) == 398
+    assert {one["id"] for one in report["refusals"]} == {"d15", "d59"}
+    assert {letter.document.id for letter in read_letters(Path(report["dead_letters"]))} == {"d15", "d59"}
+    assert loaded(connection, index) == 58
     assert any("died (exit 139)" in note for note in report["notes"])
 
 
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
-def test_workers_end_with_who_watches(folder, connection, index_name, ending, status) -> None:
+def test_workers_end_with_who_watches(folder, opensearch, new_names, ending, status) -> None:
     """Whoever ends the command alone ends its workers; the same command goes on."""
-    index = index_name()
+    connection, index = opensearch, new_names(opensearch)
     process = start(folder, connection, index, "--workers", "2")
     workers = _workers(process)
     process.send_signal(ending)
@@ -124,10 +133,10 @@ def test_workers_end_with_who_watches(folder, connection, index_name, ending, st
     assert loaded(connection, index) == COUNT
 
 
-def test_a_worker_that_fails_is_told(tmp_path, connection, index_name) -> None:
+def test_a_worker_that_fails_is_told(tmp_path, opensearch, new_names) -> None:
     """The record and its line, and that the same command goes on."""
     (tmp_path / "bad.jsonl").write_text('{"_id": "a", "text": "a lamp"}\n{"_id": "b", "text": \n')
-    process = start(tmp_path / "bad.jsonl", connection, index_name(), "--workers", "2")
+    process = start(tmp_path / "bad.jsonl", opensearch, new_names(opensearch), "--workers", "2")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "a worker failed: " in err
@@ -145,12 +154,11 @@ def test_a_worker_that_fails_is_told(tmp_path, connection, index_name) -> None:
         (("--workers", "2", "--ray-gpus", "1"), "--ray-gpus: are for --ray"),
     ],
 )
-def test_what_workers_cannot_do(folder, connection, index_name, options, said) -> None:
-    """It is refused before anything is made."""
-    process = start(folder, connection, index_name(), *options)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert said in err
+def test_what_workers_cannot_do(folder, options, said) -> None:
+    """It is refused before anything is made: no engine is asked."""
+    words = ["index", str(folder), "refused", "--url", "http://127.0.0.1:1", *WORDLESS, *options]
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, said in " ".join(result.output.split())) == (2, True), result.output
 
 
 def test_each_worker_has_files_of_its_own(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.pace import Refused
 from hybrid_search.ingest.report import IngestProgress, IngestReport
+from hybrid_search.ingest.state.bad_records import BAD_RECORDS
 from hybrid_search.ingest.state.letters import LETTERS
-from hybrid_search.scale.letters import named, together_in_one
+from hybrid_search.scale.letters import together_in_one
 from hybrid_search.scale.watch import DEATHS, Bounds, Crew
-from hybrid_search.scale.work import Ended, Failed, Share
+from hybrid_search.scale.work import Begun, Ended, Failed, Share
 from hybrid_search.settings import Settings
 
 DONE = [IngestReport("i", documents=5, indexed=5), Ended()]
@@ -116,12 +118,49 @@ def test_there_are_more_of_them_while_splits_wait():
 
 
 def test_dead_letters_of_all_are_in_one_file(tmp_path):
-    """The first file has its own line and that of the second, which is gone; one that is elsewhere is named."""
+    """The first file has its own line and that of the second, which is gone; a line that both have is there once."""
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        path.write_bytes(LETTERS.header + path.name.encode() + b"\nboth\n")
+    elsewhere = tmp_path / "elsewhere"
+    assert together_in_one([*paths, elsewhere]) == [paths[0], elsewhere]
+    assert paths[0].read_bytes() == LETTERS.header + b"a\nboth\nb\n"
+    assert not paths[1].exists()
+    assert together_in_one(paths, elsewhere) == [elsewhere, paths[1]]
+    assert elsewhere.read_bytes() == LETTERS.header + b"a\nboth\nb\n"
+
+
+def test_what_a_worker_that_died_had_refused_is_told(tmp_path):
+    """Who ends the load knows of 3 refused documents, 1 of them its own: the letters of the dead one are here too."""
     paths = [tmp_path / name for name in ("a", "b")]
     for path in paths:
         path.write_bytes(LETTERS.header + path.name.encode() + b"\n")
+    ended = IngestReport("i", documents=5, refused=1, refused_in_all=3)
+    told = IngestProgress(9, 9, 2, waiting="a busy engine", slowed=4)
+    followed = []
+    stage = Stage([Begun(paths[1]), told, Ended("exit -9")], [BEGUN, Begun(paths[0]), BEGUN, ended, Ended()])
+    stage.scripts.append([Ended()])
+    report = crew(stage, 2, progress=followed.append).run()
+    assert (report.refused, report.dead_letters) == (3, paths[1])
+    assert paths[1].read_bytes() == LETTERS.header + b"b\na\n"
+    assert any("2 were refused by workers that died" in note for note in report.notes)
+    assert (followed[-1].documents, followed[-1].waiting, followed[-1].slowed, followed[-1].workers) == (10, None, 0, 0)
+
+
+def test_a_letter_on_another_machine_is_named(tmp_path):
+    """It was refused there, and its file is not here; so it is with records that were left out."""
     elsewhere = tmp_path / "elsewhere"
-    assert together_in_one([*paths, elsewhere]) == [paths[0], elsewhere]
-    assert paths[0].read_bytes() == LETTERS.header + b"a\nb\n"
-    assert not paths[1].exists()
-    assert str(elsewhere) in named([elsewhere])[0]
+    report = crew(Stage([Begun(elsewhere), IngestReport("i", refused=1, skipped=1), Ended()]), 1).run()
+    assert [note for note in report.notes if "replay them there" in note and str(elsewhere) in note]
+    assert [note for note in report.notes if "left out are also in bad.jsonl, on the machine" in note]
+
+
+def test_bad_records_of_all_are_in_the_file_that_was_named(tmp_path):
+    """Two workers have left out a record each."""
+    bad = tmp_path / "bad.jsonl"
+    for name in ("bad.jsonl", "bad-w2.jsonl"):
+        (tmp_path / name).write_bytes(BAD_RECORDS.header + name.encode() + b"\n")
+    one = replace(share(), files=LoadFiles(skip_bad=bad))
+    Crew(Stage([Begun(tmp_path / "letters"), *DONE]), one, Bounds(2, 2), lambda _: None).run()
+    assert bad.read_bytes() == BAD_RECORDS.header + b"bad.jsonl\nbad-w2.jsonl\n"
+    assert not (tmp_path / "bad-w2.jsonl").exists()

@@ -72,7 +72,7 @@ def bodies(
                         yield _made(draft, demand)
                         draft = draft.next(clock())
                     draft.add(actions)
-                draft.refuse(item.refused)
+                draft.refuse(item.refused, batch.split)
                 if item.is_end:
                     draft.ends(item, Piece(batch.split, covered, item.number + 1, item.document.position))
                     covered = item.number + 1
@@ -137,9 +137,9 @@ class _Draft:
         if self._open_since is None:
             self._open_since = self._number
 
-    def refuse(self, refusal: Refusal | None) -> None:
-        """Keep why a document has no actions, where it was refused."""
-        self._refused += [] if refusal is None else [refusal]
+    def refuse(self, refusal: Refusal | None, split: int) -> None:
+        """Keep why a document of a split has no actions, where it was refused."""
+        self._refused += [] if refusal is None else [replace(refusal, split=split)]
 
     def ends(self, item: WrittenDocument, piece: Piece) -> None:
         """The actions of a document are all taken; ``piece`` ends with it."""

@@ -257,4 +257,4 @@ def _concerns_all(cause: Failure) -> bool:
 
 def _refusal(action: Action, cause: Failure) -> Refusal:
     reason = cause.reason or f"refused without a reason, {len(action.data):,} bytes"
-    return Refusal(action.document, action.id, cause.status, cause.type, reason)
+    return Refusal(action.document, action.id, cause.status, cause.type, reason, action.split)

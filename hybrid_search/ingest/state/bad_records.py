@@ -37,6 +37,7 @@ class BadRecords:
         if not resumes:
             self._file.clear()
         self._known = {_digest(line) for line in self._file.lines()}
+        self._load: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -45,6 +46,17 @@ class BadRecords:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def belong_to(self, load: int) -> None:
+        """Say which load it is that several do together, by its first number; what other loads have left goes."""
+        self._load = {"load": load}
+        lines = list(self._file.lines())
+        own = [line for line in lines if json.loads(line).get("load") == load]
+        if len(own) == len(lines):
+            return
+        self._file.clear()
+        self._file.append(b"".join(own))
+        self._known = {_digest(line) for line in own}
 
     def record(self, error: RecordError, data: bytes) -> None:
         """Save a record that a reader could not make a document of."""
@@ -58,7 +70,7 @@ class BadRecords:
         self._file.close()
 
     def _save(self, error: RecordError, content: Mapping[str, object]) -> None:
-        told = {"where": error.where, "what": error.what, "remedy": error.remedy}
+        told = {"where": error.where, "what": error.what, "remedy": error.remedy, **self._load}
         line = json.dumps({**told, **content}, default=str).encode() + b"\n"
         with self._lock:
             if (digest := _digest(line)) not in self._known:

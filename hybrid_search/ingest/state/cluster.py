@@ -53,6 +53,22 @@ class TakenSplits(msgspec.Struct, frozen=True):
     end: int
 
 
+class PushedBack(msgspec.Struct, frozen=True):
+    """The engine has refused a process of a shared load because it was overloaded.
+
+    Attributes:
+        load: of that process.
+        number: counts such words of the shared load, so that each is news once.
+        failures: refusals in a row of that process.
+        at_least: the seconds that the engine asked to wait.
+    """
+
+    load: int
+    number: int
+    failures: int
+    at_least: float = 0.0
+
+
 class SharedLoad(msgspec.Struct, frozen=True):
     """A load of a source that several processes do together, each a split after the other.
 
@@ -68,8 +84,10 @@ class SharedLoad(msgspec.Struct, frozen=True):
         documents: how many documents the committed splits have.
         passages: how many passages the engine took of them.
         left_out: how many of their records became no documents.
+        refused: how many of their documents were refused, and are in the dead letters of whoever had them.
         uncertain: whether documents were refused or left out, so that ``documents`` are not all in the index.
         finisher: the number of the load that ends it, once all is committed; 0 before.
+        pushed_back: the last word of an engine that was overloaded; see :mod:`hybrid_search.ingest.one_pace`.
     """
 
     identity: str
@@ -83,8 +101,10 @@ class SharedLoad(msgspec.Struct, frozen=True):
     documents: int = 0
     passages: int = 0
     left_out: int = 0
+    refused: int = 0
     uncertain: bool = False
     finisher: int = 0
+    pushed_back: PushedBack | None = None
 
     @property
     def is_committed(self) -> bool:

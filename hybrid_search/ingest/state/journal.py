@@ -177,6 +177,9 @@ class Journal:
     def set_aside(self, part: int) -> None:
         """A document can be in no index: the file of the bad records remembers it, not the journal."""
 
+    def refuse(self, part: int, documents: int) -> None:
+        """Documents were refused: their dead letters remember them, not the journal."""
+
     def settled(self, first: int, end: int, at: ResumePoint | None = None, part: int = 0) -> bool:
         """Record that the documents ``first`` to ``end - 1`` of a part are settled, and the place behind the last.
 

@@ -76,6 +76,10 @@ class Record(Protocol):
         """A document can be in no index, and is kept with the bad records."""
         ...
 
+    def refuse(self, part: int, documents: int) -> None:
+        """So many documents were refused, and are in the dead-letter file."""
+        ...
+
     def settled(self, first: int, end: int, at: ResumePoint | None, part: int) -> bool:
         """The documents ``first`` to ``end - 1`` are settled."""
         ...
@@ -140,11 +144,14 @@ class Ledger:
                     self._journal.set_aside(bad.split)
             if self._dead_letters is not None and settled.refusals:
                 self._dead_letters.write(_one_per_document(settled.refusals))
+            refused = [one for one in _one_per_document(settled.refusals) if one.document.id not in self._refused_parts]
             if self._journal is not None:
+                for split, documents in Counter(one.split for one in refused).items():
+                    self._journal.refuse(split, documents)
                 for split in sorted({*settled.by_split, *(piece.split for piece in body.pieces)}):
                     self._journal.wrote(self.load, settled.by_split[split], split)
             self._write_journal(body)
-            self._count(body, settled)
+            self._count(body, settled, refused)
             self._report(None)
 
     def removed(self, passages: int) -> None:
@@ -172,8 +179,8 @@ class Ledger:
                 if self._journal is not None and piece.end > piece.first:
                     self._journal.settled(piece.first, piece.end, piece.at, piece.split)
 
-    def _count(self, body: Body, settled: Settled) -> None:
-        refused = {refusal.document.id for refusal in settled.refusals} - self._refused_parts
+    def _count(self, body: Body, settled: Settled, refusals: Sequence[Refusal]) -> None:
+        refused = {refusal.document.id for refusal in refusals}
         counts = self._counts
         counts.documents += sum(piece.end - piece.first for piece in body.pieces)
         counts.indexed += len(body.documents - refused - self._refused_parts)
@@ -187,9 +194,7 @@ class Ledger:
         counts.retried += settled.retried
         self._refused_parts = (self._refused_parts | refused) - body.documents
         room = SHOWN_REFUSALS - len(self._refusals)
-        self._refusals += [one for one in _one_per_document(settled.refusals) if one.document.id in refused][
-            : max(0, room)
-        ]
+        self._refusals += refusals[: max(0, room)]
 
     def _report(self, waiting: str | None) -> None:
         counts = self._counts

@@ -71,6 +71,7 @@ class Committed:
     documents: int
     passages: int
     left_out: int = 0
+    refused: int = 0
 
 
 def with_committed(shared: SharedLoad, load: int, done: Sequence[Committed], *, uncertain: bool) -> SharedLoad:
@@ -92,6 +93,7 @@ def with_committed(shared: SharedLoad, load: int, done: Sequence[Committed], *, 
         documents=shared.documents + sum(one.documents for one in mine),
         passages=shared.passages + sum(one.passages for one in mine),
         left_out=shared.left_out + sum(one.left_out for one in mine),
+        refused=shared.refused + sum(one.refused for one in mine),
         uncertain=shared.uncertain or uncertain,
     )
 
@@ -141,6 +143,7 @@ class SharedSplits:
         self._fingerprint = fingerprint
         self._uncertain = uncertain
         self._aside: Counter[int] = Counter()
+        self._refused: Counter[int] = Counter()
         self._held: dict[Range, int] = {}
         """With the fingerprint from before they were read."""
         self._joined: tuple[str, int] | None = None
@@ -231,6 +234,10 @@ class SharedSplits:
         """A document of a split is in no index: it counts among what is left out of the whole load."""
         self._aside[part] += 1
 
+    def refuse(self, part: int, documents: int) -> None:
+        """Documents of a split were refused."""
+        self._refused[part] += documents
+
     def settled(self, first: int, end: int, at: ResumePoint | None, part: int) -> bool:
         """The documents ``first`` to ``end - 1`` of a split are settled; whether it is complete."""
         self.progress[part].settle(first, end, at)
@@ -272,6 +279,7 @@ class SharedSplits:
             for number in range(*one.range):
                 self.progress.pop(number, None)
                 self._aside.pop(number, None)
+                self._refused.pop(number, None)
         if not taken:
             return None
         self._held[taken[0]] = self._content(taken[0])
@@ -282,7 +290,8 @@ class SharedSplits:
         documents = sum(progress.count or 0 for progress in known)
         passages, left_out = sum(one.passages.total() for one in known), sum(one.left_out for one in known)
         left_out += sum(self._aside[number] for number in range(*numbers))
-        return Committed(numbers, self._held[numbers], documents, passages, left_out)
+        refused = sum(self._refused[number] for number in range(*numbers))
+        return Committed(numbers, self._held[numbers], documents, passages, left_out, refused)
 
     def _content(self, numbers: Range) -> int:
         content = 0
