@@ -237,5 +237,5 @@ def replace_chunking(settings):
 )
 def test_what_one_process_must_read_is_not_shared(source, what):
     """A stream comes once; the first documents of a source are known only to who reads from its beginning."""
-    with pytest.raises(SettingsError, match=r"--join: .* by one process"):
+    with pytest.raises(SettingsError, match=r"--join, --workers, --ray: .* by one process"):
         SourceOptions(join=True, **what).check(source)
