@@ -48,6 +48,7 @@ demo: $(VENV)/.package ## Start a real OpenSearch, index Python's documentation,
 
 # A test file is one worker's, so that what a module starts is started once; the workers share the engines.
 test: $(VENV)/.dev $(VENV)/.browser ## Every test: unit, contract on real engines, faults, examples, README
+	@test -z "$$PYTHONDONTWRITEBYTECODE" || $(VENV)/bin/python -m compileall -q -j 0 hybrid_search >/dev/null || true
 	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.dev ## Tests that need no server

@@ -15,6 +15,8 @@ from hybrid_search.cli.serve import PlaceOptions
 from hybrid_search.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hybrid_search.encode.card import ModelCard
     from hybrid_search.encode.measured import Measured
 
@@ -169,10 +171,17 @@ def _ways_table(card: ModelCard, found: Measured) -> Any:
         "backend", "precision", f"{unit}/s", f"{one} ms", Column(f"{agreement} to torch fp32", overflow="fold")
     )
     for way in found.ways:
-        told = way.refused or f"{way.agreement:.6f}"
+        told = way.refused or _by_leg(way.agreement or {})
         numbers = ("", "") if way.refused else (f"{way.passages_per_second:.1f}", f"{way.query_ms:.1f}")
         table.add_row(way.backend, way.precision, *numbers, told)
     return table
+
+
+def _by_leg(agreement: Mapping[str, float]) -> str:
+    """A number, or one for each leg with its name."""
+    if len(agreement) == 1:
+        return f"{next(iter(agreement.values())):.6f}"
+    return ", ".join(f"{leg} {value:.6f}" for leg, value in agreement.items())
 
 
 def _print(what: Any) -> None:

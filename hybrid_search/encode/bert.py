@@ -118,7 +118,7 @@ class BertBackbone:
             module=module,
             inputs=("ids", "mask"),
             outputs=("states", "embeddings"),
-            identity=f"plain-bert {weights_digest(folder)} {configuration_digest(folder)} {self.normalized}",
+            identity=f"plain-bert in steps {weights_digest(folder)} {configuration_digest(folder)} {self.normalized}",
             name=self._where,
             limit=limit,
             rows=len(module.words),

@@ -45,9 +45,11 @@ class CrossReranker:
 
     def __init__(self, folder: Path, settings: RerankSettings, encode: EncodeSettings) -> None:
         from hybrid_search.encode.backends.graft import graft
+        from hybrid_search.encode.onednn import use_onednn
         from hybrid_search.encode.pairs import pair_model
 
         self._model = load_model("CrossEncoder", folder, settings, "rerank")
+        use_onednn(self._model)
         self._turn = threading.Lock()
         self.budget = _budget(settings.batch_size, self._model.device)
         tokenizer = fast_tokenizer(self._model, folder)

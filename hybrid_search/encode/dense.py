@@ -204,11 +204,17 @@ class DenseEncoder:
         """The vectors of one forward pass, cut to the encoder's dimension: (texts, dimension).
 
         Raises:
-            ModelError: they are not finite.
+            ModelError: they are not finite, or not of the size that the model's files say.
         """
         return self._cut_to_size(output.embeddings.float().cpu().numpy())
 
     def _cut_to_size(self, whole: NDArray[np.float32]) -> NDArray[np.float32]:
+        if whole.ndim != 2 or whole.shape[1] != self.backbone.dimension:
+            raise ModelError(
+                f"it gave vectors of shape {whole.shape}, and its files say {self.backbone.dimension:,} components",
+                where=self.fingerprint.name,
+                remedy="See what its modules.json and the config.json of each module say, or download it again",
+            )
         if not np.isfinite(whole).all():
             raise ModelError("it gave vectors that are not finite", where=self.fingerprint.name, remedy=NOT_FINITE)
         cut = whole[:, : self.dimension]

@@ -15,6 +15,7 @@ from hybrid_search.encode.backends.choice import Switched
 from hybrid_search.encode.backends.graft import graft
 from hybrid_search.encode.folder import UNLIMITED, module_types, pooling_of
 from hybrid_search.encode.loading import fast_tokenizer, load_model, probe, reads_images
+from hybrid_search.encode.onednn import use_onednn
 from hybrid_search.encode.own_tokens import OwnTokens, own_tokens, task_of
 from hybrid_search.encode.protocols import Pixels
 from hybrid_search.encode.tokens import Cutter
@@ -31,6 +32,7 @@ class SentenceBackbone:
 
     def __init__(self, folder: Path, settings: DenseSettings, encode: EncodeSettings) -> None:
         self._model = load_model("SentenceTransformer", folder, settings, "dense")
+        use_onednn(self._model)
         self._turn = threading.Lock()
         self.device: torch.device = self._model.device
         own = self._model.max_seq_length

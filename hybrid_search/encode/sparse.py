@@ -85,6 +85,7 @@ class SparseEncoder:
 
     def __init__(self, folder: Path, settings: SparseSettings, encode: EncodeSettings) -> None:
         from hybrid_search.encode.backends.graft import graft
+        from hybrid_search.encode.onednn import use_onednn
         from hybrid_search.encode.splade_head import kept_weights, replace_heads
 
         self._model = load_model("SparseEncoder", folder, settings, "sparse")
@@ -94,6 +95,7 @@ class SparseEncoder:
         self._pruning = Pruning(own if settings.max_terms is None else settings.max_terms, settings.min_share)
         self._query_pruning = Pruning(own if settings.max_query_terms is None else settings.max_query_terms)
         replace_heads(self._model, PROBES)
+        use_onednn(self._model)
         rows = rows_of(self._model)
         kept = kept_weights(self._model)
         self.networks = graft(self._model, lambda: probe(self._model, "sparse"), encode, folder, kept=kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from hybrid_search.encode import load_encoder
 from hybrid_search.encode.protocols import EncodedTexts, TextEncoder
 from hybrid_search.errors import HybridSearchError
+from hybrid_search.records import SparseVector
 from hybrid_search.settings import Settings
 from hybrid_search.settings.models import COMPUTES
 
@@ -149,12 +151,21 @@ def _timed(
 
 def alike(found: EncodedTexts, reference: EncodedTexts) -> float:
     """The least cosine of two texts' vectors, over both legs."""
-    cosines = [1.0]
+    return min(alike_by_leg(found, reference).values(), default=1.0)
+
+
+def alike_by_leg(found: EncodedTexts, reference: EncodedTexts) -> dict[str, float]:
+    """The least cosine of two texts' vectors, of each leg that both have."""
+    least = {}
     if found.dense is not None and reference.dense is not None:
         lengths = np.linalg.norm(found.dense, axis=1) * np.linalg.norm(reference.dense, axis=1)
-        cosines.append(float(np.min((found.dense * reference.dense).sum(axis=1) / np.maximum(lengths, 1e-12))))
-    for one, other in zip(found.sparse or (), reference.sparse or (), strict=True):
-        dot = sum(weight * other.get(term, 0.0) for term, weight in one.items())
-        length = np.sqrt(sum(w * w for w in one.values()) * sum(w * w for w in other.values()))
-        cosines.append(float(dot / length) if length else float(not one and not other))
-    return min(cosines)
+        least["dense"] = float(np.min((found.dense * reference.dense).sum(axis=1) / np.maximum(lengths, 1e-12)))
+    if found.sparse and reference.sparse:
+        least["sparse"] = min(map(_cosine, found.sparse, reference.sparse))
+    return least
+
+
+def _cosine(one: SparseVector, other: SparseVector) -> float:
+    dot = sum(weight * other.get(term, 0.0) for term, weight in one.items())
+    length = math.sqrt(sum(w * w for w in one.values()) * sum(w * w for w in other.values()))
+    return dot / length if length else float(not one and not other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from statistics import median
@@ -14,7 +14,7 @@ import numpy as np
 from hybrid_search.encode.agreement import keep
 from hybrid_search.encode.backends.runtimes import installed
 from hybrid_search.encode.protocols import Reranker, TextEncoder
-from hybrid_search.encode.trials import alike
+from hybrid_search.encode.trials import alike_by_leg
 from hybrid_search.errors import HybridSearchError, SettingsError
 from hybrid_search.records import PRECISION, Fingerprint
 from hybrid_search.settings import EncodeSettings
@@ -27,6 +27,8 @@ AT_ONCE = 32
 
 T = TypeVar("T")
 OnWay = Callable[[str], None]
+Agreement = Mapping[str, float]
+"""By leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class WayMeasured:
     Attributes:
         backend: its name.
         precision: what it computes in.
-        agreement: with torch in float32: the least cosine over texts and legs; of a reranker, 1 less the largest
-            difference of two scores in parts of the largest score. None where it cannot run the model.
+        agreement: with torch in float32, by leg: the least cosine over texts; of a reranker (``scores``), 1 less the
+            largest difference of two scores in parts of the largest score. None where it cannot run the model.
         passages_per_second: encoded, or pairs scored.
         query_ms: median milliseconds for one query, or one pair.
         refused: why it cannot run the model.
@@ -45,7 +47,7 @@ class WayMeasured:
 
     backend: str
     precision: str
-    agreement: float | None = None
+    agreement: Mapping[str, float] | None = None
     passages_per_second: float | None = None
     query_ms: float | None = None
     refused: str | None = None
@@ -66,8 +68,8 @@ class Kind(Generic[T]):
     load: Callable[[EncodeSettings], T]
     passages: Callable[[T, Sequence[str]], object]
     query: Callable[[T, str], object]
-    agreement: Callable[[T, T, Sequence[str]], float]
-    keep: Callable[[T, float], None] = lambda *_: None
+    agreement: Callable[[T, T, Sequence[str]], Agreement]
+    keep: Callable[[T, Agreement], None] = lambda *_: None
 
 
 def encoders(load: Callable[[EncodeSettings], TextEncoder]) -> Kind[TextEncoder]:
@@ -76,9 +78,9 @@ def encoders(load: Callable[[EncodeSettings], TextEncoder]) -> Kind[TextEncoder]
         load,
         lambda encoder, texts: encoder.encode_documents(texts),
         lambda encoder, text: encoder.encode_queries([text]),
-        lambda one, reference, texts: min(
-            alike(one.encode_documents(texts), reference.encode_documents(texts)),
-            alike(one.encode_queries(QUERIES), reference.encode_queries(QUERIES)),
+        lambda one, reference, texts: least(
+            alike_by_leg(one.encode_documents(texts), reference.encode_documents(texts)),
+            alike_by_leg(one.encode_queries(QUERIES), reference.encode_queries(QUERIES)),
         ),
         _keep,
     )
@@ -87,9 +89,9 @@ def encoders(load: Callable[[EncodeSettings], TextEncoder]) -> Kind[TextEncoder]
 def rerankers(load: Callable[[EncodeSettings], Reranker]) -> Kind[Reranker]:
     """Cross-encoders."""
 
-    def agreement(one: Reranker, reference: Reranker, texts: Sequence[str]) -> float:
+    def agreement(one: Reranker, reference: Reranker, texts: Sequence[str]) -> Agreement:
         ours, theirs = (reranker.score(QUERIES[0], texts) for reranker in (one, reference))
-        return 1.0 - float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(theirs).max())))
+        return {"scores": 1.0 - float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(theirs).max())))}
 
     return Kind(
         load,
@@ -114,7 +116,7 @@ def measure_ways(
         ModelError: torch cannot run it either.
     """
     reference = kind.load(EncodeSettings(backend="torch"))
-    shown: dict[str, tuple[T, float]] = {}
+    shown: dict[str, tuple[T, Agreement]] = {}
     for backend in ("torch", *installed()):
         for precision in COMPUTES[backend]:
             on_way(f"{backend} {precision}")
@@ -129,9 +131,14 @@ def measure_ways(
                 continue
             speed = passages_per_second(lambda texts, one=one: kind.passages(one, texts), passages, seconds)  # type: ignore[misc]  # mypy has no type for the default
             yield WayMeasured(backend, precision, agreement, speed, milliseconds(lambda q, one=one: kind.query(one, q)))  # type: ignore[misc]
-            shown[precision] = one, min(agreement, shown.get(precision, (one, 1.0))[1])
-    for one, least in shown.values():  # whichever backend a search will take
-        kind.keep(one, least)
+            shown[precision] = one, least(agreement, shown.get(precision, (one, agreement))[1])
+    for one, found in shown.values():  # whichever backend a search will take
+        kind.keep(one, found)
+
+
+def least(one: Agreement, other: Agreement) -> Agreement:
+    """The lower of two for each leg."""
+    return {leg: min(value, other[leg]) for leg, value in one.items()}
 
 
 def passages_per_second(encode: Callable[[Sequence[str]], object], passages: Sequence[str], seconds: float) -> float:
@@ -153,8 +160,8 @@ def milliseconds(ask: Callable[[str], object]) -> float:
     return 1000 * median(times)
 
 
-def _keep(encoder: TextEncoder, agreement: float) -> None:
+def _keep(encoder: TextEncoder, agreement: Agreement) -> None:
     """For searches, where the precision is part of a fingerprint."""
-    for model in (encoder.dense, encoder.sparse):
+    for leg, model in (("dense", encoder.dense), ("sparse", encoder.sparse)):
         if isinstance(model, Fingerprint) and PRECISION in model.extra:
-            keep(model, agreement)
+            keep(model, agreement[leg])

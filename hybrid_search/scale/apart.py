@@ -1,13 +1,14 @@
 """Models in a process of their own, so that a document on which they die takes nothing else with it.
 
 A library that encodes may end its process: a fault in native code, memory that is not there. The process is started
-again then, and the texts are halved until one stands alone; that one is refused, with the way in which the process
-ended, and its document becomes a dead letter. It costs about twice the binary logarithm of the number of texts in
-starts, once for each such text. Only a worker that takes the place of a dead one works so.
+again then, and the texts or images are halved until one stands alone; that one is refused, with the way in which the
+process ended, and its document becomes a dead letter. It costs about twice the binary logarithm of their number in
+starts, once for each. Only a worker that takes the place of a dead one works so.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pickle  # what is written and read here comes from a process that this one has started
 import subprocess
 import sys
@@ -20,16 +21,18 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hybrid_search.encode.protocols import EncodedTexts, TextEncoder
+from hybrid_search.encode.protocols import EncodedTexts, TextEncoder, image_encoder
 from hybrid_search.errors import HybridSearchError, IngestError, ModelError
+from hybrid_search.images import Pixels
 from hybrid_search.records import Fingerprint
 from hybrid_search.scale.gpus import on_its_device
 from hybrid_search.scale.work import Share
 
 MOST_DEADLY = 20
-"""Texts on which the models may die; with more of them it is not the texts."""
-KNOWN = ("dense", "sparse", "late", "max_tokens")
+"""Texts and images on which the models may die; with more of them it is not these."""
+KNOWN = ("dense", "sparse", "late", "max_tokens", "reads_images")
 
 Make = Callable[[], TextEncoder]
 
@@ -63,15 +66,17 @@ def encoder_of(share: Share) -> Iterator[TextEncoder]:
 
 
 class EncoderApart:
-    """A :class:`hybrid_search.encode.protocols.TextEncoder` whose models are in another process.
+    """An :class:`hybrid_search.encode.protocols.ImageEncoder` whose models are in another process.
 
-    Vectors of texts on which that process dies are missing, and ``refused`` says which those are.
+    Vectors of texts on which that process dies are missing, and ``refused`` says which those are; of such images they
+    are NaN. ``reads_images`` is as the models say.
     """
 
     dense: Fingerprint | None
     sparse: Fingerprint | None
     late: Fingerprint | None
     max_tokens: int
+    reads_images: bool
 
     def __init__(self, make: Make) -> None:
         """Start the process; ``make`` is called in it.
@@ -109,38 +114,57 @@ class EncoderApart:
         """
         with self._lock:
             good = [text for text in texts if text not in self._deadly]
-            parts = list(self._halved(good))
+            parts = list(self._halved("encode_documents", good, str))
         return self._whole(texts, parts)
+
+    def encode_images(self, images: Sequence[Pixels], *, query: bool = False) -> NDArray[np.float32]:
+        """Vectors of passages' images, shape (n, dimension), in order; a row of NaN for one on which the process dies.
+
+        Raises:
+            IngestError: the process dies of one image after the other.
+            ModelError: the models read no images, or ``query`` is asked for, which no load does.
+        """
+        if query or not self.reads_images:
+            raise ModelError("encodes no such images", where="the models' process")
+        dimension = 0 if self.dense is None else self.dense.dimension or 0
+        found = np.full((len(images), dimension), np.nan, np.float32)
+        with self._lock:
+            good = [number for number, image in enumerate(images) if _image_key(image) not in self._deadly]
+            for numbers, vectors in self._halved("encode_images", good, lambda n: _image_key(images[n]), images):
+                found[numbers] = vectors
+        return found
 
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
         self._process.wait()
 
-    def _halved(self, texts: list[str]) -> Iterator[tuple[list[str], EncodedTexts]]:
-        """Vectors of parts of the texts, without those that are deadly."""
-        if not texts:
+    def _halved(
+        self, what: str, items: list[Any], key: Callable[[Any], str], of: Sequence[Any] | None = None
+    ) -> Iterator[tuple[list[Any], Any]]:
+        """Vectors of parts of the items, without those that are deadly; with ``of`` the items are its places."""
+        if not items:
             return
         try:
-            encoded = self._ask("encode_documents", texts)
+            encoded = self._ask(what, items if of is None else [of[place] for place in items])
         except EOFError:
             died = self._died()
         else:
-            yield texts, encoded
+            yield items, encoded
             return
         self._start()
-        if len(texts) == 1:
-            self._note(texts[0], died)
+        if len(items) == 1:
+            self._note(key(items[0]), died)
             return
-        middle = len(texts) // 2
-        yield from self._halved(texts[:middle])
-        yield from self._halved([text for text in texts[middle:] if text not in self._deadly])
+        middle = len(items) // 2
+        yield from self._halved(what, items[:middle], key, of)
+        yield from self._halved(what, [one for one in items[middle:] if key(one) not in self._deadly], key, of)
 
-    def _note(self, text: str, died: str) -> None:
-        self._deadly[text] = f"the models' process died of it ({died})"
+    def _note(self, key: str, died: str) -> None:
+        self._deadly[key] = f"the models' process died of it ({died})"
         if len(self._deadly) > MOST_DEADLY:
             raise IngestError(
-                f"the models' process died ({died}) of more than {MOST_DEADLY} texts",
+                f"the models' process died ({died}) of more than {MOST_DEADLY} texts or images",
                 where="the models",
                 remedy="Encode some texts by themselves: hybrid-search doctor",
             )
@@ -181,10 +205,10 @@ class EncoderApart:
         for name in KNOWN:
             setattr(self, name, known[name])
 
-    def _ask(self, what: str, texts: list[str]) -> Any:
+    def _ask(self, what: str, items: list[Any]) -> Any:
         """An answer of the process. Raises EOFError where it has died."""
         try:
-            self._pipe.send((what, texts))
+            self._pipe.send((what, items))
         except OSError:
             raise EOFError from None
         return self._received()
@@ -203,23 +227,32 @@ class EncoderApart:
         return f"exit {self._process.wait()}"
 
 
+def _image_key(image: Pixels) -> str:
+    """What no text is: a NUL is before it."""
+    return f"\0{image.shape} {hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()}"
+
+
+def _reads_images(encoder: TextEncoder) -> bool:
+    return image_encoder(encoder) is not None
+
+
 def _serve(pipe: Pipe) -> None:
     """The whole life of the process: load the models, then answer until the pipe ends."""
     make: Make = pickle.loads(pipe.recv_bytes())  # noqa: S301  # from the process that has started this one
     try:
         encoder = make()
-        pipe.send({name: getattr(encoder, name, None) for name in KNOWN})
+        pipe.send({name: getattr(encoder, name, None) for name in KNOWN} | {"reads_images": _reads_images(encoder)})
     except HybridSearchError as error:
         pipe.send(_Said(error.what, error.where, error.remedy))
         return
     while True:
         try:
-            what, texts = pipe.recv()
+            what, items = pipe.recv()
         except (EOFError, OSError):
             return
         asked = encoder.tokenizer.spans if what == "spans" else getattr(encoder, what)
         try:
-            pipe.send(asked(texts))
+            pipe.send(asked(items))
         except HybridSearchError as error:
             pipe.send(_Said(error.what, error.where, error.remedy))
 

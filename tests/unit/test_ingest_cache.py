@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import stat
 
@@ -13,8 +14,13 @@ from hypothesis import strategies as st
 from loading import GeneratedEncoder
 
 from hybrid_search.errors import SettingsError
+from hybrid_search.ingest.stages.chunking import Chunking
+from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state import cache as caches
 from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
+from hybrid_search.ingest.work import Batch, NumberedDocument
+from hybrid_search.records import Document
+from hybrid_search.settings import ChunkingSettings
 
 MODELS = bytes(range(16))
 TEXTS = [f"text {number}" for number in range(40)]
@@ -191,3 +197,21 @@ def test_the_cache_is_for_its_owner(path):
     """Its vectors tell what the texts were."""
     filled(path).__exit__()
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
+
+
+def test_of_a_document_with_another_head_only_the_head_is_encoded(tmp_path):
+    """A sentence is put in front of 400 others of 1 to 12 words: cuts meet again after a few passages of 64 tokens."""
+    draw = random.Random(0)
+    sentences = [" ".join(f"W{n}x{place}" for place in range(draw.randint(1, 12))) + "." for n in range(400)]
+    encoder = GeneratedEncoder(max_tokens=64)
+    counts = []
+    with VectorCache(tmp_path / "vectors.sqlite") as cache:
+        for text in (" ".join(sentences), " ".join(["This was put in front.", *sentences])):
+            item = NumberedDocument(0, Document("d", text), "")
+            chunked = Chunking(encoder, ChunkingSettings(overlap=8))(Batch(0, 1, [item]))
+            stage = Encoding(encoder, cache)
+            stage(chunked)
+            counts.append((stage.encoded, sum(len(one.passages) for one in chunked.items)))
+    (first, whole), (again, _) = counts
+    assert first == whole > 40
+    assert again < first / 5

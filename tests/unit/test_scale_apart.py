@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from colours import COLOURS, Colours
 from loading import GeneratedEncoder
 
+from hybrid_search.encode.protocols import image_encoder
 from hybrid_search.errors import IngestError, ModelError
+from hybrid_search.images import DecodedImage, ImageSource
 from hybrid_search.ingest.stages.encode import Encoding
 from hybrid_search.ingest.state.cache import VectorCache
 from hybrid_search.ingest.work import Batch, ChunkedDocument
@@ -26,6 +29,19 @@ class MortalEncoder(GeneratedEncoder):
         if any("deadly" in text for text in texts):
             os._exit(139)
         return super().encode_documents(texts)
+
+
+class MortalColours(Colours):
+    """Ends its process where an image is red."""
+
+    def encode_images(self, images, *, query=False):
+        if any(tuple(image[0, 0]) == COLOURS["red"] for image in images):
+            os._exit(139)
+        return super().encode_images(images, query=query)
+
+
+def plain(colour):
+    return np.full((4, 3, 3), COLOURS[colour], np.uint8)
 
 
 def dies_at_once():
@@ -96,10 +112,52 @@ def test_a_document_with_such_a_text_is_refused_and_not_its_neighbours(encoder, 
     assert again.encoded == 1  # the deadly one alone
 
 
+@pytest.fixture
+def colours(found_by_the_process):
+    assert found_by_the_process
+    made = EncoderApart(MortalColours)
+    yield made
+    made.close()
+
+
+def test_images_on_which_it_dies_are_found_by_halving(colours):
+    """Blue is (20, 20, 220) of 255; the red ones have no numbers, also when they come again."""
+    assert image_encoder(colours) is colours
+    for _ in range(2):
+        found = colours.encode_images([plain(one) for one in ("green", "red", "blue", "red")])
+        assert np.isnan(found).any(axis=1).tolist() == [False, True, False, True]
+        np.testing.assert_allclose(found[2] * 255, (20, 20, 220), rtol=1e-6)
+
+
+def test_a_document_with_such_an_image_is_refused_and_not_its_neighbours(colours, tmp_path):
+    """Nor is anything of it kept: the next load asks for the red one alone."""
+
+    def batch():
+        made = []
+        for number, name in enumerate(("green", "red", "blue")):
+            image = ImageSource(data=b"-", digest=name, decoded=DecodedImage(plain(name)))
+            document = Document(f"d{number}", "", images=(image,))
+            made.append(ChunkedDocument(number, document, "", [Passage(document, 0, 0, 0, image=0)], 1))
+        return Batch(0, 3, made)
+
+    with VectorCache(tmp_path / "vectors.sqlite") as cache:
+        encoded = Encoding(colours, cache)(batch()).items
+        assert [item.refused is None for item in encoded] == [True, False, True]
+        assert "died of its image" in encoded[1].refused.reason
+        again = Encoding(colours, cache)
+        again(batch())
+    assert again.encoded == 1
+
+
+def test_models_without_images_read_none_apart(encoder):
+    """A load must not take them for models that do."""
+    assert image_encoder(encoder) is None
+
+
 def test_models_that_die_of_everything_are_an_error(encoder):
     """It is not the texts then."""
     encoder._deadly.update({f"text {number}": "died" for number in range(MOST_DEADLY)})
-    with pytest.raises(IngestError, match=rf"died .exit 139. of more than {MOST_DEADLY} texts"):
+    with pytest.raises(IngestError, match=rf"died .exit 139. of more than {MOST_DEADLY} texts or images"):
         encoder.encode_documents(["deadly"])
 
 

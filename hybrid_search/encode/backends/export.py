@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,8 @@ from torch import nn
 from hybrid_search.encode.backends.network import Exportable
 from hybrid_search.errors import MissingExtraError, ModelError
 
-OPSET = 18
+OPSET = 20
+"""The first with GELU as an operator, which runtimes need not put together again."""
 GRAPH = "graph.onnx"
 ONE_FILE = 1_500_000_000
 """Bytes of weights above which they get a file of their own: a graph's file ends at 2 GB."""
@@ -48,7 +50,7 @@ def export(exportable: Exportable, folder: Path, *, int8: bool = False) -> None:
         one.kind == one.VAR_POSITIONAL for one in signature(exportable.module.forward).parameters.values()
     )
     large = sum(weight.nbytes for weight in _weights(exportable.module)) > ONE_FILE
-    with _quiet(), torch.inference_mode():
+    with _quiet(), _in_steps(exportable.module), torch.inference_mode():
         try:
             torch.onnx.export(
                 exportable.module,
@@ -99,6 +101,28 @@ def _quantize(folder: Path, *, large: bool) -> None:
     for path in folder.glob("*"):
         if path.name.startswith((whole.name, f"{GRAPH}.data")) and not (large and path.name == f"{GRAPH}.data"):
             path.unlink()
+
+
+@contextlib.contextmanager
+def _in_steps(module: nn.Module) -> Iterator[None]:
+    """Attention of transformers' models written out, as matrices and a softmax, while the graph is made.
+
+    PyTorch's own operator brings a look for rows that see nothing into the graph, over all logits; runtimes spend up to
+    a quarter of their time there, and do not know the pattern. Passes beside this are a little slower meanwhile.
+    """
+    changed: list[Any] = [
+        one
+        for one in module.modules()
+        if getattr(getattr(one, "config", None), "_attn_implementation", None) == "sdpa"
+        and hasattr(one, "set_attn_implementation")
+    ]
+    try:
+        for one in changed:
+            one.set_attn_implementation("eager")
+        yield
+    finally:
+        for one in changed:
+            one.set_attn_implementation("sdpa")
 
 
 @contextlib.contextmanager

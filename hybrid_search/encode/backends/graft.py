@@ -165,7 +165,7 @@ def _exportable(model: Any, network: Any, call: Call, folder: Path) -> Exportabl
         module=Core(network, call).eval(),
         inputs=call.tensors,
         outputs=(call.output,),
-        identity=f"core {weights_digest(folder)} {configuration_digest(folder)} {call}",
+        identity=f"core in steps {weights_digest(folder)} {configuration_digest(folder)} {call}",
         name=str(folder),
         limit=max(1, min(limits)),
         rows=int(network.get_input_embeddings().weight.shape[0]),

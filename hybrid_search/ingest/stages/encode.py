@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from hybrid_search.encode.protocols import TextEncoder, image_encoder
+from hybrid_search.images import ImageSource
 from hybrid_search.ingest.state.cache import CachedVectors, VectorCache, models_key
 from hybrid_search.ingest.work import Batch, ChunkedDocument, EncodedDocument, Refusal
 from hybrid_search.records import Document, EncodedPassage, Passage
@@ -52,15 +55,19 @@ class Encoding:
             return []
         images = [p.document.images[p.image] for p in passages if p.image is not None]
         pixels = [image.decoded.take() for image in images if image.decoded is not None]
-        keys = [f"\0image {image.digest}" for image in images]
+        keys = [_image_key(image) for image in images]
         is_kept = self._cache is not None and all(image.url is None for image in images)
         known = self._cache.get(self._models, keys) if self._cache is not None and is_kept else [None] * len(keys)
         missing = [n for n, one in enumerate(known) if one is None]
         made = dict(zip(missing, self._images.encode_images([pixels[n] for n in missing]), strict=True))
         self.encoded += len(missing)
+        # An encoder whose process dies of an image says so by a row of NaN.
+        without = {n for n in missing if np.isnan(made[n]).any()}
+        self._refused |= {keys[n]: "the models' process died of its image" for n in without}
         found = [one or CachedVectors(made[n], None) for n, one in enumerate(known)]
-        if self._cache is not None and is_kept and missing:
-            self._cache.put(self._models, [keys[n] for n in missing], [found[n] for n in missing])
+        good = [n for n in missing if n not in without]
+        if self._cache is not None and is_kept and good:
+            self._cache.put(self._models, [keys[n] for n in good], [found[n] for n in good])
         return found
 
     def _vectors(self, texts: Sequence[str]) -> list[CachedVectors]:
@@ -122,7 +129,16 @@ class Encoding:
         """Why its document has no vectors: the first of its passages that has none."""
         if not self._refused or not self._needs(item.document):
             return None
-        found = next((passage for passage in item.passages if passage.for_models in self._refused), None)
+        found = next((passage for passage in item.passages if _key(passage) in self._refused), None)
         if found is None:
             return None
-        return Refusal(item.document, found.id, 0, "ModelError", self._refused[found.for_models])
+        return Refusal(item.document, found.id, 0, "ModelError", self._refused[_key(found)])
+
+
+def _key(passage: Passage) -> str:
+    """By which what the models refuse is remembered."""
+    return passage.for_models if passage.image is None else _image_key(passage.document.images[passage.image])
+
+
+def _image_key(image: ImageSource) -> str:
+    return f"\0image {image.digest}"
