@@ -1,7 +1,8 @@
 """What a second worker gains, and what Ray costs: python benchmarks/scale/workers.py --url URL [--rounds 3].
 
-The same documents are loaded by one process, ``--workers 1`` has no other meaning; by two local workers; and by one and
-two workers on a Ray of this machine, in turn, in every round. Cores' limit: two busy loops beside each other against
+The same documents are loaded by one process, ``--workers 1`` has no other meaning; by one whose models have one thread
+(as each of two workers has on two cores); by two local workers; and by one and two workers on a Ray of this machine, in
+turn, in every round, after a round that is not counted. Cores' limit: two busy loops beside each other against
 one alone, measured in the same run, for a machine that others use gives less than two. Figures are medians over rounds
 of ratios within a round. What is timed is ``wall`` of the report: from the first worker's start to the end of the load,
 and for Ray without the start of Ray itself, which is stated.
@@ -28,8 +29,10 @@ from hybrid_search.engine.protocols import Request
 from hybrid_search.settings import EngineSettings
 
 WORDLESS = ("--set", "dense.model=none", "--set", "sparse.model=idf", "--no-cache", "--json")
+ONE_THREAD = "one thread"
 WAYS = {
     "one process": (),
+    ONE_THREAD: (),
     "2 workers": ("--workers", "2"),
     "1 on Ray": ("--ray", "local", "--ray-cpus", "1"),
     "2 on Ray": ("--ray", "local", "--workers", "2", "--ray-least", "2", "--ray-cpus", "1"),
@@ -56,13 +59,14 @@ def cores_limit() -> float:
     return 2 * took[0] / took[1]
 
 
-def load(source: Path, url: str, options: tuple[str, ...], model: str | None) -> tuple[float, float]:
+def load(source: Path, url: str, way: str, model: str | None) -> tuple[float, float]:
     """Seconds of the load by its report, and of the whole command."""
+    options, known = WAYS[way], {**os.environ, **({"OMP_NUM_THREADS": "1"} if way == ONE_THREAD else {})}
     index = f"scale-{uuid4().hex[:8]}"
     words = WORDLESS if model is None else ("--set", f"dense.model={model}", *WORDLESS[2:])
     command = [sys.executable, "-m", "hybrid_search", "index", str(source), index, "--url", url, *words, *options]
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=known)
     whole = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -85,10 +89,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = folder
         source = written(Path(folder), given.documents)
+        for name in WAYS:
+            load(source, given.url, name, given.model)
         for number in range(given.rounds):
             limits.append(cores_limit())
-            for name, options in WAYS.items():
-                wall, whole = load(source, given.url, options, given.model)
+            for name in WAYS:
+                wall, whole = load(source, given.url, name, given.model)
                 walls[name].append(wall)
                 wholes[name].append(whole)
                 print(f"round {number}: {name:<12} {wall:6.1f} s, command {whole:6.1f} s", flush=True)

@@ -38,6 +38,10 @@ def invoke(engine_url, tmp_path, monkeypatch, shared):
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
     shutil.rmtree(shared[1] / "hybrid-search" / "agreements", ignore_errors=True)
     agreement._say.cache_clear()
+    # How fast each way is does not matter here, and would take half a minute.
+    monkeypatch.setattr("hybrid_search.encode.ways.installed", lambda: ["onnx"])
+    monkeypatch.setattr("hybrid_search.encode.ways.passages_per_second", lambda *_: 1.0)
+    monkeypatch.setattr("hybrid_search.encode.measured.passages_per_second", lambda *_: 1.0)
     Path("documents.jsonl").write_text("".join(json.dumps(one) + "\n" for one in DOCUMENTS), "utf-8")
 
     def run(*arguments, precision=None):
