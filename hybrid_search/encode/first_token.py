@@ -7,6 +7,7 @@ arithmetic, and the same numbers. Of six layers it is a seventh less.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+log = logging.getLogger(__name__)
 
 HIDDEN = -1e4
 """Added to the logits of padding: its weight is then exactly 0, in float16 too."""
@@ -68,8 +71,8 @@ def only_first_token(model: nn.Module, scores: Callable[[], NDArray[np.float32]]
     try:
         if np.allclose(scores(), before, atol=AGREE, rtol=AGREE):
             return True
-    except (AttributeError, RuntimeError, TypeError, IndexError):  # another release, another architecture
-        pass
+    except (AttributeError, RuntimeError, TypeError, IndexError) as error:  # another release, another architecture
+        log.info("the last layer of %s is computed whole: %s", type(model).__name__, error)
     layer.__class__ = own
     return False
 
