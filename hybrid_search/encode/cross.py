@@ -45,8 +45,9 @@ class CrossReranker:
 
     def __init__(self, folder: Path, settings: RerankSettings, encode: EncodeSettings) -> None:
         from hybrid_search.encode.backends.graft import graft
+        from hybrid_search.encode.first_token import only_first_token
         from hybrid_search.encode.onednn import use_onednn
-        from hybrid_search.encode.pairs import pair_model
+        from hybrid_search.encode.pairs import PROBES, pair_model
 
         self._model = load_model("CrossEncoder", folder, settings, "rerank")
         use_onednn(self._model)
@@ -59,6 +60,7 @@ class CrossReranker:
         if labels != 1:
             remedy = "A reranker needs a model with one"
             raise ModelError(f"it classifies into {labels} labels", where=self.name, remedy=remedy)
+        only_first_token(self._model, lambda: np.asarray(self._predicted(PROBES), dtype=np.float32))
         self.networks = graft(self._model, lambda: probe(self._model, "rerank"), encode, folder)
         self._pairs = pair_model(self._model, tokenizer, self._predicted)
 

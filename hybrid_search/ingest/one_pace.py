@@ -88,7 +88,9 @@ class OnePace:
         if there is None or there == self._seen:
             return
         self._seen = there
-        self._pace.hear(Refused(there.failures, there.at_least))
+        said = Refused(there.failures, there.at_least)
+        if not self._pace.knows(said, LOOK + LEAST):  # else it was heard of by another way, and may be over by now
+            self._pace.hear(said)
         self._next = self._clock() + LEAST
         if self._mine is not None and self._mine.failures > there.failures:
             self._next = float("-inf")

@@ -75,8 +75,8 @@ class SourceOptions:
             what = "the first documents of a source are read by one process"
             raise SettingsError(
                 what if self.limit is not None else "a stream is read by one process",
-                where="--join",
-                remedy="Leave out --join" + (", or --limit" if self.limit is not None else ", or load from files"),
+                where="--join, --workers, --ray",
+                remedy="Leave it out" + (", or --limit" if self.limit is not None else ", or load from files"),
             )
         if self.expected is not None and not self.sync:
             raise SettingsError("is for --sync", where="--expect", remedy="Leave it out, or add --sync")

@@ -51,7 +51,7 @@ class Pace:
         self._also: list[Callable[[Refused], None]] = []
         self._clock = clock
         self._draw = draw
-        self._failures = 0
+        self._failures = self._met = 0
         self._event = self._until = float("-inf")
         self._lock = threading.Lock()
 
@@ -103,8 +103,13 @@ class Pace:
         with self._lock:
             self._slow_down(max(self._failures, said.failures), said.at_least)
 
+    def knows(self, said: Refused, within: float) -> bool:
+        """Whether senders have slowed down for as much in the last ``within`` seconds: it is no news then."""
+        with self._lock:
+            return self._met >= said.failures and self._clock() - self._event < within
+
     def _slow_down(self, failures: int, at_least: float) -> None:
-        self._failures, self._event = failures, self._clock()
+        self._failures, self._met, self._event = failures, failures, self._clock()
         self._until = max(self._until, self._event + at_least)
 
     def _turn(self, policy: RetryPolicy) -> float:

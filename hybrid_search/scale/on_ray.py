@@ -171,7 +171,7 @@ class Actors:
         except self._ray.exceptions.RayActorError:  # it was lost, as the next answer says
             return []
         except self._ray.exceptions.RayError as error:
-            return [Failed(f"{_cause(error)}; nodes need the same release of this package"), Ended()]
+            return [Failed(f"{cause(error)}; nodes need the same release of this package"), Ended()]
         return []
 
     def slow_down(self, name: str, said: Refused) -> None:
@@ -197,15 +197,16 @@ class Actors:
         try:
             told: list[Message] = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
-            return [Ended(_cause(error))]
+            return [Ended(cause(error))]
         except self._ray.exceptions.RayError as error:  # as where another release of this package is on the node
             return [Ended(type(error).__name__)]
         return told
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
     """What Ray says of a lost actor, on one line."""
-    said = " ".join(str(error).split())
+    lines = [line for line in str(error).splitlines() if not line.startswith("\t")]  # those are ids of Ray's own
+    said = " ".join(" ".join(lines).split())
     _, _, detail = said.partition("Worker exit detail: ")
     return (detail or said)[:160]
 

@@ -10,19 +10,24 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from hybrid_search.encode.finetune.fit import Watch
+from hybrid_search.encode.finetune.recipe import DENSE, RERANK, SPARSE, STARTER, Recipe
+from hybrid_search.encode.finetune.records import Corpus, Fitted, OnProgress, Pair
+from hybrid_search.encode.finetune.scores import dense_scores, sparse_scores
 from hybrid_search.encode.pair import PairEncoder
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.errors import SettingsError
-from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.search import SearchClient
 from hybrid_search.settings import NO_MODEL, DenseSettings, RerankSettings, Settings, SparseSettings
-from hybrid_search.train.bench import FUSED, RERANKED, Bench, Systems, dense_scores, sparse_scores
-from hybrid_search.train.fit import Watch
+from hybrid_search.train.bench import FUSED, RERANKED, Bench, Systems
 from hybrid_search.train.mine import retrieved_for
-from hybrid_search.train.recipe import DENSE, RERANK, SPARSE, STARTER, Recipe
-from hybrid_search.train.records import Corpus, Fitted, Pair
+from hybrid_search.train.reranked import look_by, reranked
 
 if TYPE_CHECKING:
+    from hybrid_search.encode.finetune.cross import CrossStudent
+    from hybrid_search.encode.finetune.dense import DenseStudent
+    from hybrid_search.encode.finetune.head import HeadStudent
+    from hybrid_search.encode.finetune.splade import SpladeStudent
     from hybrid_search.encode.starter import StarterEncoder
 
 BLOCK = 512
@@ -104,8 +109,6 @@ class _Trained(Protocol):
 
     folder: Path
 
-    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted: ...
-
     def save(self, folder: Path) -> None: ...
 
 
@@ -115,10 +118,8 @@ class _Wrapped:
     system = FUSED
 
     def __init__(self, recipe: Recipe, base: str, student: _Trained) -> None:
-        self.recipe, self.base, self.folder, self._student = recipe, base, student.folder, student
-
-    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
-        return self._student.fit(pairs, corpus, bench, watch)
+        self.recipe, self.base, self.folder = recipe, base, student.folder
+        self._student: _Trained = student
 
     def save(self, folder: Path) -> None:
         from hybrid_search.encode.loading import quiet
@@ -130,12 +131,18 @@ class _Wrapped:
 class _Dense(_Wrapped):
     """The bi-encoder."""
 
+    _student: DenseStudent
+
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
-        from hybrid_search.train.dense import DenseStudent
+        from hybrid_search.encode.finetune.dense import DenseStudent
 
         needs_leg(client, DENSE)
         settings = base_settings(client.searcher.settings, recipe)
         super().__init__(recipe, settings.model, DenseStudent(settings, recipe))
+
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
+        del corpus
+        return self._student.fit(pairs, bench.validation(), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         return bench.found(retrieved_for(client, bench.judged.queries, progress, legs=[DENSE], exact=True))
@@ -154,13 +161,18 @@ class _Dense(_Wrapped):
 class _Starter(_Wrapped):
     """The starter's head, on frozen states."""
 
+    _student: HeadStudent
+
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
-        from hybrid_search.train.head import HeadStudent
+        from hybrid_search.encode.finetune.head import HeadStudent
 
         needs_leg(client, SPARSE)
         self._sparse = client.searcher.settings.sparse
         starter = _starter_of(client.searcher.settings, self._sparse.model)
         super().__init__(recipe, self._sparse.model, HeadStudent(starter, recipe))
+
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
+        return self._student.fit(pairs, corpus.texts, bench.validation(), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         del client, progress
@@ -174,8 +186,10 @@ class _Starter(_Wrapped):
 class _Splade(_Wrapped):
     """A SPLADE model."""
 
+    _student: SpladeStudent
+
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
-        from hybrid_search.train.splade import SpladeStudent
+        from hybrid_search.encode.finetune.splade import SpladeStudent
 
         needs_leg(client, SPARSE)
         live = client.searcher.settings.sparse
@@ -185,6 +199,10 @@ class _Splade(_Wrapped):
             raise SettingsError("is no SPLADE model with weights here", where="sparse.model", remedy=remedy)
         settings = settings if recipe.device is None else replace(settings, device=recipe.device)
         super().__init__(recipe, settings.model, SpladeStudent(settings, recipe))
+
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
+        del corpus
+        return self._student.fit(pairs, bench.validation(), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         del client, progress
@@ -203,10 +221,12 @@ class _Splade(_Wrapped):
 class _Cross(_Wrapped):
     """The cross-encoder; what it is better than is the reranking that is live, or the fusion without one."""
 
+    _student: CrossStudent
+
     system = RERANKED
 
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
-        from hybrid_search.train.cross import CrossStudent
+        from hybrid_search.encode.finetune.cross import CrossStudent
 
         live = client.searcher.settings.rerank
         if recipe.base is None and (live.url is not None or live.model in {NO_MODEL, "late"}):
@@ -215,18 +235,18 @@ class _Cross(_Wrapped):
         settings = live if recipe.base is None else RerankSettings(model=recipe.base)
         settings = settings if recipe.device is None else replace(settings, device=recipe.device)
         self._reranking = client.searcher.default_reranking()
-        super().__init__(recipe, settings.model, CrossStudent(settings, recipe, self._reranking))
+        super().__init__(recipe, settings.model, CrossStudent(settings, recipe))
+
+    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
+        return self._student.fit(pairs, lambda score: look_by(bench, corpus, self._reranking, score), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
-        from hybrid_search.train.cross import reranked
-
         del progress
         live = client.searcher.reranker
         return reranked(bench, bench.corpus, self._reranking, None if live is None else live.score)
 
     def after(self, client: SearchClient, folder: Path, bench: Bench, progress: OnProgress) -> Systems:
         from hybrid_search.encode.cross import load_cross
-        from hybrid_search.train.cross import reranked
 
         del progress
         settings = RerankSettings(model=str(folder), device=self.recipe.device)

@@ -16,8 +16,10 @@ from hybrid_search.ingest import left_out
 from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.remove import delete_documents
 from hybrid_search.ingest.maintain.verify import verify
+from hybrid_search.ingest.one_pace import OnePace
+from hybrid_search.ingest.pace import Pace, Refused
 from hybrid_search.ingest.source import SourceOptions, index_source
-from hybrid_search.ingest.state.cluster import read_state
+from hybrid_search.ingest.state.cluster import PushedBack, read_state
 from hybrid_search.ingest.state.lease import leased
 from hybrid_search.ingest.state.letters import read_letters
 from hybrid_search.ingest.together import joined
@@ -119,6 +121,19 @@ def test_what_others_have_refused_counts_too(part, tmp_path):
         raise_if_incomplete(report)
     files = [tmp_path / "letters.jsonl", tmp_path / "others.jsonl"]
     assert [letter.document.id for file in files for letter in read_letters(file)] == ["d1000", "d1399"]
+
+
+def test_an_overloaded_engine_is_told_of_through_the_record(part, connection):
+    """Who is refused puts it down, another that looks slows down; the load goes on with that in its record."""
+    part(stop=200)
+    paces = [Pace(), Pace()]
+    here, there = (OnePace(connection, part.index, NAME, n, pace) for n, pace in enumerate(paces, 1))
+    here.refused(Refused(3, 2.0))
+    here.exchange()
+    there.exchange()
+    assert (paces[1].failures, part.shared().pushed_back) == (3, PushedBack(1, 1, 3, 2.0))
+    assert part().documents < COUNT
+    assert part.verify().is_equal
 
 
 def test_bad_records_in_the_file_are_those_of_this_load(part, tmp_path):
@@ -237,5 +252,5 @@ def replace_chunking(settings):
 )
 def test_what_one_process_must_read_is_not_shared(source, what):
     """A stream comes once; the first documents of a source are known only to who reads from its beginning."""
-    with pytest.raises(SettingsError, match=r"--join: .* by one process"):
+    with pytest.raises(SettingsError, match=r"--join, --workers, --ray: .* by one process"):
         SourceOptions(join=True, **what).check(source)

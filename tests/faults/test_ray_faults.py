@@ -22,7 +22,7 @@ from hybrid_search.ingest.files import LoadFiles
 from hybrid_search.ingest.maintain.loads import loads_of
 from hybrid_search.ingest.options import SourceOptions
 from hybrid_search.ingest.state.letters import read_letters
-from hybrid_search.scale.on_ray import RayOptions, load_on_ray
+from hybrid_search.scale.on_ray import RayOptions, cause, load_on_ray
 from hybrid_search.scale.watch import Bounds
 from hybrid_search.scale.work import Share
 from hybrid_search.settings import EngineSettings, Settings
@@ -156,6 +156,21 @@ def test_what_ray_cannot_do_is_said_at_once(address, bounds, cpus, said) -> None
     """Nothing is started for it."""
     with pytest.raises(SettingsError, match=said):
         RayOptions(address, bounds, cpus).check()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "The actor died.\n\tclass_name: Actor\n\tactor_id: 7\nIts node was lost.",
+            "The actor died. Its node was lost.",
+        ),
+        ("The actor died. Worker exit detail: killed\n by the system", "killed by the system"),
+    ],
+)
+def test_of_a_lost_actor_its_reason_is_told(said, told) -> None:
+    """In Ray's words, on one line, without Ray's own ids."""
+    assert cause(Exception(said)) == told
 
 
 def test_without_ray_the_extra_is_named(monkeypatch) -> None:

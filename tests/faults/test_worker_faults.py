@@ -96,22 +96,25 @@ def test_a_worker_that_is_killed_loses_nothing(folder, connection, index_name) -
 
 
 def test_a_document_on_which_the_models_die_is_a_dead_letter(tmp_path, opensearch, new_names) -> None:
-    """Of 60 documents two end the process that encodes them: both are refused by name, 58 are in the index."""
-    deadly = {15, 59}
-    texts = (f"Crate {n} holds a {'deadly ' if n in deadly else ''}lamp." for n in range(60))
+    """Of 16 documents two end the process that encodes them: both are refused by name, 14 are in the index."""
+    deadly = {11, 15}
+    texts = (f"Crate {n} holds a {'deadly ' if n in deadly else ''}lamp." for n in range(16))
     records = (json.dumps({"_id": f"d{n}", "text": text}) for n, text in enumerate(texts))
     (tmp_path / "docs.jsonl").write_text("\n".join(records) + "\n")
     connection, index, letters = opensearch, new_names(opensearch), tmp_path / "letters.jsonl"
     path = os.pathsep.join([DEADLY, os.environ.get("PYTHONPATH", "")])
     options = ("--workers", "2", "--json", "--dead-letters", str(letters))
-    process = start(tmp_path / "docs.jsonl", connection, index, *options, PYTHONPATH=path)
+    (spans := tmp_path / "spans").mkdir()
+    observed = {"PYTHONPATH": path, "SPANS_OF_A_TEST": str(spans)}
+    process = start(tmp_path / "docs.jsonl", connection, index, *options, **observed)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert "hybrid-search replay" in err
     report = json.loads(out)
-    assert {one["id"] for one in report["refusals"]} == {"d15", "d59"}
-    assert {letter.document.id for letter in read_letters(Path(report["dead_letters"]))} == {"d15", "d59"}
-    assert loaded(connection, index) == 58
+    assert {one["id"] for one in report["refusals"]} == {"d11", "d15"}
+    assert {letter.document.id for letter in read_letters(letters)} == {"d11", "d15"}
+    assert "send" in {line for path in spans.iterdir() for line in path.read_text().splitlines()}
+    assert loaded(connection, index) == 14
     assert any("died (exit 139)" in note for note in report["notes"])
 
 

@@ -106,6 +106,20 @@ def test_what_is_worse_is_said_at_once(two):
     assert (engine.said, here.failures) == (PushedBack(2, 2, 3), 3)
 
 
+def test_what_was_heard_by_another_way_is_not_heard_again(two):
+    """Its command has told it before, and two requests were taken since: it waits no longer for that."""
+    _, clock, (_, there), (one, other) = two
+    said = Refused(3)
+    one.refused(said)
+    one.exchange()
+    there.hear(said)
+    for _ in range(2):
+        there.taken(clock())
+    clock.now = 2.0
+    other.exchange()
+    assert there.failures == 1
+
+
 def test_an_engine_that_refuses_that_too_is_told_later(two):
     """Nothing is raised; each waits by itself until then."""
     engine, _, (_, there), (one, other) = two

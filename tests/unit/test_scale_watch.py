@@ -14,6 +14,7 @@ from hybrid_search.ingest.pace import Refused
 from hybrid_search.ingest.report import IngestProgress, IngestReport
 from hybrid_search.ingest.state.bad_records import BAD_RECORDS
 from hybrid_search.ingest.state.letters import LETTERS
+from hybrid_search.scale import ray_actor
 from hybrid_search.scale.letters import together_in_one
 from hybrid_search.scale.watch import DEATHS, Bounds, Crew
 from hybrid_search.scale.work import Begun, Ended, Failed, Share
@@ -164,3 +165,15 @@ def test_bad_records_of_all_are_in_the_file_that_was_named(tmp_path):
     Crew(Stage([Begun(tmp_path / "letters"), *DONE]), one, Bounds(2, 2), lambda _: None).run()
     assert bad.read_bytes() == BAD_RECORDS.header + b"bad.jsonl\nbad-w2.jsonl\n"
     assert not (tmp_path / "bad-w2.jsonl").exists()
+
+
+def test_relative_paths_are_those_of_the_command(tmp_path, monkeypatch):
+    """An actor works in the command's folder, where its node has it, and else in the one that it was started in."""
+    (theirs := tmp_path / "theirs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    seen = []
+    monkeypatch.setattr(ray_actor, "work", lambda *_: seen.append(Path.cwd()))
+    for folder in (None, tmp_path / "nowhere", theirs):
+        ray_actor.Actor().work(replace(share(), folder=folder), 1)
+    assert seen == [tmp_path, tmp_path, theirs]

@@ -13,11 +13,10 @@ from typing import Any
 
 import orjson
 
+from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Fitted, OnProgress, Step
 from hybrid_search.encode.loading import quiet
 from hybrid_search.errors import ModelError
-from hybrid_search.evaluate.retrieval import OnProgress
-from hybrid_search.train.recipe import Recipe
-from hybrid_search.train.records import Fitted, Step
 
 TRAINED = "trained.safetensors"
 SPENT = "spent.json"

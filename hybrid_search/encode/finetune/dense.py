@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.encode.finetune.fit import BI_ENCODER, Watch, adapt, fit, half_precision
+from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
+from hybrid_search.encode.finetune.scores import dense_scores
 from hybrid_search.encode.folder import Prompts, read_prompts
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import DenseSettings
-from hybrid_search.train.bench import FUSED, Bench, dense_scores
-from hybrid_search.train.fit import BI_ENCODER, Watch, adapt, fit, half_precision
-from hybrid_search.train.recipe import Recipe
-from hybrid_search.train.records import Corpus, Fitted, Pair
 
 SCALE = 20.0
 """Of cosines in the softmax, as the model was made with."""
@@ -50,13 +50,11 @@ class DenseStudent:
         self.model.max_seq_length = self._limit()
         return found
 
-    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
-        """Train on pairs; ``bench`` is of the validation queries."""
-        del corpus
-        queries = [query.text for query in bench.judged.queries]
+    def fit(self, pairs: Sequence[Pair], validation: Validation, watch: Watch) -> Fitted:
+        """Train on pairs, in place."""
 
         def look() -> float:
-            return bench.measured(self.scores(queries, bench.corpus.texts))[FUSED].mean["nDCG@10"]
+            return validation.fused(self.scores(validation.queries, validation.passages))
 
         watch.look = look
         self.model.max_seq_length = self._limit()

@@ -1,0 +1,1 @@
+"""Models fitted to pairs of queries and passages: bi-encoders, SPLADE models, cross-encoders, the starter's head."""
