@@ -58,6 +58,8 @@ def decoded(data: bytes, how: Decoding) -> DecodedImage:
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # the size in the header is compared below, before a pixel is decoded
+    if not data:
+        raise NoImageError("it is empty")
     if len(data) > how.max_bytes:
         raise NoImageError(f"it has {len(data):,} bytes, more than {how.max_bytes:,}")
     try:
