@@ -86,14 +86,14 @@ class Reading:
         answer = self._connection.send(Request.json("POST", f"/{quote(self._index, safe='')}/_search", body))
         hits = answer["hits"]["hits"]
         if len(hits) < PAGE:
-            return restored_of(_sources(hits), self.opened.schema)
+            return restored_of(_sources(hits), self.opened.schema, vectors=self._vectors)
         return self._restored_at_once(query)
 
     def _restored_at_once(self, query: Mapping[str, Any]) -> Iterator[Restored]:
         with point_in_time(self._connection, self._index) as point:
             pages = point.pages(self._body(query))
             passages = (passage for hits in pages for passage in _sources(hits))
-            yield from restored_of(passages, self.opened.schema)
+            yield from restored_of(passages, self.opened.schema, vectors=self._vectors)
 
     def _body(self, query: Mapping[str, Any]) -> dict[str, Any]:
         names = read_of(self.opened.schema, vectors=self._vectors)

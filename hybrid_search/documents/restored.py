@@ -28,10 +28,13 @@ from hybrid_search.engine.layout import (
     STORED,
     TEXT,
     WORDS,
+    thumbnail_in,
     unescape,
     user_fields,
     word_key,
 )
+from hybrid_search.images import ImageSource, KeptImage
+from hybrid_search.ingest.stages.images import has_image_model
 from hybrid_search.records import Document, IndexSchema, SparseVector
 from hybrid_search.search.similar_held import dense_of
 
@@ -57,16 +60,17 @@ class Restored:
 def read_of(schema: IndexSchema, *, vectors: bool) -> list[str]:
     """The names of what is read of each passage."""
     words = (WORDS, f"{ANALYZED}.*.{WORDS}") if schema.text_fields else ()
-    return [*READ, *words, *(VECTORS if vectors else ())]
+    of_images = (DENSE,) if has_image_model(schema) else ()
+    return [*READ, *words, *(VECTORS if vectors else of_images)]
 
 
-def restored_of(passages: Iterable[Stored], schema: IndexSchema) -> Iterator[Restored]:
+def restored_of(passages: Iterable[Stored], schema: IndexSchema, *, vectors: bool = False) -> Iterator[Restored]:
     """The documents of passages that come in the order of documents and of their numbers."""
     for id_, found in groupby(passages, key=lambda passage: str(passage[DOC_ID])):
-        yield restored(id_, list(found), schema)
+        yield restored(id_, list(found), schema, vectors=vectors)
 
 
-def restored(id_: str, passages: Sequence[Stored], schema: IndexSchema) -> Restored:
+def restored(id_: str, passages: Sequence[Stored], schema: IndexSchema, *, vectors: bool = False) -> Restored:
     """The document of these passages, in order; of several versions the newest that is whole, else the newest."""
     versions: dict[int, list[Stored]] = {}
     for passage in passages:
@@ -74,15 +78,36 @@ def restored(id_: str, passages: Sequence[Stored], schema: IndexSchema) -> Resto
     newest = sorted(versions.items(), reverse=True)
     whole = [found for _, found in newest if _is_whole(found)]
     found = whole[0] if whole else newest[0][1]
+    texts = [passage for passage in found if not _is_image(passage, schema)]
+    with_vectors = vectors and len(found) == len(texts) == 1
     document = Document(
         id_,
-        text_of(found),
+        text_of(texts) if texts else "",
         user_fields(found[0]),
-        dense_of(found[0].get(DENSE)) if len(found) == 1 else None,
-        _sparse_of(found[0]) if len(found) == 1 else None,
-        texts=_texts(found[0], schema),
+        dense_of(found[0].get(DENSE)) if with_vectors else None,
+        _sparse_of(found[0]) if with_vectors else None,
+        texts=_texts(texts[0], schema) if texts else {},
+        images=_images(found, schema),
     )
     return Restored(document, bool(whole))
+
+
+def _is_image(passage: Stored, schema: IndexSchema) -> bool:
+    """Whether a passage is an image: no text is empty."""
+    return has_image_model(schema) and passage[TEXT] == ""
+
+
+def _images(passages: Sequence[Stored], schema: IndexSchema) -> tuple[ImageSource, ...]:
+    """What the index has of the document's images; of those that no model reads the thumbnail of the first."""
+    if not has_image_model(schema):
+        thumbnail = thumbnail_in(passages[0])
+        return (ImageSource(kept=KeptImage(thumbnail=thumbnail)),) if thumbnail else ()
+    beside = any(DENSE in passage for passage in passages if not _is_image(passage, schema))
+    return tuple(
+        ImageSource(kept=KeptImage(schema.dense, dense_of(passage.get(DENSE)), thumbnail_in(passage), beside))
+        for passage in passages
+        if _is_image(passage, schema)
+    )
 
 
 def _is_whole(passages: Sequence[Stored]) -> bool:

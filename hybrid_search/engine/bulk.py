@@ -132,7 +132,8 @@ def _white_space(passage: Passage) -> dict[str, str]:
     Spaces between two passages are left out: offsets say how many there are.
     """
     text = passage.document.text
-    before = text[: passage.start] if passage.number == 0 else ""
+    is_first = passage.number in {0, len(passage.document.images)}  # images come first, where a model reads them
+    before = text[: passage.start] if is_first and text[: passage.start].isspace() else ""
     found = _WHITE_SPACE.match(text, passage.end)
     after = "" if found is None or (found.end() < len(text) and not found[0].strip(" ")) else found[0]
     return {name: space for name, space in ((layout.BEFORE, before), (layout.AFTER, after)) if space}
@@ -150,10 +151,8 @@ def _thumbnail(passage: Passage) -> dict[str, str]:
     """That of the image that the passage is; of a document whose images no model reads, on its first passage."""
     number = passage.image if passage.image is not None else 0 if passage.number == 0 else None
     images = passage.document.images
-    decoded = None if number is None or number >= len(images) else images[number].decoded
-    if decoded is None or not decoded.thumbnail:
-        return {}
-    return {layout.THUMBNAIL: base64.b64encode(decoded.thumbnail).decode("ascii")}
+    thumbnail = b"" if number is None or number >= len(images) else images[number].thumbnail
+    return {layout.THUMBNAIL: base64.b64encode(thumbnail).decode("ascii")} if thumbnail else {}
 
 
 def _models_of(encoded: EncodedPassage, schema: IndexSchema) -> str | None:

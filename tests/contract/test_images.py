@@ -167,8 +167,10 @@ def test_what_has_not_changed_is_not_decoded_again(
     assert (found.stale.count, found.missing.count) == (2, 0)
     _, report = load(folder)
     assert (report.indexed, report.unchanged) == (2, 2)
-    found = verify(documents(folder, SETTINGS.documents), index, connection, SETTINGS.chunking, images=SETTINGS.images)
-    assert found.stale.count == 0
+    found = verify(
+        documents(folder, SETTINGS.documents), index, connection, SETTINGS.chunking, images=SETTINGS.images, deep=True
+    )
+    assert found.is_equal
     with client(connection, index) as searching:
         assert set(ids(searching.search(Query(image=picture("yellow"))))[:2]) == {"rose.png", "more/sun.png"}
 

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "fingerprint": {"probes"},
     "provenance": set(),
     "attachment": set(),
-    "images": set(),
+    "images": {"fingerprint"},
     "records": {"attachment", "errors", "fingerprint", "images", "found", "probes", "provenance", "search_warnings"},
     "found": set(),
     "search_warnings": set(),

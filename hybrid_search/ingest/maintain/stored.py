@@ -30,6 +30,7 @@ from hybrid_search.engine.layout import (
 )
 from hybrid_search.engine.protocols import Request
 from hybrid_search.fields import filter_values, with_taken_values
+from hybrid_search.ingest.stages.images import has_image_model
 from hybrid_search.records import Document, IndexSchema
 
 PAGE = 500
@@ -71,14 +72,28 @@ def _passages(connection: Connection, index: str, ids: Sequence[str]) -> Iterato
 
 def _is_sound(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:
     return (
-        passage.get(TEXT) == document.text[passage.get(START, 0) : passage.get(END, 0)]
+        _has_text(passage, document)
         and _has_fields(passage, document, schema)
-        and (_has_vectors(passage, schema) or passage.get(VECTORS) == LATER)
+        and (_has_vectors(passage, document, schema) or passage.get(VECTORS) == LATER)
     )
 
 
-def _has_vectors(passage: Mapping[str, Any], schema: IndexSchema) -> bool:
-    has_dense = schema.dense is None or bool(passage.get(DENSE))
+def _has_text(passage: Mapping[str, Any], document: Document) -> bool:
+    """Whether a passage has its piece of the text; what was read in images stands behind that of the source."""
+    start, end, text = passage.get(START, 0), passage.get(END, 0), passage.get(TEXT)
+    piece = document.text[start:end]
+    return text == piece or (bool(document.images) and end > len(document.text) and str(text).startswith(piece))
+
+
+def _is_image(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:
+    return has_image_model(schema) and passage[PASSAGE] < len(document.images)
+
+
+def _has_vectors(passage: Mapping[str, Any], document: Document, schema: IndexSchema) -> bool:
+    if _is_image(passage, document, schema):
+        return bool(passage.get(DENSE))
+    may_lack = has_image_model(schema) and bool(document.images)  # the dense leg reads the images then
+    has_dense = schema.dense is None or may_lack or bool(passage.get(DENSE))
     has_sparse = schema.sparse is None or passage.get(SPARSE) is not None
     return has_dense and has_sparse and (schema.late is None or bool(passage.get(LATE)))
 
@@ -89,7 +104,8 @@ def _has_fields(passage: Mapping[str, Any], document: Document, schema: IndexSch
         return _same(stored, with_taken_values(document.fields, schema))
     filters = user_fields({"fields": passage.get(FILTER, {})})
     searched = {name: passage[name] for name in (ANALYZED, WORDS) if name in passage}
-    if not _same(searched, searched_texts(document, passage[TEXT], schema)):
+    wanted = {} if _is_image(passage, document, schema) else searched_texts(document, passage[TEXT], schema)
+    if not _same(searched, wanted):
         return False
     return _same(stored, document.fields) and _same(filters, filter_values(document.fields, schema))
 

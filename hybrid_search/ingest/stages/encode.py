@@ -50,10 +50,15 @@ class Encoding:
         return not self._later and (lacks_dense or lacks_sparse or lacks_tokens)
 
     def _image_vectors(self, passages: Sequence[Passage]) -> list[CachedVectors]:
-        """The vectors of the images of passages, by the cache where the bytes are known."""
-        if self._images is None or not passages:
-            return []
+        """The vectors of the images of passages: those that an index has kept, else made of their pixels."""
         images = [p.document.images[p.image] for p in passages if p.image is not None]
+        made = iter(self._made([image for image in images if image.kept is None]))
+        return [next(made) if image.kept is None else CachedVectors(image.kept.vector, None) for image in images]
+
+    def _made(self, images: Sequence[ImageSource]) -> list[CachedVectors]:
+        """The vectors of images, by the cache where the bytes are known."""
+        if self._images is None or not images:
+            return []
         pixels = [image.decoded.take() for image in images if image.decoded is not None]
         keys = [_image_key(image) for image in images]
         is_kept = self._cache is not None and all(image.url is None for image in images)
@@ -98,8 +103,11 @@ class Encoding:
         """The legs that are to have no vector of a passage."""
         if passage.image is not None:
             return ("sparse",)
-        beside_images = self._images is not None and bool(passage.document.images)
-        return ("dense",) if beside_images and not self._text_vectors else ()
+        images = passage.document.images if self._images is not None else ()
+        has_vectors = self._text_vectors or any(
+            image.kept is not None and image.kept.beside_vectors for image in images
+        )
+        return ("dense",) if images and not has_vectors else ()
 
     def _with_vectors(
         self, item: ChunkedDocument, vectors: Iterator[CachedVectors], images: Iterator[CachedVectors]

@@ -9,7 +9,7 @@ from shutil import which
 from typing import Self
 
 from hybrid_search.errors import RecordError, SettingsError
-from hybrid_search.images import DecodedImage, ImageSource
+from hybrid_search.images import DecodedImage, ImageSource, KeptImage
 from hybrid_search.ingest.work import BadDocument, Batch, NumberedDocument
 from hybrid_search.read.images.content import content_of, digest_of
 from hybrid_search.read.images.decode import Decoding
@@ -34,21 +34,55 @@ class ImageLook:
 
     def __init__(self, settings: ImageSettings, schema: IndexSchema) -> None:
         self._settings = settings
+        self._schema = schema
         self._is_wanted = has_image_model(schema) or settings.thumbnails > 0 or settings.ocr is not None
         own = settings.thumbnails, settings.text_vectors, settings.ocr, settings.longest
         self._how = " ".join(map(str, own))
 
     def __call__(self, document: Document) -> Document:
-        """The document as a load takes it. RecordError: an image is not there, too large, or may not be asked for."""
+        """The document as a load takes it.
+
+        Raises:
+            RecordError: an image is not there, too large, or may not be asked for; another index has kept it, whose
+                model is another; or the document carries vectors besides.
+        """
         if not document.images:
             return document
-        if not self._is_wanted or document.carries_vectors:
-            return replace(document, images=())
         where = document.origin or f"document {document.id[:80]!r}"
-        known = [
-            replace(image, digest=f"{digest_of(image, self._settings, where)} {self._how}") for image in document.images
-        ]
-        return replace(document, images=tuple(known))
+        wanted = [image for image in document.images if self._is_used(image)]
+        if wanted and document.carries_vectors and has_image_model(self._schema):
+            raise RecordError(
+                "the document carries vectors, which stand for all of it, and has images",
+                where=where,
+                remedy="Leave out its vectors, or its images",
+            )
+        return replace(document, images=tuple(self._known(image, where) for image in wanted))
+
+    def _is_used(self, image: ImageSource) -> bool:
+        return self._is_wanted or (image.kept is not None and image.kept.thumbnail != b"")
+
+    def _known(self, image: ImageSource, where: str) -> ImageSource:
+        """The image with its digest."""
+        if image.kept is not None:
+            _check_kept(image.kept, self._schema, where)
+            return replace(image, digest=image.kept.digest)
+        return replace(image, digest=f"{digest_of(image, self._settings, where)} {self._how}")
+
+
+def _check_kept(image: KeptImage, schema: IndexSchema, where: str) -> None:
+    """Refuse what an index has kept of an image where another model would have to read the image itself."""
+    if not has_image_model(schema) or schema.dense is None:
+        return
+    if image.model is None or image.vector is None:
+        unlike = ["it has no vector"]
+    else:
+        unlike = schema.dense.difference(image.model)
+    if unlike:
+        raise RecordError(
+            f"the document was read out of an index of another model than this one: {unlike[0]}",
+            where=where,
+            remedy="Give its images anew, as files or bytes, or load their source: hybrid-search reindex",
+        )
 
 
 class ImageDecoding:
@@ -75,7 +109,7 @@ class ImageDecoding:
 
     def __call__(self, batch: Batch[NumberedDocument]) -> Batch[NumberedDocument]:
         """The documents with their images decoded, and what was read in them below their texts."""
-        if not any(item.document.images for item in batch.items):
+        if not any(image.kept is None for item in batch.items for image in item.document.images):
             return batch
         good: list[NumberedDocument] = []
         bad = [*batch.bad]
@@ -94,12 +128,14 @@ class ImageDecoding:
         document = item.document
         where = document.origin or f"document {document.id[:80]!r}"
         try:
-            made = [self._one(image, where) for image in document.images]
+            made = [None if image.kept is not None else self._one(image, where) for image in document.images]
         except RecordError as error:
             return error
         images = tuple(replace(image, decoded=one) for image, one in zip(document.images, made, strict=True))
-        text = "\n".join([document.text, *(one.text for one in made if one.text)])
-        return replace(item, document=replace(document, images=images, text=text.strip() if made else document.text))
+        read = [one.text for one in made if one is not None and one.text]
+        own = [document.text] if document.text.strip() else []
+        text = "\n".join([*own, *read]) if read else document.text  # behind it: passages name places in it
+        return replace(item, document=replace(document, images=images, text=text))
 
     def _one(self, image: ImageSource, where: str) -> DecodedImage:
         return self._decoders.decode(content_of(image, self._settings, where), self._how, where)

@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hybrid_search.errors import SourceError
-from hybrid_search.images import ImageSource
+from hybrid_search.images import ImageSource, KeptImage
 from hybrid_search.ingest.state.lines import JSON_STRING, Kind, LineFile, header_record, own_lines
 from hybrid_search.ingest.work import Refusal
-from hybrid_search.records import Document
+from hybrid_search.records import Document, Fingerprint
 
 _RELEASED = re.compile(
     rf'\{{\s*"id":\s*{JSON_STRING},\s*"item":\s*{JSON_STRING},\s*"status":\s*\d+,\s*"type":\s*{JSON_STRING},\s*"reason":'.encode()
@@ -139,14 +140,34 @@ def document_as_json(document: Document) -> dict[str, Any]:
     }
 
 
-def _image_as_json(image: ImageSource) -> dict[str, str | None]:
+def _image_as_json(image: ImageSource) -> dict[str, Any]:
     data = None if image.data is None else base64.b64encode(image.data).decode("ascii")
-    return {"path": image.path, "url": image.url, "data": data}
+    kept = {} if image.kept is None else {"kept": _kept_as_json(image.kept)}
+    return {"path": image.path, "url": image.url, "data": data, **kept}
+
+
+def _kept_as_json(kept: KeptImage) -> dict[str, Any]:
+    return {
+        "model": None if kept.model is None else msgspec.to_builtins(kept.model),
+        "vector": None if kept.vector is None else kept.vector.tolist(),
+        "thumbnail": base64.b64encode(kept.thumbnail).decode("ascii"),
+        "beside_vectors": kept.beside_vectors,
+    }
 
 
 def _image_from_json(value: Mapping[str, Any]) -> ImageSource:
     data = None if value["data"] is None else base64.b64decode(value["data"])
-    return ImageSource(value["path"], data, value["url"])
+    kept = None if "kept" not in value else _kept_from_json(value["kept"])
+    return ImageSource(value["path"], data, value["url"], kept)
+
+
+def _kept_from_json(value: Mapping[str, Any]) -> KeptImage:
+    return KeptImage(
+        None if value["model"] is None else msgspec.convert(value["model"], Fingerprint),
+        None if value["vector"] is None else np.asarray(value["vector"], dtype=np.float32),
+        base64.b64decode(value["thumbnail"]),
+        bool(value["beside_vectors"]),
+    )
 
 
 def document_from_json(value: Mapping[str, Any]) -> Document:
