@@ -6,16 +6,19 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from shutil import which
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import pytest
 from colours import Colours, picture, save_pictures
 from msgspec.structs import replace as changed
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from hybrid_search.engine import Connection, connect_async
 from hybrid_search.engine.protocols import Request
@@ -52,15 +55,31 @@ def load(connection: Connection, index_name: Callable[[], str], tmp_path: Path) 
     return loaded
 
 
+class Photos(NamedTuple):
+    """A folder of pictures, the index that it was loaded into, and what the load said."""
+
+    folder: Path
+    index: str
+    report: Any
+
+
+@pytest.fixture(scope="module")
+def photos(connection: Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Photos]:
+    """What tests look at and do not change, on each engine."""
+    index, place = f"images-{uuid4().hex[:8]}", tmp_path_factory.mktemp("photos")
+    folder, files = save_pictures(place / "photos"), LoadFiles(journal=place / "load.journal")
+    yield Photos(folder, index, index_source(folder, index, connection, Colours(), SETTINGS, files=files))
+    connection.transport.send(Request.json("DELETE", f"/{index}", ignore_unavailable="true"))
+
+
 def client(connection: Connection, index: str) -> SearchClient:
     return SearchClient(index, connection=connection, settings=SETTINGS, encoder=Colours())
 
 
-def test_a_folder_of_pictures_is_a_source(connection: Connection, load: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_folder_of_pictures_is_a_source(connection: Connection, photos: Photos) -> None:
     """A text finds pictures by what they show and by captions; a picture finds what looks like it."""
-    index, report = load(save_pictures(tmp_path / "photos"))
-    assert (report.indexed, report.passages) == (4, 8)  # an image and a text each
-    with client(connection, index) as searching:
+    assert (photos.report.indexed, photos.report.passages) == (4, 8)  # an image and a text each
+    with client(connection, photos.index) as searching:
         by_colour = searching.search("red", legs=["dense"])
         assert ids(by_colour)[0] == "rose.png"
         waves = searching.search("waves")
@@ -70,7 +89,7 @@ def test_a_folder_of_pictures_is_a_source(connection: Connection, load: Callable
         assert list(by_image.legs) == ["dense"]
         assert ids(by_image)[0] == "more/sun.png"
         assert by_image.hits[0].text == "sun"  # of an image the beginning of its document's text is shown
-        both = searching.search(Query("waves", image=tmp_path / "photos" / "rose.png"))
+        both = searching.search(Query("waves", image=photos.folder / "rose.png"))
         assert list(both.legs) == ["bm25", "dense", "sparse"]
         assert set(ids(both)[:2]) == {"more/sea.png", "rose.png"}
 
@@ -117,12 +136,9 @@ def test_text_alone_image_alone_and_both_live_in_one_index(
         assert set(searching.thumbnails(["text", "image", "two", "none"])) == {"image", "two"}
 
 
-def test_thumbnails_come_when_they_are_asked_for(
-    connection: Connection, load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_thumbnails_come_when_they_are_asked_for(connection: Connection, photos: Photos) -> None:
     """They are small, no hit brings them along, and an index without them has none; both clients give them."""
-    index, _ = load(save_pictures(tmp_path / "photos"))
-    with client(connection, index) as searching:
+    with client(connection, photos.index) as searching:
         found = searching.thumbnails(["rose.png", "more/sea.png"])
         assert "thumbnail" not in repr(searching.search("red").hits)
     small = Image.open(io.BytesIO(found["rose.png"]))
@@ -130,7 +146,7 @@ def test_thumbnails_come_when_they_are_asked_for(
 
     async def asked() -> tuple[dict[str, bytes], list[str]]:
         async with await connect_async(EngineSettings(url=connection.where)) as opened:
-            own = AsyncSearchClient(index, connection=opened, settings=SETTINGS, encoder=Colours())
+            own = AsyncSearchClient(photos.index, connection=opened, settings=SETTINGS, encoder=Colours())
             async with own:
                 result = await own.search(Query(image=picture("red")))
                 return await own.thumbnails(["rose.png"]), ids(result)
@@ -216,12 +232,9 @@ def test_a_model_of_texts_reads_captions_and_keeps_thumbnails(
             searching.search(Query(image=picture("red")))
 
 
-def test_a_query_that_no_leg_can_answer_is_refused(
-    connection: Connection, load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_query_that_no_leg_can_answer_is_refused(connection: Connection, photos: Photos) -> None:
     """BM25 reads no image; what is no image is the query's fault, in its own place among others."""
-    index, _ = load(save_pictures(tmp_path / "photos"))
-    with client(connection, index) as searching:
+    with client(connection, photos.index) as searching:
         with pytest.raises(QueryError, match="no leg that is named reads images"):
             searching.search(Query(image=picture("red")), legs=["bm25"])
         with pytest.raises(QueryError, match="the image is int"):
@@ -229,7 +242,7 @@ def test_a_query_that_no_leg_can_answer_is_refused(
         with pytest.raises(QueryError, match="the image cannot be read"):
             searching.search(Query(image=b"no image"))
         with pytest.raises(QueryError, match="there is no image"):
-            searching.search(Query(image=tmp_path / "gone.png"))
+            searching.search(Query(image=photos.folder / "gone.png"))
         several = ["red", Query(image=picture("blue")), Query("green", image=b"no image"), "waves"]
         found = searching.search_many(several, return_errors=True)
         best = [one.hits[0].id for one in (found[0], found[1], found[3])]
@@ -237,10 +250,30 @@ def test_a_query_that_no_leg_can_answer_is_refused(
         assert "dense" in found[2].degraded  # the words of that query are searched for all the same
 
 
-def test_pages_of_an_image_belong_to_it(connection: Connection, load: Callable[..., Any], tmp_path: Path) -> None:
-    """The cursor of one image is none of another."""
-    index, _ = load(save_pictures(tmp_path / "photos"))
+@pytest.mark.skipif(
+    find_spec("pytesseract") is None or which("tesseract") is None, reason="tesseract or pytesseract is not installed"
+)
+def test_text_in_a_picture_is_found_by_its_words(
+    connection: Connection, load: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Tesseract reads what is drawn; BM25 finds it, and a deep comparison knows that the source does not say it."""
+    folder = save_pictures(tmp_path / "photos")
+    sign = Image.new("RGB", (640, 160), "white")
+    ImageDraw.Draw(sign).text((30, 40), "harbour closed", fill="black", font=ImageFont.load_default(72))
+    sign.save(folder / "sign.png")
+    settings = changed(SETTINGS, images=changed(SETTINGS.images, ocr="eng"))
+    index, _ = load(folder, settings)
     with client(connection, index) as searching:
+        found = searching.search("harbour", legs=["bm25"])
+        assert ids(found) == ["sign.png"]
+        assert found.hits[0].text.splitlines() == ["sign", "harbour closed"]
+    again = documents(folder, settings.documents)
+    assert verify(again, index, connection, settings.chunking, images=settings.images, deep=True).is_equal
+
+
+def test_pages_of_an_image_belong_to_it(connection: Connection, photos: Photos) -> None:
+    """The cursor of one image is none of another."""
+    with client(connection, photos.index) as searching:
         first = searching.search(Query(image=picture("red")), k=2)
         assert first.cursor is not None
         second = searching.search(Query(image=picture("red")), k=2, cursor=first.cursor)
@@ -255,21 +288,17 @@ def test_an_image_is_not_encoded_later(load: Callable[..., Any], tmp_path: Path)
         load(save_pictures(tmp_path / "photos"), vectors_later=True)
 
 
-def test_no_other_model_takes_over_what_it_cannot_read(
-    connection: Connection, load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_no_other_model_takes_over_what_it_cannot_read(connection: Connection, photos: Photos) -> None:
     """It would make vectors of the empty texts of images."""
-    index, _ = load(save_pictures(tmp_path / "photos"))
     other = Colours()
     other.dense = replace(Colours.dense, weights="2")
     with pytest.raises(IndexMismatchError, match="vectors of images, which are not stored"):
-        enrich(connection, index, other, changes_models=True)
+        enrich(connection, photos.index, other, changes_models=True)
 
 
-def test_image_passages_are_stored_as_said(connection: Connection, load: Callable[..., Any], tmp_path: Path) -> None:
+def test_image_passages_are_stored_as_said(connection: Connection, photos: Photos) -> None:
     """No text, no sparse terms, no mark of lacking vectors; the thumbnail where no engine looks."""
-    index, _ = load(save_pictures(tmp_path / "photos"))
-    source = connection.send(Request.json("GET", f"/{index}/_doc/more%2Fsea.png%230"))["_source"]
+    source = connection.send(Request.json("GET", f"/{photos.index}/_doc/more%2Fsea.png%230"))["_source"]
     assert source["text"] == ""
     assert not {"sparse", "vectors", "words"} & source.keys()
     assert set(source["state"]) == {"shown", "thumbnail"}

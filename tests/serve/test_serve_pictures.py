@@ -56,4 +56,9 @@ def test_hits_show_their_pictures(page, served) -> None:
     assert set(ids(page)) == {*CAPTIONS, "note"}
     names = page.eval_on_selector_all('[data-list="fused"] .picture', "all => all.map(one => one.alt)")
     assert sorted(names) == ["Picture: meadow", "Picture: rose", "Picture: sea"]
+    sizes = "[...document.querySelectorAll('.hit')].map(one => [one.clientHeight, one.children[1].clientWidth])"
+    with_pictures = page.evaluate(sizes)
+    assert len({width for _, width in with_pictures[:4]}) == 1  # the bars are as wide beside the text without one
+    page.evaluate("document.querySelectorAll('.picture').forEach(one => one.remove())")
+    assert page.evaluate(sizes) == with_pictures  # nothing moves when a picture comes
     assert page.faults == []

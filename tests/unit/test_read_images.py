@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import os
+import signal
 import struct
+import subprocess
+import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +25,7 @@ from hybrid_search.read.images.content import content_of, digest_of
 from hybrid_search.read.images.decode import Decoding, NoImageError, decoded
 from hybrid_search.read.images.decoders import Decoders
 from hybrid_search.read.images.named import images_in, is_storable
+from hybrid_search.read.images.worker import write
 from hybrid_search.settings import ImageSettings
 
 HOW = Decoding.of(ImageSettings())
@@ -180,6 +184,21 @@ def test_a_decoder_that_crashes_or_hangs_costs_its_image_alone(tmp_path: Path, m
         with pytest.raises(RecordError, match=r"took more than 0\.5 s"):
             decoders.decode(written(halves()), how("hang", 0.5), "x")
         assert decoders.decode(written(halves()), how("eng"), "x").text == "STOP"
+
+
+def test_a_decoder_that_hangs_does_not_outlive_who_asked_it(tmp_path: Path) -> None:
+    """Whoever would have ended it may be killed: the system ends it, a second after its time."""
+    (tmp_path / "pytesseract.py").write_text("def image_to_string(*_, **__):\n    while True:\n        pass\n")
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "hybrid_search.read.images.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert worker.stdin is not None
+    write(worker.stdin, {"how": Decoding.of(ImageSettings(ocr="eng", timeout=0.1)).as_json()}, written(halves()))
+    assert worker.wait(60) == -signal.SIGALRM
+    worker.stdin.close()
 
 
 def test_a_field_names_paths_addresses_or_bytes(tmp_path: Path) -> None:

@@ -7,15 +7,21 @@ damaged or hostile file does to a decoder ends here: the parent sees a process t
 from __future__ import annotations
 
 import json
+import math
 import os
+import signal
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">I")
 MEMORY = 4 << 30
 """Bytes of address space that a decoder may take, where the system knows such a limit."""
+
+GRACE = 1.0
+"""Seconds after which a decoder ends itself whom nobody has ended in time."""
 
 
 def write(stream: BinaryIO, head: Mapping[str, Any], *parts: bytes) -> None:
@@ -56,6 +62,20 @@ def _only_answers() -> BinaryIO:
     return own
 
 
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """End this process where it takes longer: whoever waits would end it, and may have been killed meanwhile."""
+    if not hasattr(signal, "alarm"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the system ends it, also in the midst of a library's loop
+    signal.alarm(math.ceil(seconds + GRACE))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
 def main() -> None:
     """Answer until standard input ends."""
     from hybrid_search.read.images.decode import Decoding, NoImageError, decoded
@@ -70,7 +90,8 @@ def main() -> None:
             return
         how = Decoding(**{**head["how"], "formats": tuple(head["how"]["formats"])})
         try:
-            found = decoded(parts[0], how)
+            with _within(how.timeout):
+                found = decoded(parts[0], how)
         except NoImageError as error:
             write(answers, {"error": str(error)})
             continue

@@ -3,6 +3,7 @@
 import { byId, el, fill, shown } from "./dom.js";
 
 const MOST_FIELDS = 4;
+const ALL_ABSENT = 10;
 
 /** The rows of one list: made once for each document, and changed when its rank is. */
 export class HitRows {
@@ -37,19 +38,23 @@ export class HitRows {
     const places = el("p", { className: "places" }, Object.values(legs).map((leg) => leg.place), score);
     const title = el("h3", { dir: "auto" }, document_.title || id);
     const aside = el("p", { className: "fields" }, document_.title ? el("span", { className: "id" }, id) : null, fieldsOf(document_.fields));
-    const body = el("div", { className: "body" }, this.picture(id, document_.title), title, text, bar, places, aside, this.bench.grades.buttons(id));
-    const element = el("li", { className: "hit", tabindex: "0", data: { id } }, el("div", { className: "ranks" }, rank, change), body);
+    const body = el("div", { className: "body" }, title, text, bar, places, aside, this.bench.grades.buttons(id));
+    const element = el("li", { className: "hit", tabindex: "0", data: { id } }, el("div", { className: "ranks" }, rank, change), body, this.frame(id, document_.title));
     this.listen(element, id);
     return { element, rank, change, text, score, legs, passage: null };
   }
 
-  /** The thumbnail of a document, where the index may have one; a document without one shows none. */
-  picture(id, title) {
+  /** A place for the thumbnail of a document, where the index may have some: nothing moves when it comes or does not. */
+  frame(id, title) {
     if (!this.bench.about.pictures) return null;
-    const made = el("img", { className: "picture", alt: title ? `Picture: ${title}` : `Picture of ${id}`, loading: "lazy" });
-    made.addEventListener("error", () => made.remove());
-    made.src = `/thumbnail?id=${encodeURIComponent(id)}`;
-    return made;
+    const picture = el("img", { className: "picture", alt: title ? `Picture: ${title}` : `Picture of ${id}`, loading: "lazy" });
+    picture.addEventListener("load", () => count(true));
+    picture.addEventListener("error", () => {
+      picture.remove();
+      count(false);
+    });
+    picture.src = `/thumbnail?id=${encodeURIComponent(id)}`;
+    return el("div", { className: "frame" }, picture);
   }
 
   leg(leg) {
@@ -92,9 +97,9 @@ export class HitRows {
     bar.style.inlineSize = `${Math.max(0, Math.min(100, (100 * score) / best))}%`;
     const fused = el("span", { className: "fused" });
     const title = el("h3", { dir: "auto" }, document_.title || id);
-    const body = el("div", { className: "body" }, this.picture(id, document_.title), title, el("div", { className: "bar" }, bar), el("p", { className: "places" }, el("span", {}, shown(score)), fused));
+    const body = el("div", { className: "body" }, title, el("div", { className: "bar" }, bar), el("p", { className: "places" }, el("span", {}, shown(score)), fused));
     const ranks = el("div", { className: "ranks" }, el("span", { className: "rank" }, String(rank)));
-    const element = el("li", { className: "hit small", tabindex: "0", data: { id, passage } }, ranks, body);
+    const element = el("li", { className: "hit small", tabindex: "0", data: { id, passage } }, ranks, body, this.frame(id, document_.title));
     this.listen(element, id);
     return { element, fused };
   }
@@ -118,6 +123,14 @@ export class HitRows {
 
 function highlight(id, isOn, name) {
   for (const row of byId("lists").querySelectorAll(`.hit[data-id="${CSS.escape(id)}"]`)) row.classList.toggle(name, isOn);
+}
+
+const pictures = { there: 0, absent: 0 };
+
+/** Where the first hits have no thumbnails at all, they get the room that was kept for them. */
+function count(isThere) {
+  pictures[isThere ? "there" : "absent"] += 1;
+  byId("lists").classList.toggle("without-pictures", pictures.there === 0 && pictures.absent >= ALL_ABSENT);
 }
 
 let linked = null;
