@@ -251,7 +251,7 @@ def test_a_digest_changes_with_the_bytes(tmp_path: Path) -> None:
     assert digest_of(ImageSource(url="https://nowhere.invalid/a"), allowed, "x")
     for source, said in [
         (ImageSource(path=str(tmp_path / "none.png")), "there is no image"),
-        (ImageSource(path=str(tmp_path)), "there is no image"),
+        (ImageSource(path=str(tmp_path)), "is a folder, no image"),
         (ImageSource(url="https://example.com/"), "none is asked"),
     ]:
         for look in (digest_of, content_of):
