@@ -40,9 +40,9 @@ def train(
     Held-out queries are split off first. A run that is broken off goes on when the same command is given again.
     """
     from hybrid_search import train as training
+    from hybrid_search.encode.finetune.devices import check_libraries
     from hybrid_search.engine import connect
     from hybrid_search.search import SearchClient
-    from hybrid_search.train.devices import check_libraries
     from hybrid_search.train.run import check_out
     from hybrid_search.train.sourced import index_of
 

@@ -142,8 +142,8 @@ class TrainedHow:
         Raises:
             SettingsError: a value that none can be trained with.
         """
+        from hybrid_search.encode.finetune.devices import usual_what
         from hybrid_search.train import Recipe
-        from hybrid_search.train.devices import usual_what
 
         names = ("epochs", "batch", "mini_batch", "negatives", "positives", "max_tokens", "evaluations", "patience")
         given = {name: value for name in (*names, "pool") if (value := getattr(self, name)) is not None}

@@ -5,8 +5,8 @@ A leaf: nothing imports it but the command line. Libraries of the extra [train] 
 
 from __future__ import annotations
 
+from hybrid_search.encode.finetune.recipe import WHATS, Recipe
 from hybrid_search.train.learned import Learned, read_learned
-from hybrid_search.train.recipe import WHATS, Recipe
 from hybrid_search.train.records import Judged, Trained
 from hybrid_search.train.run import train
 

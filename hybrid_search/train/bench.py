@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.encode.finetune.records import Validation
 from hybrid_search.evaluate.comparison import comparisons
 from hybrid_search.evaluate.measures import NDCG, Scores, measure
 from hybrid_search.evaluate.runs import Ranking
@@ -67,6 +68,11 @@ class Bench:
         """The trained leg alone, and all legs fused; ``scores`` of shape (queries, passages), higher is better."""
         return self._replaced([self._run(row) for row in scores])
 
+    def validation(self) -> Validation:
+        """The queries and the passages for a model to be looked at by, while it is trained."""
+        texts = [query.text for query in self.judged.queries]
+        return Validation(texts, self.corpus.texts, lambda scores: self.measured(scores)[FUSED].mean[NDCG])
+
     def found(self, retrieved: Sequence[Retrieved]) -> Systems:
         """The same by the leg as the index finds it: of the queries, in their order."""
         return self._replaced([LegRun(one.runs.get(self.leg, {})) for one in retrieved])
@@ -118,13 +124,6 @@ class Bench:
 def _starts(documents: Sequence[str]) -> list[int]:
     """Where the passages of each document begin."""
     return [n for n, one in enumerate(documents) if n == 0 or documents[n - 1] != one]
-
-
-def dense_scores(queries: NDArray[np.float32], passages: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(1 + cosine) / 2`` as both engines give it, (queries, passages), of vectors (n, dimension)."""
-    units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (queries, passages)]
-    scores: NDArray[np.float32] = (1 + units[0] @ units[1].T) / 2
-    return scores
 
 
 def as_stored(weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
+from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.folder import weights_digest
 from hybrid_search.errors import ModelError
 from hybrid_search.private_files import make_folder, write_bytes
-from hybrid_search.train.recipe import Recipe
 from hybrid_search.train.records import Change, Trained
 
 FILE = "training.json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hybrid_search import read
+from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.engine import Connection
 from hybrid_search.errors import InputError
 from hybrid_search.evaluate.clicks import fit, judge_clicks, read_clicks
@@ -15,7 +16,6 @@ from hybrid_search.records import Query
 from hybrid_search.search import SearchClient
 from hybrid_search.train.asked import asked_for
 from hybrid_search.train.corpus import read_corpus
-from hybrid_search.train.recipe import Recipe
 from hybrid_search.train.records import Judged
 from hybrid_search.train.structure import kinds_of, made_of
 

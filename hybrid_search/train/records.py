@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hybrid_search.encode.finetune.records import Fitted
 from hybrid_search.evaluate.comparison import Comparison
 from hybrid_search.read import Qrels
 from hybrid_search.records import Query
@@ -67,21 +68,6 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A query, a passage that answers it, and passages that look as if they did.
-
-    ``margins`` are what a teacher gives the positive above each negative, in standard deviations of its scores.
-    """
-
-    query_id: str
-    query: str
-    document: str
-    positive: str
-    negatives: tuple[str, ...] = ()
-    margins: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """One system before and after: its mean nDCG@10, and the difference; None where nothing was trained in it."""
 
@@ -89,29 +75,6 @@ class Change:
     before: float
     after: float
     comparison: Comparison | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A look at the validation queries: the step, and fused nDCG@10 there."""
-
-    step: int
-    fused: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """How training went: looks, the best of them, why it ended, seconds, and the largest resident memory in MiB.
-
-    ``resumed`` is the step from which a run that was broken off went on.
-    """
-
-    steps: Sequence[Step]
-    best: Step
-    ended: str
-    seconds: float
-    mebibytes: float
-    resumed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

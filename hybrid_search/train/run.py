@@ -10,6 +10,10 @@ from pathlib import Path
 
 import orjson
 
+from hybrid_search.encode.finetune.fit import same_chance
+from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Fitted, Pair
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.engine import Connection
 from hybrid_search.errors import SettingsError
 from hybrid_search.evaluate.measures import NDCG
@@ -21,11 +25,9 @@ from hybrid_search.search.retrieved import Retrieved
 from hybrid_search.train.bench import RERANKED, Bench, Systems, changes, is_better
 from hybrid_search.train.card import card_of, write_card
 from hybrid_search.train.corpus import read_corpus
-from hybrid_search.train.fit import Watch, same_chance
 from hybrid_search.train.learned import Learned, with_made
 from hybrid_search.train.mine import Mined, Miner, retrieved_for
-from hybrid_search.train.recipe import Recipe
-from hybrid_search.train.records import Corpus, Fitted, Judged, Pair, Trained
+from hybrid_search.train.records import Corpus, Judged, Trained
 from hybrid_search.train.split import Split, split
 from hybrid_search.train.students import Student, student_of
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from hybrid_search.cli.app import app
+from hybrid_search.encode.finetune.recipe import LOSSES, WHATS
 from hybrid_search.train.bench import SIGNIFICANT
 from hybrid_search.train.mine import CLEARLY, FIRST, LAST
-from hybrid_search.train.recipe import LOSSES, WHATS
 from hybrid_search.train.split import FEWEST_HELD_OUT, FEWEST_TRAINING, NEAR, TEST, VALIDATION
 from hybrid_search.train.structure import KINDS
 

@@ -104,12 +104,9 @@ def test_a_module_imports_only_what_lies_upstream(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
-    """torch lives in the encoders, vendor clients in the engine adapters.
-
-    Training is what torch and sentence-transformers do; it is a leaf, which nothing imports but its command.
-    """
+    """torch lives in the encoders, vendor clients in the engine adapters."""
     roots = {name.split(".")[0] for name in imports(path)}
-    if part_of(path) not in {"encode", "train"}:
+    if part_of(path) != "encode":
         assert not roots & TORCH_STACK
     if part_of(path) != "engine":
         assert not roots & VENDOR_CLIENTS

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_search.encode.finetune.dense import apart, columns_of
+from hybrid_search.encode.finetune.fit import SPARSE_ENCODER, adapt, fit
+from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import SparseSettings
-from hybrid_search.train.bench import FUSED, Bench
-from hybrid_search.train.dense import apart, columns_of
-from hybrid_search.train.fit import SPARSE_ENCODER, Watch, adapt, fit
-from hybrid_search.train.recipe import Recipe
-from hybrid_search.train.records import Corpus, Fitted, Pair
 
 DOCUMENT_PRESSURE, QUERY_PRESSURE = 3e-5, 5e-5
 """Weights of FLOPS (Paria et al. 2020, arXiv:2004.05665), as in the library's own recipes for MS MARCO."""
@@ -51,14 +51,12 @@ class SpladeStudent:
             scores: NDArray[np.float32] = torch.sparse.mm(found, asked.to_dense().T).T.float().cpu().numpy()
         return scores
 
-    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
-        """Train on pairs; ``bench`` is of the validation queries."""
-        del corpus
-        queries = [query.text for query in bench.judged.queries]
+    def fit(self, pairs: Sequence[Pair], validation: Validation, watch: Watch) -> Fitted:
+        """Train on pairs, in place."""
 
         def look() -> float:
             self.model.max_seq_length = self._own_limit
-            found = bench.measured(self.scores(queries, bench.corpus.texts))[FUSED].mean["nDCG@10"]
+            found = validation.measure(self.scores(validation.queries, validation.passages))
             self.model.max_seq_length = self._limit()
             return found
 

@@ -24,15 +24,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from hybrid_search.encode.finetune.dense import batches_apart
+from hybrid_search.encode.finetune.fit import TRAINED, best_of, last_checkpoint, put_back
+from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Fitted, Pair, Step, Validation
+from hybrid_search.encode.finetune.states import States
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.starter import WEIGHTS, StarterEncoder, read_head
 from hybrid_search.encode.starter_files import HEAD, trained_head
 from hybrid_search.encode.starter_head import StarterHead, packed
-from hybrid_search.train.bench import FUSED, Bench
-from hybrid_search.train.dense import batches_apart
-from hybrid_search.train.fit import TRAINED, Watch, best_of, last_checkpoint, put_back
-from hybrid_search.train.recipe import Recipe
-from hybrid_search.train.records import Corpus, Fitted, Pair, Step
-from hybrid_search.train.states import States
 
 PRIOR = 500
 WARM_UP = 0.1
@@ -59,22 +59,17 @@ class HeadStudent:
         for parameter in (self.head.token_weight, self.head.idf_scale, self.head.token_bias):
             parameter.requires_grad_(True)
 
-    def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
-        """Train; ``bench`` is of the validation queries."""
+    def fit(self, pairs: Sequence[Pair], corpus: Sequence[str], validation: Validation, watch: Watch) -> Fitted:
+        """Train on pairs, and on the frequencies of the terms of a ``corpus``: texts of its passages."""
         folder, encoder, progress = watch.folder, self.starter.bi_encoder, watch.progress
         limit: dict[str, Any] = {"max_tokens": self.recipe.max_tokens, "progress": progress}
         queries = States(encoder, [pair.query for pair in pairs], folder / "queries.f16", query=True, **limit)
         texts = [text for pair in pairs for text in (pair.positive, *pair.negatives)]
         passages = States(encoder, texts, folder / "passages.f16", query=False, **limit)
-        asked = States(encoder, [one.text for one in bench.judged.queries], folder / "asked.f16", query=True, **limit)
+        asked = States(encoder, validation.queries, folder / "asked.f16", query=True, **limit)
         whole: dict[str, Any] = {"max_tokens": encoder.backbone.max_tokens, "progress": progress}
-        looked = States(encoder, bench.corpus.texts, folder / "looked.f16", query=False, **whole)
-
-        def look() -> float:
-            scores = self.scores(asked, looked)
-            return bench.measured(scores)[FUSED].mean["nDCG@10"]
-
-        watch.look = look
+        looked = States(encoder, validation.passages, folder / "looked.f16", query=False, **whole)
+        watch.look = lambda: validation.measure(self.scores(asked, looked))
         self._count(corpus, watch)
         self._steps(pairs, queries, passages, watch)
         for name in ("queries", "passages", "asked", "looked"):
@@ -89,11 +84,11 @@ class HeadStudent:
         scores: NDArray[np.float32] = torch.cat(found, dim=1).numpy()
         return scores
 
-    def _count(self, corpus: Corpus, watch: Watch) -> None:
+    def _count(self, corpus: Sequence[str], watch: Watch) -> None:
         """Give each term the idf of the corpus, if the validation queries are not worse by it."""
         shipped, before = self.head.idf.clone(), watch.look()
         tokenizer = self.starter.bi_encoder.backbone.tokenizer
-        ids = (one.ids for one in tokenizer.encode_batch(list(corpus.texts)))
+        ids = (one.ids for one in tokenizer.encode_batch(list(corpus)))
         with torch.no_grad():
             self.head.idf.copy_(own_idf(self.head, ids))
             if watch.look() < before:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hybrid_search.encode.dense import DenseEncoder
+from hybrid_search.encode.finetune.records import OnProgress
 from hybrid_search.errors import ModelError
-from hybrid_search.evaluate.retrieval import OnProgress
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Padded ``ids`` (n, t), ``states`` (n, t, hidden) float32 and boolean ``mask`` (n, t)."""

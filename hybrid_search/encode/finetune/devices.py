@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from hybrid_search.encode.finetune.recipe import DENSE, STARTER
 from hybrid_search.errors import MissingExtraError
-from hybrid_search.train.recipe import DENSE, STARTER
 
 LIBRARIES = ("accelerate", "datasets", "peft", "sentence_transformers")
 
