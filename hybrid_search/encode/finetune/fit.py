@@ -5,7 +5,6 @@ Checkpoints hold what is trained and nothing else (adapters only, where adapters
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,6 @@ def fit(
         best_of(model, watch.folder)
     else:
         watch.resume(checkpoint)
-    watch.began = time.monotonic()
     with quiet():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     put_back(model, watch.folder / TRAINED)
@@ -145,10 +143,7 @@ def _callback(watch: Watch, model: Any) -> Any:
     class Following(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
             del args
-            watch.progress("train", state.global_step, state.max_steps)
-            every = max(1, round(state.max_steps / (watch.recipe.epochs * watch.recipe.evaluations)))
-            over_budget = watch.seconds > 60 * watch.recipe.minutes
-            if state.global_step % every == 0 or state.global_step == state.max_steps or over_budget:
+            if watch.is_due(state.global_step, state.max_steps):
                 model.eval()
                 if watch.looked(state.global_step):
                     best_of(model, watch.folder)

@@ -26,6 +26,11 @@ Look = Callable[[], float]
 class Watch:
     """Follows a run: looks at the validation queries, ends it by budget or patience, and says how far it is.
 
+    The budget counts all that passes by the clock from here on: states of frozen texts, the first look, steps, later
+    looks and checkpoints, those of a run that was broken off too. After a step as long as the last one there must be
+    time for a look as long as the last one; else that step is not taken. At least one step is. What is counted by
+    nobody: mining before, and measuring on the test queries before and after.
+
     ``resumed`` is the step from which a run that was broken off went on.
     """
 
@@ -36,13 +41,21 @@ class Watch:
     steps: list[Step] = field(default_factory=list)
     ended: str = "all epochs"
     before: float = 0.0
-    began: float = field(default_factory=time.monotonic)
     resumed: int | None = None
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+    _since: float = field(init=False)
+    _step_took: float = 0.0
+    _look_took: float = 0.0
+    _left: int = 0
+
+    def __post_init__(self) -> None:
+        self._began = self._since = self.clock()
 
     @property
     def seconds(self) -> float:
-        """Spent on training, that of broken-off runs included."""
-        return self.before + time.monotonic() - self.began
+        """Spent so far, that of broken-off runs included."""
+        return self.before + self.clock() - self._began
 
     @property
     def best(self) -> Step:
@@ -51,13 +64,23 @@ class Watch:
 
     def looked(self, step: int) -> bool:
         """Look once more; whether it is the best so far."""
-        before = max((one.fused for one in self.steps), default=-1.0)
+        before, began = max((one.fused for one in self.steps), default=-1.0), self.clock()
         self.steps.append(Step(step, self.look()))
+        self._since = self.clock()
+        self._look_took = self._since - began
         return self.steps[-1].fused > before + LEAST_GAIN
 
+    def is_due(self, step: int, steps: int) -> bool:
+        """Whether to look after this step: a share of an epoch is done, or all, or there is no time for another."""
+        now = self.clock()
+        self._step_took, self._since, self._left = now - self._since, now, steps - step
+        self.progress("train", step, steps)
+        every = max(1, round(steps / (self.recipe.epochs * self.recipe.evaluations)))
+        return step % every == 0 or step == steps or self._is_short
+
     def is_over(self) -> bool:
-        """Whether the budget is spent, or the last looks brought nothing."""
-        if self.seconds > 60 * self.recipe.minutes:
+        """Whether another step and a look would overrun the budget, or the last looks brought nothing."""
+        if self._left and self._is_short:
             self.ended = f"the budget of {self.recipe.minutes:g} minutes"
         elif self.steps and len(self.steps) - 1 - self.steps.index(self.best) >= self.recipe.patience:
             self.ended = f"{self.recipe.patience} looks without gain"
@@ -65,16 +88,25 @@ class Watch:
             return False
         return True
 
+    @property
+    def _is_short(self) -> bool:
+        return self.seconds + self._step_took + self._look_took > 60 * self.recipe.minutes
+
     def keep(self, folder: Path) -> None:
         """Write what a continued run needs to know beside a checkpoint."""
-        told = {"seconds": self.seconds, "steps": [[one.step, one.fused] for one in self.steps]}
+        told = {
+            "seconds": self.seconds,
+            "look": self._look_took,
+            "steps": [[one.step, one.fused] for one in self.steps],
+        }
         (folder / SPENT).write_bytes(orjson.dumps(told))
 
     def resume(self, folder: Path) -> None:
         """Go on from what :meth:`keep` wrote."""
         told = orjson.loads((folder / SPENT).read_bytes())
-        self.resumed = int(folder.name.rpartition("-")[2])
-        self.before, self.steps = float(told["seconds"]), [Step(int(n), float(value)) for n, value in told["steps"]]
+        self.resumed, self._since = int(folder.name.rpartition("-")[2]), self.clock()
+        self.before, self._look_took = float(told["seconds"]), float(told.get("look", 0.0))
+        self.steps = [Step(int(n), float(value)) for n, value in told["steps"]]
 
     def fitted(self) -> Fitted:
         """How it went."""
