@@ -11,15 +11,16 @@ from train_fakes import bench, corpus, pairs
 from hybrid_search.encode.cross import load_cross
 from hybrid_search.encode.dense import load_dense
 from hybrid_search.encode.finetune.cross import CrossStudent
-from hybrid_search.encode.finetune.dense import DenseStudent, batches_apart
-from hybrid_search.encode.finetune.fit import Watch, put_back, write_trained
+from hybrid_search.encode.finetune.dense import DenseStudent, batches_apart, dense_scores
+from hybrid_search.encode.finetune.fit import put_back, write_trained
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.splade import SpladeStudent
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.sparse import load_sparse
 from hybrid_search.errors import ModelError
 from hybrid_search.search.rerank import Reranking
 from hybrid_search.settings import DenseSettings, RerankSettings, SparseSettings
-from hybrid_search.train.reranked import look_by
+from hybrid_search.train.reranked import looked_at
 
 QUICK = {"epochs": 2, "batch": 8, "mini_batch": 4, "negatives": 1, "rate": 1e-3, "evaluations": 1, "device": "cpu"}
 
@@ -91,8 +92,6 @@ def test_what_was_looked_at_is_what_is_loaded(bi_encoder, tmp_path):
     """The folder's fused nDCG@10 is that of the best look: the checkpoint that is kept is the one that is saved."""
     fitted = fitted_dense(bi_encoder, Recipe(**QUICK, patience=9), tmp_path)
     encoder, one = load_dense(DenseSettings(model=str(tmp_path / "model"), device="cpu")), bench()
-    from hybrid_search.encode.finetune.scores import dense_scores
-
     queries = encoder.encode_queries([query.text for query in one.judged.queries])
     scores = dense_scores(queries, encoder.encode_documents(list(one.corpus.texts)))
     assert one.measured(scores)["fused"].mean["nDCG@10"] == pytest.approx(fitted.best.fused, abs=0.05)
@@ -130,11 +129,11 @@ def test_a_cross_encoder_is_trained_and_loads(tmp_path, kind):
     base = save(tmp_path / "base", initializer_range=0.1)
     recipe = Recipe(**{**QUICK, "epochs": 1}, what="rerank")
     student = CrossStudent(RerankSettings(model=str(base), device="cpu"), recipe)
-
-    def measured(score):
-        return look_by(bench(), corpus(), Reranking(10, 0.5), score)
-
-    fitted = student.fit(pairs(), measured, watch_of(recipe, tmp_path / "work"))
+    fitted = student.fit(
+        pairs(),
+        lambda score: looked_at(bench(), corpus(), Reranking(10, 0.5), score),
+        watch_of(recipe, tmp_path / "work"),
+    )
     student.save(tmp_path / "model")
     assert len(fitted.steps) >= 2
     scores = load_cross(RerankSettings(model=str(tmp_path / "model"), device="cpu")).score("sunny", ["a day", "a sea"])

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_search.encode.finetune.recipe import Recipe
-from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.errors import SettingsError
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion
@@ -19,7 +18,7 @@ from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.scoring import scored_by
 from hybrid_search.train.mine import CLEARLY, FIRST, Miner
-from hybrid_search.train.records import Judged
+from hybrid_search.train.records import Corpus, Judged
 from hybrid_search.train.structure import KINDS, kinds_of, made_of, without
 
 BODY = "Take the old filter out, rinse it under warm water and put it back."

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.finetune.fit import BI_ENCODER, Watch, adapt, fit, half_precision
+from hybrid_search.encode.finetune.fit import BI_ENCODER, adapt, fit, half_precision
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
-from hybrid_search.encode.finetune.scores import dense_scores
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.folder import Prompts, read_prompts
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import DenseSettings
@@ -52,11 +52,7 @@ class DenseStudent:
 
     def fit(self, pairs: Sequence[Pair], validation: Validation, watch: Watch) -> Fitted:
         """Train on pairs, in place."""
-
-        def look() -> float:
-            return validation.fused(self.scores(validation.queries, validation.passages))
-
-        watch.look = look
+        watch.look = lambda: validation.measure(self.scores(validation.queries, validation.passages))
         self.model.max_seq_length = self._limit()
         columns = columns_of(pairs, self.recipe)
         prompts = {"query": self.prompts.query, **dict.fromkeys(list(columns)[1:], self.prompts.document)}
@@ -99,6 +95,13 @@ class DenseStudent:
             )
         rows: NDArray[np.float32] = found.float().cpu().numpy()
         return rows
+
+
+def dense_scores(queries: NDArray[np.float32], passages: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(1 + cosine) / 2`` as both engines give it, (queries, passages), of vectors (n, dimension)."""
+    units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (queries, passages)]
+    scores: NDArray[np.float32] = (1 + units[0] @ units[1].T) / 2
+    return scores
 
 
 def columns_of(pairs: Sequence[Pair], recipe: Recipe) -> dict[str, Sequence[Any]]:
