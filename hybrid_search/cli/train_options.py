@@ -108,7 +108,10 @@ class TrainedHow:
     loss: Annotated[
         str, typer.Option(help="contrastive, or distill: the margins of the reranker.", rich_help_panel=HOW)
     ] = "contrastive"
-    minutes: Annotated[float, typer.Option(help="Budget of training.", rich_help_panel=HOW)] = 60.0
+    minutes: Annotated[
+        float,
+        typer.Option(help="Budget of training, looks included.", rich_help_panel=HOW),
+    ] = 60.0
     epochs: Annotated[int | None, typer.Option(help="Passes over the pairs.", rich_help_panel=HOW)] = None
     batch: Annotated[int | None, typer.Option(help="Pairs that are each other's negatives.", rich_help_panel=HOW)] = (
         None

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import orjson
 
-from hybrid_search.encode.finetune.fit import Watch, same_chance
+from hybrid_search.encode.finetune.fit import same_chance
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Corpus, Fitted, Pair
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.engine import Connection
 from hybrid_search.errors import SettingsError
 from hybrid_search.evaluate.measures import NDCG

@@ -10,10 +10,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from hybrid_search.encode.finetune.fit import Watch
 from hybrid_search.encode.finetune.recipe import DENSE, RERANK, SPARSE, STARTER, Recipe
 from hybrid_search.encode.finetune.records import Corpus, Fitted, OnProgress, Pair
 from hybrid_search.encode.finetune.scores import dense_scores, sparse_scores
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.pair import PairEncoder
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.errors import SettingsError

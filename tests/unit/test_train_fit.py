@@ -12,9 +12,10 @@ from hybrid_search.encode.cross import load_cross
 from hybrid_search.encode.dense import load_dense
 from hybrid_search.encode.finetune.cross import CrossStudent
 from hybrid_search.encode.finetune.dense import DenseStudent, batches_apart
-from hybrid_search.encode.finetune.fit import Watch, put_back, write_trained
+from hybrid_search.encode.finetune.fit import put_back, write_trained
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.splade import SpladeStudent
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.sparse import load_sparse
 from hybrid_search.errors import ModelError
 from hybrid_search.search.rerank import Reranking

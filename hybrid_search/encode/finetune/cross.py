@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.finetune.dense import columns_of
-from hybrid_search.encode.finetune.fit import CROSS_ENCODER, Watch, adapt, fit
+from hybrid_search.encode.finetune.fit import CROSS_ENCODER, adapt, fit
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Fitted, Pair
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.kinds import kind_of
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.encode.sources import find_model

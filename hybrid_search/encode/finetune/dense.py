@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.finetune.fit import BI_ENCODER, Watch, adapt, fit, half_precision
+from hybrid_search.encode.finetune.fit import BI_ENCODER, adapt, fit, half_precision
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
 from hybrid_search.encode.finetune.scores import dense_scores
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.folder import Prompts, read_prompts
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import DenseSettings

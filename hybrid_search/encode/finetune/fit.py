@@ -5,94 +5,17 @@ Checkpoints hold what is trained and nothing else (adapters only, where adapters
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from hybrid_search.encode.finetune.recipe import Recipe
-from hybrid_search.encode.finetune.records import Fitted, OnProgress, Step
+from hybrid_search.encode.finetune.records import Fitted
+from hybrid_search.encode.finetune.watch import SPENT, Watch
 from hybrid_search.encode.loading import quiet
 from hybrid_search.errors import ModelError
 
 TRAINED = "trained.safetensors"
-SPENT = "spent.json"
-LEAST_GAIN = 1e-6
-"""Of nDCG@10: less is no gain, but another order of the same additions."""
-
-Look = Callable[[], float]
-"""Fused nDCG@10 of the validation queries by the model as it is."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """Follows a run: looks at the validation queries, ends it by budget or patience, and says how far it is.
-
-    ``resumed`` is the step from which a run that was broken off went on.
-    """
-
-    recipe: Recipe
-    look: Look
-    progress: OnProgress
-    folder: Path
-    steps: list[Step] = field(default_factory=list)
-    ended: str = "all epochs"
-    before: float = 0.0
-    began: float = field(default_factory=time.monotonic)
-    resumed: int | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Spent on training, that of broken-off runs included."""
-        return self.before + time.monotonic() - self.began
-
-    @property
-    def best(self) -> Step:
-        """The first of the best looks."""
-        return max(self.steps, key=lambda one: (one.fused, -one.step))
-
-    def looked(self, step: int) -> bool:
-        """Look once more; whether it is the best so far."""
-        before = max((one.fused for one in self.steps), default=-1.0)
-        self.steps.append(Step(step, self.look()))
-        return self.steps[-1].fused > before + LEAST_GAIN
-
-    def is_over(self) -> bool:
-        """Whether the budget is spent, or the last looks brought nothing."""
-        if self.seconds > 60 * self.recipe.minutes:
-            self.ended = f"the budget of {self.recipe.minutes:g} minutes"
-        elif self.steps and len(self.steps) - 1 - self.steps.index(self.best) >= self.recipe.patience:
-            self.ended = f"{self.recipe.patience} looks without gain"
-        else:
-            return False
-        return True
-
-    def keep(self, folder: Path) -> None:
-        """Write what a continued run needs to know beside a checkpoint."""
-        told = {"seconds": self.seconds, "steps": [[one.step, one.fused] for one in self.steps]}
-        (folder / SPENT).write_bytes(orjson.dumps(told))
-
-    def resume(self, folder: Path) -> None:
-        """Go on from what :meth:`keep` wrote."""
-        told = orjson.loads((folder / SPENT).read_bytes())
-        self.resumed = int(folder.name.rpartition("-")[2])
-        self.before, self.steps = float(told["seconds"]), [Step(int(n), float(value)) for n, value in told["steps"]]
-
-    def fitted(self) -> Fitted:
-        """How it went."""
-        return Fitted(tuple(self.steps), self.best, self.ended, self.seconds, resident(), self.resumed)
-
-
-def resident() -> float:
-    """The largest resident memory of this process so far, in MiB."""
-    import resource
-    import sys
-
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +67,6 @@ def fit(
         best_of(model, watch.folder)
     else:
         watch.resume(checkpoint)
-    watch.began = time.monotonic()
     with quiet():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     put_back(model, watch.folder / TRAINED)
@@ -221,10 +143,7 @@ def _callback(watch: Watch, model: Any) -> Any:
     class Following(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
             del args
-            watch.progress("train", state.global_step, state.max_steps)
-            every = max(1, round(state.max_steps / (watch.recipe.epochs * watch.recipe.evaluations)))
-            over_budget = watch.seconds > 60 * watch.recipe.minutes
-            if state.global_step % every == 0 or state.global_step == state.max_steps or over_budget:
+            if watch.is_due(state.global_step, state.max_steps):
                 model.eval()
                 if watch.looked(state.global_step):
                     best_of(model, watch.folder)

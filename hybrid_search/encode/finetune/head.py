@@ -25,10 +25,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from hybrid_search.encode.finetune.dense import batches_apart
-from hybrid_search.encode.finetune.fit import TRAINED, Watch, best_of, last_checkpoint, put_back
+from hybrid_search.encode.finetune.fit import TRAINED, best_of, last_checkpoint, put_back
 from hybrid_search.encode.finetune.recipe import Recipe
-from hybrid_search.encode.finetune.records import Fitted, Pair, Step, Validation
+from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
 from hybrid_search.encode.finetune.states import States
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.starter import WEIGHTS, StarterEncoder, read_head
 from hybrid_search.encode.starter_files import HEAD, trained_head
 from hybrid_search.encode.starter_head import StarterHead, packed
@@ -89,14 +90,16 @@ class HeadStudent:
 
     def _count(self, corpus: Sequence[str], watch: Watch) -> None:
         """Give each term the idf of the corpus, if the validation queries are not worse by it."""
-        shipped, before = self.head.idf.clone(), watch.look()
+        shipped = self.head.idf.clone()
+        watch.looked(0)
         tokenizer = self.starter.bi_encoder.backbone.tokenizer
         ids = (one.ids for one in tokenizer.encode_batch(list(corpus)))
         with torch.no_grad():
             self.head.idf.copy_(own_idf(self.head, ids))
-            if watch.look() < before:
+            watch.looked(0)
+            if watch.steps[1].fused < watch.steps[0].fused:
                 self.head.idf.copy_(shipped)
-        watch.steps.append(Step(0, before))
+                watch.steps.pop()
 
     def save(self, folder: Path) -> None:
         """The head as a folder that ``sparse.model`` takes."""
@@ -116,14 +119,12 @@ class HeadStudent:
             for epoch in range(recipe.epochs)
             for batch in batches_apart(pairs, relevant, recipe.batch, recipe.seed + epoch)
         ]
-        every = max(1, len(batches) // (recipe.epochs * recipe.evaluations))
         temperature = torch.nn.Parameter(torch.tensor(0.0))
         trained = [self.head.token_weight, self.head.idf_scale, self.head.token_bias, temperature]
         optimizer = torch.optim.AdamW(trained, lr=recipe.largest_rate, weight_decay=0.0)
         average = [one.detach().clone() for one in trained]
         done = self._resumed(watch, optimizer, trained, average)
         if not done:
-            watch.looked(0)
             best_of(self.head, folder)
         for step, batch in enumerate(batches[done:], start=done + 1):
             for group in optimizer.param_groups:
@@ -136,8 +137,7 @@ class HeadStudent:
             with torch.no_grad():
                 for kept, one in zip(average, trained, strict=True):
                     kept.lerp_(one, 1 - min(DECAY, step / (step + 1)))
-            watch.progress("train", step, len(batches))
-            if step % every == 0 or step == len(batches) or watch.seconds > 60 * recipe.minutes:
+            if watch.is_due(step, len(batches)):
                 self._look(step, watch, trained, average)
                 _keep(watch, {"step": step, "trained": trained, "average": average}, optimizer)
                 if watch.is_over():

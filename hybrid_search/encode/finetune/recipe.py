@@ -34,7 +34,8 @@ class Recipe:
         negatives: hard ones of each pair.
         positives: relevant documents of a query that are made pairs of, the best grades first.
         max_tokens: passages are cut here in training; measured they are whole.
-        minutes: budget of training; the best checkpoint so far is kept when it is over.
+        minutes: budget of training, looks included, by the clock; the best look so far is kept when it is over. Mining
+            before, and measuring on the test queries before and after, are not counted: ``pool`` bounds these.
         evaluations: looks at the validation queries in an epoch.
         patience: looks without gain after which training ends.
         pool: passages that models are measured on, at most; all of a smaller index.

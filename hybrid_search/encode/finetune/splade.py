@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.finetune.dense import apart, columns_of
-from hybrid_search.encode.finetune.fit import SPARSE_ENCODER, Watch, adapt, fit
+from hybrid_search.encode.finetune.fit import SPARSE_ENCODER, adapt, fit
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
+from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import SparseSettings
 
