@@ -18,6 +18,7 @@ from hybrid_search.encode.folder import Prompts, read_prompts
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import DenseSettings
 
+QUIET: Mapping[str, Any] = {"show_progress_bar": False, "convert_to_tensor": True}
 SCALE = 20.0
 """Of cosines in the softmax, as the model was made with."""
 
@@ -80,7 +81,7 @@ class DenseStudent:
         loss: Any
         if self.recipe.loss == "distill":
             loss = losses.MarginMSELoss(self.model)
-        elif self.recipe.mini_batch >= self.recipe.batch:  # the same gradients, without the second pass
+        elif self.recipe.mini_batch >= self.recipe.texts:  # the same gradients, without the second pass
             loss = losses.MultipleNegativesRankingLoss(self.model, scale=SCALE)
         else:
             size = self.recipe.mini_batch
@@ -95,9 +96,7 @@ class DenseStudent:
         on_cpu = self.model.device.type == "cpu"
         enabled = half_precision(on_cpu=on_cpu, torch=torch)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=enabled):
-            found = self.model.encode(
-                list(texts), prompt=prompt or None, batch_size=64, show_progress_bar=False, convert_to_tensor=True
-            )
+            found = self.model.encode(list(texts), prompt=prompt or None, batch_size=16 if on_cpu else 64, **QUIET)
         rows: NDArray[np.float32] = found.float().cpu().numpy()
         return rows
 
