@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 from platformdirs import user_cache_path
 
+from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.evaluate.judge import Judge
 from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.records import Query
-from hybrid_search.train.records import Corpus, Judged
+from hybrid_search.train.records import Judged
 from hybrid_search.train.structure import FEWEST_WORDS, MOST_WORDS, Made
 
 KEY_VARIABLE = "HYBRID_SEARCH_JUDGE_KEY"

@@ -13,16 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_search.encode.finetune.records import Validation
+from hybrid_search.encode.finetune.records import Corpus, Validation
 from hybrid_search.evaluate.comparison import comparisons
 from hybrid_search.evaluate.measures import NDCG, Scores, measure
 from hybrid_search.evaluate.runs import Ranking
-from hybrid_search.records import SparseVector
 from hybrid_search.search import Fusion
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
-from hybrid_search.train.records import Change, Corpus, Judged
+from hybrid_search.train.records import Change, Judged
 
 FUSED, RERANKED = "fused", "reranked"
 SIGNIFICANT = 0.05
@@ -69,9 +68,12 @@ class Bench:
         return self._replaced([self._run(row) for row in scores])
 
     def validation(self) -> Validation:
-        """The queries and the passages for a model to be looked at by, while it is trained."""
-        texts = [query.text for query in self.judged.queries]
-        return Validation(texts, self.corpus.texts, lambda scores: self.measured(scores)[FUSED].mean[NDCG])
+        """The same for whoever trains, and knows of neither legs nor judgements."""
+
+        def fused(scores: NDArray[np.float32]) -> float:
+            return self.measured(scores)[FUSED].mean[NDCG]
+
+        return Validation([query.text for query in self.judged.queries], self.corpus.texts, fused)
 
     def found(self, retrieved: Sequence[Retrieved]) -> Systems:
         """The same by the leg as the index finds it: of the queries, in their order."""
@@ -124,27 +126,6 @@ class Bench:
 def _starts(documents: Sequence[str]) -> list[int]:
     """Where the passages of each document begin."""
     return [n for n, one in enumerate(documents) if n == 0 or documents[n - 1] != one]
-
-
-def as_stored(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weights as ``rank_features`` keep them: the rest of the mantissa behind 8 bits is cut (Lucene's FeatureField)."""
-    return (weights.view(np.int32) >> 15 << 15).view(np.float32)
-
-
-def sparse_scores(queries: Sequence[SparseVector], passages: Sequence[SparseVector]) -> NDArray[np.float32]:
-    """Dot products of sparse vectors, those of passages as an index keeps them, (queries, passages)."""
-    terms = {term: place for place, term in enumerate(dict.fromkeys(t for one in passages for t in one))}
-    ids = np.array([terms[term] for one in passages for term in one], np.intp)
-    weights = as_stored(np.array([weight for one in passages for weight in one.values()], np.float32))
-    rows = np.repeat(np.arange(len(passages)), [len(one) for one in passages])
-    scores = np.zeros((len(queries), len(passages)), np.float32)
-    for place, query in enumerate(queries):
-        wanted = np.zeros(len(terms), np.float32)
-        for term, weight in query.items():
-            if term in terms:
-                wanted[terms[term]] = weight
-        scores[place] = np.bincount(rows, weights * wanted[ids], len(passages))
-    return scores
 
 
 def changes(unchanged: Systems, before: Systems, after: Systems) -> list[Change]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.encode.protocols import TextEncoder
 from hybrid_search.engine import Connection, indices, layout
 from hybrid_search.engine.attached import refuse_attached
@@ -17,7 +18,6 @@ from hybrid_search.ingest.stages.heads import heads_of
 from hybrid_search.search.asking import Target
 from hybrid_search.search.searcher import Searcher
 from hybrid_search.search.table import title_in
-from hybrid_search.train.records import Corpus
 
 PAGE = 1_000
 IDS = 500

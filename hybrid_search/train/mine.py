@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_search.encode.finetune.recipe import Recipe
-from hybrid_search.encode.finetune.records import Pair
+from hybrid_search.encode.finetune.records import Corpus, Pair
 from hybrid_search.evaluate.pairs import Pairs
 from hybrid_search.evaluate.retrieval import OnProgress, retrieve_in_full
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion, SearchClient
 from hybrid_search.search.request import SearchOptions
 from hybrid_search.search.retrieved import Retrieved
-from hybrid_search.train.records import Corpus, Judged
+from hybrid_search.train.records import Judged
 from hybrid_search.train.split import NEAR, words_of
 from hybrid_search.train.structure import without
 

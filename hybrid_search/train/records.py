@@ -37,37 +37,6 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """Passages of an index, those of one document side by side.
-
-    Attributes:
-        ids: of passages.
-        documents: the document of each.
-        texts: as models read them.
-        titles: of their documents, empty where there is none.
-        total: passages of the whole index.
-    """
-
-    ids: Sequence[str]
-    documents: Sequence[str]
-    texts: Sequence[str]
-    titles: Sequence[str]
-    total: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all passages of the index are here."""
-        return len(self.ids) >= self.total
-
-    def rows(self) -> dict[str, list[int]]:
-        """Places of the passages of each document."""
-        found: dict[str, list[int]] = {}
-        for place, document in enumerate(self.documents):
-            found.setdefault(document, []).append(place)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """One system before and after: its mean nDCG@10, and the difference; None where nothing was trained in it."""
 

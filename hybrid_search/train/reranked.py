@@ -1,23 +1,22 @@
-"""A cross-encoder measured as it is used: the first fused hits, scored again and combined with their fused scores."""
+"""The fused ranking scored again by a cross-encoder: what it is measured by, before, while and after it is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hybrid_search.encode.finetune.records import Score
-from hybrid_search.evaluate.measures import NDCG
+from hybrid_search.encode.finetune.cross import Score
+from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.evaluate.runs import Ranking
 from hybrid_search.search.rerank import Reranking, combine
 from hybrid_search.train.bench import RERANKED, Bench, Systems
-from hybrid_search.train.records import Corpus
 
 LOOKED_AT, DEEP = 60, 20
 """Validation queries, and hits of each, that are scored at a look."""
 
 
-def looked_at(bench: Bench, corpus: Corpus, reranking: Reranking, score: Score) -> float:
-    """nDCG@10 of the first validation queries with their first hits scored again."""
-    return reranked(bench, corpus, reranking, score, deep=DEEP, most=LOOKED_AT)[RERANKED].mean[NDCG]
+def look_by(bench: Bench, corpus: Corpus, reranking: Reranking, score: Score) -> float:
+    """nDCG@10 of a few queries, for a look while a model is trained."""
+    return reranked(bench, corpus, reranking, score, deep=DEEP, most=LOOKED_AT)[RERANKED].mean["nDCG@10"]
 
 
 def reranked(

@@ -12,7 +12,7 @@ import orjson
 
 from hybrid_search.encode.finetune.fit import same_chance
 from hybrid_search.encode.finetune.recipe import Recipe
-from hybrid_search.encode.finetune.records import Fitted, Pair
+from hybrid_search.encode.finetune.records import Corpus, Fitted, Pair
 from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.engine import Connection
 from hybrid_search.errors import SettingsError
@@ -27,7 +27,7 @@ from hybrid_search.train.card import card_of, write_card
 from hybrid_search.train.corpus import read_corpus
 from hybrid_search.train.learned import Learned, with_made
 from hybrid_search.train.mine import Mined, Miner, retrieved_for
-from hybrid_search.train.records import Corpus, Judged, Trained
+from hybrid_search.train.records import Judged, Trained
 from hybrid_search.train.split import Split, split
 from hybrid_search.train.students import Student, student_of
 

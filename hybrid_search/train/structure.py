@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.errors import SettingsError
 from hybrid_search.evaluate.known_items import first_sentence
 from hybrid_search.records import Query
-from hybrid_search.train.records import Corpus, Judged
+from hybrid_search.train.records import Judged
 
 FEWEST_WORDS, MOST_WORDS = 3, 60
 FEWEST_LEFT = 8

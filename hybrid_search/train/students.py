@@ -11,20 +11,23 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hybrid_search.encode.finetune.recipe import DENSE, RERANK, SPARSE, STARTER, Recipe
-from hybrid_search.encode.finetune.records import Fitted, Pair
+from hybrid_search.encode.finetune.records import Corpus, Fitted, OnProgress, Pair
+from hybrid_search.encode.finetune.scores import dense_scores, sparse_scores
 from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.pair import PairEncoder
 from hybrid_search.encode.protocols import EncodedTexts
 from hybrid_search.errors import SettingsError
-from hybrid_search.evaluate.retrieval import OnProgress
 from hybrid_search.search import SearchClient
 from hybrid_search.settings import NO_MODEL, DenseSettings, RerankSettings, Settings, SparseSettings
-from hybrid_search.train.bench import FUSED, RERANKED, Bench, Systems, sparse_scores
+from hybrid_search.train.bench import FUSED, RERANKED, Bench, Systems
 from hybrid_search.train.mine import retrieved_for
-from hybrid_search.train.records import Corpus
-from hybrid_search.train.reranked import looked_at, reranked
+from hybrid_search.train.reranked import look_by, reranked
 
 if TYPE_CHECKING:
+    from hybrid_search.encode.finetune.cross import CrossStudent
+    from hybrid_search.encode.finetune.dense import DenseStudent
+    from hybrid_search.encode.finetune.head import HeadStudent
+    from hybrid_search.encode.finetune.splade import SpladeStudent
     from hybrid_search.encode.starter import StarterEncoder
 
 BLOCK = 512
@@ -102,7 +105,7 @@ def needs_leg(client: SearchClient, leg: str) -> None:
 
 
 class _Trained(Protocol):
-    """What the models of the four kinds share; how they are fitted differs."""
+    """What the students of the four kinds share."""
 
     folder: Path
 
@@ -114,37 +117,38 @@ class _Wrapped:
 
     system = FUSED
 
-    def __init__(self, recipe: Recipe, base: str, trained: _Trained) -> None:
-        self.recipe, self.base, self.folder, self._saved = recipe, base, trained.folder, trained
+    def __init__(self, recipe: Recipe, base: str, student: _Trained) -> None:
+        self.recipe, self.base, self.folder = recipe, base, student.folder
+        self._student: _Trained = student
 
     def save(self, folder: Path) -> None:
         from hybrid_search.encode.loading import quiet
 
         with quiet():
-            self._saved.save(folder)
+            self._student.save(folder)
 
 
 class _Dense(_Wrapped):
     """The bi-encoder."""
+
+    _student: DenseStudent
 
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
         from hybrid_search.encode.finetune.dense import DenseStudent
 
         needs_leg(client, DENSE)
         settings = base_settings(client.searcher.settings, recipe)
-        self._model = DenseStudent(settings, recipe)
-        super().__init__(recipe, settings.model, self._model)
+        super().__init__(recipe, settings.model, DenseStudent(settings, recipe))
 
     def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
         del corpus
-        return self._model.fit(pairs, bench.validation(), watch)
+        return self._student.fit(pairs, bench.validation(), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         return bench.found(retrieved_for(client, bench.judged.queries, progress, legs=[DENSE], exact=True))
 
     def after(self, client: SearchClient, folder: Path, bench: Bench, progress: OnProgress) -> Systems:
         from hybrid_search.encode.dense import load_dense
-        from hybrid_search.encode.finetune.dense import dense_scores
 
         settings = client.searcher.settings
         dense = replace(settings.dense, model=str(folder), device=self.recipe.device or settings.dense.device)
@@ -157,17 +161,18 @@ class _Dense(_Wrapped):
 class _Starter(_Wrapped):
     """The starter's head, on frozen states."""
 
+    _student: HeadStudent
+
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
         from hybrid_search.encode.finetune.head import HeadStudent
 
         needs_leg(client, SPARSE)
         self._sparse = client.searcher.settings.sparse
         starter = _starter_of(client.searcher.settings, self._sparse.model)
-        self._model = HeadStudent(starter, recipe)
-        super().__init__(recipe, self._sparse.model, self._model)
+        super().__init__(recipe, self._sparse.model, HeadStudent(starter, recipe))
 
     def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
-        return self._model.fit(pairs, corpus.texts, bench.validation(), watch)
+        return self._student.fit(pairs, corpus.texts, bench.validation(), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         del client, progress
@@ -181,6 +186,8 @@ class _Starter(_Wrapped):
 class _Splade(_Wrapped):
     """A SPLADE model."""
 
+    _student: SpladeStudent
+
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
         from hybrid_search.encode.finetune.splade import SpladeStudent
 
@@ -191,12 +198,11 @@ class _Splade(_Wrapped):
             remedy = "Name a SPLADE model: --base; or train the starter: --what starter"
             raise SettingsError("is no SPLADE model with weights here", where="sparse.model", remedy=remedy)
         settings = settings if recipe.device is None else replace(settings, device=recipe.device)
-        self._model = SpladeStudent(settings, recipe)
-        super().__init__(recipe, settings.model, self._model)
+        super().__init__(recipe, settings.model, SpladeStudent(settings, recipe))
 
     def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
         del corpus
-        return self._model.fit(pairs, bench.validation(), watch)
+        return self._student.fit(pairs, bench.validation(), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         del client, progress
@@ -215,6 +221,8 @@ class _Splade(_Wrapped):
 class _Cross(_Wrapped):
     """The cross-encoder; what it is better than is the reranking that is live, or the fusion without one."""
 
+    _student: CrossStudent
+
     system = RERANKED
 
     def __init__(self, client: SearchClient, recipe: Recipe) -> None:
@@ -227,11 +235,10 @@ class _Cross(_Wrapped):
         settings = live if recipe.base is None else RerankSettings(model=recipe.base)
         settings = settings if recipe.device is None else replace(settings, device=recipe.device)
         self._reranking = client.searcher.default_reranking()
-        self._model = CrossStudent(settings, recipe)
-        super().__init__(recipe, settings.model, self._model)
+        super().__init__(recipe, settings.model, CrossStudent(settings, recipe))
 
     def fit(self, pairs: Sequence[Pair], corpus: Corpus, bench: Bench, watch: Watch) -> Fitted:
-        return self._model.fit(pairs, lambda score: looked_at(bench, corpus, self._reranking, score), watch)
+        return self._student.fit(pairs, lambda score: look_by(bench, corpus, self._reranking, score), watch)
 
     def before(self, client: SearchClient, bench: Bench, progress: OnProgress) -> Systems:
         del progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from tiny_models import save_bi_encoder
 from train_fakes import SYLLABLES
 
-COUNT = 80
+COUNT = 60
 TRAINING = ["--what", "dense", "--device", "cpu", "--epochs", 1, "--batch", 16, "--evaluations", 1, "--negatives", 1]
 
 
@@ -47,29 +48,37 @@ def material(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def command(connection, material, tmp_path, monkeypatch):
-    """Runs a command on an engine with the tiny model as the dense leg and no sparse one."""
+@pytest.fixture(scope="module")
+def surroundings(connection, material, tmp_path_factory):
+    """Environment variables of commands: an engine, the tiny model as the dense leg, and no sparse one."""
     given = {"HYBRID_SEARCH_URL": connection.where, "HYBRID_SEARCH_SPARSE_MODEL": "none", "COLUMNS": "200"}
     given |= {"HYBRID_SEARCH_DENSE_MODEL": str(material / "model"), "HYBRID_SEARCH_ENCODE_BACKEND": "torch"}
-    given |= {name: str(tmp_path / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME")}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
+    return given | {name: str(tmp_path_factory.mktemp("xdg") / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME")}
+
+
+@pytest.fixture(scope="module")
+def command(surroundings):
+    """Runs a command in these surroundings."""
 
     def run(*words, fails=False):
-        result = CliRunner().invoke(app, [str(word) for word in words])
+        result = CliRunner().invoke(app, [str(word) for word in words], env=surroundings)
         assert (result.exit_code != 0) == fails, result.output
         return result
 
     return run
 
 
-@pytest.fixture
-def alias(connection, index_name, command, material):
-    name = index_name()
+@pytest.fixture(scope="module")
+def alias(connection, command, material):
+    """The documents under an alias, which tests leave as they found it."""
+    name = f"test-train-{uuid4().hex[:8]}"
     command("reindex", material / "corpus.jsonl", name)
     yield name
     connection.transport.send(Request.json("DELETE", f"/{name}-1,{name}-2", ignore_unavailable="true"))
+
+
+on_one_engine = pytest.mark.parametrize("engine_url", ["opensearch"], indirect=True)
+"""For what depends on none: that all of a run works on each is shown once."""
 
 
 def test_a_trained_model_goes_live_and_back(command, alias, material, tmp_path):
@@ -93,11 +102,12 @@ def test_a_trained_model_goes_live_and_back(command, alias, material, tmp_path):
     assert json.loads(command("search", alias, "lovely", "--json").stdout)["hits"]
 
 
+@on_one_engine
 def test_what_cannot_work_is_said_before_anything_is_trained(command, alias, material, tmp_path):
     """Too few pairs, one class alone, the same queries twice, a folder that is there, a leg that is not."""
     few, none = tmp_path / "few.tsv", tmp_path / "none.tsv"
     few.write_text("".join(f"q{number}\td{number}\t1\n" for number in range(12)))
-    none.write_text("".join(f"q{number}\td{number}\t0\n" for number in range(60)))
+    none.write_text("".join(f"q{number}\td{number}\t0\n" for number in range(COUNT)))
     queries = ["--queries", material / "queries.jsonl"]
     whole = [*queries, "--qrels", material]
     cases = [
@@ -122,6 +132,8 @@ def test_a_head_of_ones_own_shares_the_pass_of_the_frozen_encoder(
 ):
     """The starter's head, trained on real states of all-MiniLM-L6-v2 from clicks; its folder is a sparse.model."""
     from hybrid_search.encode import load_encoder
+    from hybrid_search.encode.starter import WEIGHTS, StarterEncoder
+    from hybrid_search.encode.starter_files import HEAD
     from hybrid_search.settings import Settings, SparseSettings
 
     monkeypatch.setenv("HYBRID_SEARCH_URL", opensearch.where)
@@ -139,32 +151,37 @@ def test_a_head_of_ones_own_shares_the_pass_of_the_frozen_encoder(
 
     run("index", material / "corpus.jsonl", index)
     out = tmp_path / "head"
-    given = ["--clicks", clicks, "--what", "starter", "--device", "cpu", "--batch", 16, "--epochs", 1]
+    given = ["--clicks", clicks, "--what", "starter", *TRAINING[2:], "--batch", 32]
     card = json.loads(run("train", index, "--out", out, *given, "--json").stdout)
     assert card["data"]["origins"] == [f"clicks of {COUNT} queries"]
     assert [one["system"] for one in card["measured"]] == ["bm25", "dense", "sparse", "fused"]
     assert card["looks"][0][0] == 0
     encoder = load_encoder(Settings(sparse=SparseSettings(model=str(out))))
-    shipped = load_encoder(Settings())
-    assert (encoder.dense, encoder.sparse.name) == (shipped.dense, str(out))
-    assert encoder.sparse.weights != shipped.sparse.weights
+    assert isinstance(encoder, StarterEncoder)
+    assert encoder.sparse.name == str(out)
+    assert (out / HEAD).read_bytes() != WEIGHTS.read_bytes()
     assert encoder.encode_documents(["lovely weather"]).sparse[0]
 
 
-def test_documents_alone_are_enough(command, connection, material, tmp_path):
+@on_one_engine
+def test_documents_alone_are_enough(command, connection, surroundings, material, tmp_path):
     """A source is loaded into an index of its own, which is gone when the model is there; titles are the queries."""
     source, given = material / "corpus.jsonl", ["--pairs", "title", *TRAINING]
     shown = command("train", source, "--out", tmp_path / "own", *given)
-    assert "nDCG@10 on 16 held-out queries" in shown.stdout
+    assert "nDCG@10 on 12 held-out queries" in shown.stdout
     assert "etter" in shown.stdout
     assert "reindex SOURCE ALIAS --set dense.model=" in " ".join(shown.stdout.split())
     card = json.loads((tmp_path / "own" / "training.json").read_text())
-    assert card["data"]["origins"] == ["80 queries made of documents (title)"]
-    assert not indices.exists(connection, name_for(str(source), load_settings()))
+    assert card["data"]["origins"] == [f"{COUNT} queries made of documents (title)"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in surroundings.items():
+            patch.setenv(name, value)
+        assert not indices.exists(connection, name_for(str(source), load_settings()))
     missing = command("train", tmp_path / "no.jsonl", "--out", tmp_path / "other", *given, fails=True)
     assert "neither an index nor a source" in " ".join(missing.output.split())
 
 
+@on_one_engine
 def test_a_killed_run_goes_on_when_it_is_given_again(command, alias, material, tmp_path, monkeypatch):
     """Killed when the model was being measured, it goes on from its last checkpoint; with other numbers it does not."""
     from hybrid_search.train.students import _Dense

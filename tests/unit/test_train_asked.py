@@ -8,10 +8,10 @@ import pytest
 from test_judge import Endpoint, endpoint  # noqa: F401 - a fixture
 
 from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.errors import ModelError, SettingsError
 from hybrid_search.train import asked
 from hybrid_search.train.card import read_card
-from hybrid_search.train.records import Corpus
 
 CORPUS = Corpus(["a#0", "b#0"], ["a", "b"], ["How pumps are cleaned", "How filters are rinsed"], ["", ""], 2)
 

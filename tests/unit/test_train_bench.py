@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybrid_search.encode.finetune.dense import dense_scores
+from hybrid_search.encode.finetune.records import Corpus
+from hybrid_search.encode.finetune.scores import as_stored, dense_scores, sparse_scores
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
-from hybrid_search.train.bench import Bench, as_stored, changes, is_better, sparse_scores
-from hybrid_search.train.records import Corpus, Judged
+from hybrid_search.train.bench import Bench, changes, is_better
+from hybrid_search.train.records import Judged
 
 CORPUS = Corpus(
     ids=["a#0", "a#1", "b#0", "c#0"],

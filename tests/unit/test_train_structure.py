@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_search.encode.finetune.recipe import Recipe
+from hybrid_search.encode.finetune.records import Corpus
 from hybrid_search.errors import SettingsError
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion
@@ -18,8 +19,8 @@ from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.search.scoring import scored_by
 from hybrid_search.train.mine import CLEARLY, FIRST, Miner
-from hybrid_search.train.records import Corpus, Judged
-from hybrid_search.train.structure import KINDS, kinds_of, made_of, without
+from hybrid_search.train.records import Judged
+from hybrid_search.train.structure import FEWEST_LEFT, KINDS, kinds_of, made_of, without
 
 BODY = "Take the old filter out, rinse it under warm water and put it back."
 FAQ = "Q: Where is the filter of the pump?\nA: Behind the flap.\nQ: How often is it cleaned?\nA: Each spring."
@@ -65,12 +66,11 @@ def test_kinds_are_known():
         kinds_of("titel")
 
 
-@given(st.text(max_size=60), st.text(min_size=1, max_size=20))
-def test_taking_a_query_out_leaves_words_or_all(text, query):
+@given(st.text("ab ", max_size=40), st.text("ab ", min_size=1, max_size=9), st.text("ab ", max_size=40))
+def test_taking_a_query_out_leaves_words_or_all(before, query, after):
     """A passage never becomes shorter than what makes it one."""
-    left = without(text, query)
-    assert left == text or len(left) < len(text) + 1
-    assert left == text or len(left.split()) >= 1
+    left = without(before + query + after, query)
+    assert left == before + query + after or len(left.split()) >= FEWEST_LEFT
 
 
 def test_a_query_is_taken_out_of_its_passage():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 
-from hybrid_search.encode.finetune.records import Pair
+from hybrid_search.encode.finetune.records import Corpus, Pair
 from hybrid_search.records import Query
 from hybrid_search.search import Fusion
 from hybrid_search.search.collapse import Best
 from hybrid_search.search.outcomes import Found
 from hybrid_search.search.retrieved import LegRun, Retrieved
 from hybrid_search.train.bench import Bench
-from hybrid_search.train.records import Corpus, Judged
+from hybrid_search.train.records import Judged
 
 COUNT = 24
 SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ha", "ki", "lo", "mu", "ne"]

@@ -1,4 +1,7 @@
-"""The cross-encoder, by sentence-transformers' trainer: relevant or not (cross-entropy), or a teacher's margins."""
+"""The cross-encoder, by sentence-transformers' trainer: relevant or not (binary cross-entropy), or a teacher's margins.
+
+Measured as it is used: the first hits of the fused ranking, scored again and combined with their fused scores.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,15 @@ from numpy.typing import NDArray
 from hybrid_search.encode.finetune.dense import columns_of
 from hybrid_search.encode.finetune.fit import CROSS_ENCODER, adapt, fit
 from hybrid_search.encode.finetune.recipe import Recipe
-from hybrid_search.encode.finetune.records import Fitted, Pair, Score
+from hybrid_search.encode.finetune.records import Fitted, Pair
 from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.kinds import kind_of
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.encode.sources import find_model
 from hybrid_search.settings import RerankSettings
+
+Score = Callable[[str, Sequence[str]], NDArray[np.float32]]
+"""Scores of passages for a query."""
 
 
 class CrossStudent:
@@ -40,14 +46,17 @@ class CrossStudent:
                 if "classifier" in name or "score" in name:
                     parameter.requires_grad_(True)
 
-    def fit(self, pairs: Sequence[Pair], measure: Callable[[Score], float], watch: Watch) -> Fitted:
-        """Train on pairs, in place; ``measure`` says how good the ranking of the validation queries is by scores."""
+    def fit(self, pairs: Sequence[Pair], measured: Callable[[Score], float], watch: Watch) -> Fitted:
+        """Train on pairs, in place; ``measured`` is nDCG@10 of what scores make of the validation queries."""
 
         def score(query: str, passages: Sequence[str]) -> NDArray[np.float32]:
             found = self.model.predict([(query, one) for one in passages], show_progress_bar=False)
             return np.asarray(found, np.float32)
 
-        watch.look = lambda: measure(score)
+        def look() -> float:
+            return measured(score)
+
+        watch.look = look
         return fit(CROSS_ENCODER, self.model, self._columns(pairs), self._loss(), watch)
 
     def save(self, folder: Path) -> None:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from hybrid_search.encode.finetune.fit import BI_ENCODER, adapt, fit, half_precision
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
+from hybrid_search.encode.finetune.scores import dense_scores
 from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.folder import Prompts, read_prompts
 from hybrid_search.encode.loading import find_trusted, load_model
 from hybrid_search.settings import DenseSettings
 
+QUIET: Mapping[str, Any] = {"show_progress_bar": False, "convert_to_tensor": True}
 SCALE = 20.0
 """Of cosines in the softmax, as the model was made with."""
 
@@ -52,7 +54,11 @@ class DenseStudent:
 
     def fit(self, pairs: Sequence[Pair], validation: Validation, watch: Watch) -> Fitted:
         """Train on pairs, in place."""
-        watch.look = lambda: validation.measure(self.scores(validation.queries, validation.passages))
+
+        def look() -> float:
+            return validation.fused(self.scores(validation.queries, validation.passages))
+
+        watch.look = look
         self.model.max_seq_length = self._limit()
         columns = columns_of(pairs, self.recipe)
         prompts = {"query": self.prompts.query, **dict.fromkeys(list(columns)[1:], self.prompts.document)}
@@ -75,7 +81,7 @@ class DenseStudent:
         loss: Any
         if self.recipe.loss == "distill":
             loss = losses.MarginMSELoss(self.model)
-        elif self.recipe.mini_batch >= self.recipe.batch:  # the same gradients, without the second pass
+        elif self.recipe.mini_batch >= self.recipe.texts:  # the same gradients, without the second pass
             loss = losses.MultipleNegativesRankingLoss(self.model, scale=SCALE)
         else:
             size = self.recipe.mini_batch
@@ -90,18 +96,9 @@ class DenseStudent:
         on_cpu = self.model.device.type == "cpu"
         enabled = half_precision(on_cpu=on_cpu, torch=torch)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=enabled):
-            found = self.model.encode(
-                list(texts), prompt=prompt or None, batch_size=64, show_progress_bar=False, convert_to_tensor=True
-            )
+            found = self.model.encode(list(texts), prompt=prompt or None, batch_size=16 if on_cpu else 64, **QUIET)
         rows: NDArray[np.float32] = found.float().cpu().numpy()
         return rows
-
-
-def dense_scores(queries: NDArray[np.float32], passages: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(1 + cosine) / 2`` as both engines give it, (queries, passages), of vectors (n, dimension)."""
-    units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (queries, passages)]
-    scores: NDArray[np.float32] = (1 + units[0] @ units[1].T) / 2
-    return scores
 
 
 def columns_of(pairs: Sequence[Pair], recipe: Recipe) -> dict[str, Sequence[Any]]:

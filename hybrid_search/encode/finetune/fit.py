@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_search.encode.finetune.memory import give_back
 from hybrid_search.encode.finetune.records import Fitted
 from hybrid_search.encode.finetune.watch import SPENT, Watch
 from hybrid_search.encode.loading import quiet
@@ -64,6 +65,7 @@ def fit(
     checkpoint = last_checkpoint(watch.folder, "trainer_state.json")
     if checkpoint is None:
         watch.looked(0)
+        give_back()
         best_of(model, watch.folder)
     else:
         watch.resume(checkpoint)
@@ -72,7 +74,9 @@ def fit(
     put_back(model, watch.folder / TRAINED)
     if recipe.lora:
         merge(model)
-    model.eval()
+    model.eval().zero_grad(set_to_none=True)
+    del trainer  # and the optimizer with it: the model is measured next, beside another
+    give_back()
     return watch.fitted()
 
 
@@ -147,6 +151,7 @@ def _callback(watch: Watch, model: Any) -> Any:
                 model.eval()
                 if watch.looked(state.global_step):
                     best_of(model, watch.folder)
+                give_back()
                 model.train()
                 control.should_save = True
                 control.should_training_stop = watch.is_over() or control.should_training_stop

@@ -60,7 +60,7 @@ class HeadStudent:
             parameter.requires_grad_(True)
 
     def fit(self, pairs: Sequence[Pair], corpus: Sequence[str], validation: Validation, watch: Watch) -> Fitted:
-        """Train on pairs, and on the frequencies of the terms of a ``corpus``: texts of its passages."""
+        """Train on pairs; the idf is that of ``corpus``, passages as models read them."""
         folder, encoder, progress = watch.folder, self.starter.bi_encoder, watch.progress
         limit: dict[str, Any] = {"max_tokens": self.recipe.max_tokens, "progress": progress}
         queries = States(encoder, [pair.query for pair in pairs], folder / "queries.f16", query=True, **limit)
@@ -69,7 +69,11 @@ class HeadStudent:
         asked = States(encoder, validation.queries, folder / "asked.f16", query=True, **limit)
         whole: dict[str, Any] = {"max_tokens": encoder.backbone.max_tokens, "progress": progress}
         looked = States(encoder, validation.passages, folder / "looked.f16", query=False, **whole)
-        watch.look = lambda: validation.measure(self.scores(asked, looked))
+
+        def look() -> float:
+            return validation.fused(self.scores(asked, looked))
+
+        watch.look = look
         self._count(corpus, watch)
         self._steps(pairs, queries, passages, watch)
         for name in ("queries", "passages", "asked", "looked"):

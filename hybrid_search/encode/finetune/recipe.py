@@ -29,7 +29,8 @@ class Recipe:
             of the settings, or the fused ranking where there is none.
         epochs: passes over the pairs.
         batch: pairs whose passages are each other's negatives.
-        mini_batch: texts in one pass with gradients; what bounds the memory (GradCache, arXiv:2101.06983).
+        mini_batch: texts in one pass with gradients; what bounds the memory (GradCache, arXiv:2101.06983). Where it
+            is as large as :attr:`texts`, a second pass is saved.
         rate: largest learning rate; None for the usual one.
         negatives: hard ones of each pair.
         positives: relevant documents of a query that are made pairs of, the best grades first.
@@ -97,6 +98,11 @@ class Recipe:
     def leg(self) -> str:
         """What is measured: a leg, or ``reranked``."""
         return {STARTER: SPARSE, RERANK: "reranked"}.get(self.what, self.what)
+
+    @property
+    def texts(self) -> int:
+        """Texts of a batch: queries, positives and negatives."""
+        return self.batch * (2 + self.negatives)
 
     @property
     def largest_rate(self) -> float:

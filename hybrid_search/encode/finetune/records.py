@@ -1,4 +1,4 @@
-"""What training is given, and what it gives back; no torch here."""
+"""What fine-tuning is given and what it gives; no torch here."""
 
 from __future__ import annotations
 
@@ -9,10 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 OnProgress = Callable[[str, int, int], None]
-"""Told a step's name, how much of it is done, and how much there is."""
+"""Told a step, how much of it is done, and how much there is."""
 
-Score = Callable[[str, Sequence[str]], NDArray[np.float32]]
-"""Scores of shape (n,) of n passages for a query, higher is better."""
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Passages of an index, those of one document side by side.
+
+    Attributes:
+        ids: of passages.
+        documents: the document of each.
+        texts: as models read them.
+        titles: of their documents, empty where there is none.
+        total: passages of the whole index.
+    """
+
+    ids: Sequence[str]
+    documents: Sequence[str]
+    texts: Sequence[str]
+    titles: Sequence[str]
+    total: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all passages of the index are here."""
+        return len(self.ids) >= self.total
+
+    def rows(self) -> dict[str, list[int]]:
+        """Places of the passages of each document."""
+        found: dict[str, list[int]] = {}
+        for place, document in enumerate(self.documents):
+            found.setdefault(document, []).append(place)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +56,6 @@ class Pair:
     positive: str
     negatives: tuple[str, ...] = ()
     margins: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """What a model is looked at by while it is trained.
-
-    Attributes:
-        queries: texts of n queries.
-        passages: texts of m passages, as models read them.
-        measure: fused nDCG@10 by scores of shape (n, m), higher is better.
-    """
-
-    queries: Sequence[str]
-    passages: Sequence[str]
-    measure: Callable[[NDArray[np.float32]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +79,18 @@ class Fitted:
     seconds: float
     mebibytes: float
     resumed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a model is measured by while it is trained.
+
+    Attributes:
+        queries: held out.
+        passages: all that are ranked, as models read them.
+        fused: the fused nDCG@10 of scores, shape (queries, passages), higher is better.
+    """
+
+    queries: Sequence[str]
+    passages: Sequence[str]
+    fused: Callable[[NDArray[np.float32]], float]

@@ -56,7 +56,7 @@ class SpladeStudent:
 
         def look() -> float:
             self.model.max_seq_length = self._own_limit
-            found = validation.measure(self.scores(validation.queries, validation.passages))
+            found = validation.fused(self.scores(validation.queries, validation.passages))
             self.model.max_seq_length = self._limit()
             return found
 
