@@ -35,7 +35,7 @@ WAYS = packings(CPU, torch.float32)
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_a_row_of_texts_gives_what_a_padded_batch_gives(network, lengths):
-    """States of tokens (absolute or relative) and embeddings within 1e-5, whatever the lengths; each text for itself."""
+    """States (absolute or relative) and embeddings within 1e-5, whatever the lengths; each text attends to itself."""
     given = feeds(lengths)
     padded = TorchNetwork(network.exportable, CPU)
     states, embeddings = padded(given)
