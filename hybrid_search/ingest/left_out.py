@@ -75,14 +75,16 @@ class LeftOut:
         """The report with what was left out, and a sentence where that is more than may be.
 
         Args:
-            report: of a load.
+            report: of a load; what it skipped are documents, in the file too.
             skipped: bad records and documents in the file for them.
             most: the most that may be left out.
             read: what readers have left out, also those of the runs that this one continues.
             documents: how many the source has, where that is not what the report counts.
         """
-        skipped = max(skipped + self._empty, read)
-        whole = skipped + (report.documents + report.resumed if documents is None else documents)
+        bad = report.skipped  # documents that turned out bad, as with an image that cannot be decoded
+        records = max(skipped - bad + self._empty, read)
+        skipped = records + bad
+        whole = records + (report.documents + report.resumed if documents is None else documents)
         excess = None
         if not most.allows(skipped, whole):
             excess = f"{skipped:,} of {whole:,} records were left out, more than {most}"

@@ -150,6 +150,8 @@ def files_below(
                 left_out.add("links to folders", path.name)
         elif _TEMPORARY.fullmatch(path.name):
             left_out.add("temporary", path.name)
+        elif path.exists() and not path.is_file():
+            left_out.add("no files", path.name)  # pipes and sockets: to open one waits for somebody who writes
         else:
             yield path
 

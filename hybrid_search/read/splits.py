@@ -160,7 +160,7 @@ def plan_splits(
             for split in _CUTS.get(kind, _uncut)(file, split_bytes, _of_file(file, kind, found, whole))
         ]
     except OSError as error:
-        raise _unreadable(error, str(source)) from error
+        raise _unreadable(error, str(error.filename or source)) from error
 
 
 def as_one(splits: Sequence[Split]) -> Split:

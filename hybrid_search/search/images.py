@@ -43,7 +43,8 @@ def with_image(query: Query) -> Query:
         [image] = images_in(given, Path("/"), follow_links=True) if not _is_path(given) else [_file(given)]
     except (RecordError, ValueError):
         remedy = "Give a path, or the bytes of a file."
-        raise QueryError(f"the image is {type(given).__name__}", where=query.id, remedy=remedy) from None
+        kind = "empty, or no base64" if isinstance(given, str | bytes) else type(given).__name__
+        raise QueryError(f"the image is {kind}", where=query.id, remedy=remedy) from None
     return replace(query, image=image)
 
 

@@ -239,6 +239,9 @@ def test_a_query_that_no_leg_can_answer_is_refused(connection: Connection, photo
             searching.search(Query(image=picture("red")), legs=["bm25"])
         with pytest.raises(QueryError, match="the image is int"):
             searching.search(Query(image=7))
+        for nothing in (b"", "data:image/png;base64,%%%"):
+            with pytest.raises(QueryError, match="the image is empty, or no base64"):
+                searching.search(Query(image=nothing))
         with pytest.raises(QueryError, match="the image cannot be read"):
             searching.search(Query(image=b"no image"))
         with pytest.raises(QueryError, match="there is no image"):

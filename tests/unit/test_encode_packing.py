@@ -35,14 +35,15 @@ WAYS = packings(CPU, torch.float32)
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_a_row_of_texts_gives_what_a_padded_batch_gives(network, lengths):
-    """States of tokens and embeddings within 1e-5, whatever the lengths; each text attends to itself alone."""
+    """States of tokens (absolute or relative) and embeddings within 1e-5, whatever the lengths; each text for itself."""
     given = feeds(lengths)
     padded = TorchNetwork(network.exportable, CPU)
     states, embeddings = padded(given)
     for way in WAYS:
         packed_states, packed = padded.packing(way)(given)
         torch.testing.assert_close(packed, embeddings, atol=1e-5, rtol=0)
-        torch.testing.assert_close(packed_states[given["mask"]], states[given["mask"]], atol=1e-5, rtol=0)
+        # States have no length of one: the last digits of their larger components differ between kernels.
+        torch.testing.assert_close(packed_states[given["mask"]], states[given["mask"]], atol=1e-5, rtol=1e-5)
         assert not packed_states[~given["mask"]].any()
 
 

@@ -87,3 +87,12 @@ def test_what_is_left_out_is_counted_and_held_to_its_limit():
     assert left_out.counted(report, 0, ONE_PERCENT).excess is None
     with pytest.raises(RecordError, match="--skip-bad FILE"):
         left_out.refuse(BAD, b"")
+
+
+def test_a_document_that_turned_out_bad_is_counted_once():
+    """As with an image that cannot be decoded: of 10 documents 6 were bad, and 2 records never became one, of 12."""
+    report = IngestReport("i", documents=10, skipped=6)
+    counted = LeftOut().counted(report, 6 + 2, Limit(share=0.6))
+    assert (counted.skipped, counted.excess) == (8, "8 of 12 records were left out, more than 60%")
+    assert LeftOut().counted(report, 6, Limit(share=0.6)).excess is None
+    assert LeftOut().counted(report, 6, Limit(share=0.6), read=2).skipped == 8

@@ -1,5 +1,6 @@
 """Folders and patterns: parts below, what is left out and said, and files that are one document each."""
 
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -34,6 +35,14 @@ def folder(tmp_path):
 def read(source, **options):
     read.notes = []
     return [record.values for record in records(source, on_note=read.notes.append, **options)]
+
+
+def test_a_pipe_among_files_is_left_out(folder):
+    """To open one waits for somebody who writes; it is said."""
+    root = folder({"a.jsonl": '{"_id": "1"}\n'})
+    os.mkfifo(root / "b.jsonl")
+    assert read(root) == [{"_id": "1"}]
+    assert read.notes == [f"{root}: left out: b.jsonl (no files)"]
 
 
 def test_partitions_say_what_their_folders_are_called(folder):

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hybrid_search.errors import HybridSearchError, RecordError, SettingsError
+from hybrid_search.cli.searching.images import ImageOptions
+from hybrid_search.errors import HybridSearchError, QueryError, RecordError, SettingsError
 from hybrid_search.images import ImageSource
 from hybrid_search.read.images.content import content_of, digest_of
 from hybrid_search.read.images.decode import Decoding, NoImageError, decoded
@@ -137,6 +138,8 @@ def test_only_formats_that_are_named_are_decoded() -> None:
         pixels(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     with pytest.raises(NoImageError, match="none of png"):
         pixels(written(halves(), "JPEG"), Decoding.of(ImageSettings(formats=("png",))))
+    with pytest.raises(NoImageError, match="it is empty"):
+        pixels(b"")
     with pytest.raises(NoImageError, match="bytes, more than 10"):
         pixels(written(halves()), Decoding.of(ImageSettings(max_bytes=10)))
 
@@ -248,7 +251,7 @@ def test_a_digest_changes_with_the_bytes(tmp_path: Path) -> None:
     assert digest_of(ImageSource(url="https://nowhere.invalid/a"), allowed, "x")
     for source, said in [
         (ImageSource(path=str(tmp_path / "none.png")), "there is no image"),
-        (ImageSource(path=str(tmp_path)), "there is no image"),
+        (ImageSource(path=str(tmp_path)), "is a folder, no image"),
         (ImageSource(url="https://example.com/"), "none is asked"),
     ]:
         for look in (digest_of, content_of):
@@ -273,6 +276,13 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     """By their key."""
     with pytest.raises(SettingsError, match=rf"images\.{next(iter(wrong))}"):
         ImageSettings(**wrong)
+
+
+def test_an_image_to_search_by_that_is_no_file_is_refused_before_a_model_is_loaded(tmp_path: Path) -> None:
+    """A folder, and what is not there."""
+    for place, said in ((tmp_path, "is a folder"), (tmp_path / "gone.png", "is no file")):
+        with pytest.raises(QueryError, match=said):
+            ImageOptions(place).text([])
 
 
 def test_a_decoder_that_does_not_begin_is_no_bad_record(monkeypatch: pytest.MonkeyPatch) -> None:

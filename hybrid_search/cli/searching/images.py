@@ -10,6 +10,7 @@ import typer
 
 from hybrid_search.cli.checks import check_text
 from hybrid_search.cli.searching.found import PANEL
+from hybrid_search.errors import QueryError
 
 if TYPE_CHECKING:
     from hybrid_search.records import Query
@@ -28,9 +29,14 @@ class ImageOptions:
         """The question, which only an image can stand for.
 
         Raises:
-            QueryError: there is neither.
+            QueryError: there is neither, or no such file, which is said before a model is loaded.
         """
-        return "" if self.image is not None and not words else check_text(" ".join(words))
+        if self.image is None:
+            return check_text(" ".join(words))
+        if not self.image.is_file():
+            what = "a folder" if self.image.is_dir() else "no file"
+            raise QueryError(f"{self.image} is {what}", where="--image", remedy="Give the file of an image")
+        return check_text(" ".join(words)) if words else ""
 
     def beside(self, asked: str | Query) -> str | Query:
         """The question with the image."""

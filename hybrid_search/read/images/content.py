@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from pathlib import Path
 
 from hybrid_search.errors import RecordError
@@ -64,11 +65,14 @@ def check_allowed(image: ImageSource, settings: ImageSettings, where: str) -> No
 def _file(image: ImageSource, settings: ImageSettings, where: str) -> Path:
     path = Path(image.path or "")
     try:
-        is_file, size = path.is_file(), path.stat().st_size if path.is_file() else 0
-    except (OSError, ValueError):
-        is_file, size = False, 0
-    if not is_file:
-        raise RecordError(f"there is no image {image.path}", where=where, remedy="Check the path")
+        mode, size = path.stat().st_mode, path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise RecordError(f"there is no image {image.path}", where=where, remedy="Check the path") from None
+    except OSError as error:  # a link that leads round in a circle, a folder that may not be entered, a name too long
+        raise _unreadable(image, error, where) from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise RecordError(f"{image.path} is {kind}, no image", where=where, remedy="Name a file")
     if size > settings.max_bytes:
         what = f"the image {image.path} has {size:,} bytes, more than {settings.max_bytes:,}"
         raise RecordError(what, where=where, remedy="Make it smaller, or raise images.max_bytes")

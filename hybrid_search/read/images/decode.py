@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid_search.images import DecodedImage
 from hybrid_search.settings.images import ImageSettings
@@ -19,6 +20,8 @@ QUALITY = 80
 """Of the JPEG of a thumbnail."""
 BACKGROUND = (255, 255, 255)
 """What shows through where an image is transparent."""
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+"""Brands of the files that telephones write."""
 
 
 class NoImageError(Exception):
@@ -58,8 +61,12 @@ def decoded(data: bytes, how: Decoding) -> DecodedImage:
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # the size in the header is compared below, before a pixel is decoded
+    if not data:
+        raise NoImageError("it is empty")
     if len(data) > how.max_bytes:
         raise NoImageError(f"it has {len(data):,} bytes, more than {how.max_bytes:,}")
+    if not data:
+        raise NoImageError("it is empty")
     try:
         with _unwarned(), Image.open(BytesIO(data), formats=[name.upper() for name in how.formats]) as opened:
             _check_size(opened.size, how)
@@ -69,13 +76,20 @@ def decoded(data: bytes, how: Decoding) -> DecodedImage:
     except NoImageError:
         raise
     except UnidentifiedImageError:
-        raise NoImageError(f"it is none of {', '.join(how.formats)}") from None
+        raise NoImageError(f"{_kind_of(data)}none of {', '.join(how.formats)}") from None
     except MemoryError:
         raise NoImageError("it takes more memory than a decoder may have") from None
     except Exception as error:  # damaged files raise whatever a format's reader does not foresee
         raise NoImageError(f"it is damaged ({type(error).__name__}: {str(error)[:100]})") from error
     text = "" if how.ocr is None else _read(image, how)
     return DecodedImage(np.asarray(image, dtype=np.uint8), _thumbnail(image, how.thumbnail), text)
+
+
+def _kind_of(data: bytes) -> str:
+    """The beginning of a sentence; it names what telephones write (ISO 23008-12), though no decoder here reads it."""
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    name = "AVIF" if brand in {b"avif", b"avis"} else "HEIC" if brand in HEIC else ""
+    return f"it is {name}, and " if name else "it is "
 
 
 @contextmanager
@@ -110,11 +124,25 @@ def _rgb(image: Any) -> Any:
 
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in {"I", "F"}:
+        return Image.fromarray(_stretched(np.asarray(image, dtype=np.float32))).convert("RGB")
     if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
         own = image.convert("RGBA")
         white = Image.new("RGBA", own.size, (*BACKGROUND, 255))
         return Image.alpha_composite(white, own).convert("RGB")
     return image.convert("RGB")
+
+
+def _stretched(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Greys of 32 bits, which say not what white is, from the least as black to the greatest as white.
+
+    Those from 0 to 255 that are more than a mask of zeros and ones are as they are; NaN is black.
+    """
+    finite = grey[np.isfinite(grey)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if low < 0 or high <= 1 or high > 255:
+        grey = (grey - low) * (255 / (high - low) if high > low else 0.0)
+    return np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255).astype(np.uint8)
 
 
 def _smaller(image: Any, longest: int) -> Any:
