@@ -28,7 +28,7 @@ from hybrid_search.encode.finetune.dense import batches_apart
 from hybrid_search.encode.finetune.fit import TRAINED, best_of, last_checkpoint, put_back
 from hybrid_search.encode.finetune.recipe import Recipe
 from hybrid_search.encode.finetune.records import Fitted, Pair, Validation
-from hybrid_search.encode.finetune.states import States
+from hybrid_search.encode.finetune.states import BLOCK, States
 from hybrid_search.encode.finetune.watch import Watch
 from hybrid_search.encode.starter import WEIGHTS, StarterEncoder, read_head
 from hybrid_search.encode.starter_files import HEAD, trained_head
@@ -93,7 +93,8 @@ class HeadStudent:
         shipped = self.head.idf.clone()
         watch.looked(0)
         tokenizer = self.starter.bi_encoder.backbone.tokenizer
-        ids = (one.ids for one in tokenizer.encode_batch(list(corpus)))
+        blocks = (corpus[begin : begin + BLOCK] for begin in range(0, len(corpus), BLOCK))  # what it gives is large
+        ids = (one.ids for block in blocks for one in tokenizer.encode_batch(list(block)))
         with torch.no_grad():
             self.head.idf.copy_(own_idf(self.head, ids))
             watch.looked(0)
