@@ -65,8 +65,6 @@ def decoded(data: bytes, how: Decoding) -> DecodedImage:
         raise NoImageError("it is empty")
     if len(data) > how.max_bytes:
         raise NoImageError(f"it has {len(data):,} bytes, more than {how.max_bytes:,}")
-    if not data:
-        raise NoImageError("it is empty")
     try:
         with _unwarned(), Image.open(BytesIO(data), formats=[name.upper() for name in how.formats]) as opened:
             _check_size(opened.size, how)
